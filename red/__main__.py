@@ -1,0 +1,36 @@
+"""`python -m red COMMAND`: each command is one module of `red.commands`, found by its file name."""
+
+import argparse
+import importlib
+import pkgutil
+import sys
+from collections.abc import Sequence
+
+from red import commands
+from red.errors import RedError
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; a user's mistake ends with one line on stderr and exit status 2."""
+    argv = list(sys.argv[1:] if argv is None else argv)
+    names = sorted(module.name for module in pkgutil.iter_modules(commands.__path__))
+    parser = argparse.ArgumentParser(prog="red", description="Hybrid SFT+RL training of small models.")
+    subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    # Only the wanted command is imported, so that --help stays instant.
+    wanted = argv[0] if argv and argv[0] in names else None
+    for name in names:
+        if wanted is None or name == wanted:
+            module = importlib.import_module(f"red.commands.{name}")
+            module.arguments(subparsers.add_parser(name, help=module.HELP, description=module.HELP))
+    options = parser.parse_args(argv)
+    try:
+        return importlib.import_module(f"red.commands.{options.command}").run(options)
+    except RedError as error:
+        print(f"red {options.command}: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:
+        return 141
+
+
+if __name__ == "__main__":
+    sys.exit(main())
