@@ -1,0 +1,37 @@
+"""Group-relative advantages and group accuracy (methods.md sections 0.2 and 12.3)."""
+
+import torch
+from torch import Tensor
+
+from red.objective.batch import Members
+from red.objective.spec import Advantage
+
+
+def group_mean(value_s: Tensor, group_s: Tensor, member_s: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean of `value` over the members of each sequence's group, and their number; both (S,).
+
+    A group without members has mean 0 and number 0.
+    """
+    _, index_s = torch.unique(group_s, return_inverse=True)
+    groups = int(index_s.max()) + 1 if index_s.numel() else 0
+    member = member_s.to(value_s.dtype)
+    count = torch.zeros(groups, dtype=value_s.dtype, device=value_s.device)
+    count = count.index_add(0, index_s, member)
+    total = torch.zeros_like(count).index_add(0, index_s, value_s * member)
+    return (total / count.clamp(min=1))[index_s], count[index_s]
+
+
+def advantages(members: Members, spec: Advantage) -> Tensor:
+    """(S,): R - mean, over `std + eps` (ddof 1) if asked; a group of one keeps A = R.
+
+    Over "online", only rollouts form the group, and demonstrations have advantage 0.
+    """
+    inside = ~members.offline_s if spec.over == "online" else torch.ones_like(members.offline_s)
+    reward = members.reward_s
+    mean, count = group_mean(reward, members.group_s, inside)
+    centered = torch.where(count > 1, reward - mean, reward)
+    if spec.std:
+        squares, _ = group_mean((reward - mean).square(), members.group_s, inside)
+        deviation = (squares * count / (count - 1).clamp(min=1)).sqrt()
+        centered = torch.where(count > 1, centered / (deviation + spec.eps), centered)
+    return torch.where(inside, centered, torch.zeros_like(centered))

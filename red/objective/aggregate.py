@@ -1,0 +1,33 @@
+"""Per-token factors that turn a sum over tokens into `seq_mean`, `token_mean` or `const`.
+
+The counts come from the whole optimizer step, so any split into micro-batches adds up to the
+same loss and gradient.
+"""
+
+import torch
+from torch import Tensor
+
+from red.objective.spec import Aggregation
+
+
+def token_factor(mask_st: Tensor, sequences: float, tokens: float, spec: Aggregation) -> Tensor:
+    """(S, T): the factor on each token's loss; 0 where the mask is 0 or the set is empty.
+
+    seq_mean: 1 / (N n_i). token_mean: 1 / tokens. const: 1 / (N L).
+    """
+    if sequences == 0 or tokens == 0:
+        return torch.zeros_like(mask_st)
+    match spec.kind:
+        case "seq_mean":
+            length_s = mask_st.sum(dim=1, keepdim=True).clamp(min=1)
+            return mask_st / (length_s * sequences)
+        case "token_mean":
+            return mask_st / tokens
+        case "const":
+            return mask_st / (sequences * spec.length)
+    raise ValueError(f"unknown aggregation {spec.kind!r}")
+
+
+def sequence_mean(value_st: Tensor, mask_st: Tensor) -> Tensor:
+    """(S,): mean over the counted tokens of each sequence; 0 for an empty one."""
+    return (value_st * mask_st).sum(dim=1) / mask_st.sum(dim=1).clamp(min=1)

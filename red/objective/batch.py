@@ -1,0 +1,68 @@
+"""Tensors of an optimizer step, and the plan that is computed once over all of it."""
+
+from dataclasses import dataclass, fields, replace
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Batch:
+    """S sequences of T response positions, left-aligned; any subset of an optimizer step.
+
+    logp_st: log-probability of the realised token, live (carries the gradient).
+    old_logp_st: the same under the policy that sampled it; ignored for demonstrations.
+    entropy_st: entropy of the full next-token distribution, nats.
+    mask_st: 1 where the token counts.
+    """
+
+    logp_st: Tensor
+    old_logp_st: Tensor
+    entropy_st: Tensor
+    mask_st: Tensor
+
+    def rows(self, index: Tensor) -> "Batch":
+        """The sequences selected by an index or a boolean mask."""
+        return Batch(*(getattr(self, f.name)[index] for f in fields(self)))
+
+
+@dataclass(frozen=True)
+class Members:
+    """What is known of each sequence before any forward pass; all tensors have shape (S,)."""
+
+    group_s: Tensor
+    offline_s: Tensor
+    reward_s: Tensor
+    accuracy_s: Tensor
+    tokens_s: Tensor
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Quantities over the whole optimizer step (all ranks, all micro-batches), held fixed.
+
+    advantage_s, r_group_s, weight_s: (S,). online_s, offline_s: (S,) booleans, the sequences that
+    enter the two kinds of terms after filters and gates. The four counts are the normalisers.
+    """
+
+    advantage_s: Tensor
+    r_group_s: Tensor
+    accuracy_s: Tensor
+    weight_s: Tensor
+    online_s: Tensor
+    offline_s: Tensor
+    policy_sequences: float
+    policy_tokens: float
+    nll_sequences: float
+    nll_tokens: float
+    tokens: float
+    mu: float
+
+    def rows(self, index: Tensor) -> "Plan":
+        """Restrict the per-sequence tensors; the normalisers stay those of the whole step."""
+        per_sequence = {
+            f.name: getattr(self, f.name)[index]
+            for f in fields(self)
+            if isinstance(getattr(self, f.name), torch.Tensor)
+        }
+        return replace(self, **per_sequence)

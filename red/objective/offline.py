@@ -1,0 +1,33 @@
+"""Choices of the offline policy and the ratio they put on a demonstration's token (Eq. 8, 11)."""
+
+from torch import Tensor
+
+from red.objective.spec import Offline
+
+
+def offline_policy(probability: Tensor, beta: Tensor) -> Tensor:
+    """RED's pi_offline = beta + (1 - beta) pi (Eq. 8); `beta` broadcasts against `probability`."""
+    return beta + (1 - beta) * probability
+
+
+def offline_ratio(logp_st: Tensor, r_group_s: Tensor, spec: Offline) -> Tensor:
+    """(S, T) ratio pi / pi_offline, never clipped. Stop-gradients are part of each method.
+
+    ratio_one: pi. ratio_self: 1 in value, gradient of log pi. shift: pi / sg(beta + (1-beta) pi).
+    shift_through: the same without the stop-gradient (the released form; vanishes at beta = 0).
+    shape: LUFFY's f(pi) = pi / (pi + gamma), gradient through f.
+    """
+    probability = logp_st.exp()
+    beta = r_group_s[:, None]
+    match spec.kind:
+        case "ratio_one":
+            return probability
+        case "ratio_self":
+            return (logp_st - logp_st.detach()).exp()
+        case "shift":
+            return probability / offline_policy(probability.detach(), beta)
+        case "shift_through":
+            return probability / offline_policy(probability, beta)
+        case "shape":
+            return probability / (probability + spec.gamma)
+    raise ValueError(f"offline kind {spec.kind!r} has no ratio")

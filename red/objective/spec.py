@@ -1,0 +1,99 @@
+"""`ObjectiveSpec`: the frozen row that defines a method's loss (the table of section 13.2)."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+OfflineKind = Literal["none", "ratio_one", "ratio_self", "shift", "shift_through", "shape"]
+WeightKind = Literal["constant", "entropy_ratio", "mean_of", "resampled_from"]
+
+
+@dataclass(frozen=True)
+class Advantage:
+    """Group-relative advantage (section 0.2)."""
+
+    over: Literal["online", "union"] = "online"
+    std: bool = True
+    eps: float = 1e-6
+
+
+@dataclass(frozen=True)
+class Online:
+    """Term on rollouts: `ratio` is the (clipped) surrogate, `logp_signed` is SRFT's self-rollout.
+
+    `clip_low`/`clip_high` of None means no clip. `scale` is SRFT's factor on correct rollouts.
+    """
+
+    kind: Literal["ratio", "logp_signed"] = "ratio"
+    clip_low: float | None = 0.2
+    clip_high: float | None = 0.2
+    scale: float = 0.1
+
+
+@dataclass(frozen=True)
+class Offline:
+    """Policy-gradient term on demonstrations: the choice of the offline policy (section 12.3)."""
+
+    kind: OfflineKind = "none"
+    gamma: float = 0.1
+    r_group_over: Literal["online", "union"] = "online"
+
+
+@dataclass(frozen=True)
+class Weight:
+    """Schedule of the offline weight `w` (section 12.2) and its controls.
+
+    `high` of None is no upper bound. `mean_of` and `resampled_from` read the weights that the run
+    named `source` logged. `target` "random" puts w on a random 1/group of all sequences.
+    """
+
+    kind: WeightKind = "constant"
+    value: float = 1.0
+    window: int = 1
+    low: float = 1.0
+    high: float | None = 8.0
+    floor: float = 1e-6
+    source: str | None = None
+    target: Literal["offline", "random"] = "offline"
+
+
+@dataclass(frozen=True)
+class NLL:
+    """Supervised term on demonstrations: coefficient, per-token weight, and its own mean."""
+
+    coefficient: float = 0.0
+    token_weight: Literal["one", "phi", "probability", "exp_neg_entropy"] = "one"
+    aggregation: Literal["token_mean", "seq_mean"] = "token_mean"
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """CHORD's mu: (1 - mu) on the online term, mu on the NLL term (section 9)."""
+
+    warmup: int = 0
+    decay: int = 200
+    peak: float = 0.9
+    valley: float = 0.05
+
+
+@dataclass(frozen=True)
+class Aggregation:
+    """How policy-gradient tokens become one number (section 0.3); `length` is L of `const`."""
+
+    kind: Literal["seq_mean", "token_mean", "const"] = "seq_mean"
+    length: float = 512.0
+
+
+@dataclass(frozen=True)
+class ObjectiveSpec:
+    """Everything that makes a method's loss. Defaults are GRPO's (section 2)."""
+
+    advantage: Advantage = field(default_factory=Advantage)
+    online: Online | None = field(default_factory=Online)
+    offline: Offline = field(default_factory=Offline)
+    weight: Weight = field(default_factory=Weight)
+    nll: NLL = field(default_factory=NLL)
+    mixture: Mixture | None = None
+    aggregation: Aggregation = field(default_factory=Aggregation)
+    entropy_coef: float = 0.0
+    filter: Literal["none", "accuracy_variance"] = "none"
+    gate: float | None = None
