@@ -1,0 +1,136 @@
+"""What a method is: a loss, what enters a group, and optionally a second kind of step."""
+
+from collections.abc import Sequence as Seq
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from red.objective.spec import ObjectiveSpec
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A training prompt with its demonstration, both as token ids.
+
+    `demonstration` ends with EOS and is cut at the response limit. `demonstration_accuracy` is the
+    verifier's verdict on it, or the forced value of the noisy-label study (section 12.9).
+    """
+
+    id: str
+    prompt: tuple[int, ...]
+    answer: str
+    demonstration: tuple[int, ...] = ()
+    demonstration_accuracy: float = 1.0
+
+
+@dataclass(frozen=True)
+class Sequence:
+    """One member of a group: a rollout or a demonstration, graded."""
+
+    prompt: tuple[int, ...]
+    response: tuple[int, ...]
+    accuracy: float
+    reward: float
+    offline: bool = False
+    truncated: bool = False
+
+
+@dataclass(frozen=True)
+class Group:
+    """All sequences of one prompt in one optimizer step."""
+
+    problem: Problem
+    members: tuple[Sequence, ...]
+
+    @property
+    def rollouts(self) -> list[Sequence]:
+        """The on-policy members."""
+        return [member for member in self.members if not member.offline]
+
+    @property
+    def accuracies(self) -> list[float]:
+        """Verdicts of the rollouts."""
+        return [member.accuracy for member in self.rollouts]
+
+
+class ProblemStream(Protocol):
+    """Training prompts in the run's fixed order."""
+
+    def take(self, count: int) -> list[Problem]:
+        """The next problems; the cursor moves."""
+
+    def draw(self, count: int, purpose: str) -> list[Problem]:
+        """Random problems for this step that do not move the cursor."""
+
+
+class Sampler(Protocol):
+    """Graded rollouts of the current policy at the training temperature."""
+
+    def __call__(
+        self, problems: Seq[Problem], samples: int, prefixes: Seq[tuple[int, ...]] | None = None
+    ) -> list[list[Sequence]]:
+        """`samples` rollouts per problem; a prefix is context and becomes part of the prompt."""
+
+    def demonstration(self, problem: Problem) -> Sequence:
+        """The problem's demonstration as a graded member of a group."""
+
+
+@dataclass(frozen=True)
+class Mix:
+    """What enters a group: rollouts that fill it up, all of it, or none; plus demonstrations."""
+
+    rollouts: Literal["fill", "all", "none"] = "fill"
+    demonstrations: Literal[0, 1] = 0
+
+    def samples(self, group_size: int) -> int:
+        """Rollouts per prompt."""
+        counts = {"fill": group_size - self.demonstrations, "all": group_size, "none": 0}
+        return counts[self.rollouts]
+
+    def __call__(
+        self, stream: ProblemStream, sampler: Sampler, prompts: int, group_size: int
+    ) -> list[Group]:
+        """The groups of one step."""
+        return self.groups(stream.take(prompts), sampler, group_size)
+
+    def groups(
+        self, problems: Seq[Problem], sampler: Sampler, group_size: int
+    ) -> list[Group]:
+        """One group for each problem."""
+        samples = self.samples(group_size)
+        rollouts = sampler(problems, samples) if samples else [[] for _ in problems]
+        demonstrations = [
+            [sampler.demonstration(problem)] * self.demonstrations for problem in problems
+        ]
+        return [
+            Group(problem, (*own, *taught))
+            for problem, own, taught in zip(problems, rollouts, demonstrations, strict=True)
+        ]
+
+
+@dataclass(frozen=True)
+class FineTune:
+    """A second kind of step: supervised, on demonstrations of hard prompts (ReLIFT, section 7).
+
+    `buffer` is the number of prompts of one such step. It has its own optimizer.
+    """
+
+    buffer: int = 128
+    entropy_coef: float = 0.001
+    grad_clip: float = 1.0
+
+
+@dataclass(frozen=True)
+class Reward:
+    """R = accuracy + soft over-length penalty on the last `overlong_share` of the limit."""
+
+    overlong_share: float = 0.0
+
+
+@dataclass(frozen=True)
+class Method:
+    """One row of the table of section 13.2."""
+
+    objective: ObjectiveSpec = field(default_factory=ObjectiveSpec)
+    mix: Mix = field(default_factory=Mix)
+    finetune: FineTune | None = None
+    reward: Reward = field(default_factory=Reward)

@@ -1,0 +1,24 @@
+"""CHORD-mu: L = (1 - mu) L_GRPO + mu L_SFT, mu scheduled by step; expert batch of other prompts (section 9)."""
+
+from dataclasses import dataclass
+
+from red.methods.base import Group, Method, Mix, ProblemStream, Sampler
+from red.objective.spec import Aggregation, Mixture, ObjectiveSpec
+
+
+@dataclass(frozen=True)
+class ExpertBatch(Mix):
+    """GRPO groups plus as many demonstrations of other, randomly drawn prompts."""
+
+    def __call__(
+        self, stream: ProblemStream, sampler: Sampler, prompts: int, group_size: int
+    ) -> list[Group]:
+        groups = self.groups(stream.take(prompts), sampler, group_size)
+        experts = stream.draw(prompts, "expert")
+        return groups + [Group(p, (sampler.demonstration(p),)) for p in experts]
+
+
+METHOD = Method(
+    objective=ObjectiveSpec(aggregation=Aggregation(kind="token_mean"), mixture=Mixture()),
+    mix=ExpertBatch(),
+)

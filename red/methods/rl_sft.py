@@ -1,0 +1,14 @@
+"""RL+SFT: policy gradient on rollouts plus c * NLL on demonstrations (Eq. 5, section 4.6)."""
+
+from red.methods.base import Method, Mix
+from red.objective.spec import NLL, Advantage, Aggregation, ObjectiveSpec, Online
+
+METHOD = Method(
+    objective=ObjectiveSpec(
+        advantage=Advantage(std=False),
+        online=Online(clip_low=None, clip_high=None),
+        nll=NLL(coefficient=1.0),
+        aggregation=Aggregation(kind="const"),
+    ),
+    mix=Mix(demonstrations=1),
+)

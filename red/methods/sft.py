@@ -1,0 +1,9 @@
+"""SFT: L = -token_mean(log pi) over demonstration tokens, EOS included (Eq. 4, section 1)."""
+
+from red.methods.base import Method, Mix
+from red.objective.spec import NLL, ObjectiveSpec
+
+METHOD = Method(
+    objective=ObjectiveSpec(online=None, nll=NLL(coefficient=1.0)),
+    mix=Mix(rollouts="none", demonstrations=1),
+)

@@ -1,0 +1,126 @@
+"""Strict conversion between plain mappings and frozen dataclasses."""
+
+import dataclasses
+import difflib
+import types
+import typing
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from red.errors import ConfigError
+
+T = TypeVar("T")
+
+
+def from_mapping(cls: type[T], values: Mapping[str, Any], path: str) -> T:
+    """Build `cls` from `values`; ConfigError gives the full path of the first bad key."""
+    if not isinstance(values, Mapping):
+        raise ConfigError(f"{path}: expected a mapping, found {values!r}")
+    hints = typing.get_type_hints(cls)
+    fields = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    for key in values:
+        if key not in fields:
+            raise ConfigError(f"{path}.{key}: unknown key{_suggestion(str(key), fields)}")
+    for name, field in fields.items():
+        required = (
+            field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+        )
+        if required and name not in values:
+            raise ConfigError(f"{path}.{name}: missing")
+    return cls(**{k: _convert(hints[k], v, f"{path}.{k}") for k, v in values.items()})
+
+
+def merged(record: T, values: Mapping[str, Any], path: str) -> T:
+    """`record` with `values` merged in, nested records merged field by field."""
+    cls = type(record)
+    current = {f.name: getattr(record, f.name) for f in dataclasses.fields(record)}  # type: ignore
+    hints = typing.get_type_hints(cls)
+    changes = {}
+    for key, value in values.items():
+        where = f"{path}.{key}"
+        if key not in current:
+            raise ConfigError(f"{where}: unknown key{_suggestion(key, current)}")
+        if dataclasses.is_dataclass(current[key]) and isinstance(value, Mapping):
+            changes[key] = merged(current[key], value, where)
+        else:
+            changes[key] = _convert(hints[key], value, where)
+    return dataclasses.replace(record, **changes)  # type: ignore[type-var]
+
+
+def to_mapping(record: Any) -> Any:
+    """Plain mappings, lists and scalars: what `from_mapping` reads back."""
+    if dataclasses.is_dataclass(record) and not isinstance(record, type):
+        return {f.name: to_mapping(getattr(record, f.name)) for f in dataclasses.fields(record)}
+    if isinstance(record, Mapping):
+        return {str(key): to_mapping(value) for key, value in record.items()}
+    if isinstance(record, (tuple, list)):
+        return [to_mapping(value) for value in record]
+    return record
+
+
+def _suggestion(key: str, known: typing.Iterable[str]) -> str:
+    names = sorted(known)
+    close = difflib.get_close_matches(key, names, n=1)
+    return f"; did you mean {close[0]!r}?" if close else f"; one of {', '.join(names)}"
+
+
+def _convert(hint: Any, value: Any, path: str) -> Any:
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (typing.Union, types.UnionType):
+        return _convert_union(arguments, value, path)
+    if origin is typing.Literal:
+        # bool is an int in Python: without the type check, True would pass as 1.
+        if any(type(value) is type(choice) and value == choice for choice in arguments):
+            return value
+        raise ConfigError(f"{path}: {value!r} is not one of {', '.join(map(str, arguments))}")
+    if origin is tuple:
+        if not isinstance(value, (list, tuple)):
+            raise ConfigError(f"{path}: expected a list, found {value!r}")
+        if arguments[-1:] != (Ellipsis,) and len(value) != len(arguments):
+            raise ConfigError(f"{path}: expected {len(arguments)} values, found {len(value)}")
+        kinds = [arguments[0]] * len(value) if arguments[-1] is Ellipsis else arguments
+        return tuple(
+            _convert(k, v, f"{path}[{i}]") for i, (k, v) in enumerate(zip(kinds, value, strict=True))
+        )
+    if origin is not None and issubclass(origin, Mapping):
+        if not isinstance(value, Mapping):
+            raise ConfigError(f"{path}: expected a mapping, found {value!r}")
+        return {k: _convert(arguments[1], v, f"{path}.{k}") for k, v in value.items()}
+    if dataclasses.is_dataclass(hint):
+        return from_mapping(typing.cast(type, hint), value, path)
+    if hint is Any:
+        return value
+    return _convert_scalar(hint, value, path)
+
+
+def _convert_union(choices: tuple[Any, ...], value: Any, path: str) -> Any:
+    if value is None and type(None) in choices:
+        return None
+    concrete = [choice for choice in choices if choice is not type(None)]
+    if len(concrete) == 1:
+        return _convert(concrete[0], value, path)
+    for choice in concrete:
+        try:
+            return _convert(choice, value, path)
+        except ConfigError:
+            continue
+    raise ConfigError(f"{path}: {value!r} has the wrong type")
+
+
+def _convert_scalar(hint: Any, value: Any, path: str) -> Any:
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if hint is float and number:
+        if value != value or value in (float("inf"), float("-inf")):
+            raise ConfigError(f"{path}: must be a finite number")
+        return float(value)
+    if hint is float and isinstance(value, str):
+        raise ConfigError(
+            f"{path}: {value!r} is text, not a number (YAML needs 1.0e-3, with a point)"
+        )
+    if hint is bool and isinstance(value, bool):
+        return value
+    if hint is int and isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if hint is str and isinstance(value, str):
+        return value
+    raise ConfigError(f"{path}: expected {getattr(hint, '__name__', hint)}, found {value!r}")
