@@ -13,6 +13,7 @@ class Problem:
 
     `demonstration` ends with EOS and is cut at the response limit. `demonstration_accuracy` is the
     verifier's verdict on it, or the forced value of the noisy-label study (section 12.9).
+    `sentence_ends` counts the demonstration's tokens up to each sentence end of its thought.
     """
 
     id: str
@@ -20,6 +21,7 @@ class Problem:
     answer: str
     demonstration: tuple[int, ...] = ()
     demonstration_accuracy: float = 1.0
+    sentence_ends: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

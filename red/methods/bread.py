@@ -46,8 +46,8 @@ class AnchorSearch:
 class EpisodeAnchorSearch(Mix):
     """Ordinary groups, and for all-failed prompts the group of the best anchor, if any.
 
-    Episodes are equal shares of the demonstration; the answer is never revealed, because at most
-    `episodes - 1` of them are. Probes are full groups and count as generated tokens.
+    Episodes are equal shares of the thought's sentences; the answer is never revealed, because at
+    most `episodes - 1` of them are. Probes are full groups and count as generated tokens.
     """
 
     episodes: int = 10
@@ -73,7 +73,7 @@ class EpisodeAnchorSearch(Mix):
         while pending := [i for i, search in enumerate(searches) if search.probe() is not None]:
             probes = {i: searches[i].probe() or 0 for i in pending}
             asked = [problems[i] for i in pending]
-            prefixes = [self.prefix(problems[i].demonstration, probes[i]) for i in pending]
+            prefixes = [self.prefix(problems[i], probes[i]) for i in pending]
             for i, rollouts in zip(pending, sampler(asked, group_size, prefixes), strict=True):
                 found[i][probes[i]] = Group(problems[i], tuple(rollouts))
                 searches[i].report(sum(r.accuracy for r in rollouts) / len(rollouts))
@@ -82,9 +82,11 @@ class EpisodeAnchorSearch(Mix):
             for search, groups in zip(searches, found, strict=True)
         ]
 
-    def prefix(self, demonstration: tuple[int, ...], k: int) -> tuple[int, ...]:
-        """The first k of `episodes` equal shares of the demonstration's tokens."""
-        return demonstration[: len(demonstration) * k // self.episodes]
+    def prefix(self, problem: Problem, k: int) -> tuple[int, ...]:
+        """The first k of `episodes` shares of the demonstration, cut at a sentence end."""
+        sentences = len(problem.sentence_ends) * k // self.episodes
+        end = problem.sentence_ends[sentences - 1] if sentences else 0
+        return problem.demonstration[:end]
 
 
 def _all_failed(group: Group) -> bool:

@@ -1,0 +1,21 @@
+"""`red golden FILE`: worked losses, gradients and schedules against this code."""
+
+import argparse
+from pathlib import Path
+
+HELP = "check a file of worked numbers; exit status 1 on any mismatch or unknown kind"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """FILE of schema red-golden/1."""
+    parser.add_argument("file", type=Path)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print passed and failed per kind."""
+    from red.golden import check, summary
+    from red.storage import read_json
+
+    results = check(read_json(options.file))
+    print(summary(results))
+    return 1 if any(result.problem for result in results) or not results else 0

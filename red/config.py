@@ -1,0 +1,274 @@
+"""The configuration: one document, checked once, resolved into one plain spec per run.
+
+Standard library, PyYAML and jsonschema only, so that the workflow and `--help` stay fast.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from red import methods
+from red.errors import ConfigError
+from red.methods.base import Method
+from red.objective.spec import ObjectiveSpec
+from red.records import from_mapping
+
+SCHEMA = Path(__file__).parent / "config.schema.yaml"
+NAME = re.compile(r"[a-z0-9_]+")
+METHOD_KEYS = frozenset(ObjectiveSpec.__dataclass_fields__) | (
+    frozenset(Method.__dataclass_fields__) - {"objective"}
+)
+
+
+@dataclass(frozen=True)
+class Training:
+    """What must be equal for a fair comparison (section 0.6). Lengths in tokens.
+
+    `updates_per_rollout` splits the prompts of a step into that many optimizer steps.
+    `warmup` is the share of the steps with a rising learning rate.
+    """
+
+    engine: Literal["local", "openrlhf"]
+    steps: int
+    prompts_per_step: int
+    group_size: int
+    max_new_tokens: int
+    lr: float
+    lr_schedule: Literal["linear", "constant", "cosine"] = "linear"
+    lr_floor: float = 0.0
+    warmup: float = 0.0
+    max_prompt_tokens: int = 1024
+    updates_per_rollout: int = 1
+    temperature: float = 1.0
+    betas: tuple[float, float] = (0.9, 0.95)
+    weight_decay: float = 0.0
+    grad_clip: float = 1.0
+    tokens_per_forward: int = 8192
+    cosine_every: int = 0
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """One trained thing: a line of `runs:` with everything it inherits, for one seed."""
+
+    run: str
+    seed: int
+    scale: str
+    method: str
+    training: Training
+    template: str
+    family: Literal["common", "published"] = "common"
+    label: str = ""
+    row_group: str = ""
+    experiments: tuple[str, ...] = ()
+    corruption: str = "clean"
+    init_from: str | None = None
+    snapshots: tuple[int, ...] = ()
+    because: str = ""
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+
+    def build_method(self) -> Method:
+        """The method with this run's overrides."""
+        return methods.method(self.method, self.overrides, f"runs.{self.run}")
+
+
+TRAINING_KEYS = frozenset(Training.__dataclass_fields__)
+RUN_KEYS = frozenset(RunSpec.__dataclass_fields__) - {
+    "run", "seed", "scale", "training", "template", "overrides", "snapshots",
+}
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """One YAML mapping. Aliases are refused: no config needs them and they can explode."""
+    import yaml
+
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text)):
+            raise ConfigError(f"{path}: YAML aliases (*name) are not allowed; write it out")
+        document = yaml.safe_load(text)
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from None
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        first = str(error).replace("\n", " ")
+        raise ConfigError(f"{path}: not valid YAML: {first}") from None
+    if not isinstance(document, dict):
+        raise ConfigError(f"{path}: expected a mapping at the top")
+    return document
+
+
+def load(*paths: Path) -> dict[str, Any]:
+    """The documents merged deeply, later ones over earlier ones, and checked."""
+    document: dict[str, Any] = {}
+    for path in paths:
+        document = deep_merge(document, read_yaml(path))
+    check(document)
+    return document
+
+
+def deep_merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Mappings merge key by key; anything else in `over` replaces."""
+    result = dict(base)
+    for key, value in over.items():
+        both = isinstance(value, Mapping) and isinstance(result.get(key), Mapping)
+        result[key] = deep_merge(result[key], value) if both else value
+    return result
+
+
+def check(config: Mapping[str, Any]) -> None:
+    """Structure by the schema, then every run with its method; ConfigError on the first fault."""
+    import jsonschema
+    import yaml
+
+    schema = yaml.safe_load(SCHEMA.read_text())
+    validator = jsonschema.Draft202012Validator(schema)
+    errors = sorted(validator.iter_errors(config), key=lambda e: (len(e.path), str(e.path)))
+    if errors:
+        error = errors[0]
+        path = ".".join(str(part) for part in error.absolute_path) or "the top level"
+        raise ConfigError(f"{path}: {error.message.splitlines()[0]}")
+    for run in config["runs"]:
+        for seed in run_seeds(config, run):
+            run_spec(config, run, seed).build_method()
+    _check_parents(config)
+    _check_weight_sources(config)
+
+
+def run_seeds(config: Mapping[str, Any], run: str) -> list[int]:
+    """Seeds of a run: its own, or those of the document."""
+    return list(_entry(config, run, ()).get("seeds", config["seeds"]))
+
+
+def run_spec(config: Mapping[str, Any], run: str, seed: int) -> RunSpec:
+    """A run with its `like` chain and `common` merged in. The result is plain and complete."""
+    path = f"runs.{run}"
+    entry = _entry(config, run, ())
+    entry.pop("seeds", None)
+    changed = sorted(TRAINING_KEYS & set(entry))
+    if changed and not entry.get("because"):
+        raise ConfigError(f"{path}.because: say why {', '.join(changed)} differ from `common`")
+    unknown = set(entry) - TRAINING_KEYS - RUN_KEYS - METHOD_KEYS
+    if unknown:
+        known = TRAINING_KEYS | RUN_KEYS | METHOD_KEYS | {"like", "seeds"}
+        # from_mapping owns the wording and the suggestion for unknown keys.
+        _unknown_key(path, sorted(unknown)[0], known)
+    training = {**config["common"], **{k: entry[k] for k in changed}}
+    values = {
+        **{k: v for k, v in entry.items() if k in RUN_KEYS},
+        "run": run,
+        "seed": seed,
+        "scale": config["scale"],
+        "template": config["template"],
+        "training": training,
+        "snapshots": sorted(snapshots(config, run)),
+        "overrides": {k: v for k, v in entry.items() if k in METHOD_KEYS},
+    }
+    spec = from_mapping(RunSpec, values, path)
+    _check_training(spec.training, path)
+    return spec
+
+
+def snapshots(config: Mapping[str, Any], run: str) -> set[int]:
+    """Steps of `run` that another run branches from (`init_from: run@step`)."""
+    asked = set()
+    for other in config["runs"]:
+        parent, step = parent_of(_entry(config, other, ()).get("init_from"))
+        if parent == run and step is not None:
+            asked.add(step)
+    return asked
+
+
+def parent_of(init_from: str | None) -> tuple[str | None, int | None]:
+    """`"sft@50"` -> ("sft", 50); `"sft"` -> ("sft", None); None -> (None, None): the base model."""
+    if init_from is None:
+        return None, None
+    name, at, step = str(init_from).partition("@")
+    if at and not step.isdigit():
+        raise ConfigError(f"init_from: {init_from!r}: after @ comes a step number")
+    return name, int(step) if at else None
+
+
+def weight_source(config: Mapping[str, Any], run: str) -> str | None:
+    """The run whose logged weights this run's control schedule reads."""
+    weight = _entry(config, run, ()).get("weight") or {}
+    return weight.get("source") if isinstance(weight, Mapping) else None
+
+
+def _entry(config: Mapping[str, Any], run: str, seen: tuple[str, ...]) -> dict[str, Any]:
+    if run in seen:
+        raise ConfigError(f"runs.{run}.like: a cycle: {' -> '.join([*seen, run])}")
+    if run not in config["runs"]:
+        raise ConfigError(f"runs.{seen[-1] if seen else run}.like: no run named {run!r}")
+    own = dict(config["runs"][run] or {})
+    like = own.pop("like", None)
+    if like is None:
+        return own
+    inherited = _entry(config, like, (*seen, run))
+    # A copy belongs to the items that name it, not to those of its original.
+    for key in ("label", "experiments", "row_group"):
+        inherited.pop(key, None)
+    return deep_merge(inherited, own)
+
+
+def _unknown_key(path: str, key: str, known: frozenset[str]) -> None:
+    import difflib
+
+    close = difflib.get_close_matches(key, sorted(known), n=1)
+    hint = f"; did you mean {close[0]!r}?" if close else ""
+    raise ConfigError(f"{path}.{key}: unknown key{hint}")
+
+
+def _check_training(training: Training, path: str) -> None:
+    for name in ("steps", "prompts_per_step", "group_size", "max_new_tokens", "max_prompt_tokens",
+                 "updates_per_rollout", "tokens_per_forward"):
+        if getattr(training, name) < 1:
+            raise ConfigError(f"{path}.{name}: must be at least 1")
+    for name in ("lr", "temperature", "grad_clip"):
+        if getattr(training, name) <= 0:
+            raise ConfigError(f"{path}.{name}: must be above 0")
+    if not 0 <= training.warmup <= 1:
+        raise ConfigError(f"{path}.warmup: is a share of the steps, from 0 to 1")
+    if not all(0 <= beta < 1 for beta in training.betas):
+        raise ConfigError(f"{path}.betas: each from 0 to below 1")
+    if training.prompts_per_step % training.updates_per_rollout:
+        raise ConfigError(f"{path}.updates_per_rollout: must divide prompts_per_step")
+
+
+def _check_parents(config: Mapping[str, Any]) -> None:
+    for run in config["runs"]:
+        chain, current = [run], run
+        while True:
+            parent, step = parent_of(_entry(config, current, ()).get("init_from"))
+            if parent is None:
+                break
+            if parent not in config["runs"]:
+                raise ConfigError(f"runs.{current}.init_from: no run named {parent!r}")
+            if parent in chain:
+                cycle = " -> ".join([*chain, parent])
+                raise ConfigError(f"runs.{run}.init_from: a cycle: {cycle}")
+            steps = run_spec(config, parent, 0).training.steps
+            if step is not None and not 0 < step < steps:
+                raise ConfigError(
+                    f"runs.{current}.init_from: step {step} is not inside {parent}'s {steps} steps")
+            missing = set(run_seeds(config, current)) - set(run_seeds(config, parent))
+            if missing:
+                raise ConfigError(
+                    f"runs.{current}.seeds: {parent} is not trained with seed {min(missing)}")
+            chain.append(parent)
+            current = parent
+
+
+def _check_weight_sources(config: Mapping[str, Any]) -> None:
+    for run in config["runs"]:
+        source, path = weight_source(config, run), f"runs.{run}.weight.source"
+        needs = run_spec(config, run, 0).build_method().objective.weight.kind
+        if needs in ("mean_of", "resampled_from") and source is None:
+            raise ConfigError(f"{path}: {needs} needs the name of a run")
+        if source is None:
+            continue
+        if source not in config["runs"] or source == run:
+            raise ConfigError(f"{path}: no other run named {source!r}")
+        if weight_source(config, source) is not None:
+            raise ConfigError(f"{path}: {source!r} is itself a control")

@@ -1,0 +1,149 @@
+"""Properties that hold for every spec and any draw."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from red import methods
+from red.objective.batch import Batch, Members
+from red.objective.loss import objective, plan
+from red.objective.offline import offline_ratio
+from red.objective.spec import Offline
+from red.objective.weight import StepEntropy, WeightSchedule, relative_change
+from red.objective.spec import Weight
+
+RANDOM = st.integers(0, 2**31 - 1)
+
+
+def draw(seed, groups=4, rollouts=3, demonstrations=1, tokens=6):
+    """A random step in float64 with mixed, all-wrong and all-right groups."""
+    g = torch.Generator().manual_seed(seed)
+    size = rollouts + demonstrations
+    total = groups * size
+    offline = torch.tensor(([False] * rollouts + [True] * demonstrations) * groups)
+    accuracy = (torch.rand(total, generator=g) < 0.5).double()
+    accuracy[:size] = 0.0
+    accuracy[size : 2 * size] = 1.0
+    accuracy = torch.where(offline, torch.ones_like(accuracy), accuracy)
+    length = torch.randint(1, tokens + 1, (total,), generator=g)
+    mask = (torch.arange(tokens)[None] < length[:, None]).double()
+    logp = -3 * torch.rand(total, tokens, generator=g, dtype=torch.float64)
+    old = logp + 0.3 * torch.randn(total, tokens, generator=g, dtype=torch.float64)
+    entropy = 2 * torch.rand(total, tokens, generator=g, dtype=torch.float64)
+    batch = Batch(logp.requires_grad_(), old, entropy, mask)
+    members = Members(torch.arange(groups).repeat_interleave(size), offline, accuracy, accuracy,
+                      length.double())
+    return batch, members
+
+
+def loss_and_gradient(batch, spec, whole, parts):
+    total = sum(objective(batch.rows(i), spec, whole.rows(i)).total for i in parts)
+    return total.item(), torch.autograd.grad(total, batch.logp_st)[0]
+
+
+@pytest.mark.parametrize("name", methods.names())
+@settings(max_examples=15, deadline=None)
+@given(seed=RANDOM, cuts=st.lists(st.integers(1, 15), max_size=4))
+def test_any_split_and_order_of_micro_batches_gives_the_same_loss_and_gradient(name, seed, cuts):
+    spec = methods.method(name).objective
+    batch, members = draw(seed)
+    whole = plan(members, spec, weight=2.5, mu=0.4 if spec.mixture else None)
+    everything = torch.arange(len(members.reward_s))
+    expected, gradient = loss_and_gradient(batch, spec, whole, [everything])
+    order = torch.randperm(len(everything), generator=torch.Generator().manual_seed(seed))
+    bounds = [0, *sorted(set(cuts)), len(everything)]
+    parts = [order[a:b] for a, b in zip(bounds, bounds[1:], strict=False)]
+    found, split_gradient = loss_and_gradient(batch, spec, whole, parts)
+    assert found == pytest.approx(expected, abs=1e-12)
+    assert torch.allclose(gradient, split_gradient, atol=1e-14, rtol=0)
+
+
+@pytest.mark.parametrize("name", methods.names())
+def test_a_step_along_the_negative_gradient_lowers_the_loss(name):
+    spec = methods.method(name).objective
+    batch, members = draw(7)
+    batch = replace(batch, old_logp_st=batch.logp_st.detach().clone())
+    whole = plan(members, spec, mu=0.4 if spec.mixture else None)
+    before = objective(batch, spec, whole).total
+    gradient = torch.autograd.grad(before, batch.logp_st)[0]
+    assert gradient.abs().sum() > 0
+    moved = replace(batch, logp_st=batch.logp_st.detach() - 1e-4 * gradient)
+    # Weights that carry a stop-gradient move with the policy; the token objective they scale falls.
+    if spec.offline.kind in ("none", "ratio_one", "shape") and spec.nll.token_weight == "one":
+        assert objective(moved, spec, whole).total < before
+
+
+@given(beta=st.floats(0, 1), pi=st.floats(1e-6, 1))
+def test_rho_lies_between_pi_and_the_tight_bound(beta, pi):
+    logp = torch.tensor([[pi]], dtype=torch.float64).log()
+    rho = offline_ratio(logp, torch.tensor([beta], dtype=torch.float64), Offline("shift")).item()
+    bound = min(1.0, pi / beta) if beta > 0 else 1.0
+    assert pi * (1 - 1e-12) <= rho <= bound * (1 + 1e-12)
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=RANDOM, weight=st.floats(0.1, 8))
+def test_doubling_w_doubles_the_offline_part_only(seed, weight):
+    spec = methods.method("red").objective
+    batch, members = draw(seed)
+    once = objective(batch, spec, plan(members, spec, weight=weight))
+    twice = objective(batch, spec, plan(members, spec, weight=2 * weight))
+    assert twice.offline.item() == pytest.approx(2 * once.offline.item(), abs=1e-12)
+    assert twice.online.item() == once.online.item()
+
+
+def test_all_failed_group_gets_plain_imitation_in_red_and_nothing_through_the_denominator():
+    batch, members = draw(3)
+    hard = members.offline_s & (members.group_s == 0)
+    for kind, expected in (("shift", True), ("shift_through", False)):
+        spec = replace(methods.method("red").objective, offline=Offline(kind))
+        loss = objective(batch, spec, plan(members, spec)).total
+        gradient = torch.autograd.grad(loss, batch.logp_st)[0]
+        assert bool(gradient[hard].abs().sum() > 1e-12) is expected
+
+
+def test_equal_rewards_give_zero_advantage_and_finite_loss():
+    batch, members = draw(1)
+    members = replace(members, reward_s=torch.ones_like(members.reward_s),
+                      accuracy_s=torch.ones_like(members.accuracy_s))
+    for name in methods.names():
+        spec = methods.method(name).objective
+        loss = objective(batch, spec, plan(members, spec, mu=0.1 if spec.mixture else None))
+        assert torch.isfinite(loss.total)
+
+
+def test_an_empty_offline_set_gives_zero_not_nan():
+    batch, members = draw(2, demonstrations=0)
+    for name in methods.names():
+        spec = methods.method(name).objective
+        loss = objective(batch, spec, plan(members, spec))
+        assert loss.nll.item() == 0.0 and loss.offline.item() == 0.0
+        assert torch.isfinite(loss.total)
+
+
+def test_w_survives_a_round_trip_of_its_state():
+    first = WeightSchedule(Weight("entropy_ratio", window=3))
+    entropies = [StepEntropy(1.0 / (i + 1), 1.0 + 0.1 * i) for i in range(8)]
+    for i in range(4):
+        first.step(i, entropies[i])
+    second = WeightSchedule(first.spec)
+    second.load(first.state())
+    assert [first.step(i, entropies[i]) for i in range(4, 8)] == [
+        second.step(i, entropies[i]) for i in range(4, 8)]
+
+
+def test_a_step_without_demonstrations_keeps_w_and_its_references():
+    schedule = WeightSchedule(Weight("entropy_ratio"))
+    schedule.step(0, StepEntropy(1.0, 1.0))
+    w = schedule.step(1, StepEntropy(0.9, 0.5)).w
+    history = list(schedule.history)
+    assert schedule.step(2, StepEntropy(0.8, None)).w == w == pytest.approx(5.0)
+    assert schedule.history == history
+
+
+def test_entropy_change_of_a_zero_reference_is_no_change_or_infinite():
+    assert relative_change(0.0, [0.0]) == 0.0
+    assert relative_change(0.1, [0.0]) == float("inf")
