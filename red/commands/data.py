@@ -1,0 +1,88 @@
+"""Make one data product: a model folder, training prompts, demonstrations, or a benchmark."""
+
+import argparse
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from red.errors import ConfigError
+from red.records import from_mapping
+from red.storage import read_jsonl, write_json, write_jsonl
+
+HELP = "make a base model, training prompts, demonstrations, or a benchmark"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """One sub-kind per product; `--spec` is a JSON object with at least the key "source"."""
+    kinds = parser.add_subparsers(dest="kind", required=True, metavar="KIND")
+    for kind, text in (
+        ("model", "folder of a model"),
+        ("prompts", "training prompts (JSON lines)"),
+        ("demonstrations", "teacher responses to the prompts (JSON lines, and a .json summary beside)"),
+        ("benchmark", "problems of one benchmark (JSON lines)"),
+    ):
+        sub = kinds.add_parser(kind, help=text, description=text)
+        sub.add_argument("--spec", required=True, help='JSON object, e.g. \'{"source": "embedded"}\'')
+        sub.add_argument("--out", required=True, type=Path)
+        if kind == "demonstrations":
+            sub.add_argument("--prompts", required=True, type=Path)
+            sub.add_argument("--model", type=Path, help="base model, for corruptions that sample from it")
+        if kind == "benchmark":
+            sub.add_argument("--name", required=True)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Write the product; nothing is written if anything fails."""
+    spec = _spec(options.spec)
+    make = {"model": _model, "prompts": _prompts, "demonstrations": _demonstrations, "benchmark": _benchmark}
+    make[options.kind](spec, options)
+    return 0
+
+
+def _spec(text: str) -> dict[str, Any]:
+    try:
+        spec = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ConfigError(f"--spec: not valid JSON ({error})") from None
+    if not isinstance(spec, dict):
+        raise ConfigError("--spec: expected a JSON object")
+    return {"source": "embedded", **spec}
+
+
+def _model(spec: Mapping[str, Any], options: argparse.Namespace) -> None:
+    if spec["source"] != "embedded":
+        raise ConfigError(f"model.source: {spec['source']!r} is unknown; known: embedded")
+    from red.models import checkpoint, embedded
+
+    wanted = from_mapping(embedded.EmbeddedModel, spec, "model")
+    model, summary = embedded.pretrain(embedded.recipe(wanted), wanted.seed)
+    checkpoint.save(model, options.out, {"pretraining.json": summary})
+
+
+def _prompts(spec: Mapping[str, Any], options: argparse.Namespace) -> None:
+    from red.data.prompts import prompts
+
+    write_jsonl(options.out, prompts(spec))
+
+
+def _demonstrations(spec: Mapping[str, Any], options: argparse.Namespace) -> None:
+    if spec["source"] != "embedded":
+        raise ConfigError(f"demonstrations.source: {spec['source']!r} is unknown; known: embedded")
+    from red.data.demonstrations import embedded
+
+    rows = list(read_jsonl(options.prompts, required=("id", "question", "answer")))
+    made = embedded(spec, rows, options.model)
+    write_json(options.out.with_suffix(".json"), made.summary)
+    write_jsonl(options.out, made.rows)
+
+
+def _benchmark(spec: Mapping[str, Any], options: argparse.Namespace) -> None:
+    if spec["source"] == "embedded":
+        from red.data.world.benchmarks import rows
+
+        write_jsonl(options.out, rows(options.name))
+        return
+    from red.evaluation.benchmarks import rows as loaded
+
+    write_jsonl(options.out, loaded(options.name, spec))

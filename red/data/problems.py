@@ -1,0 +1,187 @@
+"""Training problems: prompts joined with their demonstrations, tokenized, checked and counted."""
+
+import random
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from red.data.template import render
+from red.errors import DataError
+from red.methods.base import Problem
+from red.seeds import derive
+from red.storage import read_jsonl
+
+SENTENCE_ENDS = (". ", ".\n", "? ", "!", "\n\n")
+THOUGHT_END = "</think>"
+THOUGHT_OPEN = "<think>\n"
+
+
+class Tokenizer(Protocol):
+    """The part of a Hugging Face `tokenizers.Tokenizer` that is used here."""
+
+    def encode(self, text: str, add_special_tokens: bool = ...) -> "Encoding": ...
+    def decode(self, ids: Sequence[int], skip_special_tokens: bool = ...) -> str: ...
+
+
+class Encoding(Protocol):
+    ids: list[int]
+    offsets: list[tuple[int, int]]
+
+
+class Judge(Protocol):
+    """Verdict (0 or 1) on each (response text, gold answer, whether the prompt opened a thought)."""
+
+    def __call__(self, cases: Iterable[tuple[str, str, bool]]) -> list[float]: ...
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Longest prompt and response, in tokens; longer prompts are dropped, longer demonstrations cut."""
+
+    prompt: int
+    response: int
+
+
+@dataclass(frozen=True)
+class ProblemSet:
+    """Usable problems and how many rows had which defect (never silently dropped)."""
+
+    problems: tuple[Problem, ...]
+    counts: Mapping[str, int]
+    thought_open: bool
+
+
+def load_problems(
+    prompts: Path,
+    demonstrations: Path,
+    tokenizer: Tokenizer,
+    eos_id: int,
+    template: str,
+    limits: Limits,
+    judge: Judge,
+    need_demonstrations: bool,
+) -> ProblemSet:
+    """Join two JSON-lines files by id.
+
+    Counts: prompt_too_long (dropped), no_demonstration (dropped only if the method needs one),
+    demonstration_cut, demonstration_wrong (kept, with its own verdict), forced_accuracy.
+    """
+    taught = _demonstrations(demonstrations)
+    counts: Counter[str] = Counter()
+    rows, seen = [], set()
+    thought_open = render("", None, template).endswith(THOUGHT_OPEN)
+    for number, row in enumerate(read_jsonl(prompts, ("id", "question", "answer")), start=1):
+        if row["id"] in seen:
+            raise DataError(f"{prompts}: line {number}: id {row['id']!r} occurs twice")
+        if not str(row["answer"]).strip():
+            raise DataError(f"{prompts}: line {number}: empty answer")
+        seen.add(row["id"])
+        text = render(row["question"], row.get("options"), template, row.get("system"))
+        ids = tokenizer.encode(text, add_special_tokens=False).ids
+        if len(ids) > limits.prompt:
+            counts["prompt_too_long"] += 1
+            continue
+        demonstration = taught.get(row["id"])
+        if demonstration is None:
+            counts["no_demonstration"] += 1
+            if need_demonstrations:
+                continue
+        rows.append((row, tuple(ids), demonstration))
+    if not rows:
+        raise DataError(f"{prompts}: no usable problem ({dict(counts)})")
+    verdicts = iter(judge((d["response"], str(r["answer"]), thought_open) for r, _, d in rows if d))
+    problems = []
+    for row, ids, demonstration in rows:
+        if demonstration is None:
+            problems.append(Problem(row["id"], ids, str(row["answer"])))
+            continue
+        verdict, forced = next(verdicts), demonstration.get("forced_accuracy")
+        counts["demonstration_wrong"] += verdict == 0
+        counts["forced_accuracy"] += forced is not None
+        response, ends = _encode(demonstration["response"], tokenizer, eos_id, thought_open)
+        counts["demonstration_cut"] += len(response) > limits.response
+        problems.append(
+            Problem(
+                row["id"],
+                ids,
+                str(row["answer"]),
+                response[: limits.response],
+                verdict if forced is None else float(forced),
+                tuple(end for end in ends if end < limits.response),
+            )
+        )
+    counts["problems"] = len(problems)
+    return ProblemSet(tuple(problems), dict(counts), thought_open)
+
+
+def _demonstrations(path: Path) -> dict[str, dict]:
+    found: dict[str, dict] = {}
+    for number, row in enumerate(read_jsonl(path, ("id", "response")), start=1):
+        if row["id"] in found:
+            raise DataError(f"{path}: line {number}: id {row['id']!r} occurs twice")
+        if not isinstance(row["response"], str) or not row["response"].strip():
+            raise DataError(f"{path}: line {number}: empty demonstration")
+        if row.get("forced_accuracy") not in (None, 0, 1):
+            raise DataError(f"{path}: line {number}: forced_accuracy is null, 0 or 1")
+        found[row["id"]] = row
+    return found
+
+
+def _encode(
+    response: str, tokenizer: Tokenizer, eos_id: int, thought_open: bool
+) -> tuple[tuple[int, ...], list[int]]:
+    """Tokens with EOS exactly once, and the token counts at each sentence end of the thought."""
+    if thought_open:
+        response = response.removeprefix(THOUGHT_OPEN)
+    encoding = tokenizer.encode(response, add_special_tokens=False)
+    ids = list(encoding.ids)
+    while ids and ids[-1] == eos_id:
+        ids.pop()
+    thought = response.find(THOUGHT_END)
+    last = len(response) if thought < 0 else thought
+    ends = [
+        index + 1
+        for index, (start, end) in enumerate(encoding.offsets[: len(ids)])
+        if end < last
+        and response[max(start - 1, 0) : end + 1].rstrip("}").endswith(SENTENCE_ENDS)
+        or end < last
+        and response[start:end].endswith(SENTENCE_ENDS)
+    ]
+    return (*ids, eos_id), ends
+
+
+@dataclass
+class ProblemOrder:
+    """The fixed order of a run's prompts: a fresh shuffle each epoch. `cursor` is the whole state.
+
+    The order depends on the seed only, so every method with that seed sees the same prompts.
+    """
+
+    problems: Sequence[Problem]
+    seed: int
+    cursor: int = 0
+    step: int = 0
+    _epoch: tuple[int, list[int]] = (-1, [])
+
+    def take(self, count: int) -> list[Problem]:
+        """The next `count` problems; wraps into the next epoch."""
+        taken = []
+        for position in range(self.cursor, self.cursor + count):
+            epoch, index = divmod(position, len(self.problems))
+            taken.append(self.problems[self._order(epoch)[index]])
+        self.cursor += count
+        return taken
+
+    def draw(self, count: int, purpose: str) -> list[Problem]:
+        """`count` problems at random for this step; the cursor stays."""
+        rng = random.Random(derive(self.seed, purpose, self.step))
+        return rng.choices(self.problems, k=count)
+
+    def _order(self, epoch: int) -> list[int]:
+        if self._epoch[0] != epoch:
+            order = list(range(len(self.problems)))
+            random.Random(derive(self.seed, "order", epoch)).shuffle(order)
+            self._epoch = (epoch, order)
+        return self._epoch[1]

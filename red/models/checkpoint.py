@@ -1,0 +1,167 @@
+"""Model folders in the Hugging Face layout. Weights are safetensors only: pickles can run code."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from tokenizers import Tokenizer
+
+from red.errors import DataError
+from red.models.qwen2 import Qwen2, Shape
+from red.storage import read_json, write_directory, write_json
+
+WEIGHTS = "model.safetensors"
+TIED = "lm_head.weight"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A policy with its tokenizer. The three JSON documents are kept, so that saving loses nothing."""
+
+    model: Qwen2
+    tokenizer: Tokenizer
+    eos_id: int
+    config: Mapping[str, Any] = field(default_factory=dict)
+    generation_config: Mapping[str, Any] = field(default_factory=dict)
+    tokenizer_config: Mapping[str, Any] = field(default_factory=dict)
+
+
+def load(directory: Path | str, device: str | torch.device = "cpu") -> Checkpoint:
+    """Read a folder; every defect is one DataError that names the file."""
+    directory = Path(directory)
+    config = read_json(directory / "config.json")
+    shape = Shape.from_config(config, str(directory / "config.json"))
+    tokenizer = _tokenizer(directory, shape)
+    generation_config = _optional(directory / "generation_config.json")
+    return Checkpoint(
+        model=_weights(directory, shape).to(device),
+        tokenizer=tokenizer,
+        eos_id=_eos_id(directory, config, generation_config),
+        config=config,
+        generation_config=generation_config,
+        tokenizer_config=_optional(directory / "tokenizer_config.json"),
+    )
+
+
+def save(
+    checkpoint: Checkpoint, directory: Path | str, notes: Mapping[str, Mapping[str, Any]] | None = None
+) -> None:
+    """Write the folder under a temporary name, sync it, rename it: it is whole or absent.
+
+    `notes` are further JSON documents by file name, e.g. a training summary.
+    """
+
+    def fill(partial: Path) -> None:
+        _write(checkpoint, partial)
+        for name, document in (notes or {}).items():
+            write_json(partial / name, document)
+
+    write_directory(Path(directory), fill)
+
+
+def hugging_face_config(shape: Shape, eos_id: int, pad_id: int) -> dict[str, Any]:
+    """config.json of a new model, as transformers and vLLM read it."""
+    return {
+        "architectures": ["Qwen2ForCausalLM"],
+        "model_type": "qwen2",
+        "hidden_act": "silu",
+        "attention_dropout": 0.0,
+        "use_sliding_window": False,
+        "torch_dtype": "float32",
+        "bos_token_id": None,
+        "eos_token_id": eos_id,
+        "pad_token_id": pad_id,
+        **vars(shape),
+    }
+
+
+def _write(checkpoint: Checkpoint, directory: Path) -> None:
+    tensors = {
+        name: tensor.detach().cpu().contiguous()
+        for name, tensor in checkpoint.model.state_dict().items()
+        if not (name == TIED and checkpoint.model.shape.tie_word_embeddings)
+    }
+    save_file(tensors, directory / WEIGHTS, metadata={"format": "pt"})
+    checkpoint.tokenizer.save(str(directory / "tokenizer.json"))
+    write_json(directory / "config.json", checkpoint.config)
+    write_json(directory / "generation_config.json", checkpoint.generation_config)
+    write_json(directory / "tokenizer_config.json", checkpoint.tokenizer_config)
+
+
+def _optional(path: Path) -> dict[str, Any]:
+    return read_json(path) if path.exists() else {}
+
+
+def _tokenizer(directory: Path, shape: Shape) -> Tokenizer:
+    path = directory / "tokenizer.json"
+    if not path.exists():
+        raise DataError(f"{path}: no such file; a checkpoint needs its tokenizer.json beside the weights")
+    try:
+        tokenizer = Tokenizer.from_file(str(path))
+    except Exception as error:  # tokenizers raises bare Exception for a malformed file
+        raise DataError(f"{path}: not a tokenizer ({error})") from None
+    largest = max(tokenizer.get_vocab(with_added_tokens=True).values(), default=-1)
+    if largest >= shape.vocab_size:
+        raise DataError(
+            f"{path}: token id {largest} does not fit vocab_size {shape.vocab_size} of config.json; "
+            "tokenizer and model do not belong together"
+        )
+    return tokenizer
+
+
+def _eos_id(directory: Path, config: Mapping[str, Any], generation_config: Mapping[str, Any]) -> int:
+    eos = generation_config.get("eos_token_id", config.get("eos_token_id"))
+    if isinstance(eos, list):
+        eos = eos[0] if eos else None
+    if eos is None:
+        raise DataError(f"{directory / 'config.json'}: eos_token_id is missing; responses could not end")
+    return eos
+
+
+def _weight_files(directory: Path) -> list[Path]:
+    index = directory / f"{WEIGHTS}.index.json"
+    if index.exists():
+        return [directory / name for name in sorted(set(read_json(index)["weight_map"].values()))]
+    if not (directory / WEIGHTS).exists() and list(directory.glob("*.bin")):
+        raise DataError(
+            f"{directory}: only pickled weights (*.bin), which can run code; convert to safetensors"
+        )
+    return [directory / WEIGHTS]
+
+
+def _weights(directory: Path, shape: Shape) -> Qwen2:
+    with torch.device("meta"):
+        model = Qwen2(shape)
+    tensors: dict[str, torch.Tensor] = {}
+    for path in _weight_files(directory):
+        if not path.exists():
+            raise DataError(f"{path}: no such file")
+        try:
+            with safe_open(path, framework="pt") as stream:
+                for name in stream.keys():  # noqa: SIM118 - not a mapping
+                    tensors[name] = stream.get_tensor(name).float()
+        except SafetensorError as error:
+            raise DataError(f"{path}: truncated or damaged ({error}); copy it again") from None
+    if shape.tie_word_embeddings and "model.embed_tokens.weight" in tensors:
+        tensors[TIED] = tensors["model.embed_tokens.weight"]
+    expected = {name: tuple(value.shape) for name, value in model.state_dict().items()}
+    for name in sorted(expected.keys() | tensors.keys()):
+        found = tuple(tensors[name].shape) if name in tensors else "nothing"
+        if found != expected.get(name, "nothing"):
+            wanted = expected.get(name, "nothing")
+            raise DataError(f"{directory}: tensor {name} is {found}, config.json asks for {wanted}")
+    model.load_state_dict(tensors, assign=True)
+    if shape.tie_word_embeddings:
+        model.lm_head.weight = model.model.embed_tokens.weight
+    return model.requires_grad_(True)
+
+
+def describe(checkpoint: Checkpoint) -> str:
+    """Parameters and shape in one line, for logs."""
+    parameters = sum(parameter.numel() for parameter in checkpoint.model.parameters())
+    return f"{parameters} parameters, {json.dumps(vars(checkpoint.model.shape))}"

@@ -1,0 +1,197 @@
+"""Qwen2 in plain torch, with transformers' parameter names, so checkpoints are exchanged unchanged."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from red.errors import DataError
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Sizes of a Qwen2 model; the names are those of config.json."""
+
+    vocab_size: int
+    hidden_size: int
+    intermediate_size: int
+    num_hidden_layers: int
+    num_attention_heads: int
+    num_key_value_heads: int
+    head_dim: int
+    max_position_embeddings: int
+    rope_theta: float = 10000.0
+    rms_norm_eps: float = 1e-6
+    tie_word_embeddings: bool = True
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any], name: str = "config.json") -> "Shape":
+        """Read a Hugging Face config; DataError if it is not a plain Qwen2 that this code computes."""
+        if config.get("model_type") != "qwen2":
+            found = config.get("model_type")
+            raise DataError(f"{name}: model_type is {found!r}; only 'qwen2' is supported, convert the model")
+        if config.get("use_sliding_window"):
+            raise DataError(f"{name}: use_sliding_window is on; set it to false")
+        if config.get("hidden_act", "silu") != "silu":
+            raise DataError(f"{name}: hidden_act is {config['hidden_act']!r}; only 'silu' is supported")
+        rope = config.get("rope_parameters") or config.get("rope_scaling") or {}
+        kind = rope.get("rope_type", rope.get("type", "default"))
+        if kind != "default":
+            raise DataError(f"{name}: rope type {kind!r} is not supported; only plain rotary positions are")
+        try:
+            heads = config["num_attention_heads"]
+            return cls(
+                vocab_size=config["vocab_size"],
+                hidden_size=config["hidden_size"],
+                intermediate_size=config["intermediate_size"],
+                num_hidden_layers=config["num_hidden_layers"],
+                num_attention_heads=heads,
+                num_key_value_heads=config.get("num_key_value_heads") or heads,
+                head_dim=config.get("head_dim") or config["hidden_size"] // heads,
+                max_position_embeddings=config["max_position_embeddings"],
+                rope_theta=rope.get("rope_theta", config.get("rope_theta", 10000.0)),
+                rms_norm_eps=config.get("rms_norm_eps", 1e-6),
+                tie_word_embeddings=config.get("tie_word_embeddings", False),
+            )
+        except KeyError as error:
+            raise DataError(f"{name}: missing key {error.args[0]!r}") from None
+
+
+class Norm(nn.Module):
+    """Root-mean-square normalization with a gain per channel."""
+
+    def __init__(self, size: int, eps: float) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(size))
+        self.eps = eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Any shape [..., size]."""
+        return F.rms_norm(x, (x.shape[-1],), self.weight, self.eps)
+
+
+class Attention(nn.Module):
+    """Causal grouped-query attention with rotary positions; biases on q, k and v only."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.shape = shape
+        query = shape.num_attention_heads * shape.head_dim
+        key_value = shape.num_key_value_heads * shape.head_dim
+        self.q_proj = nn.Linear(shape.hidden_size, query)
+        self.k_proj = nn.Linear(shape.hidden_size, key_value)
+        self.v_proj = nn.Linear(shape.hidden_size, key_value)
+        self.o_proj = nn.Linear(query, shape.hidden_size, bias=False)
+
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+        """x [B, T, hidden]; cos and sin [T, head_dim]."""
+        batch, length, _ = x.shape
+
+        def heads(y: Tensor) -> Tensor:
+            return y.view(batch, length, -1, self.shape.head_dim).transpose(1, 2)
+
+        query = rotate(heads(self.q_proj(x)), cos, sin)
+        key = rotate(heads(self.k_proj(x)), cos, sin)
+        grouped = self.shape.num_key_value_heads != self.shape.num_attention_heads
+        mixed = F.scaled_dot_product_attention(
+            query, key, heads(self.v_proj(x)), is_causal=True, enable_gqa=grouped
+        )
+        return self.o_proj(mixed.transpose(1, 2).reshape(batch, length, -1))
+
+
+class Mlp(nn.Module):
+    """Gated feed-forward block (SiLU)."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.gate_proj = nn.Linear(shape.hidden_size, shape.intermediate_size, bias=False)
+        self.up_proj = nn.Linear(shape.hidden_size, shape.intermediate_size, bias=False)
+        self.down_proj = nn.Linear(shape.intermediate_size, shape.hidden_size, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Any shape [..., hidden]."""
+        return self.down_proj(F.silu(self.gate_proj(x)) * self.up_proj(x))
+
+
+class Layer(nn.Module):
+    """One pre-normalized transformer block."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.self_attn = Attention(shape)
+        self.mlp = Mlp(shape)
+        self.input_layernorm = Norm(shape.hidden_size, shape.rms_norm_eps)
+        self.post_attention_layernorm = Norm(shape.hidden_size, shape.rms_norm_eps)
+
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+        """x [B, T, hidden]."""
+        x = x + self.self_attn(self.input_layernorm(x), cos, sin)
+        return x + self.mlp(self.post_attention_layernorm(x))
+
+
+class Body(nn.Module):
+    """Everything before the head (the `model.` prefix of the parameter names)."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.embed_tokens = nn.Embedding(shape.vocab_size, shape.hidden_size)
+        self.layers = nn.ModuleList(Layer(shape) for _ in range(shape.num_hidden_layers))
+        self.norm = Norm(shape.hidden_size, shape.rms_norm_eps)
+
+
+class Qwen2(nn.Module):
+    """Causal language model. Right padding needs no mask: real tokens never see what follows them."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.shape = shape
+        self.model = Body(shape)
+        self.lm_head = nn.Linear(shape.hidden_size, shape.vocab_size, bias=False)
+        if shape.tie_word_embeddings:
+            self.lm_head.weight = self.model.embed_tokens.weight
+
+    def hidden(self, ids: Tensor) -> Tensor:
+        """Normalized last hidden states [B, T, hidden] of token ids [B, T], before the head."""
+        x = self.model.embed_tokens(ids)
+        cos, sin = rotary_tables(self.shape, ids.shape[1], x.device, x.dtype)
+        for layer in self.model.layers:
+            x = layer(x, cos, sin)
+        return self.model.norm(x)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """Logits [B, T, vocabulary] of token ids [B, T]."""
+        return self.lm_head(self.hidden(ids))
+
+
+def initialize(model: Qwen2, generator: torch.Generator) -> None:
+    """Fresh weights: embeddings N(0, 0.02), matrices N(0, 1/inputs), residual outputs 1/sqrt(2 layers)."""
+    residual = 1 / math.sqrt(2 * model.shape.num_hidden_layers)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if parameter.dim() < 2:
+                parameter.fill_(0.0 if name.endswith("bias") else 1.0)
+                continue
+            scale = 0.02 if "embed" in name else 1 / math.sqrt(parameter.shape[1])
+            if name.endswith(("o_proj.weight", "down_proj.weight")):
+                scale *= residual
+            parameter.normal_(0.0, scale, generator=generator)
+
+
+def rotary_tables(
+    shape: Shape, length: int, device: torch.device, dtype: torch.dtype
+) -> tuple[Tensor, Tensor]:
+    """cos and sin [length, head_dim] of the rotary angles, computed in float32."""
+    channel = torch.arange(0, shape.head_dim, 2, device=device).float() / shape.head_dim
+    angle = torch.outer(torch.arange(length, device=device).float(), shape.rope_theta**-channel)
+    angle = torch.cat([angle, angle], -1)
+    return angle.cos().to(dtype), angle.sin().to(dtype)
+
+
+def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Rotary positions on the last axis: channel i turns with channel i + head_dim/2."""
+    first, second = x.chunk(2, -1)
+    return x * cos + torch.cat([-second, first], -1) * sin
