@@ -47,6 +47,7 @@ class Training:
     grad_clip: float = 1.0
     tokens_per_forward: int = 8192
     cosine_every: int = 0
+    entropy_every: int = 0
 
 
 @dataclass(frozen=True)
