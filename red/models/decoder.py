@@ -1,0 +1,148 @@
+"""One token at a time for many rows: folded weights, one preallocated key-value cache."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from red.models.qwen2 import Layer, Qwen2, Shape, rotary_tables
+
+NEGATIVE = -1e9
+
+
+class Folded(NamedTuple):
+    """One layer as [inputs, outputs] matrices, with norm gains and the attention scale inside.
+
+    Channels i and i + head_dim/2 of queries and keys turn together; they are made neighbors, so that
+    the rotation of a head is one product of complex numbers.
+    """
+
+    qkv: Tensor
+    qkv_bias: Tensor
+    out: Tensor
+    gate_up: Tensor
+    down: Tensor
+
+
+def fold(layer: Layer, shape: Shape) -> Folded:
+    """Fold everything that is constant into the matrices (float32)."""
+    attention, mlp = layer.self_attn, layer.mlp
+    scale = shape.head_dim**-0.5
+
+    def paired(x: Tensor) -> Tensor:
+        return x.unflatten(0, (-1, 2, shape.head_dim // 2)).transpose(1, 2).flatten(0, 2)
+
+    query, key, value = attention.q_proj, attention.k_proj, attention.v_proj
+    qkv = torch.cat([paired(query.weight) * scale, paired(key.weight), value.weight])
+    gate_up = torch.cat([mlp.gate_proj.weight, mlp.up_proj.weight])
+    return Folded(
+        qkv=(qkv * layer.input_layernorm.weight).T.contiguous(),
+        qkv_bias=torch.cat([paired(query.bias) * scale, paired(key.bias), value.bias]),
+        out=attention.o_proj.weight.T.contiguous(),
+        gate_up=(gate_up * layer.post_attention_layernorm.weight).T.contiguous(),
+        down=mlp.down_proj.weight.T.contiguous(),
+    )
+
+
+class Decoder:
+    """`samples` rows per prompt. Each prompt is read once; its keys and values are copied to its rows.
+
+    Prompts are padded on the left, so that all rows write the same column of the cache; padding is
+    masked, and rotary positions only matter relative to each other.
+    """
+
+    def __init__(self, model: Qwen2, prompts: Sequence[Sequence[int]], samples: int, room: int) -> None:
+        """`room` is the number of columns kept free for new tokens."""
+        shape = model.shape
+        self.heads, self.pairs = shape.num_attention_heads, shape.num_key_value_heads
+        self.half = shape.head_dim // 2
+        self.layers = [fold(layer, shape) for layer in model.model.layers]
+        self.embedding = model.model.embed_tokens.weight
+        self.head = (model.lm_head.weight * model.model.norm.weight).T.contiguous()
+        self.mean = self.embedding.new_full((shape.hidden_size, 1), 1 / shape.hidden_size)
+        self.eps = self.embedding.new_full((1, 1), shape.rms_norm_eps)
+        length = max(map(len, prompts))
+        device = self.embedding.device
+        ids = torch.tensor([[0] * (length - len(p)) + list(p) for p in prompts], device=device)
+        padding = torch.tensor([[length - len(p)] for p in prompts], device=device)
+        columns = torch.arange(length + room, device=device)
+        self.column = length
+        self.turns = self._turns(shape, length + room)
+        self.mask = self.embedding.new_zeros(len(prompts), length + room)
+        self.mask.masked_fill_(columns < padding, NEGATIVE)
+        # [layer, key or value, row, head pair, column, channel]
+        self.cache = self.embedding.new_empty(
+            len(self.layers), 2, len(ids) * samples, self.pairs, length + room, shape.head_dim
+        )
+        self.logits = self._read(ids, samples).repeat_interleave(samples, 0)
+        self.mask = self.mask.repeat_interleave(samples * self.pairs, 0).unsqueeze(1)
+
+    def step(self, token: Tensor) -> None:
+        """Append one token [B] to every row and compute the next `logits` [B, V]."""
+        end = self.column + 1
+        mask = self.mask[:, :, :end]
+        turns = self.turns[self.column]
+        x = self.embedding[token]
+        for layer, cache in zip(self.layers, self.cache, strict=True):
+            turned = self._project(x, layer, turns)
+            query = turned[:, : self.heads].reshape(len(x) * self.pairs, -1, 2 * self.half)
+            new = turned[:, self.heads :].unflatten(1, (2, self.pairs))
+            cache[:, :, :, self.column] = new.transpose(0, 1)
+            key, value = cache[..., :end, :].flatten(1, 2)
+            weights = torch.baddbmm(mask, query, key.transpose(1, 2)).softmax(-1)
+            mixed = torch.bmm(weights, value).view(len(x), -1)
+            x = self._feed_forward(torch.addmm(x, mixed, layer.out), layer)
+        self.logits = self._normalize(x) @ self.head
+        self.column = end
+
+    def keep(self, rows: Tensor) -> None:
+        """Drop all other rows; only the filled columns are copied."""
+        smaller = self.cache.new_empty(*self.cache.shape[:2], len(rows), *self.cache.shape[3:])
+        filled = self.cache[..., : self.column, :]
+        torch.index_select(filled, 2, rows, out=smaller[..., : self.column, :])
+        self.cache = smaller
+        self.mask = self.mask.unflatten(0, (-1, self.pairs))[rows].flatten(0, 1)
+        self.logits = self.logits[rows]
+
+    def _read(self, ids: Tensor, samples: int) -> Tensor:
+        """Fill the caches from the prompts [P, T]; logits [P, V] after their last tokens."""
+        count, length = ids.shape
+        future = self.mask.new_full((length, length), NEGATIVE).triu(1)
+        mask = self.mask[:, None, None, :length] + future
+        turns = self.turns[:length].repeat(count, 1, 1)
+        x = self.embedding[ids.flatten()]
+        for layer, cache in zip(self.layers, self.cache, strict=True):
+            turned = self._project(x, layer, turns).unflatten(0, (count, length)).transpose(1, 2)
+            query, key, value = turned.split((self.heads, self.pairs, self.pairs), 1)
+            mixed = F.scaled_dot_product_attention(
+                query, key, value, attn_mask=mask, scale=1.0, enable_gqa=True
+            )
+            mixed = mixed.transpose(1, 2).reshape(len(x), -1)
+            x = self._feed_forward(torch.addmm(x, mixed, layer.out), layer)
+            for kept, filled in zip(cache, (key, value), strict=True):
+                kept[:, :, :length] = filled.repeat_interleave(samples, 0)
+        return self._normalize(x.unflatten(0, (count, length))[:, -1]) @ self.head
+
+    def _turns(self, shape: Shape, columns: int) -> Tensor:
+        """Complex factors [columns, heads + 2 pairs, head_dim/2]; 1 for the values, which do not turn."""
+        cos, sin = rotary_tables(shape, columns, self.embedding.device, torch.float32)
+        turn = torch.complex(cos[:, : self.half], sin[:, : self.half])
+        turns = turn[:, None].repeat(1, self.heads + 2 * self.pairs, 1)
+        turns[:, self.heads + self.pairs :] = 1
+        return turns
+
+    def _project(self, x: Tensor, layer: Folded, turns: Tensor) -> Tensor:
+        """Turned queries, turned keys, values: [B, heads + 2 pairs, head_dim] from x [B, hidden]."""
+        projected = torch.addmm(layer.qkv_bias, self._normalize(x), layer.qkv)
+        pairs = torch.view_as_complex(projected.view(len(x), -1, self.half, 2))
+        return torch.view_as_real(pairs * turns).flatten(2)
+
+    def _feed_forward(self, x: Tensor, layer: Folded) -> Tensor:
+        gate, up = (self._normalize(x) @ layer.gate_up).chunk(2, -1)
+        return torch.addmm(x, F.silu(gate) * up, layer.down)
+
+    def _normalize(self, x: Tensor) -> Tensor:
+        # The product with a column of 1/hidden is faster than a mean over short rows.
+        return x * torch.addmm(self.eps, x * x, self.mean).rsqrt_()
