@@ -133,6 +133,7 @@ def check(config: Mapping[str, Any]) -> None:
     for run in config["runs"]:
         for seed in run_seeds(config, run):
             run_spec(config, run, seed).build_method()
+        _check_corruption(config, run)
     _check_parents(config)
     _check_weight_sources(config)
 
@@ -235,6 +236,13 @@ def _check_training(training: Training, path: str) -> None:
         raise ConfigError(f"{path}.betas: each from 0 to below 1")
     if training.prompts_per_step % training.updates_per_rollout:
         raise ConfigError(f"{path}.updates_per_rollout: must divide prompts_per_step")
+
+
+def _check_corruption(config: Mapping[str, Any], run: str) -> None:
+    name = run_spec(config, run, 0).corruption
+    known = ["clean", *config.get("corruptions", {})]
+    if name not in known:
+        raise ConfigError(f"runs.{run}.corruption: {name!r} is not one of {', '.join(known)}")
 
 
 def _check_parents(config: Mapping[str, Any]) -> None:

@@ -1,0 +1,22 @@
+"""RED as the authors' code would be with its shift line switched on (section 12.10, middle column).
+
+Gradient through the denominator, w at most 7, accuracy over all members, zero-variance groups
+refilled, over-length term in the reward, constant divisor 3000.
+"""
+
+from red.methods.base import Method, Reward
+from red.methods.dapo import DynamicSampling
+from red.objective.spec import Advantage, Aggregation, ObjectiveSpec, Offline, Online, Weight
+
+METHOD = Method(
+    objective=ObjectiveSpec(
+        advantage=Advantage(over="union", eps=1e-9),
+        online=Online(clip_low=None, clip_high=None),
+        offline=Offline(kind="shift_through", r_group_over="union"),
+        weight=Weight(kind="entropy_ratio", high=7.0),
+        aggregation=Aggregation(kind="const", length=3000.0),
+        filter="accuracy_variance",
+    ),
+    mix=DynamicSampling(demonstrations=1),
+    reward=Reward(overlong_share=2000 / 8192),
+)

@@ -1,0 +1,22 @@
+"""RED as stored in the authors' fork (section 12.10, right column): ratio pi, w on random samples.
+
+Their index rule runs after a random re-draw of the buffer, so w scales a random eighth of the
+members and the two entropies are of random subsets; here the entropies are the right ones.
+"""
+
+from red.methods.base import Method, Reward
+from red.methods.dapo import DynamicSampling
+from red.objective.spec import Advantage, Aggregation, ObjectiveSpec, Offline, Online, Weight
+
+METHOD = Method(
+    objective=ObjectiveSpec(
+        advantage=Advantage(over="union", eps=1e-9),
+        online=Online(clip_low=None, clip_high=None),
+        offline=Offline(kind="ratio_one", r_group_over="union"),
+        weight=Weight(kind="entropy_ratio", high=7.0, target="random"),
+        aggregation=Aggregation(kind="const", length=3000.0),
+        filter="accuracy_variance",
+    ),
+    mix=DynamicSampling(demonstrations=1),
+    reward=Reward(overlong_share=2000 / 8192),
+)
