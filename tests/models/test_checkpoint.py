@@ -1,0 +1,125 @@
+"""Saving is complete and atomic; every kind of damage is one clear error."""
+
+import json
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from red.errors import DataError
+from red.models import checkpoint as checkpoints
+
+
+@pytest.fixture
+def folder(checkpoint, tmp_path):
+    checkpoints.save(checkpoint, tmp_path / "model")
+    return tmp_path / "model"
+
+
+def test_a_saved_checkpoint_loads_equal(checkpoint, folder):
+    loaded = checkpoints.load(folder)
+    for name, tensor in checkpoint.model.state_dict().items():
+        assert torch.equal(loaded.model.state_dict()[name], tensor)
+    assert loaded.eos_id == checkpoint.eos_id
+    assert loaded.config == checkpoint.config
+    assert loaded.tokenizer.to_str() == checkpoint.tokenizer.to_str()
+
+
+def test_saving_twice_gives_equal_bytes(folder, tmp_path):
+    checkpoints.save(checkpoints.load(folder), tmp_path / "again")
+    for file in folder.iterdir():
+        assert file.read_bytes() == (tmp_path / "again" / file.name).read_bytes(), file.name
+
+
+def test_the_tied_head_is_stored_once_and_stays_tied(folder):
+    assert checkpoints.TIED not in load_file(folder / checkpoints.WEIGHTS)
+    model = checkpoints.load(folder).model
+    assert model.lm_head.weight is model.model.embed_tokens.weight
+
+
+def test_an_untied_head_survives(build, tmp_path):
+    untied = build(tie_word_embeddings=False)
+    checkpoints.save(untied, tmp_path / "model")
+    loaded = checkpoints.load(tmp_path / "model")
+    assert torch.equal(loaded.model.lm_head.weight, untied.model.lm_head.weight)
+
+
+def test_sharded_weights_load(checkpoint, folder):
+    tensors = load_file(folder / checkpoints.WEIGHTS)
+    names = sorted(tensors)
+    shards = {"model-1.safetensors": names[::2], "model-2.safetensors": names[1::2]}
+    for file, part in shards.items():
+        save_file({name: tensors[name] for name in part}, folder / file)
+    index = {"weight_map": {name: file for file, part in shards.items() for name in part}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    (folder / checkpoints.WEIGHTS).unlink()
+    ids = torch.tensor([[3, 4, 5]])
+    assert torch.equal(checkpoints.load(folder).model(ids), checkpoint.model(ids))
+
+
+def test_nothing_is_left_when_saving_fails(checkpoint, tmp_path, monkeypatch):
+    def fail(*arguments, **keywords):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(checkpoints, "save_file", fail)
+    with pytest.raises(KeyboardInterrupt):
+        checkpoints.save(checkpoint, tmp_path / "model")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_pickled_weights_are_refused(folder):
+    (folder / checkpoints.WEIGHTS).unlink()
+    torch.save({}, folder / "pytorch_model.bin")
+    with pytest.raises(DataError, match="pickled weights.*safetensors"):
+        checkpoints.load(folder)
+
+
+def test_truncated_weights_are_named(folder):
+    weights = folder / checkpoints.WEIGHTS
+    weights.write_bytes(weights.read_bytes()[:-100])
+    with pytest.raises(DataError, match="model.safetensors.*truncated"):
+        checkpoints.load(folder)
+
+
+@pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "model.safetensors"])
+def test_a_missing_file_is_named(folder, name):
+    (folder / name).unlink()
+    with pytest.raises(DataError, match=name):
+        checkpoints.load(folder)
+
+
+def test_a_damaged_tokenizer_is_named(folder):
+    (folder / "tokenizer.json").write_text("{}")
+    with pytest.raises(DataError, match="tokenizer.json"):
+        checkpoints.load(folder)
+
+
+def test_a_tokenizer_of_another_model_is_refused(build, checkpoint, tmp_path):
+    small = build(vocab_size=100)
+    checkpoints.save(small, tmp_path / "model")
+    with pytest.raises(DataError, match="vocab_size 100"):
+        checkpoints.load(tmp_path / "model")
+
+
+def test_weights_that_contradict_the_config_are_refused(folder):
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "intermediate_size": 64}))
+    with pytest.raises(DataError, match="mlp.down_proj.weight"):
+        checkpoints.load(folder)
+
+
+def test_a_missing_tensor_is_named(folder):
+    tensors = load_file(folder / checkpoints.WEIGHTS)
+    del tensors["model.norm.weight"]
+    save_file(tensors, folder / checkpoints.WEIGHTS)
+    with pytest.raises(DataError, match="model.norm.weight"):
+        checkpoints.load(folder)
+
+
+def test_a_missing_end_token_is_refused(folder):
+    for name in ("config.json", "generation_config.json"):
+        config = json.loads((folder / name).read_text())
+        config.pop("eos_token_id")
+        (folder / name).write_text(json.dumps(config))
+    with pytest.raises(DataError, match="eos_token_id"):
+        checkpoints.load(folder)
