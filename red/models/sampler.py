@@ -37,19 +37,24 @@ def sample(
     eos_id: int,
     temperature: float,
     generator: torch.Generator | None = None,
+    uniform: Tensor | None = None,
 ) -> list[list[Sample]]:
     """`samples` responses to each prompt; temperature 0 takes the most likely token.
 
     All randomness is drawn from `generator` (on the CPU) before the first token, one number per
     response and position, so a response does not depend on when other rows end.
-    `max_new_tokens` may be one number or one per prompt.
+    `uniform` [prompts, samples, positions] in [0, 1) takes the generator's place, so that each response
+    can have a seed of its own. `max_new_tokens` may be one number or one per prompt.
     """
     limits = _limits(prompts, max_new_tokens)
     if not prompts or samples < 1:
         return [[] for _ in prompts]
-    uniform = None
-    if temperature > 0:
-        uniform = torch.rand(len(prompts), samples, max(limits), generator=generator) * BELOW_ONE
+    if temperature == 0:
+        uniform = None
+    else:
+        if uniform is None:
+            uniform = torch.rand(len(prompts), samples, max(limits), generator=generator)
+        uniform = uniform * BELOW_ONE
     groups: list[list[Sample]] = []
     rows_at_once = ROWS.get(model.lm_head.weight.device.type, ROWS_ELSEWHERE)
     prompts_at_once = max(1, rows_at_once // samples)
