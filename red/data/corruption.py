@@ -134,7 +134,7 @@ def _acceptable(row: Demonstration, attempt: Callable[[], str | None], tools: To
 
 
 _WORD = re.compile(r"\d+|[^\W\d]+|[^\w\s]")
-_EQUALITY = re.compile(r"=\s*(-?\d+)(?![\d.])")
+_EQUALITY = re.compile(r"=\s*(-?\d+)(?!\d|\.\d)")
 
 
 def _thought(text: str) -> int:
