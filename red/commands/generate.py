@@ -1,0 +1,45 @@
+"""`red generate`: answers of one or more checkpoints to all benchmarks, from one start of the backend."""
+
+import argparse
+from pathlib import Path
+
+HELP = "answer benchmarks with one or more checkpoints; continues from OUT/state"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """What the workflow's rule `generate` passes. `--checkpoint` and `--out` may be repeated together."""
+    parser.add_argument("--spec", required=True, help="run, seed, template, evaluation and benchmarks, JSON")
+    parser.add_argument("--checkpoint", required=True, type=Path, action="append", help="model folder")
+    parser.add_argument("--benchmarks", required=True, type=Path, help="folder of <benchmark>.jsonl")
+    parser.add_argument("--code", default="", help="fingerprint of the code, kept in the provenance")
+    parser.add_argument("--out", required=True, type=Path, action="append", help="folder of the answers")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Generate, then write one provenance file per output folder."""
+    import json
+    import time
+
+    from red.errors import ConfigError
+    from red.evaluation.backends import open_backend
+    from red.evaluation.generate import GenerationSpec, generate
+    from red.provenance import write_provenance
+    from red.records import from_mapping, to_mapping
+
+    started = time.time()
+    if len(options.checkpoint) != len(options.out):
+        raise ConfigError(f"{len(options.checkpoint)} --checkpoint need as many --out, found {len(options.out)}")
+    try:
+        document = json.loads(options.spec)
+    except json.JSONDecodeError as error:
+        raise ConfigError(f"--spec: not valid JSON ({error})") from None
+    spec = from_mapping(GenerationSpec, document, "spec")
+    jobs = list(zip(options.checkpoint, options.out, strict=True))
+    generate(jobs, spec, options.benchmarks, open_backend)
+    files = [options.benchmarks / f"{name}.jsonl" for name in spec.benchmarks]
+    for checkpoint, out in jobs:
+        write_provenance(
+            out / "provenance.json", to_mapping(spec), options.code, [checkpoint, *files], started,
+            checkpoints_in_this_process=len(jobs),
+        )
+    return 0

@@ -1,0 +1,236 @@
+"""Problems of a benchmark in one schema, from a local folder or from the hub, checked row by row."""
+
+import hashlib
+import io
+import json
+import random
+import string
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from red.data.template import render
+from red.errors import DataError
+from red.evaluation.catalog import Benchmark, benchmark
+from red.seeds import derive
+from red.storage import read_jsonl
+
+LETTERS = string.ascii_uppercase
+# Published by the authors of GPQA for their own archive; it keeps crawlers out, not readers.
+PASSWORD = b"deserted-untie-orchid"
+# LUFFY's wording, which its published prompt hashes confirm.
+INSTRUCTION = (
+    "Answer the following multiple choice question. The last line of your response should be of the "
+    "following format: 'ANSWER: $LETTER' (without quotes) where LETTER is one of {letters}. "
+    "Think step by step before answering."
+)
+Row = tuple[str, dict[str, Any]]  # where it was found (for messages), what was found
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One problem. The answer to a choice between options is a letter at paper scale."""
+
+    id: str
+    question: str
+    options: tuple[str, ...] | None
+    answer: str
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+def rows(name: str, entry: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Rows of a benchmark file. A protected benchmark leaves its texts out: ids and letters only."""
+    wanted = benchmark(name, entry)
+    for problem in load(wanted):
+        row = asdict(problem)
+        if wanted.protected:
+            row |= {"question": None, "options": list(LETTERS[: len(problem.options or ())])}
+        yield row
+
+
+def read(path: Path, wanted: Benchmark) -> list[Problem]:
+    """Problems of a file that `rows` filled; texts that were left out are fetched again, in memory."""
+    found = list(read_jsonl(path, ("id", "question", "options", "answer")))
+    if any(row["question"] is None for row in found):
+        texts = {problem.id: problem for problem in load(wanted)}
+        for number, row in enumerate(found, start=1):
+            if row["id"] not in texts or texts[row["id"]].answer != row["answer"]:
+                raise DataError(f"{path}: line {number}: {row['id']!r} differs from the source; remake it")
+        return [texts[row["id"]] for row in found]
+    return _checked([_problem(row, f"{path}: line {n}") for n, row in enumerate(found, start=1)], str(path))
+
+
+def load(wanted: Benchmark) -> list[Problem]:
+    """All problems of a benchmark. DataError names the file and row of the first defect."""
+    place = _local(wanted) if wanted.data_dir is not None else _hub(wanted)
+    problems = []
+    for where, row in place:
+        problem = _problem(row, where)
+        if wanted.grader == "choice":
+            _check_choice(problem, where)
+        problems.append(problem)
+    kept = [p for p in problems if all(p.extra.get(key) == value for key, value in wanted.where.items())]
+    source = f"{wanted.data_dir}/{wanted.file}" if wanted.data_dir is not None else f"hub {wanted.hub.id}"
+    if wanted.rows is not None and len(kept) != wanted.rows:
+        raise DataError(f"{source}: {len(kept)} problems for {wanted.name}, expected {wanted.rows}")
+    return _checked(kept, source)
+
+
+def prompt(problem: Problem, wanted: Benchmark, template: str) -> str:
+    """The text that the model continues."""
+    if wanted.layout is None or problem.options is None:
+        return render(problem.question, problem.options, template)
+    letters = LETTERS[: len(problem.options)]
+    options = "\n".join(f"{a}) {text}" for a, text in zip(letters, problem.options, strict=True))
+    if wanted.layout == "lines":
+        return render(f"{problem.question}\n\n{options}\n", None, template)
+    instruction = INSTRUCTION.format(letters=letters)
+    return render(f"{instruction}\n\n{problem.question}\n\n{options}", None, template)
+
+
+def _problem(row: Mapping[str, Any], where: str) -> Problem:
+    for key in ("id", "question", "answer"):
+        value = row.get(key)
+        if not isinstance(value, str) or not value.strip():
+            raise DataError(f"{where}: {key} is missing or empty")
+    options = row.get("options")
+    if options is not None and not (isinstance(options, (list, tuple)) and len(options) > 1):
+        raise DataError(f"{where}: options must be null or a list of at least two")
+    texts = None if options is None else tuple(map(str, options))
+    return Problem(row["id"], row["question"], texts, row["answer"], row.get("extra") or {})
+
+
+def _check_choice(problem: Problem, where: str) -> None:
+    letters = LETTERS[: len(problem.options or ())]
+    if not letters or problem.answer not in letters:
+        raise DataError(f"{where}: answer {problem.answer[:8]!r} is not one of the letters {letters!r}")
+
+
+def _checked(problems: list[Problem], source: str) -> list[Problem]:
+    seen: set[str] = set()
+    for number, problem in enumerate(problems, start=1):
+        if problem.id in seen:
+            raise DataError(f"{source}: problem {number}: id {problem.id!r} occurs twice")
+        seen.add(problem.id)
+    if not problems:
+        raise DataError(f"{source}: no problems")
+    return problems
+
+
+def _local(wanted: Benchmark) -> Iterator[Row]:
+    """Rows of `data_dir`/`file`; an archive is opened in memory only."""
+    if wanted.file is None:
+        raise DataError(f"benchmarks.{wanted.name}.file: missing; name the file inside data_dir")
+    path = Path(wanted.data_dir) / wanted.file
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror}") from None
+    digest = hashlib.sha256(content).hexdigest()
+    if wanted.sha256 not in (None, digest):
+        raise DataError(
+            f"{path}: sha256 is {digest}, expected {wanted.sha256}; "
+            f"set benchmarks.{wanted.name}.sha256 to null to use this file all the same"
+        )
+    if path.suffix == ".zip":
+        content = _unpack(content, path)
+    for number, line in enumerate(content.split(b"\n"), start=1):
+        if line.strip():
+            where = f"{path}: line {number}"
+            yield where, _local_row(_parse(line, where))
+
+
+def _parse(line: bytes, where: str) -> dict[str, Any]:
+    try:
+        row = json.loads(line.decode())
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise DataError(f"{where}: not valid JSON ({error})") from None
+    if not isinstance(row, dict):
+        raise DataError(f"{where}: expected an object")
+    return row
+
+
+def _unpack(content: bytes, path: Path) -> bytes:
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            (member,) = archive.namelist()
+            return archive.read(member, pwd=PASSWORD)
+    except (zipfile.BadZipFile, RuntimeError, ValueError) as error:
+        raise DataError(f"{path}: cannot be opened ({error})") from None
+
+
+def _local_row(row: Mapping[str, Any]) -> dict[str, Any]:
+    """`problem` or `question`, `answer`, perhaps `options`; flags of `source` go to `extra`."""
+    source = row.get("source") or {}
+    renamed = {"in_amc23_40": "in_amc23_40", "tnywr_relay": "relay"}
+    extra = {new: source[old] for old, new in renamed.items() if old in source}
+    if "category" in row:
+        extra["category"] = row["category"]
+    return {**row, "question": row.get("problem", row.get("question")), "extra": extra}
+
+
+def _hub(wanted: Benchmark) -> Iterator[Row]:
+    """Rows of a hub data set, at the pinned revision if there is one."""
+    if wanted.hub is None:
+        raise DataError(f"benchmarks.{wanted.name}: needs data_dir (a local folder) or hub")
+    try:
+        from datasets import load_dataset
+    except ImportError:
+        raise DataError(f"benchmark {wanted.name}: install `datasets`, or give data_dir") from None
+    hub = wanted.hub
+    try:
+        data = load_dataset(hub.id, hub.config, split=hub.split, revision=hub.revision)
+    except OSError as error:  # no network, no such data set, no access to a gated one
+        first = str(error).splitlines()[0]
+        raise DataError(f"hub {hub.id}: {first}; give data_dir to read a local copy") from None
+    yield from hub_rows(wanted, data)
+
+
+def hub_rows(wanted: Benchmark, data: Iterable[Mapping[str, Any]]) -> Iterator[Row]:
+    """Rows of an upstream data set in our schema; ids are its row numbers."""
+    hub = wanted.hub
+    for index, row in enumerate(data):
+        id = f"{wanted.part_of or wanted.name}-{index:04d}"
+        columns = {column for column in hub.columns.values() if isinstance(column, str)}
+        if missing := sorted(columns - row.keys()):
+            raise DataError(f"hub {hub.id}: row {index}: no column {missing[0]!r}")
+        answer = _answer_text(row[hub.columns["answer"]])
+        options = None
+        if "options" in hub.columns:
+            options, answer = _hub_options(row, hub.columns["options"], answer, id)
+        squeezed = {key: str(row.get(column, "")).replace(" ", "") for key, (column, _) in hub.flags.items()}
+        extra = {key: text.replace(" ", "") in squeezed[key] for key, (_, text) in hub.flags.items()}
+        yield f"hub {hub.id}: row {index}", {
+            "id": id,
+            "question": row[hub.columns["question"]],
+            "options": options,
+            "answer": answer,
+            "extra": extra,
+        }
+
+
+def _answer_text(value: Any) -> str:
+    """Text of a gold answer: 142.0 is 142, a list is joined by commas."""
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(_answer_text, value))
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value).strip()
+
+
+def _hub_options(row: Mapping[str, Any], column: Any, answer: str, id: str) -> tuple[list[str], str]:
+    """Options and the letter of the right one.
+
+    Three shapes exist: one list (the answer is a letter), texts with labels (the answer is a label),
+    and one column per option with the right one first, which are shuffled by a seed made of the id.
+    """
+    if isinstance(column, (list, tuple)):
+        order = list(range(len(column)))
+        random.Random(derive(0, "options", id)).shuffle(order)
+        return [str(row[column[i]]).strip() for i in order], LETTERS[order.index(0)]
+    value = row[column]
+    if isinstance(value, Mapping):
+        return list(value["text"]), LETTERS[list(value["label"]).index(answer)]
+    return list(value), answer

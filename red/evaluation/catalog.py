@@ -1,0 +1,90 @@
+"""What each benchmark is: where its problems come from, how they are asked, judged and scored."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+from red.config import deep_merge, read_yaml
+from red.errors import ConfigError
+from red.records import from_mapping
+
+CATALOG = Path(__file__).parent / "catalog.yaml"
+EMBEDDED = "embedded"
+
+
+@dataclass(frozen=True)
+class Hub:
+    """A data set on the Hugging Face hub.
+
+    `columns` maps question, answer and options to its columns (options may be a list of columns).
+    `flags` maps a key of `extra` to (column, text): true where the column contains the text.
+    """
+
+    id: str
+    split: str
+    columns: Mapping[str, Any]
+    config: str | None = None
+    revision: str | None = None
+    flags: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """One benchmark. `rows` is the expected number of problems, `samples` the responses to each.
+
+    layout     how options follow the question: `lines` ("A) text", as LUFFY's ARC-C), `instruction`
+               (the same under a fixed instruction, as LUFFY's GPQA), none: the template decides
+    protected  problems must never be written in plain text
+    data_dir   folder with `file`; without it the problems come from `hub`
+    part_of    name of the benchmark whose problems with `where` (on `extra`) this one consists of
+    """
+
+    name: str
+    group: Literal["math", "out_of_domain"]
+    grader: Literal["math", "choice"]
+    metric: Literal["pass_at_1", "avg_at_k"]
+    samples: int
+    source: str = ""
+    label: str = ""
+    rows: int | None = None
+    layout: Literal["lines", "instruction"] | None = None
+    protected: bool = False
+    data_dir: str | None = None
+    file: str | None = None
+    sha256: str | None = None
+    hub: Hub | None = None
+    part_of: str | None = None
+    where: Mapping[str, bool] = field(default_factory=dict)
+
+
+def benchmark(name: str, entry: Mapping[str, Any] | None = None) -> Benchmark:
+    """The catalog's entry (the one that `source` names, else `name`) with the fields of `entry` over it.
+
+    A source outside the catalog stands alone; then `entry` holds everything. ConfigError otherwise.
+    """
+    entry = dict(entry or {})
+    source = entry.get("source", name)
+    known = _catalog().get(source, {})
+    if not known and not {"hub", "data_dir"} & set(entry) and source != EMBEDDED:
+        names = ", ".join(_catalog())
+        raise ConfigError(f"benchmarks.{name}.source: {source!r} is not in the catalog ({names})")
+    if "part_of" in known:
+        known = deep_merge(_catalog()[known["part_of"]], known)
+    return from_mapping(Benchmark, deep_merge(known, {**entry, "name": name}), f"benchmarks.{name}")
+
+
+def parts(name: str) -> list[Benchmark]:
+    """Catalog entries that are subsets of the benchmark `name`: scored with it, never generated twice."""
+    return [benchmark(part) for part, entry in _catalog().items() if entry.get("part_of") == name]
+
+
+def names() -> list[str]:
+    """All names in the catalog, subsets included."""
+    return list(_catalog())
+
+
+@cache
+def _catalog() -> dict[str, Any]:
+    return read_yaml(CATALOG)

@@ -1,0 +1,234 @@
+"""Answers of checkpoints to benchmarks: every answer has its own seed, goes to disk at once, is kept.
+
+The seed of sample i of a problem is base + i, with base = derive(evaluation seed, "generate", run,
+seed of the run, benchmark, id of the problem). So each answer can be drawn again on its own.
+"""
+
+import fcntl
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from tokenizers import Tokenizer
+
+from red.data.template import template_hash
+from red.errors import DataError
+from red.evaluation import benchmarks as sets
+from red.evaluation.answers import AnswerLog, Key, share_storage
+from red.evaluation.backends.base import Answer, Backend, Request, Sampling, load_tokenizer
+from red.evaluation.catalog import Benchmark, benchmark
+from red.evaluation.progress import GenerationProgress
+from red.evaluation.protected import letters_only
+from red.provenance import spec_hash
+from red.seeds import derive
+from red.storage import folder_hash, read_json, write_json, write_jsonl
+
+THOUGHT_OPEN = "<think>\n"
+
+
+@dataclass(frozen=True)
+class EvaluationSettings:
+    """The section `evaluation` of the configuration."""
+
+    backend: Literal["local", "vllm"]
+    temperature: float
+    max_new_tokens: int
+    top_p: float = 1.0
+    seed: int = 0
+    workers: int = 1
+
+
+@dataclass(frozen=True)
+class GenerationSpec:
+    """What `red generate` is told. `benchmarks` are entries of the configuration; `limit` is for trials."""
+
+    template: str
+    evaluation: EvaluationSettings
+    benchmarks: Mapping[str, Any]
+    run: str = ""
+    seed: int = 0
+    limit: int | None = None
+
+
+@dataclass
+class Work:
+    """One benchmark for one checkpoint: its prompts, and the answers there are."""
+
+    benchmark: Benchmark
+    checkpoint_hash: str
+    problems: Mapping[str, sets.Problem]
+    prompts: Mapping[str, str]
+    tokens: Mapping[str, tuple[int, ...]]
+    bases: Mapping[str, int]
+    log: AnswerLog
+    missing: list[Key] = field(default_factory=list)
+
+    def wanted(self) -> list[Key]:
+        """All (problem, sample), in order."""
+        return [(id, index) for id in self.problems for index in range(self.benchmark.samples)]
+
+
+def generate(
+    jobs: Sequence[tuple[Path, Path]],
+    spec: GenerationSpec,
+    folder: Path,
+    open_backend: Callable[[str], Backend],
+) -> None:
+    """Answer every benchmark of `spec` with every (checkpoint, output folder); skip what is there.
+
+    `folder` holds the benchmark files. The backend is opened only if an answer is missing, once for all.
+    Writes `<benchmark>.generations.jsonl` and `<benchmark>.json` (how they were made), each only whole.
+    """
+    backend: Backend | None = None
+    try:
+        for checkpoint, out in jobs:
+            with _only_here(out / "state"):
+                works = _plan(checkpoint, out, spec, folder)
+                if any(work.missing for work in works):
+                    backend = backend or open_backend(spec.evaluation.backend)
+                    backend.load(checkpoint)
+                    _answer(works, backend, spec, checkpoint)
+                for work in works:
+                    _finish(work, out, spec)
+    finally:
+        if backend is not None:
+            backend.close()
+
+
+def _plan(checkpoint: Path, out: Path, spec: GenerationSpec, folder: Path) -> list[Work]:
+    tokenizer = load_tokenizer(checkpoint)
+    identity = folder_hash(checkpoint)
+    works = []
+    for name, entry in spec.benchmarks.items():
+        wanted = benchmark(name, entry)
+        problems = sets.read(folder / f"{name}.jsonl", wanted)[: spec.limit]
+        prompts = {p.id: sets.prompt(p, wanted, spec.template) for p in problems}
+        work = Work(
+            benchmark=wanted,
+            checkpoint_hash=identity,
+            problems={p.id: p for p in problems},
+            prompts=prompts,
+            tokens={id: _encode(tokenizer, text) for id, text in prompts.items()},
+            bases={p.id: base_seed(spec, wanted, p.id) for p in problems},
+            log=AnswerLog(out / "state" / f"{name}.{_settings_hash(spec, identity)}.jsonl"),
+        )
+        _check_lengths(work, spec, checkpoint)
+        for key in work.wanted():
+            if key in work.log.rows and not _is_current(work, key):
+                work.log.discard(key)
+        work.missing = [key for key in work.wanted() if key not in work.log.rows]
+        works.append(work)
+    return works
+
+
+def base_seed(spec: GenerationSpec, wanted: Benchmark, id: str) -> int:
+    """Seed of sample 0 of a problem; a subset has the seeds of the whole."""
+    name = wanted.part_of or wanted.name
+    return derive(spec.evaluation.seed, "generate", spec.run, spec.seed, name, id)
+
+
+def prompt_hash(text: str) -> str:
+    """SHA-256 of the rendered prompt."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _encode(tokenizer: Tokenizer, text: str) -> tuple[int, ...]:
+    return tuple(tokenizer.encode(text, add_special_tokens=False).ids)
+
+
+def _settings_hash(spec: GenerationSpec, identity: str) -> str:
+    settings = asdict(spec.evaluation)
+    settings.pop("workers")
+    return spec_hash({"checkpoint": identity, "template": template_hash(spec.template), **settings})
+
+
+def _is_current(work: Work, key: Key) -> bool:
+    row, (id, index) = work.log.rows[key], key
+    return row["prompt_hash"] == prompt_hash(work.prompts[id]) and row["seed"] == work.bases[id] + index
+
+
+def _check_lengths(work: Work, spec: GenerationSpec, checkpoint: Path) -> None:
+    window = read_json(checkpoint / "config.json").get("max_position_embeddings")
+    id, tokens = max(work.tokens.items(), key=lambda item: len(item[1]))
+    needed = len(tokens) + spec.evaluation.max_new_tokens
+    if window is not None and needed > window:
+        raise DataError(
+            f"{work.benchmark.name}: {id} needs {len(tokens)} + {spec.evaluation.max_new_tokens} tokens, "
+            f"{checkpoint} reads {window}; lower evaluation.max_new_tokens or prepare the model for more"
+        )
+
+
+def _answer(works: Sequence[Work], backend: Backend, spec: GenerationSpec, checkpoint: Path) -> None:
+    title = f"{spec.run or checkpoint.name} seed {spec.seed}"
+    tokenizer = load_tokenizer(checkpoint)
+    pending = [(work, key) for work in works for key in work.missing]
+    requests = [Request(work.tokens[id], work.bases[id] + index) for work, (id, index) in pending]
+    settings = spec.evaluation
+    sampling = Sampling(settings.temperature, settings.max_new_tokens, settings.top_p)
+    total = sum(len(work.wanted()) for work in works)
+    with GenerationProgress(title, total, total - len(pending)) as progress:
+        for position, answer in backend.generate(requests, sampling):
+            work, (id, index) = pending[position]
+            text = tokenizer.decode(answer.tokens, skip_special_tokens=False)
+            work.log.add(_row(work, id, index, text, answer))
+            progress.advance(len(answer.tokens))
+
+
+def _row(work: Work, id: str, index: int, text: str, answer: Answer) -> dict[str, Any]:
+    """A line of the generations file. A thought that the prompt opened is put back before the response."""
+    response = THOUGHT_OPEN + text if work.prompts[id].endswith(THOUGHT_OPEN) else text
+    if work.benchmark.protected:
+        response = letters_only(response, len(work.problems[id].options or ()))
+    return {
+        "id": id,
+        "index": index,
+        "response": response,
+        "tokens": len(answer.tokens),
+        "finish_reason": answer.finish_reason,
+        "seed": work.bases[id] + index,
+        "prompt_hash": prompt_hash(work.prompts[id]),
+    }
+
+
+def _finish(work: Work, out: Path, spec: GenerationSpec) -> None:
+    """Put the answers in order under their final name, which exists only when all are there."""
+    work.log.close()
+    wanted = work.wanted()
+    final = out / f"{work.benchmark.name}.generations.jsonl"
+    write_jsonl(final, (work.log.rows[key] for key in wanted))
+    if len(work.log.rows) == len(wanted):
+        share_storage(final, work.log.path)
+    write_json(out / f"{work.benchmark.name}.json", _description(work, spec))
+
+
+def _description(work: Work, spec: GenerationSpec) -> dict[str, Any]:
+    settings = asdict(spec.evaluation)
+    settings.pop("workers")
+    return {
+        **settings,
+        "benchmark": work.benchmark.name,
+        "problems": len(work.problems),
+        "samples": work.benchmark.samples,
+        "run": spec.run,
+        "run_seed": spec.seed,
+        "template": spec.template,
+        "template_hash": template_hash(spec.template),
+        "layout": work.benchmark.layout,
+        "checkpoint_hash": work.checkpoint_hash,
+        "revision": work.benchmark.hub.revision if work.benchmark.hub else None,
+    }
+
+
+@contextmanager
+def _only_here(state: Path) -> Iterator[None]:
+    """Refuse a second process on the same folder; the lock ends with the process, however it ends."""
+    state.mkdir(parents=True, exist_ok=True)
+    with (state / "lock").open("w") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise DataError(f"{state}: another process is generating here; wait for it or stop it") from None
+        yield
