@@ -71,7 +71,10 @@ def _wrong_responses(
     model: Path | None,
     verify: Callable[[str, str], bool],
 ) -> Callable[[Sequence[str]], dict[str, str]]:
-    """Rollouts of the base that ended, are wrong, and have 0.5 to 2 times the demonstration's length."""
+    """Rollouts of the base that ended in a wrong box, with 0.5 to 2 times the demonstration's length.
+
+    A right answer without a box is not taken: the noise is in the label, not in the format.
+    """
     questions = {row["id"]: row["question"] for row in prompts}
     responses = {row.id: row.response for row in demonstrations}
 
@@ -101,7 +104,8 @@ def _wrong_responses(
             for one in group:
                 text = decode(one.tokens)
                 is_long_enough = 2 * len(one.tokens) >= lengths[name]
-                if one.finish_reason == "stop" and is_long_enough and not verify(name, text):
+                is_wrong = boxed_answer(text) is not None and not verify(name, text)
+                if one.finish_reason == "stop" and is_long_enough and is_wrong:
                     found[name] = text
                     break
         return found

@@ -74,6 +74,10 @@ def chain(random: Random, length: int, hard: int = 0, tens: float = 0.0) -> Prob
     `tens` is the probability that an easy step adds or subtracts a multiple of ten.
     """
 
+    description = f"chain with length={length} hard={hard}"
+    if not 0 <= hard <= length:
+        raise DataError(f"tiny world: no {description}: only its own steps can be hard")
+
     def draw() -> Problem | None:
         value = random.randint(2, 9) if random.random() < 0.5 else random.randint(10, LARGEST)
         wanted = [True] * hard + [False] * (length - hard)
@@ -88,7 +92,7 @@ def chain(random: Random, length: int, hard: int = 0, tens: float = 0.0) -> Prob
         text = "".join(f"{step.operator}{step.right}" for step in steps)
         return Problem(f"Compute {steps[0].left}{text}", tuple(steps))
 
-    return bounded(draw, f"chain with length={length} hard={hard}")
+    return bounded(draw, description)
 
 
 def equation(random: Random, hard: int = 0) -> Problem:
@@ -125,7 +129,7 @@ def story(random: Random, hard: int = 0) -> Problem:
 
 def with_options(random: Random, problem: Problem, count: int) -> Problem:
     """Multiple choice: the answer among `count` different values, most of them near misses."""
-    near = [offset for offset in (-20, -11, -10, -9, -3, -2, -1, 1, 2, 3, 9, 10, 11, 20)]
+    near = (-20, -11, -10, -9, -3, -2, -1, 1, 2, 3, 9, 10, 11, 20)
     options = [problem.answer]
     while len(options) < count:
         is_near = random.random() < 0.8
