@@ -23,16 +23,16 @@ from red.config import RunSpec, Training
 from red.data.problems import Limits, ProblemOrder, load_problems
 from red.engines import measures
 from red.engines.base import Report, RunFiles, Trained
-from red.engines.guard import Guard
+from red.engines.guard import Guard, Update
 from red.engines.policy import forward
 from red.engines.rollouts import LocalSampler
 from red.engines.state import load_state, save_state
+from red.engines.step import Pass, UpdateStep
 from red.grading.reward import RewardJudge
-from red.methods.base import Group, Method, Sequence
+from red.methods.base import Group, Method
 from red.methods.relift import HardBuffer
 from red.models import checkpoint as checkpoints
-from red.objective.batch import Batch, Members
-from red.objective.loss import Loss, objective, plan
+from red.objective.loss import Loss, objective
 from red.objective.spec import NLL, ObjectiveSpec
 from red.objective.weight import StepEntropy, WeightSchedule, mixture_mu
 from red.seeds import derive
@@ -104,7 +104,7 @@ class _Trainer:
             schedule=WeightSchedule(
                 method.objective.weight, derive(run.seed, "weight"), logged_weights(files.weights)),
             judge=judge, thought_open=problems.thought_open, counts=problems.counts,
-            guard=Guard(files.out, signed=_is_signed(method.objective)),
+            guard=Guard(files.out / "failed_update", signed=_is_signed(method.objective)),
             optimizer=_adamw(checkpoint.model, training),
             finetune_optimizer=_adamw(checkpoint.model, training) if method.finetune else None,
             buffer=HardBuffer(method.finetune.buffer if method.finetune else 0),
@@ -160,11 +160,12 @@ class _Trainer:
         if groups:
             metrics |= self._updates(step, groups)
         if self.method.finetune is not None:
-            metrics |= self._finetune(groups)
+            metrics |= self._finetune(step, groups)
         self.step = step + 1
         seconds = time.perf_counter() - started
         metrics |= self._count("tokens/generated", sampler.tokens)
-        metrics |= self._count("tokens/trained", metrics.get("tokens/trained", 0))
+        trained = metrics.get("tokens/trained", 0) + metrics.get("finetune/tokens", 0)
+        metrics |= self._count("tokens/trained", trained)
         hours = seconds / 3600 if torch.cuda.is_available() else 0.0
         self.totals["gpu/hours"] = self.totals.get("gpu/hours", 0.0) + hours
         return metrics | {
@@ -174,64 +175,72 @@ class _Trainer:
 
     def _updates(self, step: int, groups: Seq[Group]) -> dict[str, float]:
         """One optimizer step per share of the prompts; w and old log-probabilities come first."""
-        training, spec = self.run.training, self.method.objective
-        shares = _split(groups, training.updates_per_rollout)
-        mu = mixture_mu(step, spec.mixture) if spec.mixture else None
+        shares = _split(groups, self.run.training.updates_per_rollout)
         if len(shares) == 1:
-            return self._update(step, groups, None, mu, first=True)
-        old = {}
+            return self._update(step, groups, None, first=True)
         with torch.no_grad():
-            for index, share in enumerate(shares):
-                kept = _Step.of(share, spec, 1.0, mu, self._random(step, share))
-                old[index] = kept.forward(self.checkpoint.model, training)
-        results = [
-            self._update(step, share, old[i], mu, first=i == 0) for i, share in enumerate(shares)
-        ]
+            old = [self._forward(self._plan(step, share)) for share in shares]
+        results = [self._update(step, s, old[i], first=i == 0) for i, s in enumerate(shares)]
         # Shares are equal in prompts: their plain mean is the step's value.
         keys = {key for result in results for key in result}
         merged = {k: sum(r[k] for r in results if k in r) / sum(k in r for r in results) for k in keys}
         return merged | {"tokens/trained": sum(r["tokens/trained"] for r in results)}
 
-    def _update(
-        self, step: int, groups: Seq[Group], old: "_Pass | None", mu: float | None, first: bool
-    ) -> dict[str, float]:
+    def _update(self, step: int, groups: Seq[Group], old: Pass | None, first: bool) -> dict[str, float]:
+        """One optimizer step: forward, entropies, w, loss, backward."""
         training, spec = self.run.training, self.method.objective
-        kept = _Step.of(groups, spec, 1.0, mu, None)
+        kept = self._plan(step, groups)
         if not kept.sequences:
             return {"tokens/trained": 0}
-        now = kept.forward(self.checkpoint.model, training)
+        now = self._forward(kept)
         entropy = measures.step_entropy(now.entropy, now.mask, kept.members.offline_s)
         metrics = measures.entropy_metrics(entropy) | self._missing_entropy(step, groups, entropy)
         if first:
-            weight = self.schedule.step(step, entropy)
-            metrics |= measures.weight_metrics(weight, spec)
-        random = self._random(step, groups)
-        kept = _Step.of(groups, spec, self.schedule.last, mu, random)
-        batch = Batch(now.logp, (old or now).logp.detach(), now.entropy, now.mask)
+            # w needs this pass's entropies; the plan that carries it follows.
+            metrics |= measures.weight_metrics(self.schedule.step(step, entropy), spec)
+            kept = self._plan(step, groups)
+        batch = now.batch(old)
         loss = objective(batch, spec, kept.plan)
         metrics |= measures.policy_metrics(batch, kept.plan, spec)
         if training.cosine_every and step % training.cosine_every == 0:
             metrics |= self._gradient_cosine(loss)
-        metrics |= self._optimize(loss.total, self.optimizer, training.grad_clip, kept.sequences)
+        update = Update(step, groups, spec, self.schedule.last, self._mu(step), training.temperature)
+        metrics |= self._optimize(loss.total, self.optimizer, training.grad_clip, update)
         self.guard.watch(metrics.get("logp/wrong_mean"))
         return metrics | _loss_metrics(loss) | {
             "tokens/trained": measures.trained_tokens(kept.sequences)}
 
+    def _plan(self, step: int, groups: Seq[Group]) -> UpdateStep:
+        return UpdateStep.of(groups, self.method.objective, self.schedule.last, self._mu(step),
+                             self._random(step, groups), self.device)
+
+    def _forward(self, step: UpdateStep) -> Pass:
+        training = self.run.training
+        return step.forward(self.checkpoint.model, training.temperature, training.tokens_per_forward)
+
+    def _mu(self, step: int) -> float | None:
+        mixture = self.method.objective.mixture
+        return mixture_mu(step, mixture) if mixture else None
+
+    @property
+    def device(self) -> torch.device:
+        """Where the policy is."""
+        return next(self.checkpoint.model.parameters()).device
+
     def _optimize(
-        self, loss: Tensor, optimizer: torch.optim.Optimizer, clip: float, sequences: Seq[Sequence]
+        self, loss: Tensor, optimizer: torch.optim.Optimizer, clip: float, update: Update
     ) -> dict[str, float]:
         """Backward, clip, step. A non-finite loss or gradient is skipped and saved for replay."""
-        model = self.checkpoint.model
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        norm = torch.nn.utils.clip_grad_norm_(model.parameters(), clip).item()
-        if self.guard.accepts(self.run, self.step, loss.item(), norm, sequences, model):
+        norm = torch.nn.utils.clip_grad_norm_(self.checkpoint.model.parameters(), clip).item()
+        if self.guard.accepts(loss.item(), norm, update, self.checkpoint):
             optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         return {"opt/grad_norm": norm, "opt/clipped": float(norm > clip),
                 "opt/skipped": float(self.guard.skipped)}
 
-    def _finetune(self, groups: Seq[Group]) -> dict[str, float]:
+    def _finetune(self, step: int, groups: Seq[Group]) -> dict[str, float]:
         """ReLIFT's supervised step on the newest hard prompts, with its own optimizer (section 7)."""
         finetune = self.method.finetune
         assert finetune is not None and self.finetune_optimizer is not None
@@ -241,13 +250,13 @@ class _Trainer:
         if ids is None:
             return metrics
         by_id = {p.id: p for p in self.order.problems}
-        sampler = self._sampler("finetune", self.step)
+        sampler = self._sampler("finetune", step)
         taught = [Group(by_id[i], (sampler.demonstration(by_id[i]),)) for i in ids]
         spec = ObjectiveSpec(online=None, nll=NLL(1.0), entropy_coef=finetune.entropy_coef)
-        kept = _Step.of(taught, spec, 1.0, None, None)
-        now = kept.forward(self.checkpoint.model, self.run.training)
-        loss = objective(Batch(now.logp, now.logp.detach(), now.entropy, now.mask), spec, kept.plan)
-        result = self._optimize(loss.total, self.finetune_optimizer, finetune.grad_clip, kept.sequences)
+        kept = UpdateStep.of(taught, spec, device=self.device)
+        loss = objective(self._forward(kept).batch(), spec, kept.plan)
+        update = Update(step, taught, spec, 1.0, None, self.run.training.temperature)
+        result = self._optimize(loss.total, self.finetune_optimizer, finetune.grad_clip, update)
         return metrics | {"finetune/loss": loss.total.item(), "finetune/grad_norm": result["opt/grad_norm"],
                           "finetune/tokens": float(measures.trained_tokens(kept.sequences))}
 
@@ -306,47 +315,6 @@ class _Trainer:
     def _count(self, name: str, tokens: float) -> dict[str, float]:
         self.totals[name] = self.totals.get(name, 0) + tokens
         return {name: tokens, f"{name}_total": self.totals[name]}
-
-
-@dataclass(frozen=True)
-class _Pass:
-    logp: Tensor
-    entropy: Tensor
-    mask: Tensor
-
-
-@dataclass(frozen=True)
-class _Step:
-    """The sequences that enter the loss, with the plan of the whole step restricted to them."""
-
-    sequences: list[Sequence]
-    members: Members
-    plan: Any
-
-    @classmethod
-    def of(
-        cls, groups: Seq[Group], spec: ObjectiveSpec, weight: float, mu: float | None,
-        random: Tensor | None,
-    ) -> "_Step":
-        """Plan over all members, then drop those that no term uses: they cost no forward pass."""
-        sequences = [s for g in groups for s in g.members]
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-        members = Members(
-            group_s=torch.tensor([i for i, g in enumerate(groups) for _ in g.members], device=device),
-            offline_s=torch.tensor([s.offline for s in sequences], device=device),
-            reward_s=torch.tensor([s.reward for s in sequences], device=device),
-            accuracy_s=torch.tensor([s.accuracy for s in sequences], device=device),
-            tokens_s=torch.tensor([float(len(s.response)) for s in sequences], device=device),
-        )
-        whole = plan(members, spec, weight, mu, None if random is None else random.to(device))
-        used = whole.online_s | whole.offline_s
-        kept = [s for s, use in zip(sequences, used.tolist(), strict=True) if use]
-        names = Members.__dataclass_fields__
-        return cls(kept, Members(*(getattr(members, n)[used] for n in names)), whole.rows(used))
-
-    def forward(self, model: Any, training: Training) -> _Pass:
-        """One pass over the kept sequences."""
-        return _Pass(*forward(model, self.sequences, training.temperature, training.tokens_per_forward))
 
 
 def learning_rate(step: int, training: Training) -> float:

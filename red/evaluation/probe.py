@@ -1,7 +1,8 @@
 """Teacher-forced measurements on fixed training prompts, in long form, one row per number."""
 
 import random
-from collections.abc import Iterator, Mapping, Sequence as Seq
+from collections.abc import Iterator, Mapping
+from collections.abc import Sequence as Seq
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal

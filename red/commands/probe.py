@@ -1,0 +1,54 @@
+"""`red probe`: token probabilities and entropies on fixed prompts."""
+
+import argparse
+import json
+from pathlib import Path
+
+HELP = "measure entropies or token probabilities of a checkpoint on fixed prompts"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """What the workflow's rule `probe` passes."""
+    parser.add_argument("--spec", required=True, help="probe spec, JSON")
+    parser.add_argument("--checkpoint", required=True, type=Path)
+    parser.add_argument("--model", action="append", default=[], metavar="NAME=DIR",
+                        help="another model to measure: parent, base, sft or large")
+    parser.add_argument("--prompts", required=True, type=Path)
+    parser.add_argument("--demonstrations", required=True, type=Path)
+    parser.add_argument("--out", required=True, type=Path, help="parquet file")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Measure and write one parquet file, atomically."""
+    import io
+
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+    import torch
+
+    from red.errors import ConfigError
+    from red.evaluation.probe import Probe, measure
+    from red.grading.reward import RewardJudge
+    from red.models.checkpoint import load
+    from red.records import from_mapping
+    from red.storage import write_atomic
+
+    torch.set_num_threads(1)
+    probe = from_mapping(Probe, json.loads(options.spec), "spec")
+    named = dict(pair.partition("=")[::2] for pair in options.model)
+    if any(not folder for folder in named.values()):
+        raise ConfigError("--model: give NAME=DIR")
+    others = {name: load(Path(folder)) for name, folder in named.items()}
+    with RewardJudge() as judge:
+        rows = list(measure(probe, load(options.checkpoint), others, options.prompts,
+                            options.demonstrations, judge))
+    schema = pa.schema([
+        ("probe", pa.string()), ("step", pa.int64()), ("example", pa.string()),
+        ("position", pa.int64()), ("token", pa.string()), ("quantity", pa.string()),
+        ("value", pa.float64()),
+    ])
+    columns = {name: [getattr(row, name) for row in rows] for name in schema.names}
+    buffer = io.BytesIO()
+    pq.write_table(pa.table(columns, schema=schema), buffer, compression="zstd")
+    write_atomic(options.out, buffer.getvalue())
+    return 0
