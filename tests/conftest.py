@@ -21,3 +21,18 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no reference data: set RED_SHARED (looked in {folder})")
     return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """models/base (a few seconds of pretraining), prompts.jsonl and demonstrations/clean.jsonl."""
+    from red.__main__ import main
+
+    root = tmp_path_factory.mktemp("world")
+    prompts, model = root / "prompts.jsonl", root / "models" / "base"
+    demonstrations = root / "demonstrations" / "clean.jsonl"
+    assert main(["data", "model", "--spec", '{"size": "base", "steps": 150}', "--out", str(model)]) == 0
+    assert main(["data", "prompts", "--spec", '{"count": 64}', "--out", str(prompts)]) == 0
+    assert main(["data", "demonstrations", "--spec", "{}", "--prompts", str(prompts),
+                 "--out", str(demonstrations)]) == 0
+    return root
