@@ -1,0 +1,102 @@
+"""Grade a stream of responses in order, with bounded memory."""
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from red.grading import verdict
+from red.grading.choice import grade_choice, is_letter
+from red.grading.math import grade_math
+from red.grading.pool import Job, Pool
+from red.grading.verdict import Undecided, Verdict
+
+WINDOW = 1_024
+"""Cases between the oldest unsettled one and the newest one read."""
+
+_REMEMBERED = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One response and what it should have said.
+
+    `options` is the number of options of a multiple-choice item whose gold is a letter; where the
+    gold is an option's value, the item is graded as mathematics. `thought_open` says that the
+    prompt ends inside a thought.
+    """
+
+    response: str
+    gold: str
+    options: int | None = None
+    thought_open: bool = False
+
+
+@dataclass(slots=True)
+class Grader:
+    """Cheap steps first, then workers; equal comparisons are made once.
+
+    `workers` defaults to the usable cores. With `lenient` False the secondary verdict is left at
+    the strict one, so that responses without a box never start a worker (rewards).
+    """
+
+    workers: int | None = None
+    lenient: bool = True
+    _pool: Pool = field(init=False)
+    _jobs: dict[Undecided, Job] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._pool = Pool() if self.workers is None else Pool(self.workers)
+
+    def __enter__(self) -> "Grader":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the workers; the grader may be used again."""
+        self._jobs.clear()
+        self._pool.close()
+
+    def grade(self, cases: Iterable[Case]) -> Iterator[Verdict]:
+        """One verdict per case, in order. At most WINDOW cases are held at a time."""
+        held: deque[Verdict | Job] = deque()
+        for case in cases:
+            held.append(self._begun(case))
+            if self._pool.is_busy:
+                self._pool.advance(timeout=0)
+            while held and (len(held) >= WINDOW or _is_settled(held[0])):
+                yield self._finished(held.popleft())
+        while held:
+            yield self._finished(held.popleft())
+
+    def _begun(self, case: Case) -> Verdict | Job:
+        if case.options is not None and is_letter(case.gold):
+            return grade_choice(
+                case.response, case.gold, case.options, thought_open=case.thought_open
+            )
+        result = grade_math(case.response, case.gold, thought_open=case.thought_open)
+        if isinstance(result, Verdict):
+            return result
+        if not result.boxed and not self.lenient:
+            return Verdict(False, False, verdict.NO_BOX)
+        if result not in self._jobs:
+            if len(self._jobs) >= _REMEMBERED:
+                self._jobs.pop(next(iter(self._jobs)))
+            self._jobs[result] = self._pool.submit(result)
+        return self._jobs[result]
+
+    def _finished(self, held: Verdict | Job) -> Verdict:
+        if isinstance(held, Verdict):
+            return held
+        while held.reason is None:
+            self._pool.advance()
+        seconds, held.seconds = held.seconds, 0.0
+        agrees = held.reason == verdict.RIGHT
+        if held.question.boxed:
+            return Verdict(agrees, agrees, held.reason, seconds)
+        return Verdict(False, agrees, verdict.NO_BOX, seconds)
+
+
+def _is_settled(held: Verdict | Job) -> bool:
+    return isinstance(held, Verdict) or held.reason is not None

@@ -1,0 +1,76 @@
+"""Cheap steps of mathematical grading: extraction, text, exact numbers, refusal.
+
+They settle most answers in microseconds without importing math-verify; the rest comes back as
+`Undecided` and is compared symbolically by a worker (`red.grading.pool`).
+"""
+
+import re
+from functools import lru_cache
+
+from red.grading import verdict
+from red.grading.extract import final_text, last_box
+from red.grading.limits import LONGEST_ANSWER, is_refused
+from red.grading.normalize import gold_text, light, plain
+from red.grading.structure import same
+from red.grading.units import disagree, split_unit, without_letter
+from red.grading.verdict import Undecided, Verdict
+
+LENIENT_TAIL = 300
+"""Characters at the end of a response without a box that the lenient verdict reads."""
+
+_LONGEST_RAW_BOX = 20_000
+_PROSE = re.compile(
+    r"^(?:\\text\s*\{\s*)?[A-Za-z][A-Za-z ,']*\b(?:is|are|equals?)\b\s*:?\s*\}?(?=\s*\S)"
+)
+
+
+def grade_math(response: str, gold: str, *, thought_open: bool = False) -> Verdict | Undecided:
+    """Strict verdict on the last complete box after the thought.
+
+    `thought_open` says that the prompt ends inside a thought. A gold that cannot be read is a
+    `data_error` and never right.
+    """
+    if not is_usable(gold):
+        return Verdict(False, False, verdict.DATA_ERROR)
+    text = final_text(response, thought_open=thought_open)
+    if text is None:
+        return Verdict(False, False, verdict.UNCLOSED_THOUGHT)
+    box = last_box(text)
+    if box is None:
+        tail = text[-LENIENT_TAIL:].strip()
+        if not tail:
+            return Verdict(False, False, verdict.NO_BOX)
+        return Undecided(gold, tail, boxed=False)
+    if len(box) > _LONGEST_RAW_BOX:
+        return Verdict(False, False, verdict.REFUSED)
+    return compare(gold, box)
+
+
+@lru_cache(maxsize=65_536)
+def is_usable(gold: str) -> bool:
+    """Whether a gold holds an answer at all: a letter or digit, and balanced braces."""
+    text = gold_text(gold)
+    braces = re.sub(r"\\[{}]", "", text)
+    return braces.count("{") == braces.count("}") and any(map(str.isalnum, text))
+
+
+@lru_cache(maxsize=65_536)
+def compare(gold: str, box: str) -> Verdict | Undecided:
+    """Strict verdict on the content of a box, or the texts that need symbolic comparison."""
+    wanted, found = gold_text(gold), _PROSE.sub("", plain(box))
+    if not (answer := light(found)):
+        return Verdict(False, False, verdict.EMPTY_BOX)
+    if len(answer) > max(LONGEST_ANSWER, 2 * len(wanted)):
+        return Verdict(False, False, verdict.REFUSED)
+    if light(wanted) == answer:
+        return Verdict(True, True, verdict.RIGHT)
+    wanted, unit = split_unit(wanted)
+    found, found_unit = split_unit(found)
+    if not any(map(str.isalpha, wanted)):
+        found = without_letter(found)
+    agreed = False if disagree(unit, found_unit) else same(light(wanted), light(found))
+    if agreed is not None:
+        return Verdict(agreed, agreed, verdict.RIGHT if agreed else verdict.WRONG)
+    if is_refused(found):
+        return Verdict(False, False, verdict.REFUSED)
+    return Undecided(wanted, found)

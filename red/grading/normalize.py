@@ -1,0 +1,106 @@
+"""Light normalization of an answer: two answers that differ only in dress become equal text."""
+
+import re
+
+from red.grading.characters import clean
+
+_TEXT = re.compile(
+    r"\\(?:text|textrm|textbf|textit|textsf|textnormal|mathrm|mathbf|mathit|mathsf|mathtt|bm"
+    r"|boldsymbol|mbox|hbox|operatorname|boxed|fbox)\*?\s*\{([^{}]*)\}"
+)
+_E_NOTATION = re.compile(r"(?<![\w.\\])((?:\d+\.?\d*|\.\d+))[eE]([+-]?\d+)(?![\w.])")
+_PYTHON_PREFIX = re.compile(r"\b(?:np|numpy|math)\.(?=[a-z]+\()")
+_PYTHON_POWER = re.compile(r"\*\*\s*(-?\d+|\w|\([^()]*\))")
+_REOPENED = re.compile(r"\$\s+\$")
+_AND_OR = re.compile(r"\b(?:and|or)\b")
+_WORD = re.compile(r"[A-Za-z]{2,}:?")
+_SUBSTITUTIONS = [
+    (re.compile(pattern), replacement)
+    for pattern, replacement in (
+        (r"\\(?:left|right|[bB]igg?[lrm]?|displaystyle|textstyle|limits)(?![a-zA-Z])\.?", ""),
+        (r",?\s*(?<![A-Za-z\\])(?:and|or)(?![A-Za-z])\s*|;", ","),
+        (r"\\[dtc]frac(?![a-zA-Z])", r"\\frac"),
+        (r"\\leqslant(?![a-zA-Z])|\\leq(?![a-zA-Z])", r"\\le "),
+        (r"\\geqslant(?![a-zA-Z])|\\geq(?![a-zA-Z])", r"\\ge "),
+        (r"\\neq(?![a-zA-Z])", r"\\ne "),
+        (r"\\varnothing(?![a-zA-Z])", r"\\emptyset "),
+        (r"\\mid(?![a-zA-Z])", "|"),
+        (r"\\times(?![a-zA-Z])|\*(?!\*)", r"\\cdot "),
+        (r"\^\s*(?:\\circ|\{\s*\\circ\s*\})|\\degree(?![a-zA-Z])", ""),
+        (r"\\(?:lbrace|rbrace)(?![a-zA-Z])", lambda brace: r"\{" if "l" in brace[0] else r"\}"),
+        (r",\\!\s*|\{,\}", ","),
+        (r"\\[,!;:> ]|~|\\q?quad(?![a-zA-Z])", " "),
+        (r"\\?\$|[\u00a3\u20ac\u00a5]", ""),
+        (r"\\%", "%"),
+        (r"\\frac\s*(\d)\s*(\d)", r"\\frac{\1}{\2}"),
+        (r"\\frac\s*(\d)\s*\{", r"\\frac{\1}{"),
+        (r"(\\frac\s*\{[^{}]*\})\s*(\d)", r"\1{\2}"),
+        (r"\\sqrt\s*(\w)", r"\\sqrt{\1}"),
+        (r"([\^_])\s*\{\s*(\w)\s*\}", r"\1\2"),
+        (r"(?<=\d) +(?=\d)", "\x00"),
+        (r"\s+", ""),
+        (r"(?<![\d.])\.(?=\d)", "0."),
+        (r"(\d)\.0+(?![\d.])", r"\1"),
+        (r"(?<![\d\x00])(\d{1,3})(?:\x00(\d{3}))+(?![\d\x00])", lambda n: n[0].replace("\0", "")),
+    )
+]
+_THOUSANDS = re.compile(r"[-+]?[1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?%?")
+_LETTER_IN_PARENTHESES = re.compile(r"\(([A-Za-z])\)\.?")
+
+
+def plain(text: str) -> str:
+    r"""Characters cleaned, `3.8e35` written as `3.8\times 10^{35}` and Python's `**` as `^`."""
+    text = _PYTHON_PREFIX.sub(r"\\", clean(text))
+    text = _PYTHON_POWER.sub(r"^{\1}", text)
+    return _E_NOTATION.sub(r"\1\\times 10^{\2}", text).strip()
+
+
+def gold_text(gold: str) -> str:
+    r"""A gold as one piece of plain mathematics without dollars.
+
+    Benchmarks write `$69$,$84$`, `$2$ or $-2$` or `$145$solution:`. Between the dollars is the
+    mathematics; outside them, commas, `and` and `or` separate answers and other words are noise.
+    """
+    text = _REOPENED.sub(" ", gold.replace(r"\$", "").replace("$$", "$"))
+    pieces = text.split("$")
+    if len(pieces) > 1:
+        pieces[::2] = map(_without_words, pieces[::2])
+    return plain("".join(pieces))
+
+
+def _without_words(outside: str) -> str:
+    """Prose between formulas: `and` and `or` become commas, other words go; LaTeX stays."""
+    if "\\" in outside:
+        return outside
+    return _WORD.sub("", _AND_OR.sub(",", outside))
+
+
+def light(text: str) -> str:
+    r"""Dress removed from plain text: spaces, sizes, fonts, degree and currency signs, `{,}`,
+    thousands commas, trailing `.0` and full stop, braces around one character.
+
+    Digits that only a space separates are never joined, except in groups of three.
+    """
+    while (bare := _TEXT.sub(r"\1", text)) != text:
+        text = bare
+    for pattern, replacement in _SUBSTITUTIONS:
+        text = pattern.sub(replacement, text)
+    text = text.removesuffix(".").removeprefix("+")
+    while text.startswith("{") and text.endswith("}") and _encloses(text):
+        text = text[1:-1]
+    name, equals, value = text.rpartition("=")
+    if _THOUSANDS.fullmatch(value):
+        text = name + equals + value.replace(",", "")
+    if letter := _LETTER_IN_PARENTHESES.fullmatch(text):
+        text = letter[1]
+    return text
+
+
+def _encloses(text: str) -> bool:
+    """Whether the first brace is closed by the last character."""
+    depth = 0
+    for position, character in enumerate(text):
+        depth += (character == "{") - (character == "}")
+        if depth == 0:
+            return position == len(text) - 1
+    return False

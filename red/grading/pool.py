@@ -1,0 +1,163 @@
+"""Long-lived worker processes that can be killed: symbolic comparison without risk.
+
+Workers are separate programs rather than forks, so a pool may be used beside CUDA, threads or Ray,
+and nothing is started before the first comparison. A worker that dies or overruns is a result
+(`crash`, `timeout`), never an exception. One thread at a time may use a pool.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection, Pipe, wait
+from pathlib import Path
+
+from red.errors import RedError
+from red.grading import verdict
+from red.grading.verdict import Undecided
+
+PATIENCE = 7.5
+"""Seconds from sending a comparison to killing its worker."""
+
+LIFETIME = 1_000
+"""Comparisons after which a worker is replaced, because sympy's caches only grow."""
+
+_STARTUP = 120.0
+_ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """One comparison under way; `reason` is None until it is settled."""
+
+    question: Undecided
+    reason: str | None = None
+    seconds: float = 0.0
+
+
+@dataclass(slots=True, eq=False)
+class _Worker:
+    process: subprocess.Popen
+    channel: Connection
+    since: float
+    is_ready: bool = False
+    job: Job | None = None
+    served: int = 0
+
+    @property
+    def deadline(self) -> float:
+        return self.since + (PATIENCE if self.is_ready else _STARTUP)
+
+
+@dataclass(slots=True)
+class Pool:
+    """Up to `size` workers, started when there is work for them."""
+
+    size: int = field(default_factory=lambda: len(os.sched_getaffinity(0)))
+    _queue: deque[Job] = field(default_factory=deque)
+    _workers: list[_Worker] = field(default_factory=list)
+
+    def __enter__(self) -> "Pool":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a job is queued or under way."""
+        return bool(self._queue) or any(worker.job for worker in self._workers)
+
+    def submit(self, question: Undecided) -> Job:
+        """Queue a comparison; `advance` settles it."""
+        job = Job(question)
+        self._queue.append(job)
+        return job
+
+    def advance(self, timeout: float | None = None) -> None:
+        """Hand out work, then wait up to `timeout` seconds for news; None waits for the next news."""
+        self._hand_out()
+        active = {w.channel: w for w in self._workers if w.job or not w.is_ready}
+        if not active:
+            return
+        limit = max(0.0, min(w.deadline for w in active.values()) - time.monotonic())
+        for channel in wait(list(active), limit if timeout is None else min(limit, timeout)):
+            self._listen(active[channel])
+        for worker in [w for w in self._workers if w in active.values()]:
+            if (worker.job or not worker.is_ready) and time.monotonic() >= worker.deadline:
+                self._discard(worker, verdict.TIMEOUT)
+        self._hand_out()
+
+    def close(self) -> None:
+        """End all workers; unsettled jobs stay unsettled."""
+        self._queue.clear()
+        while self._workers:
+            self._discard(self._workers[0], verdict.CRASH)
+
+    def _hand_out(self) -> None:
+        idle = [worker for worker in self._workers if worker.is_ready and not worker.job]
+        for worker in idle:
+            if self._queue:
+                self._send(worker, self._queue.popleft())
+        starting = sum(not worker.is_ready for worker in self._workers)
+        for _ in range(min(len(self._queue) - starting, self.size - len(self._workers))):
+            self._workers.append(_start())
+
+    def _send(self, worker: _Worker, job: Job) -> None:
+        question = job.question
+        worker.job, worker.since = job, time.monotonic()
+        message = json.dumps([question.gold, question.prediction, question.boxed])
+        try:
+            worker.channel.send_bytes(message.encode())
+        except OSError:  # it died while idle, which is not this job's fault
+            worker.job = None
+            self._queue.appendleft(job)
+            self._discard(worker, verdict.CRASH)
+
+    def _listen(self, worker: _Worker) -> None:
+        try:
+            message = worker.channel.recv_bytes().decode()
+        except (EOFError, OSError):
+            message = "broken: it ended without a word" if not worker.is_ready else ""
+        if message.startswith("broken"):
+            self.close()
+            raise RedError(f"grading worker {message}; is math-verify installed?")
+        if not worker.is_ready:
+            worker.is_ready = True
+        elif message:
+            self._settle(worker, message)
+            if worker.served >= LIFETIME:
+                self._discard(worker, verdict.CRASH)
+        else:
+            self._discard(worker, verdict.CRASH)
+
+    def _settle(self, worker: _Worker, reason: str) -> None:
+        job, worker.job = worker.job, None
+        job.seconds, job.reason = time.monotonic() - worker.since, reason
+        worker.served += 1
+
+    def _discard(self, worker: _Worker, reason: str) -> None:
+        """Kill a worker; a job that it still holds ends with `reason`."""
+        self._workers.remove(worker)
+        worker.process.kill()
+        worker.process.wait()
+        worker.channel.close()
+        if worker.job:
+            self._settle(worker, reason)
+
+
+def _start() -> _Worker:
+    ours, theirs = Pipe()
+    with theirs:
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "red.grading.worker", str(theirs.fileno())],
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env=os.environ | {"PYTHONPATH": str(_ROOT), "PYTHONHASHSEED": "0"},
+        )
+    return _Worker(process, ours, time.monotonic())

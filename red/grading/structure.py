@@ -1,0 +1,154 @@
+"""Numbers, lists, tuples, sets and intervals compared exactly, without symbolic work.
+
+Texts are lightly normalized first. Order counts where the gold has parentheses or square brackets;
+it does not inside braces or in a bare list. Elements are counted with multiplicity.
+"""
+
+import re
+from dataclasses import dataclass
+
+from red.grading.numbers import number
+
+_NAME = r"(?:[A-Za-z]|\\[a-z]+)(?:_(?:\w|\{\w+\}))?'*(?:\([A-Za-z](?:,[A-Za-z])*\))?"
+_ASSIGNMENT = re.compile(rf"({_NAME})(?:=|\\in)([^=<>]+)")
+_BASE = re.compile(r"([0-9A-Z]+)_(?:(\d)|\{(\d+)\})")
+_LETTER = re.compile(r"[A-Za-z]")
+_BRACKET = re.compile(r"\\[{}]|[\[\](){}]")
+_TOO_MANY = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    r"""Elements between two brackets such as `[)` or `\{\}`; `brackets` is empty for a bare list."""
+
+    brackets: str
+    elements: tuple["Group | str", ...]
+
+
+def same(gold: str, answer: str) -> bool | None:
+    """Whether two lightly normalized texts state the same answer; None if only algebra can tell."""
+    return _same(group(gold), group(answer))
+
+
+def group(text: str) -> Group | str:
+    """The text as nested groups; a text without commas and set braces is a leaf."""
+    parts = _split(text)
+    if len(parts) > 1:
+        return Group("", tuple(map(group, parts)))
+    opening, inner, closing = _unwrapped(text)
+    if not inner:
+        return text
+    parts = _split(inner)
+    if len(parts) == 1 and opening != r"\{":
+        return text
+    return Group(opening + closing, tuple(map(group, parts)))
+
+
+def _split(text: str) -> list[str]:
+    """Pieces between the commas that stand outside all brackets."""
+    pieces, depth, start = [], 0, 0
+    for match in re.finditer(r"\\[{}]|[\[\](){},]", text):
+        mark = match[0][-1]
+        if mark != ",":
+            depth = max(0, depth + (1 if mark in "([{" else -1))
+        elif depth == 0:
+            pieces.append(text[start : match.start()])
+            start = match.end()
+    return [piece for piece in (*pieces, text[start:]) if piece]
+
+
+def _unwrapped(text: str) -> tuple[str, str, str]:
+    """(opening, inside, closing) if one pair of brackets encloses the text, else empty strings."""
+    depth = 0
+    opening = ""
+    for match in _BRACKET.finditer(text):
+        if not opening:
+            if match.start() != 0:
+                break
+            opening = match[0]
+        depth += 1 if match[0][-1] in "([{" else -1
+        if depth == 0:
+            if match.end() == len(text) and opening != "{":
+                return opening, text[len(opening) : match.start()], match[0]
+            break
+    return "", "", ""
+
+
+def _same(gold: Group | str, answer: Group | str) -> bool | None:
+    if isinstance(gold, str) and isinstance(answer, str):
+        return _same_leaf(gold, answer)
+    if isinstance(gold, str) or isinstance(answer, str):
+        return _same_mixed(gold, answer)
+    if gold.brackets and answer.brackets and gold.brackets != answer.brackets:
+        return False
+    if len(gold.elements) != len(answer.elements):
+        return None if _has_choice(gold) or _has_choice(answer) else False
+    if gold.brackets in ("", r"\{\}"):
+        return _same_in_any_order(gold, answer)
+    verdicts = [_same(g, a) for g, a in zip(gold.elements, answer.elements, strict=True)]
+    return False if False in verdicts else None if None in verdicts else True
+
+
+def _same_mixed(gold: Group | str, answer: Group | str) -> bool | None:
+    """A group against a leaf: `\\{5\\}` is 5; a plain number is never a list of two."""
+    several, leaf = (answer, gold) if isinstance(gold, str) else (gold, answer)
+    if len(several.elements) == 1:
+        return _same(several.elements[0], leaf) if isinstance(gold, Group) else _same(leaf, several.elements[0])
+    assignment = _ASSIGNMENT.fullmatch(leaf)
+    if assignment and isinstance(inner := group(assignment[2]), Group):
+        return _same(gold, inner) if leaf is answer else _same(inner, answer)
+    return None if number(leaf) is None or _has_choice(several) else False
+
+
+def _same_in_any_order(gold: Group, answer: Group) -> bool | None:
+    if len(gold.elements) > _TOO_MANY:
+        return None
+    unused = list(answer.elements)
+    is_open = False
+    for wanted in gold.elements:
+        verdicts = [_same(wanted, candidate) for candidate in unused]
+        if True in verdicts:
+            unused.pop(verdicts.index(True))
+        elif None in verdicts:
+            is_open = True
+        else:
+            return False
+    return None if is_open else True
+
+
+def _same_leaf(gold: str, answer: str) -> bool | None:
+    if gold == answer:
+        return True
+    if (in_base := _same_in_base(gold, answer)) is not None:
+        return in_base
+    if _LETTER.fullmatch(gold) and _LETTER.fullmatch(answer):
+        return False
+    named_gold, named_answer = _ASSIGNMENT.fullmatch(gold), _ASSIGNMENT.fullmatch(answer)
+    if named_gold and named_answer:
+        return _same(group(named_gold[2]), group(named_answer[2])) if named_gold[1] == named_answer[1] else None
+    if named_gold and "=" not in answer:
+        return _same(group(named_gold[2]), group(answer))
+    if named_answer and "=" not in gold:
+        return _same(group(gold), group(named_answer[2]))
+    wanted, found = number(gold), number(answer)
+    return None if wanted is None or found is None else wanted.equals(found)
+
+
+def _same_in_base(gold: str, answer: str) -> bool | None:
+    """Digits with a base, `2516_8`. The gold's base may be left out, a base of one's own may not."""
+    wanted, found = _BASE.fullmatch(gold), _BASE.fullmatch(answer)
+    if wanted is None and found is None:
+        return None
+    if found is None:
+        return wanted[1] == answer if answer.isalnum() else None
+    base = found[2] or found[3]
+    if wanted is None:
+        return gold == found[1] and base == "10" if gold.isalnum() else None
+    return wanted[1] == found[1] and (wanted[2] or wanted[3]) == base
+
+
+def _has_choice(part: Group | str) -> bool:
+    r"""Whether one written element may stand for several: `\pm`, a relation or a union."""
+    if isinstance(part, Group):
+        return any(map(_has_choice, part.elements))
+    return re.search(r"\\(?:pm|mp|cup|le|ge|in|ldots|cdots|dots)(?![a-zA-Z])|[<>]", part) is not None
