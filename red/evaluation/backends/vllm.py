@@ -85,6 +85,8 @@ def _start(checkpoint: Path, config: dict[str, Any]) -> Any:
     from vllm import LLM
     from vllm.platforms import current_platform
 
+    if current_platform.is_cpu():
+        _check_head_size(checkpoint, config)
     return LLM(
         model=str(checkpoint),
         # "auto" would run float32 checkpoints in bfloat16.
@@ -93,3 +95,15 @@ def _start(checkpoint: Path, config: dict[str, Any]) -> Any:
         enforce_eager=current_platform.is_cpu(),
         worker_extension_cls=SWAP,
     )
+
+
+def _check_head_size(checkpoint: Path, config: dict[str, Any]) -> None:
+    from vllm.v1.attention.backends.cpu_attn import CPUAttentionBackend
+
+    size = config.get("head_dim") or config["hidden_size"] // config["num_attention_heads"]
+    possible = CPUAttentionBackend.get_supported_head_sizes()
+    if size not in possible:
+        raise DataError(
+            f"{checkpoint}: heads of size {size}; vLLM on a CPU computes only "
+            f"{', '.join(map(str, possible))}; use the local backend"
+        )
