@@ -51,6 +51,26 @@ class Training:
 
 
 @dataclass(frozen=True)
+class Cluster:
+    """Hardware of one OpenRLHF training; counts are per run. The local engine ignores it."""
+
+    nodes: int = 1
+    policy_gpus: int = 4
+    rollout_engines: int = 4
+    tensor_parallel: int = 1
+    colocate: bool = True
+    zero_stage: Literal[1, 2, 3] = 2
+    offload_optimizer: bool = False
+    micro_batch: int = 1
+    packing: bool = True
+    attention: str = "flash_attention_2"
+    gradient_checkpointing: bool = True
+    vllm_memory: float = 0.6
+    state_minutes: float = 20.0
+    graders: int = 8
+
+
+@dataclass(frozen=True)
 class RunSpec:
     """One trained thing: a line of `runs:` with everything it inherits, for one seed."""
 
@@ -69,6 +89,7 @@ class RunSpec:
     snapshots: tuple[int, ...] = ()
     because: str = ""
     overrides: Mapping[str, Any] = field(default_factory=dict)
+    cluster: Cluster = field(default_factory=Cluster)
 
     def build_method(self) -> Method:
         """The method with this run's overrides."""
@@ -164,6 +185,7 @@ def run_spec(config: Mapping[str, Any], run: str, seed: int) -> RunSpec:
         "scale": config["scale"],
         "template": config["template"],
         "training": training,
+        "cluster": deep_merge(config.get("cluster", {}), entry.get("cluster", {})),
         "snapshots": sorted(snapshots(config, run)),
         "overrides": {k: v for k, v in entry.items() if k in METHOD_KEYS},
     }

@@ -1,13 +1,14 @@
 """What an engine gets and gives. An engine is a module here with `train(run, files, report)`."""
 
 import importlib
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from red.config import RunSpec
-from red.storage import write_atomic
+from red.storage import write_atomic, write_directory
 
 
 @dataclass(frozen=True)
@@ -28,13 +29,26 @@ class RunFiles:
 
     @property
     def metrics(self) -> Path:
-        """One JSON object per step; grows beside the state and is published when the run is whole,
-        because Snakemake deletes the declared outputs of a killed job."""
+        """One JSON object per step. It grows beside the state, because Snakemake deletes the declared
+        outputs of a killed job; `publish` puts it in its place."""
         return self.state / "metrics.jsonl"
 
+    @property
+    def snapshots(self) -> Path:
+        """Checkpoints at the steps that another run branches from; published like the metrics."""
+        return self.state / "snapshots"
+
     def publish(self) -> None:
-        """Put the finished metrics file in its declared place."""
+        """Put the finished metrics and snapshots in their declared places (an empty folder if none)."""
         write_atomic(self.out / "metrics.jsonl", self.metrics.read_bytes())
+        made = self.snapshots
+
+        def fill(folder: Path) -> None:
+            if made.exists():
+                shutil.copytree(made, folder, dirs_exist_ok=True)
+
+        write_directory(self.out / "snapshots", fill)
+        shutil.rmtree(made, ignore_errors=True)
 
 
 Report = Callable[[int, Mapping[str, Any]], None]

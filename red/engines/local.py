@@ -54,7 +54,7 @@ def train(run: RunSpec, files: RunFiles, report: Report) -> Trained:
             _append(files.metrics, metrics)
             report(step, metrics)
             if step + 1 in run.snapshots:
-                checkpoints.save(trainer.checkpoint, files.out / "snapshots" / f"step{step + 1}")
+                checkpoints.save(trainer.checkpoint, files.snapshots / f"step{step + 1}")
             if trainer.guard.stopped:
                 break
             if stop or time.monotonic() - saved > STATE_SECONDS:
@@ -360,8 +360,10 @@ def _loss_metrics(loss: Loss) -> dict[str, float]:
 
 
 def _append(path: Path, metrics: Mapping[str, float]) -> None:
+    """A value that is not finite is left out: `opt/skipped` tells of it."""
+    finite = {name: value for name, value in metrics.items() if math.isfinite(value)}
     with path.open("a", encoding="utf-8") as stream:
-        stream.write(dump_json(metrics) + "\n")
+        stream.write(dump_json(finite) + "\n")
 
 
 def _truncate(path: Path, step: int) -> None:

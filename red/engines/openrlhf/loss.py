@@ -1,0 +1,101 @@
+"""`red.objective` in the place of OpenRLHF's policy loss."""
+
+from dataclasses import dataclass, fields
+from typing import Literal
+
+import torch
+from openrlhf.models.utils import compute_entropy
+from torch import Tensor
+
+from red.objective.batch import Batch, Plan
+from red.objective.loss import Loss, objective
+from red.objective.spec import ObjectiveSpec
+
+
+@dataclass(frozen=True)
+class Order:
+    """What every rank must know of one optimizer step; rows of micro-batches index into `plan`."""
+
+    spec: ObjectiveSpec
+    plan: Plan
+    lr: float
+    clip: float
+    moments: Literal["main", "finetune"]
+    seed: int
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one rank saw: live log-probabilities of each of its rows, and its part of the loss terms."""
+
+    logp: dict[int, Tensor]
+    terms: dict[str, float]
+    grad_norm: float | None
+
+
+class ObjectiveLoss(torch.nn.Module):
+    """Called by OpenRLHF's training step once per micro-batch, in the place of its `PolicyLoss`.
+
+    The plan counts over all ranks and micro-batches, so parts of the loss add up. DeepSpeed averages
+    gradients over ranks, hence the factor `dp_size`; it does not divide by the number of micro-batches,
+    because `ObjectiveTrainer` sets accumulation boundaries itself.
+    """
+
+    def __init__(self, temperature: float) -> None:
+        super().__init__()
+        self.temperature = temperature
+        self.order: Order | None = None
+        self.rows: Tensor | None = None
+        self.entropy: Tensor | None = None
+
+    def begin(self, order: Order) -> None:
+        """Forget the last update."""
+        self.order = order
+        self.logp: dict[int, Tensor] = {}
+        self.terms = dict.fromkeys((f.name for f in fields(Loss)), 0.0)
+
+    def observe(self, _module: torch.nn.Module, _inputs: tuple, result: object) -> None:
+        """Forward hook on the policy: keeps the entropies of the pass whose loss comes next."""
+        output = result[1] if isinstance(result, tuple) else None
+        found = getattr(output, "entropy", None) is not None
+        self.entropy = entropy_of(output, self.temperature) if found else None
+
+    def forward(
+        self, log_probs: Tensor, old_log_probs: Tensor, advantages: Tensor | None,
+        action_mask: Tensor, rollout_log_probs: Tensor | None = None, dp_size: int = 1, **_norms: object,
+    ) -> tuple[Tensor, Tensor, Tensor, None, None]:
+        """(B, A) tensors, where A are the positions of tokens 1..T-1; masked ones are prompt or padding."""
+        assert self.order is not None and self.rows is not None
+        mask = action_mask.to(log_probs.dtype)
+        entropy = torch.zeros_like(log_probs) if self.entropy is None else self.entropy
+        batch = Batch(log_probs, old_log_probs, entropy[:, -mask.shape[1] :] * mask, mask)
+        plan = self.order.plan.rows(self.rows.cpu())
+        loss = objective(batch, self.order.spec, _to(plan, log_probs.device))
+        self._record(loss, log_probs.detach(), mask)
+        zero = torch.zeros((), device=log_probs.device)
+        return loss.total * dp_size, zero, zero, None, None
+
+    def _record(self, loss: Loss, logp: Tensor, mask: Tensor) -> None:
+        for name in self.terms:
+            self.terms[name] += getattr(loss, name).item()
+        for row, values, counted in zip(self.rows.tolist(), logp.cpu(), mask.bool().cpu(), strict=True):
+            if counted.any():
+                self.logp[row] = values[counted]
+
+
+def entropy_of(output: object, temperature: float) -> Tensor:
+    """(B, T-1) entropies at temperature 1; OpenRLHF's own are those of the logits it has scaled."""
+    if temperature == 1.0:
+        return output.entropy
+    return compute_entropy(output["logits"] * temperature)[:, :-1]
+
+
+def needs_entropy(spec: ObjectiveSpec) -> bool:
+    """Whether a term of the loss reads entropies; they cost memory under gradient."""
+    signed = spec.online is not None and spec.online.kind == "logp_signed"
+    return spec.entropy_coef != 0 or signed or spec.nll.token_weight == "exp_neg_entropy"
+
+
+def _to(plan: Plan, device: torch.device) -> Plan:
+    values = {f.name: getattr(plan, f.name) for f in fields(plan)}
+    return Plan(**{k: v.to(device) if isinstance(v, Tensor) else v for k, v in values.items()})

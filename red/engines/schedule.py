@@ -1,0 +1,39 @@
+"""What follows from the step number and the configuration alone."""
+
+import math
+from collections.abc import Sequence as Seq
+from pathlib import Path
+
+from red.config import Training
+from red.methods.base import Group
+from red.storage import read_jsonl
+
+
+def learning_rate(step: int, training: Training) -> float:
+    """Rate of the update number `step` (from 0): linear warm-up, then the schedule."""
+    warmup = training.warmup * training.steps
+    if step < warmup:
+        return training.lr * (step + 1) / max(warmup, 1)
+    progress = (step - warmup) / max(training.steps - warmup, 1)
+    match training.lr_schedule:
+        case "constant":
+            factor = 1.0
+        case "linear":
+            factor = 1 - progress
+        case "cosine":
+            factor = 0.5 * (1 + math.cos(math.pi * progress))
+    return training.lr * (training.lr_floor + (1 - training.lr_floor) * factor)
+
+
+def logged_weights(metrics: Path | None) -> list[float]:
+    """The w of each step that another run logged, in order."""
+    if metrics is None:
+        return []
+    return [row["red/w"] for row in read_jsonl(metrics) if "red/w" in row]
+
+
+def split(groups: Seq[Group], parts: int) -> list[list[Group]]:
+    """Consecutive shares of the groups, one per optimizer step; the last takes the rest."""
+    size = max(1, len(groups) // parts)
+    shares = [list(groups[i * size : (i + 1) * size]) for i in range(parts - 1)]
+    return [share for share in [*shares, list(groups[(parts - 1) * size :])] if share]
