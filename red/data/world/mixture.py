@@ -13,6 +13,8 @@ PARTITIONS = {"pretraining": range(0, 50), "training": range(50, 85), "benchmark
 HABITS = Habits()
 DRILL_SHARE = 0.10
 CHOICE_SHARE = 0.12
+# (steps, hard steps) of the chains among the training prompts
+TRAINING_CHAINS = ((2, 0), (2, 1), (2, 2), (3, 1), (3, 2), (4, 1), (4, 2))
 HARD_STEPS_PERCENT = (97, 3, 0)  # pretraining problems with 0, 1, 2 hard steps
 
 
@@ -46,10 +48,10 @@ def distinct(random: Random, partition: str, make: Callable[[Random], Problem], 
 
 
 def training_problem(random: Random) -> Problem:
-    """Half chains of 2 or 3 steps, a quarter equations, a quarter stories; most have a hard step."""
+    """Half chains of 2 to 4 steps, a quarter equations, a quarter stories; most have a hard step."""
     kind = random.random()
     if kind < 0.5:
-        return problems.chain(random, *random.choice([(2, 0), (2, 1), (2, 2), (3, 1), (3, 2)]))
+        return problems.chain(random, *random.choice(TRAINING_CHAINS))
     make = problems.equation if kind < 0.75 else problems.story
     return make(random, random.choice([0, 1, 1, 2]))
 
