@@ -126,6 +126,7 @@ def load(*paths: Path) -> dict[str, Any]:
     document: dict[str, Any] = {}
     for path in paths:
         document = deep_merge(document, read_yaml(path))
+    document = select(document)
     check(document)
     return document
 
@@ -137,6 +138,29 @@ def deep_merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, An
         both = isinstance(value, Mapping) and isinstance(result.get(key), Mapping)
         result[key] = deep_merge(result[key], value) if both else value
     return result
+
+
+def select(config: Mapping[str, Any]) -> dict[str, Any]:
+    """With `only: [run, ...]` the document of those runs, what they start from and learn w from.
+
+    `like` is resolved, because the runs it names may be gone. Without `only` nothing changes.
+    """
+    if not isinstance(wanted := config.get("only"), (list, tuple)):
+        return dict(config)
+    kept, waiting = set(), list(wanted)
+    while waiting:
+        run = waiting.pop()
+        if not isinstance(config.get("runs"), Mapping) or run not in config["runs"]:
+            raise ConfigError(f"only: no run named {run!r}")
+        kept.add(run)
+        needed = {parent_of(_entry(config, run, ()).get("init_from"))[0], weight_source(config, run)}
+        waiting += needed - kept - {None}
+    runs = {run: _entry(config, run, ()) for run in config["runs"] if run in kept}
+    probes = {
+        name: {**probe, "runs": [run for run in probe["runs"] if run in kept or run not in config["runs"]]}
+        for name, probe in config.get("probes", {}).items()
+    }
+    return {**config, "runs": runs, "probes": probes}
 
 
 def check(config: Mapping[str, Any]) -> None:

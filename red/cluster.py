@@ -1,0 +1,103 @@
+"""What this machine and its Slurm offer, asked with the tools of the vendors. Nothing here fails."""
+
+import shutil
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+SECONDS = 20
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """One GPU of this machine; memory in MiB."""
+
+    name: str
+    memory_mib: int
+    driver: str
+
+
+@dataclass(frozen=True)
+class Partition:
+    """One Slurm partition: longest job in minutes (None: no limit), nodes, and the largest node's offer."""
+
+    name: str
+    is_default: bool
+    minutes: int | None
+    nodes: int
+    cpus: int
+    memory_mb: int
+    gpus: int
+
+
+def gpus() -> list[Gpu]:
+    """GPUs that `nvidia-smi` shows; empty without it."""
+    query = ("nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader,nounits")
+    rows = [[part.strip() for part in line.rsplit(",", 2)] for line in _lines(query)]
+    return [Gpu(row[0], int(row[1]), row[2]) for row in rows if len(row) == 3 and row[1].isdigit()]
+
+
+def partitions() -> list[Partition]:
+    """Partitions that `sinfo` shows; empty where no controller answers."""
+    found: dict[str, Partition] = {}
+    for line in _lines(("sinfo", "--noheader", "--format=%P|%l|%D|%c|%m|%G")):
+        parts = line.split("|")
+        if len(parts) == 6:
+            one = _partition(parts)
+            found[one.name] = _larger(found[one.name], one) if one.name in found else one
+    return list(found.values())
+
+
+def describe() -> str:
+    """One line for people."""
+    found = partitions()
+    if found:
+        shown = ", ".join(f"{p.name} ({p.nodes} nodes, {p.gpus} GPUs each at most)" for p in found)
+        return f"Slurm answers: {shown}"
+    here = gpus()
+    return f"No Slurm controller answers; GPUs here: {len(here)}" + (f" x {here[0].name}" if here else "")
+
+
+def minutes_of(limit: str) -> int | None:
+    """`2-12:00:00`, `12:00:00`, `30:00` as minutes; None for `infinite`."""
+    days, _, clock = limit.rpartition("-")
+    parts = clock.split(":")
+    if not all(part.isdigit() for part in parts) or (days and not days.isdigit()):
+        return None
+    hours, minutes, _ = ["0"] * (3 - len(parts)) + parts
+    return int(days or 0) * 1440 + int(hours) * 60 + int(minutes)
+
+
+def _partition(parts: Sequence[str]) -> Partition:
+    name, limit, nodes, cpus, memory, gres = parts
+    return Partition(
+        name.rstrip("*"), name.endswith("*"), minutes_of(limit), _number(nodes), _number(cpus),
+        _number(memory), sum(_gpus_of(part) for part in gres.split(",")),
+    )  # fmt: skip
+
+
+def _gpus_of(gres: str) -> int:
+    """`gpu:h100:8(S:0-1)` -> 8; other resources 0."""
+    parts = gres.partition("(")[0].split(":")
+    return _number(parts[-1]) if parts[0] == "gpu" and len(parts) > 1 else 0
+
+
+def _larger(a: Partition, b: Partition) -> Partition:
+    """Lines of one partition differ by kind of node: add the nodes, keep the largest offers."""
+    largest = {name: max(getattr(a, name), getattr(b, name)) for name in ("cpus", "memory_mb", "gpus")}
+    return Partition(a.name, a.is_default, a.minutes, a.nodes + b.nodes, **largest)
+
+
+def _number(text: str) -> int:
+    digits = text.rstrip("+")
+    return int(digits) if digits.isdigit() else 0
+
+
+def _lines(command: Sequence[str]) -> list[str]:
+    if shutil.which(command[0]) is None:
+        return []
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return []
+    return done.stdout.splitlines()

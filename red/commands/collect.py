@@ -1,0 +1,43 @@
+"""`red collect`: grades, metrics and probes of all runs as three tidy tables."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+HELP = "collect grades, metrics and probes into three tables; works while runs are missing"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """What the workflow's rule `collect` passes; by hand, `--configfile` replaces the first two."""
+    parser.add_argument("--spec", help="runs, benchmarks and probes to look for, JSON")
+    parser.add_argument("--configfile", type=Path, nargs="*", default=[], metavar="FILE",
+                        help="instead of --spec: overlays on config/default.yaml")
+    parser.add_argument("--results", type=Path, help="results of one scale; by default the configured one")
+    parser.add_argument("--out", type=Path, help="by default RESULTS/collected")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Write the tables; a run that is not finished is listed as missing."""
+    from red.collect import collect
+    from red.errors import ConfigError
+
+    if options.spec is None:
+        from red import config, plan
+
+        document = config.load(Path("config/default.yaml"), *options.configfile)
+        spec, results = plan.collect_spec(document), options.results or plan.results(document)
+    elif options.results is None:
+        raise ConfigError("--results: say where the results of --spec are")
+    else:
+        results = options.results
+        try:
+            spec = json.loads(options.spec)
+        except json.JSONDecodeError as error:
+            raise ConfigError(f"--spec: not valid JSON ({error})") from None
+    runs = collect(spec, results, options.out or results / "collected")
+    missing = [run for run in runs if run.lacks]
+    print(f"{len(runs) - len(missing)} of {len(runs)} runs collected", file=sys.stderr)
+    for run in missing:
+        print(f"missing: {run.entry['run']} seed {run.entry['seed']}: {run.lacks[0]}", file=sys.stderr)
+    return 0

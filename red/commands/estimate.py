@@ -1,0 +1,96 @@
+"""`red estimate`: what a configuration will cost, before it runs."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from red.estimate import Estimate
+
+HELP = "forecast device-hours, memory, tokens and disk of a configuration"
+DEFAULT = Path("config/default.yaml")
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """The same overlay as Snakemake's `--configfile`."""
+    parser.add_argument("--configfile", type=Path, nargs="*", default=[], metavar="FILE",
+                        help="overlays on config/default.yaml")
+    parser.add_argument("--json", action="store_true", help="for machines")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print one line per run, the totals, and what sharing saves."""
+    import json
+
+    from red import config, estimate, plan
+    from red.records import to_mapping
+
+    document = config.load(DEFAULT, *options.configfile)
+    plan.check(document)
+    found = estimate.estimate(document)
+    if options.json:
+        totals = {name: to_mapping(getattr(found, name)) for name in ("total", "training", "saved")}
+        print(json.dumps({**to_mapping(found), **totals, "trainings": found.trainings}, sort_keys=True))
+        return 0
+    _print_table(found)
+    print(headline(found))
+    saved = found.saved
+    print(f"Sharing saves {_hours(saved.hours)} {_unit(found)} and {_tokens(saved.sampled + saved.trained)} tokens"
+          " against training each method with its own copy of the runs it starts from.")
+    print("Formulas: red/estimate.py. Assumptions: section `resources` of the configuration.")
+    return 0
+
+
+def headline(found: "Estimate") -> str:
+    """Scale, number of trainings and the total with its uncertainty, in one line."""
+    total, factor = found.total, found.factor
+    basis = f"{found.measured} runs measured" if found.measured else "nothing measured yet"
+    return (
+        f"Scale {found.scale}: {found.trainings} trainings, {_hours(total.hours)} {_unit(found)} "
+        f"({_hours(total.hours / factor)} to {_hours(total.hours * factor)}, {basis}), "
+        f"{_tokens(total.sampled)} tokens sampled, {_size(total.disk)} kept on disk"
+    )
+
+
+def _print_table(found: "Estimate") -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=f"Forecast, scale {found.scale}, on {found.device}", title_justify="left")
+    table.add_column("run")
+    unit = "core-h" if _unit(found) == "core-hours" else "GPU-h"
+    for name in ("seeds", "steps", f"train {unit}", f"evaluate {unit}", "memory/device", "sampled", "trained",
+                 "disk", "while running"):  # fmt: skip
+        table.add_column(name, justify="right")
+    for row in found.rows:
+        mark = "" if row.measured else "~"
+        training = row.training.times(row.seeds)
+        table.add_row(
+            row.run, str(row.seeds), str(row.steps), mark + _hours(training.hours),
+            "~" + _hours(row.evaluation.times(row.seeds).hours), _size(row.memory), _tokens(training.sampled),
+            _tokens(training.trained), _size(training.disk + row.seeds * row.evaluation.disk), _size(row.state),
+        )  # fmt: skip
+    Console(width=None if sys.stdout.isatty() else 140).print(table)
+
+
+def _unit(found: "Estimate") -> str:
+    return "core-hours" if "core" in found.device else "GPU-hours"
+
+
+def _hours(hours: float) -> str:
+    return f"{hours:,.0f}" if hours >= 100 else f"{hours:.2g}"
+
+
+def _tokens(count: float) -> str:
+    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if count >= size:
+            return f"{count / size:.3g} {letter}"
+    return f"{count:.0f}"
+
+
+def _size(count: float) -> str:
+    for size, name in ((2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB")):
+        if count >= size:
+            return f"{count / size:.3g} {name}"
+    return f"{count / 1024:.0f} KiB" if count else "-"

@@ -1,0 +1,24 @@
+# One rule per table or figure, made from the list `items`; what an item is stands in analysis/<item>.py.
+for item in ITEMS:
+
+    rule:
+        name:
+            item
+        input:
+            collect("<results>/collected/{table}", table=TABLES),
+            reported="config/reported.csv",
+        output:
+            [reported(item, path) for path in item_files(item)],
+        log:
+            f"<logs>/analysis/{item}.log",
+        localrule: True
+        conda:
+            "../../environment.yml"
+        params:
+            item=item,
+            code=code(f"analysis.{item}", "analysis.__main__", within=("analysis",)),
+            collected=subpath(input[0], parent=True),
+            results=subpath(input[0], ancestor=2),
+        shell:
+            "python -m analysis {params.item} --collected {params.collected}"
+            " --reported {input.reported} --out {params.results} > {log} 2>&1"

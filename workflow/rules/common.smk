@@ -1,0 +1,210 @@
+# Shared by all rules: the checked configuration, fingerprints, and functions that name inputs.
+from functools import cache
+
+from snakemake.exceptions import WorkflowError
+
+from analysis import item as items
+from red import config as configuration
+from red import cluster
+from red import estimate as estimates
+from red import plan
+from red.errors import ConfigError
+from red.provenance import fingerprint
+from red.resources import resources_of
+from red.sources import sources
+from red.storage import dump_json
+
+# Where the code that decides a result lives; plumbing (storage, records, commands) reruns nothing.
+COMPUTING = ["red.objective", "red.engines", "red.models", "red.data", "red.grading"]
+COMPUTING += ["red.evaluation", "red.seeds"]
+# Ours beside the paper's tables and figures.
+DIAGNOSTICS = {
+    "propositions",
+    "paired_tests",
+    "cost",
+    "weight_noise",
+    "gradient_conflict",
+}
+DIAGNOSTICS |= {"reported_vs_measured", "claims", "corruption_rates"}
+
+
+wildcard_constraints:
+    run="[a-z0-9_]+",
+    seed=r"\d+",
+    benchmark="[a-z0-9_]+",
+    corruption="[a-z0-9_]+",
+    model="[a-z0-9_]+",
+    probe="[a-z0-9_]+",
+
+
+def checked():
+    """Leave with one line, before anything runs, if the configuration is wrong."""
+    try:
+        config.update(configuration.select(config))
+        configuration.check(config)
+        plan.check(config)
+        unknown = [item for item in config["items"] if item not in KINDS]
+        if unknown:
+            known = ", ".join(KINDS)
+            raise ConfigError(f"items: {unknown[0]!r} is unknown; one of {known}")
+        return resources_of(config)
+    except ConfigError as error:
+        sys.exit(f"config: {error}")
+
+
+KINDS = items.kinds()
+REQUESTS = checked()
+ITEMS = config["items"]
+TABLES = ["scores.parquet", "dynamics.parquet", "probes.parquet", "runs.json"]
+
+
+@cache
+def code(*modules, within=tuple(COMPUTING)):
+    """Fingerprint of modules and what they import: a changed one reruns the jobs that used it."""
+    return fingerprint(*sources(*modules, within=within))
+
+
+@cache
+def run_spec(run, seed=0):
+    """The resolved run, as `red train` gets it."""
+    return plan.training_spec(config, run, int(seed))
+
+
+def training_code(wildcards):
+    """Engine, objective, models and grading; of the methods only the run's own and what it imports."""
+    spec = run_spec(wildcards.run)
+    engine = code(
+        f"red.engines.{spec['training']['engine']}",
+        "red.objective.loss",
+    )
+    return engine + code(
+        f"red.methods.{spec['method']}", within=("red.methods", "red.objective")
+    )
+
+
+def training_spec(wildcards):
+    """The resolved run as JSON."""
+    return dump_json(run_spec(wildcards.run, wildcards.seed))
+
+
+def folder_of(run, seed, kind="checkpoint"):
+    """Where a run's checkpoint or snapshots lie; the base model is the run without training."""
+    if run == plan.BASE:
+        return "<results>/models/base"
+    return f"<results>/runs/{run}/seed{seed}/{kind}"
+
+
+def checkpoint(wildcards):
+    """What is evaluated or probed."""
+    return folder_of(wildcards.run, wildcards.seed)
+
+
+def parent(wildcards):
+    """What a run starts from: the base model, a run's checkpoint, or the folder of its snapshots."""
+    run, step = next(plan.parents(config, wildcards.run), (plan.BASE, None))
+    return folder_of(run, wildcards.seed, "checkpoint" if step is None else "snapshots")
+
+
+def start(wildcards, input):
+    """The model folder inside that input."""
+    _, step = next(plan.parents(config, wildcards.run), (plan.BASE, None))
+    return input.parent if step is None else f"{input.parent}/step{step}"
+
+
+def demonstrations(wildcards):
+    """What a run learns from, clean or corrupted."""
+    name = plan.corruption(config, wildcards.run)
+    return f"<results>/data/demonstrations/{name}.jsonl"
+
+
+def weights(wildcards):
+    """For a control of w: the metrics of the run whose weights it reads."""
+    source = configuration.weight_source(config, wildcards.run)
+    return {"weights": metrics_of(source, wildcards.seed)} if source else {}
+
+
+def weights_option(wildcards, input):
+    """The same for the command line."""
+    return f"--weights-from {input.weights}" if "weights" in input.keys() else ""
+
+
+def probed_models(wildcards):
+    """The models that a probe measures beside the checkpoint, by the names that `red probe` knows."""
+    known = {"large": "<results>/models/large", "base": folder_of(plan.BASE, 0)}
+    known["sft"] = folder_of("sft", wildcards.seed)
+    if wildcards.run != plan.BASE:
+        known["parent"] = parent(wildcards)
+    return {name: known[name] for name in plan.probe_models(config, wildcards.probe)}
+
+
+def model_options(wildcards, input):
+    """The same for the command line; the parent may be a snapshot."""
+    folders = {n: input[n] for n in plan.probe_models(config, wildcards.probe)}
+    if "parent" in folders:
+        folders["parent"] = start(wildcards, input)
+    return " ".join(f"--model {name}={folder}" for name, folder in folders.items())
+
+
+def collected_files():
+    """Everything that the three tables are made from."""
+    files = [
+        f"<results>/evaluations/{run}/seed{seed}/{benchmark}.grades.jsonl"
+        for run, seed in plan.evaluated(config)
+        for benchmark in config["benchmarks"]
+    ]
+    files += [metrics_of(run, seed) for run, seed in plan.trained(config)]
+    files += [
+        f"<results>/probes/{run}/seed{seed}/{probe}.parquet"
+        for run, seed, probe in plan.probed(config)
+    ]
+    return files
+
+
+def metrics_of(run, seed):
+    """One line per training step."""
+    return f"<results>/runs/{run}/seed{seed}/metrics.jsonl"
+
+
+def memory(stage):
+    """Megabytes of a stage, doubled at each further attempt."""
+    return lambda wildcards, attempt: REQUESTS[stage].mem_mb * 2 ** (attempt - 1)
+
+
+def training_minutes(wildcards, attempt):
+    """Minutes to ask for; at most what one attempt may take."""
+    spec = configuration.run_spec(config, wildcards.run, int(wildcards.seed))
+    return estimates.training_minutes(spec, REQUESTS, attempt)
+
+
+def item_files(item):
+    """All files of a table or figure."""
+    folder, endings = {
+        "table": ("tables", ["csv", "tex", "md", "json"]),
+        "figure": ("figures", ["svg", "pdf", "png", "csv", "json"]),
+    }[KINDS[item]]
+    return [f"<results>/{folder}/{item}.{ending}" for ending in endings]
+
+
+def reported(item, path):
+    """A file of an item with its place in the report: category, caption and labels."""
+    caption = Path(workflow.basedir) / "report" / f"{item}.rst"
+    labels = {"item": item.replace("_", " "), "file": path.rpartition(".")[2]}
+    labels |= {"scale": config["scale"], "seeds": ", ".join(map(str, config["seeds"]))}
+    category = "Diagnostics" if item in DIAGNOSTICS else f"{KINDS[item].title()}s"
+    about = {"caption": str(caption)} if caption.exists() else {}
+    return report(path, category=category, labels=labels, **about)
+
+
+def announce():
+    """What is about to run, and a clear stop where it cannot."""
+    from red.commands.estimate import headline
+
+    print(headline(estimates.estimate(config)), file=sys.stderr)
+    print(cluster.describe(), file=sys.stderr)
+    needed = max(REQUESTS[stage].gpu for stage in ("train", "generate"))
+    if not workflow.non_local_exec and needed > len(cluster.gpus()):
+        raise WorkflowError(
+            f"scale {config['scale']} asks for {needed} GPUs per job, and neither a Slurm controller "
+            f"answers here nor does this machine have them. For the tiny scale run: "
+            "snakemake all --cores all"
+        )

@@ -1,0 +1,106 @@
+# Models, prompts, demonstrations and benchmarks. Downloads run where Snakemake runs: they need the network.
+localrules:
+    prompts,
+    demonstrations,
+    benchmark,
+
+
+rule model:
+    output:
+        directory("<results>/models/{model}"),
+    log:
+        "<logs>/data/models/{model}.log",
+    benchmark:
+        "<benchmarks>/data/models/{model}.tsv"
+    conda:
+        "../../environment.yml"
+    threads: REQUESTS["model"].threads
+    resources:
+        gpu=REQUESTS["model"].gpu,
+        mem_mb=memory("model"),
+        runtime=REQUESTS["model"].runtime,
+    params:
+        spec=lambda wildcards: dump_json(plan.models(config)[wildcards.model]),
+        code=code("red.models.embedded"),
+    shell:
+        "python -m red data model --spec {params.spec:q} --out {output} > {log} 2>&1"
+
+
+rule prompts:
+    output:
+        ensure("<results>/data/prompts.jsonl", non_empty=True),
+    log:
+        "<logs>/data/prompts.log",
+    conda:
+        "../../environment.yml"
+    params:
+        spec=dump_json(plan.prompts_spec(config)),
+        code=code("red.data.prompts"),
+    shell:
+        "python -m red data prompts --spec {params.spec:q} --out {output} > {log} 2>&1"
+
+
+rule demonstrations:
+    input:
+        prompts="<results>/data/prompts.jsonl",
+    output:
+        rows=ensure("<results>/data/demonstrations/clean.jsonl", non_empty=True),
+        summary="<results>/data/demonstrations/clean.json",
+    log:
+        "<logs>/data/demonstrations/clean.log",
+    conda:
+        "../../environment.yml"
+    params:
+        spec=dump_json(plan.demonstrations_spec(config, plan.CLEAN)),
+        code=code("red.data.demonstrations"),
+    shell:
+        "python -m red data demonstrations --spec {params.spec:q}"
+        " --prompts {input.prompts} --out {output.rows} > {log} 2>&1"
+
+
+# Not local: wrong responses are sampled from the base model.
+rule corrupted_demonstrations:
+    input:
+        prompts="<results>/data/prompts.jsonl",
+        model="<results>/models/base",
+    output:
+        rows=ensure("<results>/data/demonstrations/{corruption}.jsonl", non_empty=True),
+        summary="<results>/data/demonstrations/{corruption}.json",
+    log:
+        "<logs>/data/demonstrations/{corruption}.log",
+    benchmark:
+        "<benchmarks>/data/demonstrations/{corruption}.tsv"
+    wildcard_constraints:
+        corruption="(?!clean$)[a-z0-9_]+",
+    conda:
+        "../../environment.yml"
+    threads: REQUESTS["demonstrations"].threads
+    resources:
+        gpu=REQUESTS["demonstrations"].gpu,
+        mem_mb=memory("demonstrations"),
+        runtime=REQUESTS["demonstrations"].runtime,
+    params:
+        spec=lambda wildcards: dump_json(
+            plan.demonstrations_spec(config, wildcards.corruption)
+        ),
+        code=code("red.data.demonstrations"),
+    shell:
+        "python -m red data demonstrations --spec {params.spec:q} --model {input.model}"
+        " --prompts {input.prompts} --out {output.rows} > {log} 2>&1"
+
+
+rule benchmark:
+    output:
+        ensure("<results>/data/benchmarks/{benchmark}.jsonl", non_empty=True),
+    log:
+        "<logs>/data/benchmarks/{benchmark}.log",
+    conda:
+        "../../environment.yml"
+    params:
+        spec=lambda wildcards: dump_json(
+            plan.benchmark_spec(config, wildcards.benchmark)
+        ),
+        code=code("red.evaluation.benchmarks", "red.data.world.benchmarks"),
+    shell:
+        "python -m red data benchmark --name {wildcards.benchmark}"
+        " --spec {params.spec:q} --out {output} > {log} 2>&1"

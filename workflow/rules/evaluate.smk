@@ -1,0 +1,136 @@
+# What the trained models can do (generate, grade) and what they think (probe), and all of it in three tables.
+localrules:
+    collect,
+
+
+rule generate:
+    input:
+        checkpoint=checkpoint,
+        benchmarks=collect(
+            "<results>/data/benchmarks/{benchmark}.jsonl",
+            benchmark=config["benchmarks"],
+        ),
+    output:
+        answers=ensure(
+            collect(
+                "<results>/evaluations/{{run}}/seed{{seed}}/{benchmark}.generations.jsonl",
+                benchmark=config["benchmarks"],
+            ),
+            non_empty=True,
+        ),
+        provenance="<results>/evaluations/{run}/seed{seed}/provenance.json",
+    log:
+        "<logs>/generate/{run}/seed{seed}.log",
+    benchmark:
+        "<benchmarks>/generate/{run}/seed{seed}.tsv"
+    retries: REQUESTS["generate"].retries
+    conda:
+        "../../environment.yml"
+    threads: REQUESTS["generate"].threads
+    resources:
+        gpu=REQUESTS["generate"].gpu,
+        tasks_per_gpu=0,
+        mem_mb=memory("generate"),
+        runtime=REQUESTS["generate"].runtime,
+    params:
+        spec=lambda wildcards: dump_json(
+            plan.generation_spec(config, wildcards.run, int(wildcards.seed))
+        ),
+        code=code("red.evaluation.generate", "red.evaluation.backends"),
+        benchmarks="<results>/data/benchmarks",
+        folder=subpath(output.provenance, parent=True),
+    shell:
+        "python -m red generate --spec {params.spec:q} --code {params.code}"
+        " --checkpoint {input.checkpoint} --benchmarks {params.benchmarks}"
+        " --out {params.folder} > {log} 2>&1"
+
+
+# Apart from generate: a better grader costs no device time.
+rule grade:
+    input:
+        answers=collect(
+            "<results>/evaluations/{{run}}/seed{{seed}}/{benchmark}.generations.jsonl",
+            benchmark=config["benchmarks"],
+        ),
+        benchmarks=collect(
+            "<results>/data/benchmarks/{benchmark}.jsonl",
+            benchmark=config["benchmarks"],
+        ),
+    output:
+        ensure(
+            collect(
+                "<results>/evaluations/{{run}}/seed{{seed}}/{benchmark}.grades.jsonl",
+                benchmark=config["benchmarks"],
+            ),
+            non_empty=True,
+        ),
+    log:
+        "<logs>/grade/{run}/seed{seed}.log",
+    benchmark:
+        "<benchmarks>/grade/{run}/seed{seed}.tsv"
+    conda:
+        "../../environment.yml"
+    threads: REQUESTS["grade"].threads
+    resources:
+        mem_mb=memory("grade"),
+        runtime=REQUESTS["grade"].runtime,
+    params:
+        spec=dump_json(plan.grading_spec(config)),
+        code=code("red.grading"),
+        benchmarks="<results>/data/benchmarks",
+        folder=subpath(output[0], parent=True),
+    shell:
+        "python -m red grade --spec {params.spec:q} --evaluation {params.folder}"
+        " --benchmarks {params.benchmarks} > {log} 2>&1"
+
+
+rule probe:
+    input:
+        unpack(probed_models),
+        checkpoint=checkpoint,
+        prompts="<results>/data/prompts.jsonl",
+        demonstrations=f"<results>/data/demonstrations/{plan.CLEAN}.jsonl",
+    output:
+        ensure("<results>/probes/{run}/seed{seed}/{probe}.parquet", non_empty=True),
+    log:
+        "<logs>/probe/{run}/seed{seed}/{probe}.log",
+    benchmark:
+        "<benchmarks>/probe/{run}/seed{seed}/{probe}.tsv"
+    retries: REQUESTS["probe"].retries
+    conda:
+        "../../environment.yml"
+    threads: REQUESTS["probe"].threads
+    resources:
+        gpu=REQUESTS["probe"].gpu,
+        tasks_per_gpu=0,
+        mem_mb=memory("probe"),
+        runtime=REQUESTS["probe"].runtime,
+    params:
+        spec=lambda wildcards: dump_json(
+            plan.probe_spec(config, wildcards.run, wildcards.probe)
+        ),
+        code=code("red.evaluation.probe"),
+        models=model_options,
+    shell:
+        "python -m red probe --spec {params.spec:q} --checkpoint {input.checkpoint}"
+        " {params.models} --prompts {input.prompts}"
+        " --demonstrations {input.demonstrations} --out {output} > {log} 2>&1"
+
+
+rule collect:
+    input:
+        collected_files(),
+    output:
+        collect("<results>/collected/{table}", table=TABLES),
+    log:
+        "<logs>/collect.log",
+    conda:
+        "../../environment.yml"
+    params:
+        spec=dump_json(plan.collect_spec(config)),
+        code=code("red.collect", within=("red.collect",)),
+        folder=subpath(output[0], parent=True),
+        results=subpath(output[0], ancestor=2),
+    shell:
+        "python -m red collect --spec {params.spec:q} --results {params.results}"
+        " --out {params.folder} > {log} 2>&1"
