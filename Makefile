@@ -1,0 +1,63 @@
+# Two commands do everything on a fresh machine: make reproduce, make test.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+CORES ?= all
+export PATH := $(abspath $(BIN)):$(PATH)
+# One thread per process: runs repeat bit for bit, and jobs share the cores.
+export OMP_NUM_THREADS := 1
+
+.PHONY: setup setup-engines reproduce report test test-engines smoke lint bench faults docs clean
+
+setup: $(VENV)/.complete
+setup-engines: $(VENV)/.engines-complete
+
+$(VENV)/.complete: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	@# torch first and alone: otherwise a dependency may bring a build of several GB
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(sed -n 's/^ *"\(torch==[^"]*\)".*/\1/p' pyproject.toml)"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev,docs]"
+	touch $@
+
+$(VENV)/.engines-complete: $(VENV)/.complete requirements/engines-cpu.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check setuptools==77.0.3
+	DS_BUILD_OPS=0 $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --requirement requirements/engines-cpu.txt
+	touch $@
+
+## Train, evaluate and analyse at tiny scale; ends with results/tiny/report.html
+reproduce: setup
+	snakemake all --cores $(CORES) --rerun-incomplete --keep-going
+	@$(MAKE) --no-print-directory report
+
+report: setup
+	snakemake all --cores 1 --report results/tiny/report.html --quiet all
+	@echo "Report: results/tiny/report.html"
+
+test: setup
+	python -m pytest
+
+## Tests on real vLLM and OpenRLHF (minutes)
+test-engines: setup-engines
+	python -m pytest -m engines
+
+## A shortened reproduction, end to end
+smoke: setup
+	snakemake all --cores $(CORES) --configfile config/default.yaml tests/workflow/minimal.yaml --rerun-incomplete
+
+lint: setup
+	ruff check .
+	snakefmt --check workflow
+	snakemake --lint
+	mypy
+
+bench: setup
+	python -m bench
+
+faults: setup
+	python -m faults
+
+docs: setup
+	mkdocs build --strict
+
+clean:
+	rm -rf results/* logs benchmarks .snakemake

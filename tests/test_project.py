@@ -1,0 +1,32 @@
+"""The project's own files agree with each other."""
+
+import tomllib
+
+import yaml
+
+
+def pins(repository):
+    return tomllib.loads((repository / "pyproject.toml").read_text())["project"]
+
+
+def test_environment_file_has_the_pins_of_the_project_and_its_gpu_extra(repository):
+    project = pins(repository)
+    environment = yaml.safe_load((repository / "environment.yml").read_text())
+    listed = next(d["pip"] for d in environment["dependencies"] if isinstance(d, dict))
+    assert sorted(listed) == sorted(project["dependencies"] + project["optional-dependencies"]["gpu"])
+
+
+def test_every_dependency_is_pinned_exactly(repository):
+    project = pins(repository)
+    extras = [pin for extra in project["optional-dependencies"].values() for pin in extra]
+    assert [pin for pin in project["dependencies"] + extras if "==" not in pin] == []
+
+
+def test_the_resolved_engine_list_holds_the_pins_it_was_resolved_from(repository):
+    project = pins(repository)
+    lines = (repository / "requirements" / "engines-cpu.txt").read_text().lower().splitlines()
+    resolved = {line.replace("_", "-") for line in lines}
+    wanted = project["dependencies"] + project["optional-dependencies"]["cpu"]
+    expected = {pin.lower().replace("_", "-") for pin in wanted if not pin.startswith("torch==")}
+    assert expected - resolved == set()
+    assert not any(line.startswith(("torch==", "-e ")) or "://" in line for line in resolved)
