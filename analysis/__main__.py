@@ -1,0 +1,34 @@
+"""`python -m analysis ITEM`: builds one table or figure of the paper from the collected tables."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from analysis.item import builder, kinds
+from red.errors import RedError
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Build one item and print the files written; a user's mistake is one line and exit status 2."""
+    parser = argparse.ArgumentParser(prog="analysis", description=__doc__)
+    parser.add_argument("item", metavar="ITEM", help=f"one of: {', '.join(kinds())}")
+    parser.add_argument("--collected", type=Path, required=True, metavar="DIR", help="collected tables")
+    parser.add_argument("--reported", type=Path, required=True, metavar="FILE", help="the paper's numbers")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="gets tables/ or figures/")
+    options = parser.parse_args(argv)
+    try:
+        build = builder(options.item)
+        from analysis.tables import load
+        from analysis.write import write
+
+        for path in write(build(load(options.collected, options.reported)), options.item, options.out):
+            print(path)
+        return 0
+    except RedError as error:
+        print(f"analysis {options.item}: {error}", file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

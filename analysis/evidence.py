@@ -1,0 +1,220 @@
+"""Evidence for or against a claim: an effect, its interval and p-value, and the verdict they allow."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+from scipy.stats import ttest_1samp
+
+from analysis.account import MATH
+from analysis.compare import ALPHA, SEED, Comparison, bootstrap_mean, compare
+from analysis.confidence import demonstrations
+from analysis.entropy_phases import entropies
+from analysis.tables import Tables
+from red.evaluation.statistics import Difference, adjust, paired_difference
+
+EDGE = 0.1  # first and last tenth of the steps
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """`verdict`: shown, not shown, opposite, direction only (one seed), or not measured."""
+
+    verdict: str
+    found: str
+    p: float | None = None
+    seeds: str = ""
+    effect: float | None = None
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class Measurements:
+    """What the claims are tested on; each part is read once, when first needed."""
+
+    tables: Tables
+
+    @cached_property
+    def _scores(self) -> pd.DataFrame:
+        return self.tables.scores(self.tables.runs)
+
+    @cached_property
+    def accuracy(self) -> Comparison:
+        """Accuracy of every run on every benchmark."""
+        return compare(self._scores)
+
+    @cached_property
+    def length(self) -> Comparison:
+        """Response tokens of every run on every benchmark."""
+        return compare(self._scores, "length")
+
+    @cached_property
+    def entropies(self) -> pd.DataFrame:
+        """Fixed-prompt entropies of every run, see `entropy_phases.entropies`."""
+        return entropies(self.tables, self.tables.runs)
+
+    @cached_property
+    def demonstrations(self) -> pd.DataFrame:
+        """The confidence probe, one row per demonstration."""
+        return demonstrations(self.tables)[1]
+
+
+def absent(*what: str) -> Evidence:
+    """Nothing to test on."""
+    return Evidence("not measured", "needs " + ", ".join(what))
+
+
+def verdict(effect: float, p: float | None, sign: int) -> str:
+    """What an effect and its p-value say about a claim that the effect has this sign."""
+    if p is None:
+        return "direction only" if effect * sign > 0 else "not shown"
+    if p >= ALPHA:
+        return "not shown"
+    return "shown" if effect * sign > 0 else "opposite"
+
+
+def higher(
+    data: Comparison, first: str, second: str, benchmarks: Sequence[str] = MATH, sign: int = 1, unit=" points"
+) -> Evidence:
+    """`first` is above (sign 1) or below (-1) `second` on the mean of some benchmarks."""
+    lacking = [run for run in (first, second) if not data.strata(run, benchmarks)]
+    if lacking:
+        return absent(*lacking)
+    found = data.difference(first, second, benchmarks)
+    seeds = f"{data.seeds(first, benchmarks)}, {data.seeds(second, benchmarks)}"
+    return _of_difference(found, sign, f"{first} − {second}", seeds, unit)
+
+
+def above_all(
+    data: Comparison, run: str, others: Sequence[str], benchmarks: Sequence[str] = MATH
+) -> Evidence:
+    """`run` is above each of the others that were run, Holm-adjusted."""
+    present = [other for other in others if data.strata(other, benchmarks)]
+    if not data.strata(run, benchmarks) or not present:
+        return absent(run, "its baselines")
+    found = {other: data.difference(run, other, benchmarks) for other in present}
+    p_values = dict(zip(present, adjust([found[o].p for o in present]), strict=True))
+    won = [o for o in present if found[o].mean > 0 and p_values[o] < ALPHA]
+    lost = [o for o in present if found[o].mean < 0 and p_values[o] < ALPHA]
+    nearest = min(present, key=lambda other: found[other].mean)
+    text = f"above {len(won)} of {len(present)}, below {len(lost)}"
+    text += f"; least margin {_signed(found[nearest])} to {nearest}"
+    if unrun := [other for other in others if other not in present]:
+        text += f"; not run: {', '.join(unrun)}"
+    decided = "opposite" if lost else "shown" if len(won) == len(others) else "not shown"
+    worst = found[nearest]
+    return Evidence(decided, text, float(max(p_values.values())), str(data.seeds(run, benchmarks)),
+                    100 * worst.mean, 100 * worst.low, 100 * worst.high)  # fmt: skip
+
+
+def groups_differ(data: Comparison, first: Sequence[str], second: Sequence[str], benchmarks=MATH) -> Evidence:
+    """The mean of one group of runs is above that of another; seeds are matched by order."""
+    lacking = [run for run in (*first, *second) if not data.strata(run, benchmarks)]
+    if lacking:
+        return absent(*lacking)
+    one, two = (_average([data.strata(run, benchmarks) for run in group]) for group in (first, second))
+    found = paired_difference(one, two, np.random.default_rng(SEED))
+    name = f"{'+'.join(first)} − {'+'.join(second)}"
+    return _of_difference(found, 1, name, f"{len(one[0])}, {len(two[0])}", " points")
+
+
+def drop_below(data: Comparison, run: str, clean: str, benchmarks: Sequence[str], margin: float) -> Evidence:
+    """`run` loses less than `margin` points against `clean`: the interval lies above -margin."""
+    found = data.difference(run, clean, benchmarks)
+    if found is None:
+        return absent(run, clean)
+    decided = (
+        "shown" if 100 * found.low > -margin else "opposite" if 100 * found.high < -margin else "not shown"
+    )
+    seeds = f"{data.seeds(run, benchmarks)}, {data.seeds(clean, benchmarks)}"
+    return Evidence(decided, f"change {_signed(found)}", found.p, seeds, *_points(found))
+
+
+def drops_less(
+    data: Comparison, run: str, clean: str, other: str, other_clean: str, benchmarks: Sequence[str]
+) -> Evidence:
+    """The change from `clean` to `run` is above that from `other_clean` to `other`."""
+    lacking = [r for r in (run, clean, other, other_clean) if not data.strata(r, benchmarks)]
+    if lacking:
+        return absent(*lacking)
+    changes = []
+    for corrupted, reference in ((run, clean), (other, other_clean)):
+        one, two = data.strata(corrupted, benchmarks), data.strata(reference, benchmarks)
+        count = min(len(one[0]), len(two[0]))
+        changes.append([a[:count] - b[:count] for a, b in zip(one, two, strict=True)])
+    found = paired_difference(*changes, np.random.default_rng(SEED))
+    return _of_difference(
+        found, 1, "change − change", f"{len(changes[0][0])}, {len(changes[1][0])}", " points"
+    )
+
+
+def trend(
+    tables: Tables, run: str, metric: str, sign: int, unit: str = "", relative: bool = False
+) -> Evidence:
+    """A logged metric moves in one direction from the first to the last tenth of training.
+
+    One value per seed, t-test over seeds; with one seed only the direction is known.
+    """
+    logged = tables.dynamics(tables.named(run), [metric])
+    if logged.empty:
+        return absent(f"{metric} of {run}")
+    changes, starts = [], []
+    for _, rows in logged.groupby("seed"):
+        first, last = rows["step"].min(), rows["step"].max()
+        edge = EDGE * (last - first)
+        early = rows[rows["step"] <= first + edge]["value"].mean()
+        late = rows[rows["step"] >= last - edge]["value"].mean()
+        starts.append(early)
+        changes.append((late - early) / (early if relative else 1))
+    values = np.array(changes)
+    p = float(ttest_1samp(values, 0).pvalue) if len(values) > 1 and values.std() > 0 else None
+    shown = f"{100 * values.mean():+.0f} %" if relative else f"{values.mean():+.3g}{unit}"
+    text = f"{metric}: {shown} from {np.mean(starts):.3g}{unit}"
+    return Evidence(verdict(values.mean(), p, sign), text, p, str(len(values)), float(values.mean()))
+
+
+def phase(data: Measurements, run: str, quantity: str, sign: int) -> Evidence:
+    """A fixed-prompt entropy moves in one direction from the first to the last probe of a run."""
+    rows = data.entropies[(data.entropies["run"] == run) & (data.entropies["quantity"] == quantity)]
+    if rows["step"].nunique() < 2:
+        return absent(f"entropy probes of {run}")
+    wide = rows.pivot(index="example", columns="step", values="value").dropna()
+    change = (wide.iloc[:, -1] - wide.iloc[:, 0]).to_numpy()
+    text = f"{run}: {wide.iloc[:, 0].mean():.2f} → {wide.iloc[:, -1].mean():.2f} nats"
+    seeds = str(len(data.tables.named(run)[0].seeds))
+    return of_units(change, sign, text, seeds)
+
+
+def of_units(values: np.ndarray, sign: int, text: str, seeds: str = "") -> Evidence:
+    """The mean over independent units (prompts, problems) has a sign; paired bootstrap against 0."""
+    values = np.asarray(values, dtype=float)
+    if len(values) < 2:
+        return absent("more than one unit")
+    found = paired_difference(values, np.zeros_like(values), np.random.default_rng(SEED))
+    interval = bootstrap_mean(values)
+    return Evidence(
+        verdict(found.mean, found.p, sign), text, found.p, seeds, found.mean, interval.low, interval.high
+    )
+
+
+def _of_difference(found: Difference, sign: int, name: str, seeds: str, unit: str) -> Evidence:
+    scale = 100 if unit == " points" else 1
+    text = f"{name} = {scale * found.mean:+.1f}{unit} [{scale * found.low:+.1f}, {scale * found.high:+.1f}]"
+    values = (scale * found.mean, scale * found.low, scale * found.high)
+    return Evidence(verdict(found.mean, found.p, sign), text, found.p, seeds, *values)
+
+
+def _signed(found: Difference) -> str:
+    return f"{100 * found.mean:+.1f} points [{100 * found.low:+.1f}, {100 * found.high:+.1f}]"
+
+
+def _points(found: Difference) -> tuple[float, float, float]:
+    return 100 * found.mean, 100 * found.low, 100 * found.high
+
+
+def _average(runs: list[list[np.ndarray]]) -> list[np.ndarray]:
+    count = min(len(strata[0]) for strata in runs)
+    return [np.mean([part[:count] for part in parts], axis=0) for parts in zip(*runs, strict=True)]

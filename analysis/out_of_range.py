@@ -1,0 +1,40 @@
+"""Figure 9: share of tokens whose ratio lies outside the clipping range, by source."""
+
+from analysis.account import account
+from analysis.curves import Line, Panel, draw
+from analysis.item import Figure
+from analysis.style import SELF_GENERATED, TEACHER_FORCED, Look, canvas, legend_below, title
+from analysis.tables import Tables
+
+HEADING = "Tokens outside the clipping range"
+
+
+def build(tables: Tables) -> Figure:
+    """On-policy tokens (ratio to the old policy) against demonstration tokens (ratio to 1)."""
+    runs = tables.of_item("out_of_range") or tables.named("mix_policy_4updates")
+    kinds = {
+        "ratio/out_of_range_on": ("rollout tokens", Look(SELF_GENERATED, "-")),
+        "ratio/out_of_range_off": ("demonstration tokens", Look(TEACHER_FORCED, (0, (4, 1.4)))),
+    }
+    panels = [
+        Panel(run.label, "share of tokens", tuple(Line(run, m, *kind) for m, kind in kinds.items()))
+        for run in runs
+    ]
+    picture, axes = canvas(1, len(runs), 2.2, sharey=True)
+    drawn = draw(tables, axes[0], panels)
+    axes[0][0].set_ylim(0, 1)
+    for where in axes[0][1:]:
+        where.set_ylabel("")
+    legend_below(picture, axes[0])
+    picture.suptitle(title(HEADING, tables.scale), x=0.01, ha="left")
+    said = account(tables, runs, drawn.how, missing=drawn.missing)
+    return Figure(
+        title=title(HEADING, tables.scale),
+        caption="Share of tokens with a ratio outside 1 ± 0.2: rollouts against the policy that made them, "
+        "demonstrations with the ratio taken as π/1. With one update per rollout the first share is 0 by "
+        "construction, so this run makes four. Outside the range does not mean clipped: with a positive "
+        f"advantage a ratio below 1 keeps its gradient. {said.text()}",
+        picture=picture,
+        numbers=drawn.numbers,
+        facts=said.facts(),
+    )

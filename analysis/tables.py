@@ -1,0 +1,237 @@
+"""Reads the collected tables, column by column, and tells which runs an item has and which it lacks."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+
+from red.errors import DataError
+from red.storage import read_json
+
+BASE = "base"  # the prepared base model, evaluated like a run
+KEYS = ("run", "method", "seed")
+ORIGIN = ("spec_hash", "code")
+SCORES = (*KEYS, "benchmark", "group", "metric", "problem", "sample", "correct")
+SCORES += ("correct_lenient", "reason", "tokens", "truncated", *ORIGIN)
+DYNAMICS = (*KEYS, "step", "metric", "value", *ORIGIN)
+PROBES = (*KEYS, "probe", "step", "example", "position", "token", "quantity", "value", *ORIGIN)
+REPORTED = ("table", "item", "row", "run", "column", "metric", "value", "unit", "notes")
+AGAIN = "run `python -m red collect` again"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One line of the configuration with the seeds that are finished and those that are not."""
+
+    name: str
+    label: str
+    method: str
+    row_group: str = ""
+    experiments: tuple[str, ...] = ()
+    scale: str = ""
+    family: str = ""
+    steps: int | None = None
+    seeds: tuple[int, ...] = ()
+    missing_seeds: tuple[int, ...] = ()
+    spec: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def parent(self) -> tuple[str, int | None] | None:
+        """The run it starts from and the snapshot's step, None for the final checkpoint or for base."""
+        name, _, step = str(self.spec.get("init_from") or "").partition("@")
+        return (name, int(step) if step else None) if name and name != BASE else None
+
+
+@dataclass(frozen=True)
+class Tables:
+    """Everything an item may read. Frames are fetched with the columns and runs that are asked for."""
+
+    runs: tuple[Run, ...]
+    scores_source: ds.Dataset
+    dynamics_source: ds.Dataset
+    probes_source: ds.Dataset
+    reported: pd.DataFrame
+
+    @property
+    def scale(self) -> str:
+        """`tiny`, `paper`, or several joined by "+" if the runs differ."""
+        return "+".join(sorted({run.scale for run in self.runs if run.scale})) or "unknown"
+
+    def of_item(self, item: str, base: bool = False) -> tuple[Run, ...]:
+        """Runs that the configuration assigns to an item, in its order; with `base`, the base model too."""
+        return tuple(run for run in self.runs if item in run.experiments or (base and run.name == BASE))
+
+    def named(self, *names: str) -> tuple[Run, ...]:
+        """Runs by name, in the order asked for; a name the configuration lacks has no seeds."""
+        known = {run.name: run for run in self.runs}
+        return tuple(known.get(name, Run(name, name, name)) for name in names)
+
+    def scores(self, runs: Iterable[Run], group: str | None = None) -> pd.DataFrame:
+        """One row per (run, seed, benchmark, problem), means over the samples.
+
+        Columns: accuracy, lenient, truncated (shares), length (tokens), samples (count), first (accuracy
+        of sample 0). A null in `truncated` counts as not truncated.
+        """
+        wanted = pc.field("run").isin(_names(runs))
+        if group is not None:
+            wanted &= pc.field("group") == group
+        columns = ["run", "seed", "benchmark", "problem", "sample", "correct", "correct_lenient"]
+        table = self.scores_source.to_table(columns=[*columns, "tokens", "truncated"], filter=wanted)
+        values = {
+            "accuracy": pc.cast(table["correct"], pa.float64()),
+            "lenient": pc.cast(table["correct_lenient"], pa.float64()),
+            "length": pc.cast(table["tokens"], pa.float64()),
+            "truncated": pc.fill_null(pc.cast(table["truncated"], pa.float64()), 0.0),
+        }
+        first = pc.if_else(pc.equal(table["sample"], 0), values["accuracy"], None)
+        keys = ["run", "seed", "benchmark", "problem"]
+        wide = pa.table({key: table[key] for key in keys} | values | {"first": first})
+        means = wide.group_by(keys).aggregate(
+            [(name, "mean") for name in (*values, "first")] + [("accuracy", "count")]
+        )
+        frame = means.to_pandas().rename(columns=lambda name: name.removesuffix("_mean"))
+        return frame.rename(columns={"accuracy_count": "samples"}).sort_values(keys, ignore_index=True)
+
+    def origins(self, runs: Iterable[Run]) -> dict[str, dict[str, str]]:
+        """Spec hashes and code fingerprints behind each run's scores, those of its seeds joined."""
+        table = self.scores_source.to_table(
+            columns=["run", *ORIGIN], filter=pc.field("run").isin(_names(runs))
+        )
+        unique = table.group_by(["run", *ORIGIN]).aggregate([]).to_pandas().astype(str)
+        return {
+            run: {name: "+".join(sorted(set(rows[name].str[:12]))) for name in ORIGIN}
+            for run, rows in unique.groupby("run")
+        }
+
+    def dynamics(self, runs: Iterable[Run], metrics: Sequence[str]) -> pd.DataFrame:
+        """Columns run, seed, step, metric, value. Finite values; of a repeated step the last one."""
+        wanted = pc.field("run").isin(_names(runs)) & pc.field("metric").isin(list(metrics))
+        columns = ["run", "seed", "step", "metric", "value"]
+        table = self.dynamics_source.to_table(columns=columns, filter=wanted)
+        frame = table.to_pandas().drop_duplicates(["run", "seed", "metric", "step"], keep="last")
+        frame = frame[frame["value"].notna() & (frame["value"].abs() != float("inf"))]
+        return frame.sort_values(["run", "seed", "metric", "step"], ignore_index=True)
+
+    def metric_names(self, runs: Iterable[Run]) -> tuple[str, ...]:
+        """Names of everything these runs logged."""
+        wanted = pc.field("run").isin(_names(runs))
+        table = self.dynamics_source.to_table(columns=["metric"], filter=wanted)
+        return tuple(sorted(table["metric"].unique().to_pylist()))
+
+    def probes(self, probe: str, columns: Sequence[str], runs: Iterable[Run] | None = None) -> pd.DataFrame:
+        """The asked columns of one probe; all runs that have it unless `runs` is given."""
+        wanted = pc.field("probe") == probe
+        if runs is not None:
+            wanted &= pc.field("run").isin(_names(runs))
+        return self.probes_source.to_table(columns=list(columns), filter=wanted).to_pandas()
+
+    def probed(self, probe: str) -> tuple[Run, ...]:
+        """Runs on which a probe was made, in the order of the configuration."""
+        table = self.probes_source.to_table(columns=["run"], filter=pc.field("probe") == probe)
+        names = set(table["run"].unique().to_pylist())
+        known = tuple(run for run in self.runs if run.name in names)
+        return known + self.named(*sorted(names - {run.name for run in known}))
+
+    def paper(self, item: str, run: str, column: str, metric: str) -> float | None:
+        """The number printed in the paper for one cell, None where it prints none."""
+        rows = self.reported
+        same = (rows["item"] == item) & (rows["run"] == run)
+        found = rows[same & (rows["column"] == column) & (rows["metric"] == metric)]
+        return None if found.empty else float(found["value"].iloc[0])
+
+
+def load(collected: Path, reported: Path) -> Tables:
+    """Open one collected folder; DataError names the file, the column or the run that does not fit."""
+    tables = Tables(
+        runs=runs_from(read_json(collected / "runs.json"), str(collected / "runs.json")),
+        scores_source=_open(collected / "scores.parquet", SCORES),
+        dynamics_source=_open(collected / "dynamics.parquet", DYNAMICS),
+        probes_source=_open(collected / "probes.parquet", PROBES),
+        reported=read_reported(reported),
+    )
+    for name in ("scores", "dynamics", "probes"):
+        _check_one_origin(getattr(tables, f"{name}_source"), collected / f"{name}.parquet")
+    return tables
+
+
+def from_frames(
+    runs: Sequence[Mapping[str, Any]],
+    scores: pd.DataFrame,
+    dynamics: pd.DataFrame,
+    probes: pd.DataFrame,
+    reported: pd.DataFrame,
+) -> Tables:
+    """The same from frames in memory, for tests and notebooks."""
+    sources = [ds.dataset(pa.Table.from_pandas(frame)) for frame in (scores, dynamics, probes)]
+    return Tables(runs_from(runs, "runs"), *sources, reported)
+
+
+def runs_from(entries: Sequence[Mapping[str, Any]], where: str) -> tuple[Run, ...]:
+    """Entries of one (run, seed) each, joined into runs; `status` is `done` or `missing`."""
+    grouped: dict[str, list[Mapping[str, Any]]] = {}
+    for index, entry in enumerate(entries):
+        for key in ("run", "method", "seed", "status"):
+            if key not in entry:
+                raise DataError(f"{where}: entry {index}: missing key {key!r}; {AGAIN}")
+        grouped.setdefault(entry["run"], []).append(entry)
+    return tuple(_joined(name, grouped[name]) for name in grouped)
+
+
+def read_reported(path: Path) -> pd.DataFrame:
+    """The paper's numbers; empty notes are empty strings."""
+    try:
+        frame = pd.read_csv(path, keep_default_na=False)
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file") from None
+    if missing := [name for name in REPORTED if name not in frame]:
+        raise DataError(f"{path}: missing column {missing[0]!r}; expected {', '.join(REPORTED)}")
+    return frame
+
+
+def _joined(name: str, entries: Sequence[Mapping[str, Any]]) -> Run:
+    first = entries[0]
+    steps = [entry["steps"] for entry in entries if entry.get("steps") is not None]
+    return Run(
+        name=name,
+        label=first.get("label") or name,
+        method=first["method"],
+        row_group=first.get("row_group") or "",
+        experiments=tuple(first.get("experiments") or ()),
+        scale=first.get("scale") or "",
+        family=first.get("family") or "",
+        steps=max(steps) if steps else None,
+        seeds=tuple(sorted(e["seed"] for e in entries if e["status"] == "done")),
+        missing_seeds=tuple(sorted(e["seed"] for e in entries if e["status"] != "done")),
+        spec=first.get("spec") or {},
+    )
+
+
+def _names(runs: Iterable[Run]) -> list[str]:
+    return [run.name for run in runs]
+
+
+def _open(path: Path, columns: Sequence[str]) -> ds.Dataset:
+    if not path.exists():
+        raise DataError(f"{path}: no such file; {AGAIN}")
+    try:
+        source = ds.dataset(path, format="parquet")
+    except pa.ArrowInvalid as error:
+        raise DataError(f"{path}: not a parquet file ({error}); {AGAIN}") from None
+    if missing := [name for name in columns if name not in source.schema.names]:
+        raise DataError(f"{path}: missing column {missing[0]!r}, made by another version; {AGAIN}")
+    return source
+
+
+def _check_one_origin(source: ds.Dataset, path: Path) -> None:
+    """A seed of a run must come from one spec and one code version, or its rows are not one result."""
+    table = source.to_table(columns=["run", "seed", *ORIGIN])
+    pairs = table.group_by(["run", "seed", *ORIGIN]).aggregate([]).to_pandas()
+    repeated = pairs[pairs.duplicated(["run", "seed"], keep=False)]
+    if not repeated.empty:
+        run, seed = repeated.iloc[0][["run", "seed"]]
+        raise DataError(f"{path}: run {run!r} seed {seed} mixes rows of two versions; {AGAIN}")

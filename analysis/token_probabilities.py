@@ -1,0 +1,269 @@
+"""Figure 7: how training changed the probability of each token, as a heat map over the text."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from matplotlib.colors import LinearSegmentedColormap, Normalize
+
+from analysis.account import account
+from analysis.compare import bootstrap_mean
+from analysis.item import Figure
+from analysis.style import BLACK, FULL, GREY, looks, no_data, plt, title
+from analysis.tables import Run, Tables
+from analysis.token_page import page
+from analysis.token_stages import STAGES, THINKING_WORDS, stages, thinking
+
+HEADING = "Change of token probabilities through training"
+REFERENCES = {"base": ("p_base", "base model"), "sft": ("p_sft", "SFT checkpoint")}
+COLORS = LinearSegmentedColormap.from_list("change", ["#6fa8dc", "white", "#f08c78"])
+FULL_CHANGE, UNCHANGED = 0.5, 0.02
+PAGE_PROBLEMS = 12
+LINE_CHARACTERS, PANEL_LINES = 94, 6
+INCHES_PER_LINE = 0.17
+RESAMPLING = "Intervals: 95 % bootstrap over problems (a problem's value is its mean over the words)."
+
+
+@dataclass(frozen=True)
+class Response:
+    """One response of a trained model with the probabilities of its tokens under each model."""
+
+    run: str
+    example: str
+    tokens: tuple[str, ...]
+    trained: np.ndarray
+    references: dict[str, np.ndarray]
+    stage: np.ndarray
+    thinking: np.ndarray
+
+    def change(self, reference: str) -> np.ndarray:
+        """Trained minus reference probability of each token."""
+        return self.trained - self.references[reference]
+
+
+def build(tables: Tables) -> Figure:
+    """Coloured text of one problem for every run, change of thinking words by stage, and the page."""
+    runs = tuple(tables.of_item("token_probabilities")) or tables.probed("tokens")
+    responses = read_responses(tables, runs)
+    numbers = changes_by_stage(responses, runs)
+    have = {response.run for response in responses}
+    missing = [f"token probe of {run.label}" for run in runs if run.name not in have]
+    problems = len({response.example for response in responses})
+    notes = (
+        f"{problems} problems.",
+        f"Thinking words: {', '.join(THINKING_WORDS)}.",
+        f"The page shows the first {PAGE_PROBLEMS} problems; the CSV counts all."
+        * (problems > PAGE_PROBLEMS),
+    )
+    said = account(tables, runs, RESAMPLING, missing=missing, notes=tuple(filter(None, notes)))
+    heading = title(HEADING, tables.scale)
+    caption = (
+        "Probability of each token of the trained model's own response, minus its probability under the "
+        "reference model on the same text. Blue with a dotted line below: lower; red with a solid line: "
+        "higher; white: unchanged; darker: larger. Stages by position in the think part: Open (first "
+        "sentence), Initial (to 25 %), Intermediate (25 to 75 %), Final (rest and solution). "
+        f"{said.text()}"
+    )
+    return Figure(
+        title=heading,
+        caption=caption,
+        picture=_picture(responses, runs, numbers, heading),
+        numbers=numbers,
+        facts=said.facts(),
+        page=page(heading, caption, page_data(responses, runs)),
+    )
+
+
+def read_responses(tables: Tables, runs) -> list[Response]:
+    """Responses of the first seed of each run, ordered by run and example."""
+    columns = ["run", "seed", "example", "position", "token", "quantity", "value"]
+    rows = tables.probes("tokens", columns, runs)
+    rows = rows[rows["seed"] == rows.groupby("run")["seed"].transform("min")]
+    names = {quantity: name for name, (quantity, _) in REFERENCES.items()}
+    order = {run.name: index for index, run in enumerate(runs)}
+    found = []
+    for (run, example), part in rows.groupby(["run", "example"]):
+        wide = part.pivot_table(
+            index="position", columns="quantity", values="value", aggfunc="first"
+        ).sort_index()
+        if "p_trained" not in wide:
+            continue
+        texts = part.dropna(subset=["token"]).drop_duplicates("position").set_index("position")["token"]
+        tokens = tuple(texts.reindex(wide.index, fill_value="").astype(str))
+        references = {names[q]: wide[q].to_numpy(dtype=float) for q in wide if q in names}
+        trained = wide["p_trained"].to_numpy(dtype=float)
+        found.append(
+            Response(run, str(example), tokens, trained, references, stages(tokens), thinking(tokens))
+        )
+    return sorted(found, key=lambda response: (order.get(response.run, len(order)), response.example))
+
+
+def changes_by_stage(responses: list[Response], runs) -> pd.DataFrame:
+    """Mean change by run, reference, stage and kind of token (`thinking` words or `all` tokens)."""
+    labels = {run.name: run.label for run in runs}
+    rows = []
+    for run, name in ((run.name, name) for run in runs for name in REFERENCES):
+        mine = [response for response in responses if response.run == run and name in response.references]
+        for index, stage in enumerate(STAGES):
+            for words in ("thinking", "all"):
+                parts = [r.change(name)[_chosen(r, index, words)] for r in mine]
+                parts = [part for part in parts if len(part)]
+                if not parts:
+                    continue
+                found = bootstrap_mean(np.array([part.mean() for part in parts]))
+                rows.append({
+                    "run": run, "label": labels[run], "reference": name, "stage": stage, "words": words,
+                    "mean": found.mean, "low": found.low, "high": found.high,
+                    "problems": found.units, "tokens": sum(map(len, parts)),
+                })  # fmt: skip
+    names = ["run", "label", "reference", "stage", "words", "mean", "low", "high", "problems", "tokens"]
+    return pd.DataFrame(rows, columns=names)
+
+
+def page_data(responses: list[Response], runs) -> dict:
+    """The data of `token_page.page` for the first problems."""
+    kept = sorted({response.example for response in responses})[:PAGE_PROBLEMS]
+    shown: dict[str, dict[str, dict]] = {}
+    for response in responses:
+        if response.example in kept:
+            shown.setdefault(response.run, {})[response.example] = {
+                "tokens": list(response.tokens),
+                "stage": response.stage.tolist(),
+                "thinking": response.thinking.astype(int).tolist(),
+                "trained": _rounded(response.trained),
+                **{name: _rounded(values) for name, values in response.references.items()},
+            }
+    models = [
+        {"run": run.name, "label": run.label, "references": list(_references(responses, run))}
+        for run in runs
+        if run.name in shown
+    ]
+    labels = {name: label for name, (_, label) in REFERENCES.items()}
+    return {"stages": list(STAGES), "models": models, "references": labels, "responses": shown}
+
+
+def _chosen(response: Response, stage: int, words: str) -> np.ndarray:
+    return (response.stage == stage) & (response.thinking if words == "thinking" else True)
+
+
+def _rounded(values: np.ndarray) -> list[float]:
+    return np.nan_to_num(values).round(3).tolist()
+
+
+def _references(responses: list[Response], run: Run) -> dict[str, None]:
+    return dict.fromkeys(n for r in responses if r.run == run.name for n in r.references)
+
+
+def _picture(responses: list[Response], runs, numbers: pd.DataFrame, heading: str):
+    """Coloured text per run above, points with intervals below."""
+    shared = [{r.example for r in responses if r.run == run.name} for run in runs]
+    common = sorted(set.intersection(*filter(None, shared))) if any(shared) else []
+    shown = [r for r in responses if common and r.example == common[0]]
+    placed = [_placed(response) for response in shown]
+    lines = [1 + max((line for line, *_ in pieces), default=0) for pieces in placed] or [2]
+    upper_height = sum(INCHES_PER_LINE * count + 0.33 for count in lines) + 0.65
+    picture = plt.figure(figsize=(FULL, upper_height + 2.1))
+    upper, lower = picture.subfigures(2, 1, height_ratios=[upper_height, 2.1])
+    panels = upper.subplots(len(lines), 1, squeeze=False, height_ratios=lines)[:, 0]
+    labels = {run.name: run.label for run in runs}
+    for where, response, pieces, count in zip(panels, shown, placed, lines, strict=False):
+        reference = REFERENCES[_first_reference(response)][1]
+        where.set_title(f"{labels[response.run]} minus {reference}, problem {response.example}")
+        where.set(xlim=(0, LINE_CHARACTERS), ylim=(count, 0), xticks=[], yticks=[])
+        where.grid(False)
+        where.spines[:].set_visible(False)
+        for piece in pieces:
+            _token(where, *piece)
+    if not shown:
+        no_data(panels[0], "no token probe")
+    points = lower.subplots(1, len(REFERENCES), sharey=True, squeeze=False)[0]
+    _points(points, runs, numbers)
+    scale = plt.cm.ScalarMappable(Normalize(-FULL_CHANGE, FULL_CHANGE), COLORS)
+    bar = upper.colorbar(scale, ax=panels.tolist(), location="bottom", shrink=0.5, aspect=40, extend="both")
+    bar.set_label("change of probability (dotted line: lower, solid line: higher)")
+    picture.suptitle(heading, x=0.01, ha="left")
+    return picture
+
+
+def _first_reference(response: Response) -> str:
+    return next(name for name in REFERENCES if name in response.references)
+
+
+def _placed(response: Response) -> list[tuple[int, int, str, float | None, bool]]:
+    """Pieces of text as (line, column, text, change, is thinking word); a stage's name has no change.
+
+    At most PANEL_LINES lines: of a longer response an excerpt of every stage.
+    """
+    change = response.change(_first_reference(response))
+    line, column, stage = 0, 0, -1
+    placed = []
+    for index in _excerpt(response):
+        pieces = [(response.tokens[index].replace("\n", "⏎"), change[index])]
+        if response.stage[index] != stage:
+            stage = response.stage[index]
+            pieces.insert(0, (f"{'  ' if column else ''}{STAGES[stage]}: ", None))
+        for text, value in pieces:
+            if column + len(text) > LINE_CHARACTERS:
+                line, column, text = line + 1, 0, text.lstrip() if value is None else text
+            if line >= PANEL_LINES:
+                return placed
+            placed.append((line, column, text, value, bool(response.thinking[index])))
+            column += len(text)
+    return placed
+
+
+def _token(where, line: int, column: int, text: str, value: float | None, strong: bool) -> None:
+    width = len(text)
+    if value is not None:
+        color = COLORS(0.5 + 0.5 * np.clip(value / FULL_CHANGE, -1, 1))
+        where.add_patch(plt.Rectangle((column, line + 0.08), width, 0.84, facecolor=color, edgecolor="none"))
+        if abs(value) >= UNCHANGED:
+            where.plot([column, column + width], [line + 0.93] * 2, color=BLACK, lw=0.8,
+                       ls=(0, (1, 1.2)) if value < 0 else "-")  # fmt: skip
+    where.text(column, line + 0.5, text, family="DejaVu Sans Mono", fontsize=6, va="center_baseline",
+               weight="bold" if strong or value is None else "normal",
+               color=GREY if value is None else BLACK)  # fmt: skip
+
+
+def _excerpt(response: Response) -> list[int]:
+    """All tokens if they fit, else for each stage as many around its first thinking word as fit."""
+    lengths = np.array([len(token) for token in response.tokens])
+    room = LINE_CHARACTERS * (PANEL_LINES - 1) - 16 * len(STAGES)
+    if lengths.sum() <= room:
+        return list(range(len(lengths)))
+    kept: list[int] = []
+    for stage in range(len(STAGES)):
+        members = np.flatnonzero(response.stage == stage)
+        words = members[response.thinking[members]]
+        start = max(members[0], (words[0] if len(words) else members[0]) - 4) if len(members) else 0
+        used = 0
+        for index in members[members >= start]:
+            used += lengths[index]
+            if used > room / len(STAGES):
+                break
+            kept.append(int(index))
+    return kept
+
+
+def _points(axes, runs, numbers: pd.DataFrame) -> None:
+    styles = looks(runs)
+    for where, (name, (_, label)) in zip(axes, REFERENCES.items(), strict=True):
+        where.set_title(f"Thinking words, minus {label}")
+        here = numbers[(numbers["reference"] == name) & (numbers["words"] == "thinking")]
+        if here.empty:
+            no_data(where, "not probed")
+            continue
+        for row, run in enumerate(runs):
+            mine = here[here["run"] == run.name].set_index("stage").reindex(STAGES)
+            x = np.arange(len(STAGES)) + 0.16 * (row - (len(runs) - 1) / 2)
+            errors = np.abs([mine["mean"] - mine["low"], mine["high"] - mine["mean"]])
+            style = styles[run.name]
+            where.errorbar(x, mine["mean"], errors, ls="", marker=style.marker, color=style.color,
+                           label=run.label, elinewidth=0.8)  # fmt: skip
+        where.axhline(0, color=BLACK, lw=0.6)
+        where.set_xticks(range(len(STAGES)), STAGES)
+        where.set_xlim(-0.5, len(STAGES) - 0.5)
+    axes[0].set_ylabel("mean change of probability")
+    handles, names = axes[0].get_legend_handles_labels()
+    if handles:
+        axes[0].figure.legend(handles, names, loc="outside lower center", ncols=4)

@@ -1,0 +1,174 @@
+"""Is the offline weight w a signal? Its histogram against noise, and RED against controls of w."""
+
+import numpy as np
+import pandas as pd
+
+from analysis.account import MATH, account
+from analysis.compare import PAIRED, compare
+from analysis.item import Figure
+from analysis.style import BLACK, GREY, LOOKS, canvas, no_data, title
+from analysis.tables import Run, Tables
+
+HEADING = "Offline weight w against its noise floor"
+CONTROLS = ("red_w_constant", "red_w_resampled", "red_w_scrambled")
+LOW, HIGH = 1.0, 8.0
+EDGES = np.arange(LOW, HIGH + 1.5)  # [1, 2) ... [7, 8), and 8 itself
+IDEAL_NOISE, LOGGED_NOISE = "noise, equal spread", "noise, logged s.e."
+SOURCES = {"rl": "rollouts", "sft": "demonstrations"}
+
+
+def build(tables: Tables) -> Figure:
+    """(a) histogram of w and of noise; (b) share of entropy changes below 2 s.e.; (c) accuracy."""
+    red, *controls = tables.named("red", *CONTROLS)
+    scores = tables.scores([red, *controls])
+    scores = scores[scores["benchmark"].isin(MATH)]
+    accuracy = compare(scores)
+    changes = entropy_changes(tables, red)
+    rollouts = int(red.spec.get("training", {}).get("group_size", 8)) - 1
+    histogram = _histogram(tables, red, changes, rollouts)
+    shares = below_two_errors(changes)
+    comparison = _comparison(accuracy, [red, *controls], scores)
+    picture, axes = canvas(1, 3, 2.6, width_ratios=[1.45, 0.8, 1.0])
+    _draw_histogram(axes[0][0], histogram)
+    _draw_shares(axes[0][1], shares)
+    _draw_comparison(axes[0][2], comparison)
+    picture.suptitle(title(HEADING, tables.scale), x=0.01, ha="left")
+    logged = () if len(changes) else ("entropies and their standard errors of RED",)
+    said = account(tables, [red, *controls], PAIRED, scores, [*accuracy.incomplete, *logged])
+    return Figure(
+        title=title(HEADING, tables.scale),
+        caption="(a) Share of steps by w in the RED run (bars), if both entropy changes were sampling noise "
+        f"of equal relative spread with {rollouts} rollouts per demonstration, w = √{rollouts} |Z1/Z2| clipped "
+        "to [1, 8] "
+        "(crosses), and noise of the size of the logged standard errors (circles). (b) Share of steps whose "
+        "entropy change is below two of its standard errors, by seed. (c) RED against controls: w constant "
+        "at RED's mean, drawn from RED's own histogram, and applied to random samples; a p-value stands "
+        f"beside each control (two-sided, paired with RED). {said.text()}",
+        picture=picture,
+        numbers=pd.concat([histogram, shares, comparison], ignore_index=True),
+        facts=said.facts(),
+    )
+
+
+def entropy_changes(tables: Tables, run: Run) -> pd.DataFrame:
+    """Columns seed, step, source, change, error: relative entropy change and its standard error.
+
+    change = |1 - H_s / H_{s-1}|; error = sqrt(se_s^2 + se_{s-1}^2) / H_{s-1}, for window 1.
+    """
+    names = [f"entropy/{source}{end}" for source in SOURCES for end in ("", "_se")]
+    logged = tables.dynamics([run], names)
+    parts = []
+    for seed, rows in logged.groupby("seed"):
+        wide = rows.pivot(index="step", columns="metric", values="value")
+        for source in SOURCES:
+            if {f"entropy/{source}", f"entropy/{source}_se"} <= set(wide):
+                entropy, error = wide[f"entropy/{source}"], wide[f"entropy/{source}_se"]
+                part = pd.DataFrame({
+                    "change": (1 - entropy / entropy.shift()).abs(),
+                    "error": np.hypot(error, error.shift()) / entropy.shift(),
+                })  # fmt: skip
+                parts.append(part.dropna().assign(seed=seed, source=source).reset_index())
+    columns = ["seed", "step", "source", "change", "error"]
+    return pd.concat(parts)[columns] if parts else pd.DataFrame(columns=columns)
+
+
+def below_two_errors(changes: pd.DataFrame) -> pd.DataFrame:
+    """Share of steps with change < 2 errors, by source and seed."""
+    below = changes.assign(value=(changes["change"] < 2 * changes["error"]).astype(float))
+    shares = below.groupby(["source", "seed"], as_index=False)["value"].mean()
+    return shares.assign(panel="b", quantity="share of steps below 2 s.e.")
+
+
+def noise_weights(rollouts: int, draws: int = 200_000) -> np.ndarray:
+    """w if both changes were pure noise: sqrt(rollouts) |Z1 / Z2|, clipped."""
+    random = np.random.default_rng(0)
+    first, second = np.abs(random.standard_normal((2, draws)))
+    return np.clip(np.sqrt(rollouts) * first / second, LOW, HIGH)
+
+
+def _logged_noise(changes: pd.DataFrame, draws: int = 50) -> np.ndarray:
+    """w if both changes were noise of the logged size, step by step."""
+    wide = changes.pivot_table(index=["seed", "step"], columns="source", values="error").dropna()
+    if wide.empty or not set(SOURCES) <= set(wide):
+        return np.array([])
+    random = np.random.default_rng(1)
+    rl, sft = (np.abs(random.standard_normal((draws, len(wide)))) * wide[s].to_numpy() for s in ("rl", "sft"))
+    return np.clip(sft / np.maximum(rl, 1e-6), LOW, HIGH).ravel()
+
+
+def _histogram(tables: Tables, red: Run, changes: pd.DataFrame, rollouts: int) -> pd.DataFrame:
+    kinds = {
+        "RED": tables.dynamics([red], ["red/w"])["value"].to_numpy(),
+        IDEAL_NOISE: noise_weights(rollouts),
+        LOGGED_NOISE: _logged_noise(changes),
+    }
+    rows = []
+    for kind, w in kinds.items():
+        counts, _ = np.histogram(w, EDGES)
+        for low, count in zip(EDGES, counts, strict=False):
+            value = count / len(w) if len(w) else np.nan
+            rows.append(
+                {"panel": "a", "quantity": "share of steps", "source": kind, "w": low, "value": value}
+            )
+    return pd.DataFrame(rows)
+
+
+def _comparison(accuracy, runs, scores) -> pd.DataFrame:
+    benchmarks = [name for name in MATH if name in set(scores["benchmark"])]
+    rows = []
+    for run in runs:
+        found = accuracy.estimate(run.name, benchmarks)
+        against = accuracy.difference("red", run.name, benchmarks) if run.name != "red" else None
+        values = [100 * v for v in (found.mean, found.low, found.high)] if found else [np.nan] * 3
+        row = dict(zip(("value", "low", "high"), values, strict=True))
+        row |= {"p": against.p if against else np.nan, "seeds": found.seeds if found else 0}
+        rows.append({"panel": "c", "quantity": "accuracy (%)", "source": run.label, "run": run.name, **row})
+    return pd.DataFrame(rows)
+
+
+def _draw_histogram(where, histogram: pd.DataFrame) -> None:
+    where.set(title="(a) Distribution of w", xlabel="w", ylabel="share of steps")
+    red = histogram[histogram["source"] == "RED"]
+    if red["value"].notna().any():
+        where.bar(red["w"], red["value"], 0.8, color=LOOKS["red"].color, alpha=0.75, label="RED")
+    for kind, marker in ((IDEAL_NOISE, "x"), (LOGGED_NOISE, "o")):
+        rows = histogram[histogram["source"] == kind]
+        if rows["value"].notna().any():
+            where.plot(rows["w"], rows["value"], marker=marker, mfc="white", color=BLACK, lw=0.8,
+                       ls=":" if marker == "x" else "--", label=kind)  # fmt: skip
+    where.set_xticks(EDGES[:-1], [*(f"{low:g}–{low + 1:g}" for low in EDGES[:-2]), f"{HIGH:g}"], rotation=45)
+    where.legend(loc="upper center")
+    where.set_ylim(0, 1.75 * max(0.05, histogram["value"].max()))
+
+
+def _draw_shares(where, shares: pd.DataFrame) -> None:
+    where.set(title="(b) Below 2 s.e.")
+    if shares.empty:
+        return no_data(where, "not logged")
+    for place, source in enumerate(SOURCES):
+        mine = shares[shares["source"] == source]["value"]
+        where.bar(place, mine.mean(), 0.6, color=GREY, alpha=0.5)
+        where.plot([place] * len(mine), mine, ls="", marker="o", mfc="white", color=BLACK)
+    where.set(xlim=(-0.6, 1.6), ylim=(0, 1.05), ylabel="share of steps")
+    where.set_xticks([0, 1], ["roll-\nouts", "demon-\nstrations"])
+
+
+def _draw_comparison(where, comparison: pd.DataFrame) -> None:
+    where.set(title="(c) Controls", xlabel="accuracy (%)")
+    if comparison["value"].isna().all():
+        return no_data(where, "no finished runs")
+    for place, row in enumerate(comparison.itertuples()):
+        if np.isnan(row.value):
+            where.text(0.5, place, "missing", transform=where.get_yaxis_transform(), ha="center", color=GREY)
+            continue
+        style = LOOKS["red"] if row.run == "red" else None
+        errors = [[row.value - row.low], [row.high - row.value]]
+        where.errorbar(row.value, place, xerr=errors, marker="X" if style else "o", ls="",
+                       color=style.color if style else BLACK, elinewidth=0.8)  # fmt: skip
+        if not np.isnan(row.p):
+            where.annotate(
+                f"p = {row.p:.2g}", (row.value, place), (0, 4), textcoords="offset points", ha="center"
+            )
+    where.set_yticks(range(len(comparison)), comparison["source"])
+    where.set_ylim(len(comparison) - 0.5, -0.7)
+    return None

@@ -1,0 +1,141 @@
+"""Writes an item: tables as CSV, LaTeX and Markdown; figures as SVG, PDF, PNG and CSV. No dates inside."""
+
+import io
+from pathlib import Path
+
+import pandas as pd
+
+from analysis.item import Cell, Figure, Row, Table
+from red.storage import write_atomic, write_json
+
+LEGEND = (
+    "Bold: highest and better than every other ranked row by the paired test (Holm-adjusted p < 0.05). "
+    "Underlined: second and better than every lower row. "
+    "† highest, ‡ second, but not separable by that test. Paper: the number printed there."
+)
+
+
+def write(result: Table | Figure, name: str, out: Path) -> list[Path]:
+    """Write all files of one item below `out/tables` or `out/figures`; returns their paths."""
+    if isinstance(result, Table):
+        folder, files = out / "tables", {"tex": latex(result, name), "md": markdown(result)}
+        marked = any(cell.mark for row in result.rows for cell in row.cells)
+        caption = f"{result.caption} {LEGEND}" if marked else result.caption
+    else:
+        folder, files, caption = out / "figures", pictures(result), result.caption
+        files |= {"html": result.page} if result.page is not None else {}
+    files["csv"] = csv(result.numbers)
+    for suffix, content in files.items():
+        write_atomic(folder / f"{name}.{suffix}", content)
+    facts = {"item": name, "title": result.title, "caption": caption, **result.facts}
+    write_json(folder / f"{name}.json", facts)
+    return [folder / f"{name}.{suffix}" for suffix in (*files, "json")]
+
+
+def csv(numbers: pd.DataFrame) -> str:
+    """Six significant digits: enough for every number here, and stable across machines."""
+    return numbers.to_csv(index=False, float_format="%.6g", lineterminator="\n")
+
+
+def pictures(figure: Figure) -> dict[str, bytes]:
+    """The picture in each format, without creation dates or program versions."""
+    silent = {
+        "svg": {"Date": None, "Creator": None},
+        "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+        "png": {"Software": None},
+    }
+    files = {}
+    for suffix, metadata in silent.items():
+        stream = io.BytesIO()
+        figure.picture.savefig(stream, format=suffix, metadata=metadata)
+        files[suffix] = stream.getvalue()
+    return files
+
+
+def latex(table: Table, name: str) -> str:
+    """A booktabs table; needs the packages booktabs and xcolor. Intervals and paper numbers are small."""
+    lines = [r"\begin{table}[t]", r"\centering", rf"\caption{{{tex(table.title)}. {tex(table.caption)}}}"]
+    lines += [rf"\label{{tab:{name}}}", r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"]
+    layout = table.layout or "l" + "c" * len(table.columns)
+    lines += [rf"\begin{{tabular}}{{{layout}}}", r"\toprule"]
+    if table.spans:
+        lines.append(_tex_line("", [rf"\multicolumn{{{n}}}{{c}}{{{tex(t)}}}" for t, n in table.spans]))
+    lines.append(_tex_line(tex(table.stub), [tex(column) for column in table.columns]))
+    lines.append(r"\midrule")
+    for row, new_group in _with_headings(table.rows):
+        if new_group:
+            heading = rf"\multicolumn{{{len(table.columns) + 1}}}{{l}}{{\textit{{{tex(row.group)}}}}}"
+            lines.append(rf"\addlinespace{heading} \\")
+        lines.append(_tex_line(tex(row.label), [_tex_cell(cell) for cell in row.cells]))
+    lines += [r"\bottomrule", r"\end{tabular}}", r"\end{table}"]
+    return "\n".join(lines) + "\n"
+
+
+def markdown(table: Table) -> str:
+    """The same for a README or a report; headings of groups are rows in italics."""
+    columns = _spanned(table)
+    lines = [f"**{md(table.title)}**", "", _md_line([md(table.stub), *map(md, columns)])]
+    lines.append("|" + "---|" + ":-:|" * len(columns))
+    for row, new_group in _with_headings(table.rows):
+        if new_group:
+            lines.append(_md_line([f"*{md(row.group)}*", *[""] * len(columns)]))
+        lines.append(_md_line([md(row.label), *map(_md_cell, row.cells)]))
+    marked = any(cell.mark for row in table.rows for cell in row.cells)
+    return "\n".join([*lines, "", md(table.caption), *(["", md(LEGEND)] if marked else [])]) + "\n"
+
+
+def tex(text: str) -> str:
+    """Plain text as LaTeX text."""
+    special = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+    special |= {character: "\\" + character for character in "&%$#_{}"}
+    special |= {"†": r"$^\dagger$", "‡": r"$^\ddagger$", "→": r"$\rightarrow$", "−": "$-$", "≤": r"$\leq$"}
+    special |= {"β": r"$\beta$", "π": r"$\pi$", "ρ": r"$\rho$", "Δ": r"$\Delta$", "<": "$<$", ">": "$>$"}
+    special |= {"∞": r"$\infty$", "≥": r"$\geq$", "±": r"$\pm$"}
+    return "".join(special.get(character, character) for character in text)
+
+
+def md(text: str) -> str:
+    """Plain text as Markdown text inside a table cell."""
+    for character in "\\|*_<>`":
+        text = text.replace(character, {"<": "&lt;", ">": "&gt;"}.get(character, "\\" + character))
+    return text.replace("\n", " ")
+
+
+def _tex_cell(cell: Cell) -> str:
+    marks = {"best": r"\textbf{%s}", "second": r"\underline{%s}"}
+    shown = marks.get(cell.mark, "%s").replace("%s", tex(cell.text))
+    shown += {"highest": r"$^\dagger$", "next": r"$^\ddagger$"}.get(cell.mark, "")
+    below = [rf"\scriptsize {tex(cell.interval)}"] if cell.interval else []
+    below += [rf"\scriptsize\color{{gray}}{tex('paper ' + cell.reported)}"] if cell.reported else []
+    return r"\shortstack{" + r"\\".join([shown, *below]) + "}" if below else shown
+
+
+def _md_cell(cell: Cell) -> str:
+    shown = md(cell.text)
+    marks = {"best": "**%s**", "second": "<u>%s</u>", "highest": "%s†", "next": "%s‡"}
+    shown = marks.get(cell.mark, "%s").replace("%s", shown)
+    below = [f"<sub>{md(cell.interval)}</sub>"] if cell.interval else []
+    below += [f"<sub>*paper {md(cell.reported)}*</sub>"] if cell.reported else []
+    return "<br>".join([shown, *below])
+
+
+def _tex_line(label: str, cells: list[str]) -> str:
+    return " & ".join([label, *cells]) + r" \\"
+
+
+def _md_line(cells: list[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def _spanned(table: Table) -> list[str]:
+    """Column names with the span title in front, for formats without spanning headers."""
+    heads = [title for title, width in table.spans for _ in range(width)] or [""] * len(table.columns)
+    return [f"{head} {column}".strip() for head, column in zip(heads, table.columns, strict=True)]
+
+
+def _with_headings(rows: tuple[Row, ...]):
+    """Rows with a flag: does a new, named group begin here?"""
+    previous = ""
+    for row in rows:
+        yield row, bool(row.group) and row.group != previous
+        previous = row.group
