@@ -28,7 +28,7 @@ def run(options: argparse.Namespace) -> int:
 
     started = time.time()
     if len(options.checkpoint) != len(options.out):
-        raise ConfigError(f"{len(options.checkpoint)} --checkpoint need as many --out, found {len(options.out)}")
+        raise ConfigError(f"--out: one per --checkpoint ({len(options.checkpoint)}), found {len(options.out)}")
     try:
         document = json.loads(options.spec)
     except json.JSONDecodeError as error:

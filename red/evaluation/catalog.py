@@ -64,15 +64,15 @@ def benchmark(name: str, entry: Mapping[str, Any] | None = None) -> Benchmark:
 
     A source outside the catalog stands alone; then `entry` holds everything. ConfigError otherwise.
     """
-    entry = dict(entry or {})
-    source = entry.get("source", name)
+    entry = {"source": name, **(entry or {}), "name": name}
+    source = entry["source"]
     known = _catalog().get(source, {})
     if not known and not {"hub", "data_dir"} & set(entry) and source != EMBEDDED:
         names = ", ".join(_catalog())
         raise ConfigError(f"benchmarks.{name}.source: {source!r} is not in the catalog ({names})")
     if "part_of" in known:
         known = deep_merge(_catalog()[known["part_of"]], known)
-    return from_mapping(Benchmark, deep_merge(known, {**entry, "name": name}), f"benchmarks.{name}")
+    return from_mapping(Benchmark, deep_merge(known, entry), f"benchmarks.{name}")
 
 
 def parts(name: str) -> list[Benchmark]:

@@ -11,7 +11,7 @@ import torch
 
 from red.data.problems import Limits, load_problems
 from red.engines.policy import forward
-from red.engines.rollouts import LocalSampler
+from red.engines.rollouts import GradedSampler, LocalGenerate
 from red.grading.reward import RewardJudge
 from red.methods.base import Problem, Reward, Sequence
 from red.models.checkpoint import Checkpoint
@@ -77,11 +77,12 @@ class _Bench:
     thought_open: bool
     problems: Seq[Problem]
 
-    def sampler(self, checkpoint: Checkpoint) -> LocalSampler:
+    def sampler(self, checkpoint: Checkpoint) -> GradedSampler:
         """Rollouts at temperature 1 with the probe's own random stream."""
-        generator = torch.Generator().manual_seed(derive(self.probe.seed, "probe", "rollout"))
-        return LocalSampler(checkpoint, self.judge, Reward(), self.probe.max_new_tokens, 1.0,
-                            self.thought_open, generator)
+        return GradedSampler(
+            LocalGenerate(checkpoint, 1.0), checkpoint.tokenizer, checkpoint.eos_id, self.judge,
+            Reward(), self.probe.max_new_tokens, self.thought_open,
+            derive(self.probe.seed, "probe", "rollout"))
 
     def entropies(self, checkpoint: Checkpoint, step: int) -> Iterator[Row]:
         """H^rl on fresh rollouts and H^sft on demonstrations, nats, per prompt (Table 1)."""

@@ -2,22 +2,26 @@
 
 import string
 
+from red.grading import verdict
+from red.grading.choice import grade_choice
+
+# Boxes without a letter of an option, by the reason that the grader gives for them.
+BOXES = {verdict.UNPARSED: r"\boxed{?}", verdict.EMPTY_BOX: r"\boxed{}", verdict.OUT_OF_RANGE: r"\boxed{Z}"}
+
 
 def letters_only(response: str, options: int) -> str:
-    """The shortest text with the same verdicts as `response`, made of letters of options only.
+    """The shortest text with the same verdicts and reason as `response`: letters of options only.
 
-    A model repeats the question while it reasons, so the response itself is not kept: an open thought
-    becomes `<think>`, a boxed letter the box, a letter only the lenient rule finds `ANSWER: X`.
+    A model repeats the question while it reasons, so the response itself is not kept. An open thought
+    becomes `<think>`, a boxed letter the box, a letter that only the lenient rule finds `ANSWER: X`.
     """
-    from red.grading.choice import grade_choice
-    from red.grading.verdict import UNCLOSED_THOUGHT
-
     letters = string.ascii_uppercase[:options]
     verdicts = {letter: grade_choice(response, letter, options) for letter in letters}
-    if any(verdict.reason == UNCLOSED_THOUGHT for verdict in verdicts.values()):
-        return "<think>"
-    strict = [letter for letter, verdict in verdicts.items() if verdict.correct]
-    lenient = [letter for letter, verdict in verdicts.items() if verdict.correct_lenient]
+    strict = [letter for letter, found in verdicts.items() if found.correct]
     if strict:
         return f"\\boxed{{{strict[0]}}}"
-    return f"ANSWER: {lenient[0]}" if lenient else ""
+    reason = verdicts[letters[0]].reason
+    if reason == verdict.UNCLOSED_THOUGHT:
+        return "<think>"
+    stated = [f"ANSWER: {letter}" for letter, found in verdicts.items() if found.correct_lenient]
+    return "\n".join([*stated, *filter(None, [BOXES.get(reason)])])

@@ -1,0 +1,35 @@
+"""`red evaluate`: one model, some benchmarks, a table, without the workflow."""
+
+import argparse
+from pathlib import Path
+
+HELP = "generate, grade and score one model on benchmarks; prints a table"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Everything has a default except the model, the benchmarks and the output folder."""
+    parser.add_argument("--model", required=True, type=Path, help="model folder (Hugging Face layout)")
+    parser.add_argument("--benchmarks", required=True, help="names from the catalog, separated by commas")
+    parser.add_argument("--out", required=True, type=Path, help="folder; a second call continues there")
+    parser.add_argument("--data-dir", type=Path, help="folder with local copies; without it, from the hub")
+    parser.add_argument(
+        "--config", type=Path, action="append", default=[],
+        help="take benchmarks, template and sampling from a configuration (repeat for an overlay)",
+    )  # fmt: skip
+    parser.add_argument("--backend", choices=("local", "vllm"))
+    parser.add_argument("--samples", type=int, help="responses per problem, for every benchmark")
+    parser.add_argument("--limit", type=int, help="first problems of each benchmark only")
+    parser.add_argument("--temperature", type=float)
+    parser.add_argument("--top-p", type=float)
+    parser.add_argument("--max-new-tokens", type=int)
+    parser.add_argument("--template", help="plain, think, qwen_boxed or chat")
+    parser.add_argument("--seed", type=int, help="base seed of all samples")
+    parser.add_argument("--workers", type=int, help="grading processes (default: usable cores)")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Generate what is missing, grade, score, show."""
+    from red.evaluation import standalone
+
+    standalone.evaluate(standalone.Options(**{k: v for k, v in vars(options).items() if k != "command"}))
+    return 0

@@ -1,0 +1,81 @@
+"""The summary as a table: in the terminal, as Markdown, as JSON. Shares are shown in percent."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from red.evaluation.summary import Score, overall, without_nan
+from red.storage import write_atomic, write_json
+
+COLUMNS = (
+    "benchmark", "problems", "accuracy [95 %]", "lenient", "tokens", "cut", "unread",
+    "first sample", "majority", "s.e. sampling", "s.e. problems", "tokens right", "tokens wrong",
+)  # fmt: skip
+SHOWN = 7  # columns that fit into a terminal of 80 characters
+NOTE = (
+    "Accuracy: strict, in percent, mean over problems x samples, 95 % bootstrap interval over problems. "
+    "Lenient: also answers outside a box. Tokens: mean length without the end token. Cut: share that "
+    "reached the token limit. Unread: share without a readable answer (wrong). Arrows mark subsets."
+)
+
+
+def lines(found: Sequence[Score]) -> list[tuple[str, ...]]:
+    """Cells of the table, one tuple per score and one per group mean."""
+    cells = [_cells(score) for score in found]
+    for group, name in (("math", "mean math"), ("out_of_domain", "mean other")):
+        mean = overall(found, group)
+        if mean is not None:
+            cells.append((name, "", _percent(mean), *[""] * (len(COLUMNS) - 3)))
+    return cells
+
+
+def show(found: Sequence[Score], title: str) -> None:
+    """Print the table on stdout."""
+    table = Table(title=title, caption=NOTE, caption_justify="left")
+    for column in COLUMNS[:SHOWN]:
+        table.add_column(column, justify="left" if column == "benchmark" else "right", no_wrap=True)
+    for cells in lines(found):
+        table.add_row(*cells[:SHOWN])
+    Console().print(table)
+
+
+def write(found: Sequence[Score], settings: Mapping[str, Any], folder: Path, title: str) -> None:
+    """`summary.json` (all figures and the settings) and `summary.md` (the table)."""
+    means = {group: overall(found, group) for group in ("math", "out_of_domain")}
+    document = {"settings": settings, "scores": [asdict(score) for score in found], "means": means}
+    write_json(folder / "summary.json", without_nan(document))
+    rows = [COLUMNS, tuple("---" for _ in COLUMNS), *lines(found)]
+    table = "\n".join("| " + " | ".join(row) + " |" for row in rows)
+    write_atomic(folder / "summary.md", f"# {title}\n\n{table}\n\n{NOTE}\n")
+
+
+def _cells(score: Score) -> tuple[str, ...]:
+    low, high = _percent(score.accuracy.low), _percent(score.accuracy.high)
+    return (
+        f"→ {score.label}" if score.is_part else score.label,
+        f"{score.problems} x {score.samples}",
+        f"{_percent(score.accuracy.mean)} [{low}, {high}]",
+        _percent(score.lenient),
+        _tokens(score.length),
+        _percent(score.truncated),
+        _percent(score.unparsed),
+        _percent(score.first),
+        _percent(score.majority),
+        _percent(score.errors.sampling),
+        _percent(score.errors.problems),
+        _tokens(score.length_right),
+        _tokens(score.length_wrong),
+    )
+
+
+def _percent(share: float) -> str:
+    return "–" if math.isnan(share) else f"{100 * share:.1f}"
+
+
+def _tokens(length: float) -> str:
+    return "–" if math.isnan(length) else f"{length:.0f}"

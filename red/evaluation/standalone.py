@@ -1,0 +1,97 @@
+"""One model on some benchmarks, from weights to a table, without the workflow."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from red.config import load
+from red.errors import ConfigError
+from red.evaluation import benchmarks as sets
+from red.evaluation import presentation
+from red.evaluation.backends import open_backend
+from red.evaluation.catalog import EMBEDDED, benchmark
+from red.evaluation.generate import GenerationSpec, generate
+from red.evaluation.summary import scores
+from red.evaluation.verdicts import grade_answers
+from red.records import from_mapping, to_mapping
+from red.storage import write_jsonl
+
+# The protocol of LUFFY, which the paper says it follows.
+DEFAULTS = {"backend": "local", "temperature": 0.6, "top_p": 1.0, "max_new_tokens": 8192, "seed": 0}
+TEMPLATE = "think"
+
+
+@dataclass(frozen=True)
+class Options:
+    """Arguments of `red evaluate`; None leaves a setting to the configuration or its default."""
+
+    model: Path
+    benchmarks: str
+    out: Path
+    data_dir: Path | None = None
+    config: tuple[Path, ...] | list[Path] = ()
+    backend: str | None = None
+    samples: int | None = None
+    limit: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    max_new_tokens: int | None = None
+    template: str | None = None
+    seed: int | None = None
+    workers: int | None = None
+
+
+def evaluate(options: Options) -> None:
+    """Write answers, verdicts, `summary.json` and `summary.md` under `options.out`; print the table."""
+    spec = specification(options)
+    folder = options.out / "benchmarks"
+    for name, entry in spec.benchmarks.items():
+        write_jsonl(folder / f"{name}.jsonl", _rows(name, entry))
+    generate([(options.model, options.out)], spec, folder, open_backend)
+    wanted = [benchmark(name, entry) for name, entry in spec.benchmarks.items()]
+    asked = [(b, sets.read(folder / f"{b.name}.jsonl", b)[: spec.limit]) for b in wanted]
+    grade_answers(options.out, asked, options.workers)
+    found = scores(options.out, asked)
+    title = f"{options.model.name}: {spec.template}, temperature {spec.evaluation.temperature}"
+    presentation.write(found, to_mapping(spec), options.out, title)
+    presentation.show(found, title)
+
+
+def specification(options: Options) -> GenerationSpec:
+    """Configuration (if any), then the options over it. ConfigError on an unknown benchmark or template."""
+    config = load(*options.config) if options.config else {}
+    settings = {**DEFAULTS, **config.get("evaluation", {})}
+    for key in DEFAULTS:
+        if getattr(options, key) is not None:
+            settings[key] = getattr(options, key)
+    names = [name.strip() for name in options.benchmarks.split(",") if name.strip()]
+    if not names:
+        raise ConfigError("--benchmarks: give at least one name")
+    return from_mapping(
+        GenerationSpec,
+        {
+            "template": options.template or config.get("template", TEMPLATE),
+            "evaluation": settings,
+            "benchmarks": {name: _entry(name, config.get("benchmarks", {}), options) for name in names},
+            "limit": options.limit,
+        },
+        "evaluate",
+    )
+
+
+def _entry(name: str, configured: Mapping[str, Any], options: Options) -> dict[str, Any]:
+    entry = dict(configured.get(name, {}))
+    if options.data_dir is not None:
+        entry["data_dir"] = str(options.data_dir)
+    if options.samples is not None:
+        entry["samples"] = options.samples
+    return to_mapping(benchmark(name, entry))
+
+
+def _rows(name: str, entry: Mapping[str, Any]) -> Any:
+    if entry["source"] == EMBEDDED:
+        from red.data.world.benchmarks import rows
+
+        return rows(name)
+    return sets.rows(name, entry)

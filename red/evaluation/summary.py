@@ -1,0 +1,153 @@
+"""Scores of one checkpoint on its benchmarks, with both kinds of error, from verdicts on disk."""
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from red.errors import DataError
+from red.evaluation import metrics, statistics
+from red.evaluation.benchmarks import Problem
+from red.evaluation.catalog import Benchmark, parts
+from red.evaluation.statistics import Errors, Interval
+from red.grading import verdict
+from red.grading.extract import final_text, last_box
+from red.grading.normalize import light, plain
+from red.seeds import derive
+from red.storage import read_jsonl
+
+READ = frozenset({verdict.RIGHT, verdict.WRONG, verdict.OUT_OF_RANGE})
+Matrix = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Verdicts on one benchmark as matrices [problems, samples], and the answers that were read."""
+
+    correct: Matrix
+    lenient: Matrix
+    tokens: Matrix
+    truncated: Matrix
+    unparsed: Matrix
+    read: Sequence[Sequence[str | None]]
+    reasons: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Score:
+    """One line of the summary. Shares in [0, 1], lengths in tokens.
+
+    `accuracy` is the strict mean over all samples with its 95 % interval over problems; `first` counts
+    the first sample only; `unparsed` is the share without a readable answer (it counts as wrong).
+    """
+
+    benchmark: str
+    label: str
+    group: str
+    metric: str
+    problems: int
+    samples: int
+    accuracy: Interval
+    errors: Errors
+    first: float
+    lenient: float
+    majority: float
+    length: float
+    length_right: float
+    length_wrong: float
+    truncated: float
+    unparsed: float
+    reasons: Mapping[str, int]
+    is_part: bool = False
+
+
+def scores(folder: Path, benchmarks: Sequence[tuple[Benchmark, Sequence[Problem]]]) -> list[Score]:
+    """One score per benchmark, each followed by the subsets of it that the catalog knows."""
+    found = []
+    for wanted, problems in benchmarks:
+        found.append(score(wanted, read_answers(folder, wanted, problems)))
+        for part in parts(wanted.name):
+            chosen = [p for p in problems if all(p.extra.get(k) == v for k, v in part.where.items())]
+            if chosen:
+                found.append(score(part, read_answers(folder, wanted, chosen), is_part=True))
+    return found
+
+
+def read_answers(folder: Path, wanted: Benchmark, problems: Sequence[Problem]) -> Answers:
+    """The verdicts and answers of some problems. DataError names what is missing."""
+    path = folder / f"{wanted.name}.grades.jsonl"
+    grades = {(row["id"], row["index"]): row for row in read_jsonl(path, ("id", "index", "correct"))}
+    responses = {
+        (row["id"], row["index"]): row["response"]
+        for row in read_jsonl(folder / f"{wanted.name}.generations.jsonl", ("id", "index", "response"))
+    }
+    keys = [[(problem.id, index) for index in range(wanted.samples)] for problem in problems]
+    if missing := [key for row in keys for key in row if key not in grades or key not in responses]:
+        raise DataError(f"{path}: no verdict on {missing[0][0]}, sample {missing[0][1]}; grade it again")
+
+    def matrix(field: str) -> Matrix:
+        return np.array([[float(grades[key][field]) for key in row] for row in keys])
+
+    reasons = Counter(grades[key]["reason"] for row in keys for key in row)
+    return Answers(
+        correct=matrix("correct"),
+        lenient=matrix("correct_lenient"),
+        tokens=matrix("tokens"),
+        truncated=matrix("truncated"),
+        unparsed=np.array([[float(grades[key]["reason"] not in READ) for key in row] for row in keys]),
+        read=[[_answer(responses[key]) for key in row] for row in keys],
+        reasons=dict(sorted(reasons.items())),
+    )
+
+
+def score(wanted: Benchmark, answers: Answers, is_part: bool = False) -> Score:
+    """All figures of one benchmark. The interval's resamples depend on its name only."""
+    correct = answers.correct
+    rng = np.random.default_rng(derive(0, "interval", wanted.name))
+    return Score(
+        benchmark=wanted.name,
+        label=wanted.label or wanted.name,
+        group=wanted.group,
+        metric=wanted.metric,
+        problems=correct.shape[0],
+        samples=correct.shape[1],
+        accuracy=statistics.mean_interval(correct.mean(1), rng),
+        errors=statistics.standard_errors(correct),
+        first=metrics.first_pass_at_1(correct),
+        lenient=metrics.avg_at_k(answers.lenient),
+        majority=metrics.majority_at_k(answers.read, correct),
+        length=metrics.mean_length(answers.tokens),
+        length_right=metrics.mean_length_where(answers.tokens, correct),
+        length_wrong=metrics.mean_length_where(answers.tokens, 1 - correct),
+        truncated=metrics.share(answers.truncated),
+        unparsed=metrics.share(answers.unparsed),
+        reasons=answers.reasons,
+        is_part=is_part,
+    )
+
+
+def overall(found: Sequence[Score], group: str) -> float | None:
+    """Unweighted mean accuracy over a group's benchmarks, subsets left out; None if it has none."""
+    accuracies = [s.accuracy.mean for s in found if s.group == group and not s.is_part]
+    return float(np.mean(accuracies)) if accuracies else None
+
+
+def without_nan(value: Any) -> Any:
+    """The same mappings and lists with None for every NaN, which JSON does not have."""
+    if isinstance(value, Mapping):
+        return {key: without_nan(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [without_nan(entry) for entry in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def _answer(response: str) -> str | None:
+    """The boxed answer without its spelling: what counts as one vote of the majority."""
+    text = final_text(response)
+    box = None if text is None else last_box(text)
+    return (light(plain(box)) or None) if box is not None and len(box) < 1_000 else None

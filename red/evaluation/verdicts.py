@@ -1,0 +1,46 @@
+"""Verdicts on the answers of an evaluation folder: `<benchmark>.generations.jsonl` -> `.grades.jsonl`."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from red.errors import DataError
+from red.evaluation.benchmarks import Problem
+from red.evaluation.catalog import Benchmark
+from red.grading.grader import Case, Grader
+from red.storage import read_jsonl, write_jsonl
+
+FIELDS = ("id", "index", "response", "tokens", "finish_reason")
+
+
+def grade_answers(
+    folder: Path, benchmarks: Sequence[tuple[Benchmark, Sequence[Problem]]], workers: int | None = None
+) -> None:
+    """Grade every answer of these benchmarks; each grades file appears only when it is whole."""
+    with Grader(workers=workers) as grader:
+        for wanted, problems in benchmarks:
+            path = folder / f"{wanted.name}.generations.jsonl"
+            rows = _grades(path, {problem.id: problem for problem in problems}, grader)
+            write_jsonl(folder / f"{wanted.name}.grades.jsonl", rows)
+
+
+def _grades(path: Path, problems: dict[str, Problem], grader: Grader) -> Iterator[dict[str, Any]]:
+    answers = list(read_jsonl(path, FIELDS))
+    if unknown := [row["id"] for row in answers if row["id"] not in problems]:
+        raise DataError(f"{path}: {unknown[0]!r} is not a problem of the benchmark; generate again")
+    cases = (_case(row["response"], problems[row["id"]]) for row in answers)
+    for row, found in zip(answers, grader.grade(cases), strict=True):
+        yield {
+            "id": row["id"],
+            "index": row["index"],
+            "correct": found.correct,
+            "correct_lenient": found.correct_lenient,
+            "reason": found.reason,
+            "tokens": row["tokens"],
+            "truncated": row["finish_reason"] == "length",
+        }
+
+
+def _case(response: str, problem: Problem) -> Case:
+    """The response holds the thought that its prompt opened, so nothing more is said about it here."""
+    return Case(response, problem.answer, None if problem.options is None else len(problem.options))
