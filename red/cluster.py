@@ -1,5 +1,6 @@
 """What this machine and its Slurm offer, asked with the tools of the vendors. Nothing here fails."""
 
+import re
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -35,6 +36,12 @@ def gpus() -> list[Gpu]:
     query = ("nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader,nounits")
     rows = [[part.strip() for part in line.rsplit(",", 2)] for line in _lines(query)]
     return [Gpu(row[0], int(row[1]), row[2]) for row in rows if len(row) == 3 and row[1].isdigit()]
+
+
+def cuda_of_driver() -> str | None:
+    """The newest CUDA version that the driver serves, e.g. `13.0`."""
+    found = re.search(r"CUDA Version:\s*([\d.]+)", "\n".join(_lines(("nvidia-smi",))))
+    return found[1] if found else None
 
 
 def partitions() -> list[Partition]:

@@ -18,8 +18,8 @@ KEYS = [("run", pa.string()), ("method", pa.string()), ("seed", pa.int64())]
 ORIGIN = [("spec_hash", pa.string()), ("code", pa.string())]
 SCORES = pa.schema([
     *KEYS, ("benchmark", pa.string()), ("group", pa.string()), ("metric", pa.string()),
-    ("problem", pa.string()), ("sample", pa.int64()), ("correct", pa.bool_()), ("correct_lenient", pa.bool_()),
-    ("reason", pa.string()), ("tokens", pa.int64()), ("truncated", pa.bool_()), *ORIGIN,
+    ("problem", pa.string()), ("sample", pa.int64()), ("correct", pa.bool_()),
+    ("correct_lenient", pa.bool_()), ("reason", pa.string()), ("tokens", pa.int64()), ("truncated", pa.bool_()), *ORIGIN,
 ])  # fmt: skip
 DYNAMICS = pa.schema([*KEYS, ("step", pa.int64()), ("metric", pa.string()), ("value", pa.float64()), *ORIGIN])
 PROBES = pa.schema([
@@ -107,11 +107,9 @@ Columns = Mapping[str, list[Any]]
 def _scores(run: Run, benchmark: str, about: Mapping[str, Any]) -> Iterator[pa.RecordBatch]:
     constant = run.columns | {"benchmark": benchmark, "group": about["group"], "metric": about["metric"]}
     rows = read_jsonl(run.evaluation / f"{benchmark}.grades.jsonl", required=GRADE_KEYS)
-    renamed = {"problem": "id", "sample": "index"}
+    keys = {"problem": "id", "sample": "index"} | {name: name for name in GRADE_KEYS[2:]}
     for part in _parts(rows):
-        values = {
-            name: [row[renamed.get(name, name)] for row in part] for name in SCORES.names if name not in constant
-        }
+        values = {name: [row[key] for row in part] for name, key in keys.items()}
         yield _batch(SCORES, constant, values, len(part), run.evaluation / f"{benchmark}.grades.jsonl")
 
 

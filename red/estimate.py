@@ -210,7 +210,7 @@ def _problems(name: str, entry: Mapping[str, Any]) -> int:
 def _other_cost(config: Mapping[str, Any], resources: Resources) -> Cost:
     """Probes: rollouts of the asked prompts under each model, and their teacher-forced passes."""
     total = Cost()
-    for run, _, probe in plan.probed(config):
+    for _, _, probe in plan.probed(config):
         entry, models = config["probes"][probe], 1 + len(plan.probe_models(config, probe))
         sampled = entry.get("prompts", 256) * entry.get("samples", 1) * resources.lengths.rollout
         forward = 2 * resources.shape.parameters * models * sampled / (resources.hardware.tflops * 1e12)

@@ -36,8 +36,8 @@ def run(options: argparse.Namespace) -> int:
     _print_table(found)
     print(headline(found))
     saved = found.saved
-    print(f"Sharing saves {_hours(saved.hours)} {_unit(found)} and {_tokens(saved.sampled + saved.trained)} tokens"
-          " against training each method with its own copy of the runs it starts from.")
+    print(f"Sharing saves {_hours(saved.hours)} {_unit(found)} and {_tokens(saved.sampled + saved.trained)} "
+          "tokens against training each method with its own copy of the runs it starts from.")
     print("Formulas: red/estimate.py. Assumptions: section `resources` of the configuration.")
     return 0
 
@@ -65,11 +65,11 @@ def _print_table(found: "Estimate") -> None:
         table.add_column(name, justify="right")
     for row in found.rows:
         mark = "" if row.measured else "~"
-        training = row.training.times(row.seeds)
+        training, evaluation = row.training.times(row.seeds), row.evaluation.times(row.seeds)
         table.add_row(
             row.run, str(row.seeds), str(row.steps), mark + _hours(training.hours),
-            "~" + _hours(row.evaluation.times(row.seeds).hours), _size(row.memory), _tokens(training.sampled),
-            _tokens(training.trained), _size(training.disk + row.seeds * row.evaluation.disk), _size(row.state),
+            "~" + _hours(evaluation.hours), _size(row.memory), _tokens(training.sampled),
+            _tokens(training.trained), _size(training.disk + evaluation.disk), _size(row.state),
         )  # fmt: skip
     Console(width=None if sys.stdout.isatty() else 140).print(table)
 

@@ -1,0 +1,103 @@
+#!/usr/bin/env bash
+# A real one-node Slurm on this machine, for tests; as root, without systemd, in a container or VM.
+#
+#   .ci/slurm.sh start     install what is missing, start the daemons; does nothing if they run
+#   .ci/slurm.sh stop      stop the daemons that `start` started
+#   .ci/slurm.sh env       print the export line that lets clients find it
+#
+# SLURM_CI_DIR (/tmp/red-slurm), SLURM_CI_CPUS (all cores), SLURM_CI_GPUS (0: pretend GPUs),
+# SLURM_CI_CTLD_PORT (6817), SLURM_CI_SLURMD_PORT (6818).
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+dir=${SLURM_CI_DIR:-/tmp/red-slurm}
+host=$(hostname -s)
+export SLURM_CONF=$dir/slurm.conf
+
+runs() { [[ -s $dir/$1.pid && $(ps -o comm= -p "$(<"$dir/$1.pid")" 2>/dev/null) == "$1" ]]; }
+
+stop() {
+    runs "$1" || return 0
+    local pid; pid=$(<"$dir/$1.pid")
+    kill "$pid"
+    for _ in $(seq 100); do
+        kill -0 "$pid" 2>/dev/null || return 0
+        sleep 0.1
+    done
+}
+
+install_packages() {
+    local program missing=
+    for program in slurmctld slurmd munged sbatch; do
+        command -v "$program" >/dev/null || missing=yes
+    done
+    [[ -n $missing ]] || return 0
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get update -qq
+    apt-get install -y -qq --no-install-recommends slurm-wlm munge >/dev/null
+}
+
+configure() {
+    mkdir -p "$dir/state" "$dir/spool"
+    local gres= memory
+    memory=$(awk '/^MemTotal:/ {print int($2 * 0.9 / 1024)}' /proc/meminfo)
+    : > "$dir/gres.conf"
+    if ((${SLURM_CI_GPUS:-0} > 0)); then
+        gres=" Gres=gpu:$SLURM_CI_GPUS"
+        for ((i = 0; i < SLURM_CI_GPUS; i++)); do
+            # slurmd counts GPUs that have a device file; a plain file does where mknod is forbidden.
+            [[ -e $dir/gpu$i ]] || mknod "$dir/gpu$i" c 1 3 2>/dev/null || : > "$dir/gpu$i"
+            echo "NodeName=$host Name=gpu File=$dir/gpu$i"
+        done > "$dir/gres.conf"
+    fi
+    sed -e "s|@HOST@|$host|g" -e "s|@DIR@|$dir|g" -e "s|@CPUS@|${SLURM_CI_CPUS:-$(nproc)}|" \
+        -e "s|@MEMORY@|$memory|" -e "s|@GRES@|$gres|" \
+        -e "s|@CTLD_PORT@|${SLURM_CI_CTLD_PORT:-6817}|" \
+        -e "s|@SLURMD_PORT@|${SLURM_CI_SLURMD_PORT:-6818}|" "$here/slurm.conf.in" > "$SLURM_CONF"
+}
+
+start_munge() {
+    munge -n >/dev/null 2>&1 && return
+    if [[ ! -s /etc/munge/munge.key ]]; then
+        install -d -m 0700 -o munge -g munge /etc/munge
+        dd if=/dev/urandom of=/etc/munge/munge.key bs=1024 count=1 status=none
+    fi
+    chown munge:munge /etc/munge/munge.key
+    chmod 0400 /etc/munge/munge.key
+    install -d -m 0755 -o munge -g munge /run/munge /var/lib/munge /var/log/munge
+    setpriv --reuid=munge --regid=munge --init-groups munged --force
+    for _ in $(seq 50); do munge -n >/dev/null 2>&1 && break; sleep 0.1; done
+    cp /run/munge/munged.pid "$dir/munged.pid"
+}
+
+wait_for_node() {
+    local state=unknown
+    for _ in $(seq 150); do
+        state=$(sinfo --noheader --nodes "$host" --format %T 2>/dev/null | head -1)
+        case $state in
+            idle | mixed | allocated) return ;;
+            down* | drain* | inval*) scontrol update "NodeName=$host" State=RESUME 2>/dev/null || true ;;
+        esac
+        sleep 0.2
+    done
+    echo "slurm.sh: the node is ${state:-unknown}, not idle; last lines of the logs:" >&2
+    tail -n 20 "$dir/slurmctld.log" "$dir/slurmd.log" >&2
+    exit 1
+}
+
+case ${1:-start} in
+    start)
+        [[ $(id -u) == 0 ]] || { echo "slurm.sh: start it as root" >&2; exit 1; }
+        install_packages
+        mkdir -p "$dir"
+        runs slurmctld || configure
+        start_munge
+        runs slurmctld || slurmctld -f "$SLURM_CONF"
+        runs slurmd || slurmd -f "$SLURM_CONF" -N "$host"
+        wait_for_node
+        echo "export SLURM_CONF=$SLURM_CONF"
+        ;;
+    stop) for daemon in slurmd slurmctld munged; do stop "$daemon"; done ;;
+    env) echo "export SLURM_CONF=$SLURM_CONF" ;;
+    *) echo "usage: .ci/slurm.sh start|stop|env" >&2; exit 2 ;;
+esac

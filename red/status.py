@@ -1,0 +1,114 @@
+"""How far every (run, seed) is, read from its files; nothing is kept for this alone."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from red import plan
+from red.config import run_spec
+from red.storage import read_json
+
+TAIL = 65536
+SHOWN = ("train/acc_on", "entropy/rl", "entropy/sft", "red/w", "len/on", "loss/total")
+# The last line of a Python traceback, of one of our errors, or of what the cluster says of a killed job.
+_REASON = re.compile(
+    r"^(red \w+: .+|analysis \w+: .+|slurmstepd: .+|[A-Za-z_.]+(Error|Exception|Interrupt)\b.*)$"
+)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """One (run, seed). `changed`: seconds since the epoch of the last training step, 0 if there is none."""
+
+    run: str
+    seed: int
+    training: Literal["done", "begun", "failed", "waiting"]
+    step: int
+    steps: int
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    evaluated: int = 0
+    benchmarks: int = 0
+    reasons: tuple[str, ...] = ()
+    changed: float = 0.0
+
+
+def progress(config: Mapping[str, Any]) -> list[Progress]:
+    """All of them, in the order of the configuration."""
+    return [_progress(config, run, seed) for run, seed in plan.evaluated(config)]
+
+
+def failure(log: Path) -> str | None:
+    """Why the job that wrote this log failed, in its own last words; None if it does not say."""
+    for line in reversed(_tail(log).splitlines()):
+        line = line.rpartition("\r")[2].strip()
+        if _REASON.match(line):
+            return line
+    return None
+
+
+def last_metrics(path: Path) -> dict[str, Any]:
+    """The last whole line of a metrics file, empty if there is none."""
+    for line in reversed(_tail(path).splitlines()):
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError:
+            continue
+        return row if isinstance(row, dict) else {}
+    return {}
+
+
+def _progress(config: Mapping[str, Any], run: str, seed: int) -> Progress:
+    results, where = plan.results(config), Path(run) / f"seed{seed}"
+    logs = Path(config.get("pathvars", {}).get("logs", "logs"))
+    grades = [results / "evaluations" / where / f"{name}.grades.jsonl" for name in config["benchmarks"]]
+    evaluated = sum(path.is_file() for path in grades)
+    reasons = {}
+    if evaluated < len(grades):
+        reasons = {stage: failure(logs / stage / f"{where}.log") for stage in ("generate", "grade")}
+    mine = [probe for other, its, probe in plan.probed(config) if (other, its) == (run, seed)]
+    reasons |= {
+        f"probe {probe}": failure(logs / "probe" / where / f"{probe}.log")
+        for probe in mine
+        if not (results / "probes" / where / f"{probe}.parquet").is_file()
+    }
+    if run == plan.BASE:
+        ready = (results / "models" / plan.BASE / "config.json").is_file()
+        reasons["model"] = None if ready else failure(logs / "data" / "models" / f"{plan.BASE}.log")
+        trained = Progress(run, seed, "done" if ready else "waiting", 0, 0)
+    else:
+        trained = _training(results / "runs" / where, run, seed, run_spec(config, run, seed).training.steps)
+        if trained.training != "done":
+            reasons["train"] = failure(logs / "train" / f"{where}.log")
+    failed = trained.training != "done" and any(reasons.get(stage) for stage in ("train", "model"))
+    return Progress(
+        run, seed, "failed" if failed else trained.training, trained.step, trained.steps, trained.metrics,
+        evaluated, len(grades), tuple(f"{stage}: {text}" for stage, text in reasons.items() if text),
+        trained.changed,
+    )  # fmt: skip
+
+
+def _training(folder: Path, run: str, seed: int, steps: int) -> Progress:
+    provenance = folder / "provenance.json"
+    done = provenance.is_file()
+    metrics = folder / "metrics.jsonl" if done else folder / "state" / "metrics.jsonl"
+    last = last_metrics(metrics)
+    shown = {name: last[name] for name in SHOWN if isinstance(last.get(name), (int, float))}
+    step = int(last["train/step"]) + 1 if "train/step" in last else 0
+    if done:
+        # An early stop of the guard is a finished run with fewer steps.
+        return Progress(run, seed, "done", read_json(provenance).get("steps", step), steps, shown)
+    changed = metrics.stat().st_mtime if step else 0.0
+    return Progress(run, seed, "begun" if step else "waiting", step, steps, shown, changed=changed)
+
+
+def _tail(path: Path) -> str:
+    try:
+        with path.open("rb") as stream:
+            stream.seek(0, 2)
+            stream.seek(max(0, stream.tell() - TAIL))
+            return stream.read().decode("utf-8", errors="replace")
+    except OSError:
+        return ""
