@@ -8,7 +8,7 @@ from typing import Any
 
 from red.errors import ConfigError
 from red.records import from_mapping
-from red.storage import read_jsonl, write_json, write_jsonl
+from red.storage import read_jsonl, write_atomic, write_json, write_jsonl
 
 HELP = "make a base model, training prompts, demonstrations, or a benchmark"
 
@@ -51,8 +51,13 @@ def _spec(text: str) -> dict[str, Any]:
 
 
 def _model(spec: Mapping[str, Any], options: argparse.Namespace) -> None:
+    if spec["source"] == "hub":
+        from red.models.prepare import prepare
+
+        prepare(spec, options.out)
+        return
     if spec["source"] != "embedded":
-        raise ConfigError(f"model.source: {spec['source']!r} is unknown; known: embedded")
+        raise ConfigError(f"model.source: {spec['source']!r} is unknown; known: embedded, hub")
     from red.models import checkpoint, embedded
 
     wanted = from_mapping(embedded.EmbeddedModel, spec, "model")
@@ -63,16 +68,18 @@ def _model(spec: Mapping[str, Any], options: argparse.Namespace) -> None:
 def _prompts(spec: Mapping[str, Any], options: argparse.Namespace) -> None:
     from red.data.prompts import prompts
 
-    write_jsonl(options.out, prompts(spec))
+    made = prompts(spec)
+    # The rendered form of evaluation needs the same system prompt as training.
+    write_atomic(options.out.with_name("system.txt"), made.system)
+    write_json(options.out.with_suffix(".json"), made.counts)
+    write_jsonl(options.out, made.rows)
 
 
 def _demonstrations(spec: Mapping[str, Any], options: argparse.Namespace) -> None:
-    if spec["source"] != "embedded":
-        raise ConfigError(f"demonstrations.source: {spec['source']!r} is unknown; known: embedded")
-    from red.data.demonstrations import embedded
+    from red.data.demonstrations import demonstrations
 
     rows = list(read_jsonl(options.prompts, required=("id", "question", "answer")))
-    made = embedded(spec, rows, options.model)
+    made = demonstrations(spec, rows, options.model)
     write_json(options.out.with_suffix(".json"), made.summary)
     write_jsonl(options.out, made.rows)
 

@@ -1,5 +1,6 @@
 """Demonstrations: the teacher's response to every training prompt, clean or corrupted."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -11,19 +12,19 @@ from red.data.corruption import Demonstration, Tools
 from red.data.world.problems import parse
 from red.data.world.styles import boxed_answer, teacher_response
 from red.errors import ConfigError
+from red.grading.reward import RewardJudge
 from red.records import from_mapping
 from red.seeds import derive
 
 
 @dataclass(frozen=True)
-class EmbeddedDemonstrations:
-    """Spec of demonstrations of the tiny world.
+class CorruptedDemonstrations:
+    """What is done to the clean demonstrations.
 
     `rate` is the share of prompts whose demonstration is corrupted; `samples` the number of rollouts
     per prompt among which a wrong response is looked for.
     """
 
-    source: str = "embedded"
     seed: int = 1
     corruption: str = "clean"
     rate: float = 0.2
@@ -43,21 +44,57 @@ class Demonstrations:
     summary: dict[str, Any] = field(default_factory=dict)
 
 
-def embedded(
+def demonstrations(
     spec: Mapping[str, Any], prompts: Sequence[Mapping[str, Any]], model: Path | None
 ) -> Demonstrations:
-    """Teacher responses to the tiny world's prompts; `model` is the base, for wrong responses."""
-    wanted = from_mapping(EmbeddedDemonstrations, spec, "demonstrations")
+    """Demonstrations of the prompts from `spec["source"]`, corrupted as the spec says.
+
+    `model` is the base, for wrong responses. A source is one function `from_<source>`.
+    """
+    own = {name: spec[name] for name in spec if name in CorruptedDemonstrations.__dataclass_fields__}
+    wanted = from_mapping(CorruptedDemonstrations, own, "demonstrations")
     corrupt = corruption.named(wanted.corruption)
-    clean = [Demonstration(row["id"], _teacher(row, wanted.seed)) for row in prompts]
-    answers = {row["id"]: row["answer"] for row in prompts}
+    source = spec.get("source", "embedded")
+    make = {"embedded": from_embedded, "openr1": from_openr1}.get(source)
+    if make is None:
+        raise ConfigError(f"demonstrations.source: {source!r} is unknown; known: embedded, openr1")
+    clean = make({name: spec[name] for name in spec if name not in own or name == "seed"}, prompts)
+    answers = {row["id"]: str(row["answer"]) for row in prompts}
+    with RewardJudge() as judge:
 
-    def verify(prompt_id: str, response: str) -> bool:
-        return boxed_answer(response) == answers[prompt_id]
+        def verify(prompt_id: str, response: str) -> bool:
+            return bool(judge([(response, answers[prompt_id], False)])[0])
 
-    tools = Tools(verify=verify, wrong_responses=_wrong_responses(wanted, prompts, clean, model, verify))
-    rows = corrupt(clean, wanted.rate, wanted.seed, tools)
-    return Demonstrations([asdict(row) for row in rows], _summary(wanted, rows, verify))
+        tools = Tools(verify, _wrong_responses(wanted, prompts, clean, model, verify))
+        rows = corrupt(clean, wanted.rate, wanted.seed, tools)
+        return Demonstrations([asdict(row) for row in rows], _summary(wanted, prompts, rows, verify))
+
+
+@dataclass(frozen=True)
+class EmbeddedDemonstrations:
+    """The teacher of the tiny world."""
+
+    source: str = "embedded"
+    seed: int = 1
+
+
+def from_embedded(spec: Mapping[str, Any], prompts: Sequence[Mapping[str, Any]]) -> list[Demonstration]:
+    """A teacher response to every prompt of the tiny world."""
+    wanted = from_mapping(EmbeddedDemonstrations, spec, "demonstrations")
+    return [Demonstration(row["id"], _teacher(row, wanted.seed)) for row in prompts]
+
+
+def from_openr1(spec: Mapping[str, Any], prompts: Sequence[Mapping[str, Any]]) -> list[Demonstration]:
+    """The R1 traces of the paper's data set; a prompt without one gets no row."""
+    from red.data.openr1 import rows
+
+    wanted = {row["id"] for row in prompts}
+    location = {name: value for name, value in spec.items() if name != "seed"}
+    return [
+        Demonstration(row.id, row.demonstration)
+        for row in rows(location, Counter())
+        if row.id in wanted and row.demonstration
+    ]
 
 
 def _teacher(row: Mapping[str, Any], seed: int) -> str:
@@ -65,7 +102,7 @@ def _teacher(row: Mapping[str, Any], seed: int) -> str:
 
 
 def _wrong_responses(
-    spec: EmbeddedDemonstrations,
+    spec: CorruptedDemonstrations,
     prompts: Sequence[Mapping[str, Any]],
     demonstrations: Sequence[Demonstration],
     model: Path | None,
@@ -76,6 +113,7 @@ def _wrong_responses(
     A right answer without a box is not taken: the noise is in the label, not in the format.
     """
     questions = {row["id"]: row["question"] for row in prompts}
+    systems = {row["id"]: row.get("system") for row in prompts}
     responses = {row.id: row.response for row in demonstrations}
 
     def find(ids: Sequence[str]) -> dict[str, str]:
@@ -87,12 +125,12 @@ def _wrong_responses(
 
         if model is None:
             raise ConfigError(f"corruption {spec.corruption!r} samples wrong responses: give --model DIR")
-        checkpoint = load(model)
+        checkpoint = load(model, "cuda" if torch.cuda.is_available() else "cpu")
         encode, decode = checkpoint.tokenizer.encode, checkpoint.tokenizer.decode
         lengths = {name: len(encode(responses[name]).ids) + 1 for name in ids}
         groups = sample(
             checkpoint.model,
-            [encode(render(questions[name], None, spec.template)).ids for name in ids],
+            [encode(render(questions[name], None, spec.template, systems[name])).ids for name in ids],
             samples=spec.samples,
             max_new_tokens=[2 * lengths[name] for name in ids],
             eos_id=checkpoint.eos_id,
@@ -114,7 +152,10 @@ def _wrong_responses(
 
 
 def _summary(
-    spec: EmbeddedDemonstrations, rows: Sequence[Demonstration], verify: Callable[[str, str], bool]
+    spec: CorruptedDemonstrations,
+    prompts: Sequence[Mapping[str, Any]],
+    rows: Sequence[Demonstration],
+    verify: Callable[[str, str], bool],
 ) -> dict[str, Any]:
     corrupted: dict[str, list[str]] = {}
     for row in rows:
@@ -123,6 +164,7 @@ def _summary(
     return {
         "spec": asdict(spec),
         "demonstrations": len(rows),
+        "prompts_without": len(prompts) - len(rows),
         "failing_verifier": sum(not verify(row.id, row.response) for row in rows),
         "wanted": 0 if spec.corruption == "clean" else round(spec.rate * len(rows)),
         "corrupted": corrupted,

@@ -1,7 +1,8 @@
 """Training prompts: rows {id, question, answer, source}. A source is one function `from_<source>`."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
@@ -10,7 +11,16 @@ from red.records import from_mapping
 from red.seeds import derive
 
 
-def prompts(spec: Mapping[str, Any]) -> list[dict[str, Any]]:
+@dataclass(frozen=True)
+class Prompts:
+    """Rows to write; `system` is the data set's own system prompt (empty if none)."""
+
+    rows: list[dict[str, Any]]
+    system: str = ""
+    counts: Mapping[str, int] = field(default_factory=dict)
+
+
+def prompts(spec: Mapping[str, Any]) -> Prompts:
     """All rows of the source that `spec["source"]` names."""
     source = spec.get("source", "embedded")
     make = globals().get(f"from_{source}")
@@ -29,14 +39,26 @@ class EmbeddedPrompts:
     seed: int = 1
 
 
-def from_embedded(spec: Mapping[str, Any]) -> list[dict[str, Any]]:
+def from_openr1(spec: Mapping[str, Any]) -> Prompts:
+    """The paper's prompts, each with its own system prompt."""
+    from red.data.openr1 import rows
+
+    counts: Counter[str] = Counter()
+    found = [
+        {"id": r.id, "question": r.question, "answer": r.answer, "source": r.source, "system": r.system}
+        for r in rows(spec, counts)
+    ]
+    return Prompts(found, found[0]["system"] if found else "", dict(counts))
+
+
+def from_embedded(spec: Mapping[str, Any]) -> Prompts:
     """Questions of the tiny world; none of them is in a benchmark or in the pretraining texts."""
     from red.data.world import mixture
 
     wanted = from_mapping(EmbeddedPrompts, spec, "prompts")
     random = Random(derive(wanted.seed, "prompts"))
     problems = mixture.distinct(random, "training", mixture.training_problem, wanted.count)
-    return [
+    rows = [
         {
             "id": f"train-{index:05d}",
             "question": problem.question,
@@ -45,3 +67,4 @@ def from_embedded(spec: Mapping[str, Any]) -> list[dict[str, Any]]:
         }
         for index, problem in enumerate(problems)
     ]
+    return Prompts(rows, counts={"rows": len(rows)})

@@ -7,18 +7,18 @@ import pytest
 
 from red.data import corruption
 from red.data.corruption import Demonstration, Tools
-from red.data.demonstrations import embedded
+from red.data.demonstrations import demonstrations
 from red.data.prompts import prompts
 from red.data.world import vocabulary
 from red.data.world.styles import boxed_answer
 from red.errors import ConfigError
 
-PROMPTS = prompts({"count": 300})
+PROMPTS = prompts({"count": 300}).rows
 ANSWERS = {row["id"]: row["answer"] for row in PROMPTS}
 
 
 def clean_rows() -> list[Demonstration]:
-    return [Demonstration(**row) for row in embedded({}, PROMPTS, None).rows]
+    return [Demonstration(**row) for row in demonstrations({}, PROMPTS, None).rows]
 
 
 def tools(share_with_wrong: float = 1.0) -> Tools:
@@ -38,7 +38,7 @@ def corrupt(name: str, rate: float, seed: int = 1, share: float = 1.0) -> list[D
 
 
 def test_clean_demonstrations_all_verify():
-    made = embedded({}, PROMPTS, None)
+    made = demonstrations({}, PROMPTS, None)
     assert made.summary["failing_verifier"] == 0
     assert [row["id"] for row in made.rows] == [row["id"] for row in PROMPTS]
     assert all(row["forced_accuracy"] is None and row["corruption"] is None for row in made.rows)
@@ -125,9 +125,9 @@ def test_unknown_corruptions_and_helpers_are_refused():
 
 def test_noisy_labels_need_a_model_to_sample_from():
     with pytest.raises(ConfigError, match="--model"):
-        embedded({"corruption": "noisy_labels"}, PROMPTS, None)
+        demonstrations({"corruption": "noisy_labels"}, PROMPTS, None)
 
 
 def test_rates_outside_zero_and_one_are_refused():
     with pytest.raises(ConfigError, match="demonstrations.rate"):
-        embedded({"rate": 1.5}, PROMPTS, None)
+        demonstrations({"rate": 1.5}, PROMPTS, None)

@@ -143,7 +143,7 @@ def test_text_outside_the_vocabulary_is_not_hidden():
 
 
 def test_prompts_benchmarks_and_pretraining_share_no_question():
-    training = {row["question"] for row in prompts.prompts({"count": 2000})}
+    training = {row["question"] for row in prompts.prompts({"count": 2000}).rows}
     tested = {row["question"] for name in benchmarks.RECIPES for row in benchmarks.rows(name)}
     random = Random(6)
     read = {mixture.pretraining_text(random)[0] for _ in range(5000)}

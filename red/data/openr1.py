@@ -1,0 +1,105 @@
+"""The paper's training set, OpenR1-Math-46k-8192 in LUFFY's layout, from the hub or a local folder.
+
+A row holds `prompt` (system and user message), `target` (one assistant message: the demonstration),
+and `reward_model.ground_truth`. Rows that cannot be used are counted by reason, never lost silently.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from red.errors import DataError
+from red.grading.math import is_usable
+from red.records import from_mapping
+from red.storage import file_hash, read_jsonl
+
+
+@dataclass(frozen=True)
+class OpenR1:
+    """Where the rows are. `data_dir` with `file` (.parquet or .jsonl) wins over the hub.
+
+    `revision` and `sha256` of None are not checked; the provenance then says what was found.
+    `limit` keeps the first rows only.
+    """
+
+    source: str
+    hub: str = "Elliott/Openr1-Math-46k-8192"
+    revision: str | None = None
+    split: str = "train"
+    data_dir: str | None = None
+    file: str = "openr1.parquet"
+    sha256: str | None = None
+    limit: int | None = None
+
+
+@dataclass(frozen=True)
+class Row:
+    """One problem as the data set has it; `demonstration` is empty where there is none."""
+
+    id: str
+    system: str
+    question: str
+    answer: str
+    demonstration: str
+    source: str
+
+
+def rows(spec: Mapping[str, Any], counts: Counter[str]) -> Iterator[Row]:
+    """Usable rows in order. Counts `unusable_answer` (dropped) and `no_demonstration` (kept).
+
+    DataError names the row (from 0) whose nesting is not the data set's.
+    """
+    wanted = from_mapping(OpenR1, spec, "data")
+    for index, raw in enumerate(_raw(wanted)):
+        if wanted.limit is not None and index >= wanted.limit:
+            return
+        row = _row(index, raw, wanted)
+        if not is_usable(row.answer):
+            counts["unusable_answer"] += 1
+            continue
+        counts["no_demonstration"] += not row.demonstration
+        counts["rows"] += 1
+        yield row
+
+
+def _row(index: int, raw: Mapping[str, Any], wanted: OpenR1) -> Row:
+    place = f"{wanted.data_dir or wanted.hub}: row {index}"
+    try:
+        messages = {message["role"]: message["content"] for message in raw["prompt"]}
+        target = list(raw.get("target") if raw.get("target") is not None else [])
+        return Row(
+            id=f"openr1-{index:05d}", system=messages.get("system", ""), question=messages["user"],
+            answer=str(raw["reward_model"]["ground_truth"]),
+            demonstration=str(target[0]["content"] or "") if target else "",
+            source=str(raw.get("data_source", "")),
+        )
+    except (KeyError, TypeError, IndexError) as error:
+        raise DataError(f"{place}: not in the layout of {wanted.hub} ({error!r})") from None
+
+
+def _raw(wanted: OpenR1) -> Iterator[Mapping[str, Any]]:
+    if wanted.data_dir is None:
+        yield from _hub(wanted)
+        return
+    path = Path(wanted.data_dir) / wanted.file
+    if not path.exists():
+        raise DataError(f"{path}: no such file; put the data set there or remove data_dir")
+    if wanted.sha256 is not None and file_hash(path) != wanted.sha256:
+        raise DataError(f"{path}: its SHA-256 is not the one in the configuration; get the file again")
+    if path.suffix == ".parquet":
+        import pyarrow.parquet as pq
+
+        for batch in pq.ParquetFile(path).iter_batches(batch_size=512):
+            yield from batch.to_pylist()
+    else:
+        yield from read_jsonl(path)
+
+
+def _hub(wanted: OpenR1) -> Iterator[Mapping[str, Any]]:
+    try:
+        from datasets import load_dataset
+    except ImportError:
+        raise DataError("the hub needs the package datasets: pip install '.[gpu]', or give data_dir") from None
+    yield from load_dataset(wanted.hub, revision=wanted.revision, split=wanted.split)

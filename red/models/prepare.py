@@ -1,0 +1,86 @@
+"""A base model from the hub or a local folder, made ready for 8192-token responses (section 0.5)."""
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from red.data.template import TEMPLATES, THINK_SYSTEM
+from red.errors import DataError
+from red.records import from_mapping
+from red.storage import file_hash, read_json, write_directory
+
+KEPT = ("*.safetensors", "*.json", "*.txt", "*.model")
+
+
+@dataclass(frozen=True)
+class PreparedModel:
+    """Where the weights are and what changes in config.json.
+
+    `folder` wins over the hub. `sha256` maps file names to expected hashes. A longer window needs a
+    larger rotary base: 10000 to 40000 for 4096 to 16384 positions.
+    """
+
+    source: str
+    id: str
+    revision: str | None = None
+    folder: str | None = None
+    sha256: Mapping[str, str] | None = None
+    rope_theta: float | None = None
+    max_position_embeddings: int | None = None
+    chat_template: str | None = None
+
+
+def prepare(spec: Mapping[str, Any], out: Path) -> None:
+    """Copy the model to `out` with its config patched; the folder is whole or absent."""
+    wanted = from_mapping(PreparedModel, spec, "model")
+    source = _find(wanted)
+    if not list(source.glob("*.safetensors")):
+        raise DataError(f"{source}: no *.safetensors; pickled weights can run code and are refused")
+    for name, expected in (wanted.sha256 or {}).items():
+        if not (source / name).exists() or file_hash(source / name) != expected:
+            raise DataError(f"{source / name}: missing, or its SHA-256 is not the one in the configuration")
+
+    def fill(folder: Path) -> None:
+        for pattern in KEPT:
+            for file in source.glob(pattern):
+                shutil.copyfile(file, folder / file.name)
+        config = read_json(folder / "config.json")
+        (folder / "config.json").write_text(json.dumps(patched(config, wanted), indent=1, sort_keys=True))
+        if wanted.chat_template is not None:
+            tokenizer = read_json(folder / "tokenizer_config.json")
+            tokenizer["chat_template"] = jinja(wanted.chat_template)
+            (folder / "tokenizer_config.json").write_text(json.dumps(tokenizer, indent=1, sort_keys=True))
+
+    write_directory(out, fill)
+
+
+def patched(config: Mapping[str, Any], wanted: PreparedModel) -> dict[str, Any]:
+    """config.json with the longer window; the two places of rotary settings stay consistent."""
+    result = dict(config)
+    if wanted.max_position_embeddings is not None:
+        result["max_position_embeddings"] = wanted.max_position_embeddings
+    if wanted.rope_theta is not None:
+        result["rope_theta"] = wanted.rope_theta
+        if isinstance(result.get("rope_parameters"), dict):
+            result["rope_parameters"] = {**result["rope_parameters"], "rope_theta": wanted.rope_theta}
+    return result
+
+
+def jinja(template: str) -> str:
+    """A chat template that renders one user message as our template of that name does."""
+    text = TEMPLATES[template].replace("{system}", THINK_SYSTEM)
+    before, after = text.split("{question}")
+    return f"{{{{ {json.dumps(before)} + messages[-1]['content'] + {json.dumps(after)} }}}}"
+
+
+def _find(wanted: PreparedModel) -> Path:
+    if wanted.folder is not None:
+        if not (Path(wanted.folder) / "config.json").exists():
+            raise DataError(f"{wanted.folder}: no config.json there; model.folder names a Hugging Face folder")
+        return Path(wanted.folder)
+    from huggingface_hub import snapshot_download
+
+    return Path(snapshot_download(wanted.id, revision=wanted.revision, allow_patterns=list(KEPT)))
