@@ -21,7 +21,7 @@ from red.data.problems import Limits, ProblemOrder, Tokenizer, load_problems
 from red.engines import measures
 from red.engines.base import Report, RunFiles
 from red.engines.guard import Guard, Update
-from red.engines.sampling import Generate, GradedSampler
+from red.engines.rollouts import Generate, GradedSampler
 from red.engines.schedule import learning_rate, logged_weights, split
 from red.engines.step import Pass, UpdateStep
 from red.grading.reward import RewardJudge
@@ -142,7 +142,7 @@ class Loop:
             append(self.files.metrics, metrics)
             report(self.step - 1, metrics)
             if self.step in self.run.snapshots:
-                self.policy.save(self.files.out / "snapshots" / f"step{self.step}")
+                self.policy.save(self.files.snapshots / f"step{self.step}")
             if stopping():
                 break
             if time.monotonic() - saved > state_seconds:
@@ -259,8 +259,8 @@ class Loop:
         whole = math.isfinite(done.terms["total"]) and math.isfinite(done.norm)
         checkpoint = None if whole else self.policy.checkpoint()
         self.guard.accepts(done.terms["total"], done.norm, update, checkpoint)
-        metrics = {"opt/skipped": float(self.guard.skipped)}
-        return metrics | {"opt/grad_norm": done.norm, "opt/clipped": float(done.norm > clip)} if whole else metrics
+        norm = {"opt/grad_norm": done.norm, "opt/clipped": float(done.norm > clip)} if whole else {}
+        return norm | {"opt/skipped": float(self.guard.skipped)}
 
     def _missing_entropy(
         self, step: int, groups: Seq[Group], entropy: StepEntropy
@@ -277,7 +277,7 @@ class Loop:
             sequences = [s for own in sampler(problems, 1) for s in own]
         else:
             return {}
-        measured = self.policy.measure(sequences)
+        measured = self.policy.measure(sequences).measured()
         offline = torch.tensor([s.offline for s in sequences])
         return measures.entropy_metrics(measures.step_entropy(measured.entropy, measured.mask, offline))
 

@@ -1,29 +1,59 @@
-"""The local sampler: rollouts of the current policy, graded, with their tokens counted."""
+"""Graded rollouts: what a method's `mix` calls. The engine generates, this grades and counts."""
 
 import time
 from collections.abc import Sequence as Seq
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 import torch
 
-from red.data.problems import Judge
+from red.data.problems import Judge, Tokenizer
 from red.methods.base import Problem, Reward, Sequence
 from red.models.checkpoint import Checkpoint
-from red.models.sampler import sample
+from red.models.sampler import Sample, sample
 from red.objective.weight import overlong_penalty
+from red.seeds import derive
+
+
+class Generate(Protocol):
+    """The current policy's sampler at the training temperature."""
+
+    def __call__(
+        self, prompts: Seq[tuple[int, ...]], samples: int, budgets: Seq[int], seed: int
+    ) -> list[list[Sample]]:
+        """`samples` responses to each prompt, of at most `budgets` tokens."""
+
+
+@dataclass(frozen=True)
+class LocalGenerate:
+    """`Generate` with the weights in this process."""
+
+    checkpoint: Checkpoint
+    temperature: float
+
+    def __call__(
+        self, prompts: Seq[tuple[int, ...]], samples: int, budgets: Seq[int], seed: int
+    ) -> list[list[Sample]]:
+        return sample(
+            self.checkpoint.model, prompts, samples=samples, max_new_tokens=list(budgets),
+            eos_id=self.checkpoint.eos_id, temperature=self.temperature,
+            generator=torch.Generator().manual_seed(seed),
+        )
 
 
 @dataclass
-class LocalSampler:
-    """Satisfies `red.methods.base.Sampler`. One instance per step: its generator is the step's."""
+class GradedSampler:
+    """Satisfies `red.methods.base.Sampler`. One instance per step and purpose; `seed` is theirs."""
 
-    checkpoint: Checkpoint
+    generate: Generate
+    tokenizer: Tokenizer
+    eos_id: int
     judge: Judge
     reward: Reward
     max_new_tokens: int
-    temperature: float
     thought_open: bool
-    generator: torch.Generator
+    seed: int
+    calls: int = 0
     tokens: int = 0
     seconds: float = 0.0
     accuracies: list[float] = field(default_factory=list)
@@ -35,14 +65,12 @@ class LocalSampler:
         started = time.perf_counter()
         prefixes = prefixes or [()] * len(problems)
         prompts = [p.prompt + prefix for p, prefix in zip(problems, prefixes, strict=True)]
-        found = sample(
-            self.checkpoint.model, prompts, samples=samples, eos_id=self.checkpoint.eos_id,
-            max_new_tokens=[max(1, self.max_new_tokens - len(prefix)) for prefix in prefixes],
-            temperature=self.temperature, generator=self.generator,
-        )
-        decode = self.checkpoint.tokenizer.decode
+        budgets = [max(1, self.max_new_tokens - len(prefix)) for prefix in prefixes]
+        seed = derive(self.seed, self.calls) if self.calls else self.seed
+        self.calls += 1
+        found = self.generate(prompts, samples, budgets, seed)
         texts = [
-            decode([*prefix, *s.tokens], skip_special_tokens=True)
+            self.tokenizer.decode([*prefix, *s.tokens], skip_special_tokens=True)
             for prefix, group in zip(prefixes, found, strict=True) for s in group
         ]
         golds = [p.answer for p in problems for _ in range(samples)]
@@ -58,11 +86,9 @@ class LocalSampler:
 
     def demonstration(self, problem: Problem) -> Sequence:
         """Scored by the same reward as a rollout (section 0.5)."""
-        sequence = self._sequence(
-            problem.prompt, problem.demonstration, problem.demonstration_accuracy,
-            problem.demonstration[-1] != self.checkpoint.eos_id,
-        )
-        return replace(sequence, offline=True)
+        cut = problem.demonstration[-1] != self.eos_id
+        accuracy = problem.demonstration_accuracy
+        return replace(self._sequence(problem.prompt, problem.demonstration, accuracy, cut), offline=True)
 
     def _sequence(
         self, prompt: tuple[int, ...], response: Seq[int], accuracy: float, truncated: bool

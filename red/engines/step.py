@@ -22,6 +22,10 @@ class Pass:
     entropy: Tensor
     mask: Tensor
 
+    def measured(self) -> "Pass":
+        """Without the graph, on the CPU."""
+        return Pass(self.logp.detach().cpu(), self.entropy.detach().cpu(), self.mask.cpu())
+
     def batch(self, old: "Pass | None" = None) -> Batch:
         """As the objective's input; without `old`, this pass is the old policy."""
         return Batch(self.logp, (old or self).logp.detach(), self.entropy, self.mask)

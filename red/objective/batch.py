@@ -60,9 +60,12 @@ class Plan:
 
     def rows(self, index: Tensor) -> "Plan":
         """Restrict the per-sequence tensors; the normalisers stay those of the whole step."""
-        per_sequence = {
-            f.name: getattr(self, f.name)[index]
-            for f in fields(self)
-            if isinstance(getattr(self, f.name), torch.Tensor)
-        }
-        return replace(self, **per_sequence)
+        return replace(self, **{name: value[index] for name, value in self._tensors().items()})
+
+    def to(self, device: torch.device | str) -> "Plan":
+        """The same plan on another device."""
+        return replace(self, **{name: value.to(device) for name, value in self._tensors().items()})
+
+    def _tensors(self) -> dict[str, Tensor]:
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        return {name: value for name, value in values.items() if isinstance(value, Tensor)}
