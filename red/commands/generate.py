@@ -11,6 +11,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--spec", required=True, help="run, seed, template, evaluation and benchmarks, JSON")
     parser.add_argument("--checkpoint", required=True, type=Path, action="append", help="model folder")
     parser.add_argument("--benchmarks", required=True, type=Path, help="folder of <benchmark>.jsonl")
+    parser.add_argument("--system", type=Path, help="file with the training data's system prompt (or empty)")
     parser.add_argument("--code", default="", help="fingerprint of the code, kept in the provenance")
     parser.add_argument("--out", required=True, type=Path, action="append", help="folder of the answers")
 
@@ -33,7 +34,8 @@ def run(options: argparse.Namespace) -> int:
         document = json.loads(options.spec)
     except json.JSONDecodeError as error:
         raise ConfigError(f"--spec: not valid JSON ({error})") from None
-    spec = from_mapping(GenerationSpec, document, "spec")
+    system = options.system.read_text() if options.system else ""
+    spec = from_mapping(GenerationSpec, {**document, "system": system or None}, "spec")
     jobs = list(zip(options.checkpoint, options.out, strict=True))
     generate(jobs, spec, options.benchmarks, open_backend)
     files = [options.benchmarks / f"{name}.jsonl" for name in spec.benchmarks]

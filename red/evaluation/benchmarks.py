@@ -78,16 +78,22 @@ def load(wanted: Benchmark) -> list[Problem]:
     return _checked(kept, source)
 
 
-def prompt(problem: Problem, wanted: Benchmark, template: str) -> str:
+def prompt(problem: Problem, wanted: Benchmark, template: str, system: str | None = None) -> str:
     """The text that the model continues."""
+    if wanted.layout is None:
+        return render(problem.question, problem.options, template, system)
+    return render(user_text(problem, wanted), None, template, system)
+
+
+def user_text(problem: Problem, wanted: Benchmark) -> str:
+    """The question with its options in the benchmark's layout; LUFFY's wording."""
     if wanted.layout is None or problem.options is None:
-        return render(problem.question, problem.options, template)
+        return problem.question
     letters = LETTERS[: len(problem.options)]
     options = "\n".join(f"{a}) {text}" for a, text in zip(letters, problem.options, strict=True))
     if wanted.layout == "lines":
-        return render(f"{problem.question}\n\n{options}\n", None, template)
-    instruction = INSTRUCTION.format(letters=letters)
-    return render(f"{instruction}\n\n{problem.question}\n\n{options}", None, template)
+        return f"{problem.question}\n\n{options}\n"
+    return f"{INSTRUCTION.format(letters=letters)}\n\n{problem.question}\n\n{options}"
 
 
 def _problem(row: Mapping[str, Any], where: str) -> Problem:

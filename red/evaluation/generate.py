@@ -43,7 +43,10 @@ class EvaluationSettings:
 
 @dataclass(frozen=True)
 class GenerationSpec:
-    """What `red generate` is told. `benchmarks` are entries of the configuration; `limit` is for trials."""
+    """What `red generate` is told. `benchmarks` are entries of the configuration; `limit` is for trials.
+
+    `system` is the training data's own system prompt, for templates that have one.
+    """
 
     template: str
     evaluation: EvaluationSettings
@@ -51,6 +54,7 @@ class GenerationSpec:
     run: str = ""
     seed: int = 0
     limit: int | None = None
+    system: str | None = None
 
 
 @dataclass
@@ -105,7 +109,7 @@ def _plan(checkpoint: Path, out: Path, spec: GenerationSpec, folder: Path) -> li
     for name, entry in spec.benchmarks.items():
         wanted = benchmark(name, entry)
         problems = sets.read(folder / f"{name}.jsonl", wanted)[: spec.limit]
-        prompts = {p.id: sets.prompt(p, wanted, spec.template) for p in problems}
+        prompts = {p.id: sets.prompt(p, wanted, spec.template, spec.system) for p in problems}
         work = Work(
             benchmark=wanted,
             checkpoint_hash=identity,
@@ -142,7 +146,7 @@ def _encode(tokenizer: Tokenizer, text: str) -> tuple[int, ...]:
 def _settings_hash(spec: GenerationSpec, identity: str) -> str:
     settings = asdict(spec.evaluation)
     settings.pop("workers")
-    return spec_hash({"checkpoint": identity, "template": template_hash(spec.template), **settings})
+    return spec_hash({"checkpoint": identity, "template": template_hash(spec.template, spec.system), **settings})
 
 
 def _is_current(work: Work, key: Key) -> bool:
@@ -215,7 +219,7 @@ def _description(work: Work, spec: GenerationSpec) -> dict[str, Any]:
         "run": spec.run,
         "run_seed": spec.seed,
         "template": spec.template,
-        "template_hash": template_hash(spec.template),
+        "template_hash": template_hash(spec.template, spec.system),
         "layout": work.benchmark.layout,
         "checkpoint_hash": work.checkpoint_hash,
         "revision": work.benchmark.hub.revision if work.benchmark.hub else None,
