@@ -1,0 +1,165 @@
+"""What enters a group, method by method, on a scripted sampler; and specs against methods.md 13.2."""
+
+from dataclasses import dataclass, field, replace
+
+import pytest
+
+from red import methods
+from red.errors import ConfigError
+from red.methods.base import Group, Problem, Sequence
+from red.methods.bread import EpisodeAnchorSearch
+from red.methods.relift import HardBuffer
+
+
+@dataclass
+class Script:
+    """A sampler whose success rate depends on the length of the revealed prefix."""
+
+    right: dict[int, int]
+    calls: list[tuple[int, int, tuple[int, ...]]] = field(default_factory=list)
+
+    def __call__(self, problems, samples, prefixes=None):
+        prefixes = prefixes or [()] * len(problems)
+        self.calls += [(len(problems), samples, tuple(map(len, prefixes)))]
+        return [
+            [Sequence(p.prompt + prefix, (5, 1), float(i < self.right.get(len(prefix), 0)), 0.0)
+             for i in range(samples)]
+            for p, prefix in zip(problems, prefixes, strict=True)
+        ]
+
+    def demonstration(self, problem):
+        return Sequence(problem.prompt, problem.demonstration, 1.0, 1.0, offline=True)
+
+
+@dataclass
+class Stream:
+    cursor: int = 0
+
+    def take(self, count):
+        self.cursor += count
+        return [problem(i) for i in range(self.cursor - count, self.cursor)]
+
+    def draw(self, count, purpose):
+        return [problem(1000 + i) for i in range(count)]
+
+
+def problem(index):
+    demonstration = tuple(range(100, 120)) + (1,)
+    return Problem(str(index), (7, index), "4", demonstration, sentence_ends=tuple(range(2, 21, 2)))
+
+
+@pytest.mark.parametrize(
+    ("name", "rollouts", "demonstrations"),
+    [("sft", 0, 1), ("grpo", 8, 0), ("drgrpo", 8, 0), ("rl_sft", 7, 1), ("mix_policy", 7, 1),
+     ("luffy", 7, 1), ("srft", 7, 1), ("relift", 8, 0), ("hpt", 8, 1), ("red", 7, 1)],
+)
+def test_members_per_prompt_are_those_of_the_table(name, rollouts, demonstrations):
+    groups = methods.method(name).mix(Stream(), Script({0: 3}), 4, 8)
+    assert len(groups) == 4
+    for group in groups:
+        assert len(group.rollouts) == rollouts
+        assert len(group.members) - rollouts == demonstrations
+
+
+def test_chord_adds_demonstrations_of_other_prompts_as_groups_of_their_own():
+    groups = methods.method("chord_phi").mix(Stream(), Script({0: 3}), 4, 8)
+    assert [len(g.members) for g in groups] == [8] * 4 + [1] * 4
+    assert {g.problem.id for g in groups[:4]}.isdisjoint({g.problem.id for g in groups[4:]})
+
+
+def test_dapo_samples_on_until_the_step_is_full_and_at_most_six_rounds():
+    stream, script = Stream(), Script({0: 0})
+    assert methods.method("dapo").mix(stream, script, 4, 8) == []
+    assert len(script.calls) == 6 and stream.cursor == 24
+    stream, script = Stream(), Script({0: 3})
+    assert len(methods.method("dapo").mix(stream, script, 4, 8)) == 4
+    assert len(script.calls) == 1
+
+
+def test_bread_keeps_ordinary_groups_when_a_rollout_succeeds():
+    script = Script({0: 1})
+    groups = methods.method("bread").mix(Stream(), script, 2, 8)
+    assert len(script.calls) == 1
+    assert all(g.rollouts[0].prompt == g.problem.prompt for g in groups)
+
+
+def test_bread_reveals_the_shortest_prefix_in_range_and_counts_every_probe():
+    # One sentence is two tokens, ten sentences, so k episodes are 2k tokens; k = 3 first has a rate in range.
+    script = Script({0: 0, 2: 0, 4: 1, 6: 2, 8: 4, 10: 4})
+    [group] = EpisodeAnchorSearch()(Stream(), script, 1, 8)
+    assert group.rollouts[0].prompt == (7, 0) + tuple(range(100, 106))
+    assert [prefix for _, _, prefix in script.calls] == [(0,), (10,), (4,), (6,)]
+
+
+def test_bread_skips_nothing_but_keeps_the_failed_group_without_a_mixed_probe():
+    [group] = EpisodeAnchorSearch()(Stream(), Script({}), 1, 8)
+    assert group.rollouts[0].prompt == (7, 0) and not any(group.accuracies)
+
+
+def test_bread_never_reveals_the_whole_demonstration():
+    whole = problem(0)
+    mix = EpisodeAnchorSearch()
+    prefixes = [mix.prefix(whole, k) for k in range(1, 10)]
+    assert [len(p) for p in prefixes] == [2, 4, 6, 8, 10, 12, 14, 16, 18]
+    assert mix.prefix(replace(whole, sentence_ends=()), 9) == ()
+
+
+def test_hard_prompts_go_in_front_and_the_newest_are_used_first():
+    buffer = HardBuffer(2)
+    failed = Group(problem(1), (Sequence((), (), 0.0, 0.0),))
+    solved = Group(problem(2), (Sequence((), (), 1.0, 1.0), Sequence((), (), 0.0, 0.0)))
+    buffer.add([failed, solved])
+    assert buffer.pop() is None
+    buffer.add([replace(failed, problem=problem(3)), replace(failed, problem=problem(4))])
+    assert buffer.pop() == ["3", "4"] and buffer.ids == ["1"]
+
+
+def test_a_run_overrides_nested_fields_and_nothing_else():
+    changed = methods.method("red", {"weight": {"window": 5}, "mix": {"demonstrations": 0}})
+    original = methods.method("red")
+    assert changed.objective.weight == replace(original.objective.weight, window=5)
+    assert changed.objective.offline == original.objective.offline
+    assert changed.mix.demonstrations == 0
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ({"weight": {"windw": 5}}, "runs.x.weight.windw: unknown key; did you mean 'window'?"),
+        ({"weight": {"kind": "magic"}}, "runs.x.weight.kind: 'magic' is not one of constant"),
+        ({"online": {"clip_low": "low"}}, "runs.x.online.clip_low: 'low' is text, not a number"),
+        ({"wieght": {}}, "runs.x.wieght: unknown key"),
+    ],
+)
+def test_a_misspelt_override_names_its_full_path(overrides, message):
+    with pytest.raises(ConfigError) as error:
+        methods.method("red", overrides, "runs.x")
+    assert str(error.value).startswith(message)
+
+
+def test_an_unknown_method_lists_the_known_ones():
+    with pytest.raises(ConfigError, match="runs.x.method: unknown method 'gpro'; one of .*grpo"):
+        methods.method("gpro", path="runs.x")
+
+
+def test_specs_are_those_of_the_specification():
+    """Section 13.2, row by row: advantage set and std, clip, offline kind, aggregation."""
+    expected = {
+        "grpo": ("online", True, (0.2, 0.2), "none", "seq_mean"),
+        "drgrpo": ("online", False, (0.2, 0.2), "none", "const"),
+        "dapo": ("online", True, (0.2, 0.28), "none", "token_mean"),
+        "rl_sft": ("online", False, (None, None), "none", "const"),
+        "mix_policy": ("union", True, (0.2, 0.2), "ratio_one", "const"),
+        "luffy": ("union", False, (0.2, 0.2), "shape", "const"),
+        "srft": ("union", True, (0.2, 0.2), "ratio_one", "const"),
+        "relift": ("online", False, (None, None), "none", "const"),
+        "bread": ("online", True, (0.2, 0.2), "none", "seq_mean"),
+        "chord_mu": ("online", True, (0.2, 0.2), "none", "token_mean"),
+        "hpt": ("online", False, (None, None), "none", "const"),
+        "red": ("union", True, (0.2, 0.2), "shift", "const"),
+    }
+    for name, row in expected.items():
+        spec = methods.method(name).objective
+        found = (spec.advantage.over, spec.advantage.std, (spec.online.clip_low, spec.online.clip_high),
+                 spec.offline.kind, spec.aggregation.kind)
+        assert found == row, name
