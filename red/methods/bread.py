@@ -44,7 +44,7 @@ class AnchorSearch:
 
 @dataclass(frozen=True)
 class EpisodeAnchorSearch(Mix):
-    """Ordinary groups, and for all-failed prompts the group of the best anchor, if any.
+    """Ordinary groups, and for all-failed prompts the group of the best anchor; without one, none.
 
     Episodes are equal shares of the thought's sentences; the answer is never revealed, because at
     most `episodes - 1` of them are. Probes are full groups and count as generated tokens.
@@ -60,10 +60,9 @@ class EpisodeAnchorSearch(Mix):
         groups = self.groups(stream.take(prompts), sampler, group_size)
         failed = [i for i, g in enumerate(groups) if g.problem.demonstration and _all_failed(g)]
         anchored = self._search([groups[i].problem for i in failed], sampler, group_size)
-        for index, group in zip(failed, anchored, strict=True):
-            if group is not None:
-                groups[index] = group
-        return groups
+        found = dict(zip(failed, anchored, strict=True))
+        chosen = [found.get(index, group) for index, group in enumerate(groups)]
+        return [group for group in chosen if group is not None]
 
     def _search(
         self, problems: Seq[Problem], sampler: Sampler, group_size: int

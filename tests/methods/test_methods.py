@@ -91,9 +91,8 @@ def test_bread_reveals_the_shortest_prefix_in_range_and_counts_every_probe():
     assert [prefix for _, _, prefix in script.calls] == [(0,), (10,), (4,), (6,)]
 
 
-def test_bread_skips_nothing_but_keeps_the_failed_group_without_a_mixed_probe():
-    [group] = EpisodeAnchorSearch()(Stream(), Script({}), 1, 8)
-    assert group.rollouts[0].prompt == (7, 0) and not any(group.accuracies)
+def test_bread_skips_a_prompt_that_no_prefix_makes_mixed():
+    assert EpisodeAnchorSearch()(Stream(), Script({}), 1, 8) == []
 
 
 def test_bread_never_reveals_the_whole_demonstration():
