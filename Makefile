@@ -7,7 +7,7 @@ export PATH := $(abspath $(BIN)):$(PATH)
 # One thread per process: runs repeat bit for bit, and jobs share the cores.
 export OMP_NUM_THREADS := 1
 
-.PHONY: setup setup-engines reproduce report test test-engines smoke lint bench faults docs clean
+.PHONY: setup setup-engines reproduce report test test-slow test-engines test-slurm smoke lint bench bench-setup faults docs clean
 
 setup: $(VENV)/.complete
 setup-engines: $(VENV)/.engines-complete
@@ -36,9 +36,17 @@ report: setup
 test: setup
 	python -m pytest
 
-## Tests on real vLLM and OpenRLHF (minutes)
+## Tests that run the DAG end to end
+test-slow: setup
+	python -m pytest -m slow
+
+## Tests on real vLLM and OpenRLHF
 test-engines: setup-engines
 	python -m pytest -m engines
+
+## Tests on a real Slurm controller (.ci/slurm.sh start brings one up)
+test-slurm: setup
+	python -m pytest -m slurm
 
 ## A shortened reproduction, end to end
 smoke: setup
@@ -52,6 +60,12 @@ lint: setup
 
 bench: setup
 	python -m bench
+
+## Peers that the bench compares with, in an environment of their own
+bench-setup: setup-engines
+	$(PYTHON) -m venv bench/.venv
+	bench/.venv/bin/python -m pip install --quiet --disable-pip-version-check "$$(sed -n 's/^ *"\(torch==[^"]*\)".*/\1/p' pyproject.toml)"
+	bench/.venv/bin/python -m pip install --quiet --disable-pip-version-check --requirement bench/requirements-peers.txt
 
 faults: setup
 	python -m faults
