@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from analysis.item import builder, kinds
-from red.errors import RedError
+from red.errors import RedError, one_line
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -25,8 +25,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         for path in write(build(load(options.collected, options.reported)), options.item, options.out):
             print(path)
         return 0
-    except RedError as error:
-        print(f"analysis {options.item}: {error}", file=sys.stderr)
+    except (RedError, OSError) as error:
+        print(f"analysis {options.item}: {one_line(error)}", file=sys.stderr)
         return 2
 
 

@@ -7,11 +7,11 @@ import sys
 from collections.abc import Sequence
 
 from red import commands
-from red.errors import RedError
+from red.errors import RedError, one_line
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; a user's mistake ends with one line on stderr and exit status 2."""
+    """Run one command; a mistake or a full disk ends with one line on stderr and exit status 2."""
     argv = list(sys.argv[1:] if argv is None else argv)
     names = sorted(module.name for module in pkgutil.iter_modules(commands.__path__))
     parser = argparse.ArgumentParser(prog="red", description="Hybrid SFT+RL training of small models.")
@@ -25,11 +25,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     try:
         return importlib.import_module(f"red.commands.{options.command}").run(options)
-    except RedError as error:
-        print(f"red {options.command}: {error}", file=sys.stderr)
-        return 2
     except BrokenPipeError:
         return 141
+    except (RedError, OSError) as error:
+        print(f"red {options.command}: {one_line(error)}", file=sys.stderr)
+        return 2
 
 
 if __name__ == "__main__":

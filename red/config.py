@@ -3,7 +3,10 @@
 Standard library, PyYAML and jsonschema only, so that the workflow and `--help` stay fast.
 """
 
+import math
 import re
+import unicodedata
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +20,7 @@ from red.records import from_mapping
 
 SCHEMA = Path(__file__).parent / "config.schema.yaml"
 NAME = re.compile(r"[a-z0-9_]+")
+MESSAGE = 240  # characters of another library's message that are shown
 METHOD_KEYS = frozenset(ObjectiveSpec.__dataclass_fields__) | (
     frozenset(Method.__dataclass_fields__) - {"objective"}
 )
@@ -103,22 +107,46 @@ RUN_KEYS = frozenset(RunSpec.__dataclass_fields__) - {
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """One YAML mapping. Aliases are refused: no config needs them and they can explode."""
+    """One YAML mapping. Aliases are refused, because they can explode, and so are repeated keys."""
     import yaml
 
     try:
-        text = path.read_text(encoding="utf-8-sig")
-        if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text)):
-            raise ConfigError(f"{path}: YAML aliases (*name) are not allowed; write it out")
-        document = yaml.safe_load(text)
+        loader = yaml.SafeLoader(path.read_text(encoding="utf-8-sig"))
+        node = loader.get_single_node()
+        _check_nodes(node, str(path))
+        document = None if node is None else loader.construct_document(node)
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        first = str(error).replace("\n", " ")
-        raise ConfigError(f"{path}: not valid YAML: {first}") from None
+    except ConfigError:
+        raise
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        first = " ".join(str(error).split())
+        raise ConfigError(f"{path}: not valid YAML: {first[:MESSAGE]}") from None
     if not isinstance(document, dict):
         raise ConfigError(f"{path}: expected a mapping at the top")
     return document
+
+
+def _check_nodes(root: Any, path: str) -> None:
+    """Every node once, every key of a mapping once; ConfigError names the line."""
+    import yaml
+
+    seen: set[int] = set()
+    waiting = [] if root is None else [root]
+    while waiting:
+        node = waiting.pop()
+        where = f"{path}: line {node.start_mark.line + 1}"
+        if id(node) in seen:
+            raise ConfigError(f"{where}: YAML aliases (*name) are not allowed; write it out")
+        seen.add(id(node))
+        if isinstance(node, yaml.SequenceNode):
+            waiting += node.value
+        if isinstance(node, yaml.MappingNode):
+            keys = Counter(str(key.value) for key, _ in node.value)
+            repeated = [key for key, count in keys.items() if count > 1]
+            if repeated:
+                raise ConfigError(f"{where}: key {repeated[0]!r} occurs twice")
+            waiting += [part for pair in node.value for part in pair]
 
 
 def load(*paths: Path) -> dict[str, Any]:
@@ -145,12 +173,13 @@ def select(config: Mapping[str, Any]) -> dict[str, Any]:
 
     `like` is resolved, because the runs it names may be gone. Without `only` nothing changes.
     """
-    if not isinstance(wanted := config.get("only"), (list, tuple)):
+    if (wanted := config.get("only")) is None:
         return dict(config)
+    check_structure(config)
     kept, waiting = set(), list(wanted)
     while waiting:
         run = waiting.pop()
-        if not isinstance(config.get("runs"), Mapping) or run not in config["runs"]:
+        if run not in config["runs"]:
             raise ConfigError(f"only: no run named {run!r}")
         kept.add(run)
         needed = {parent_of(_entry(config, run, ()).get("init_from"))[0], weight_source(config, run)}
@@ -165,22 +194,56 @@ def select(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def check(config: Mapping[str, Any]) -> None:
     """Structure by the schema, then every run with its method; ConfigError on the first fault."""
+    check_structure(config)
+    for run in config["runs"]:
+        for seed in run_seeds(config, run):
+            spec = run_spec(config, run, seed)
+        _check_group(spec)
+        _check_corruption(config, run)
+    _check_parents(config)
+    _check_weight_sources(config)
+    _check_order(config)
+
+
+def check_structure(config: Mapping[str, Any]) -> None:
+    """The schema, and that every value is one that JSON has; ConfigError on the first fault."""
     import jsonschema
     import yaml
 
-    schema = yaml.safe_load(SCHEMA.read_text())
-    validator = jsonschema.Draft202012Validator(schema)
+    _check_values(config, "")
+    # JSON Schema takes 2.0 for an integer; the code does not.
+    base = jsonschema.Draft202012Validator
+    types = base.TYPE_CHECKER.redefine("integer", lambda _, value: type(value) is int)
+    validator = jsonschema.validators.extend(base, type_checker=types)(yaml.safe_load(SCHEMA.read_text()))
     errors = sorted(validator.iter_errors(config), key=lambda e: (len(e.path), str(e.path)))
     if errors:
         error = errors[0]
         path = ".".join(str(part) for part in error.absolute_path) or "the top level"
-        raise ConfigError(f"{path}: {error.message.splitlines()[0]}")
-    for run in config["runs"]:
-        for seed in run_seeds(config, run):
-            run_spec(config, run, seed).build_method()
-        _check_corruption(config, run)
-    _check_parents(config)
-    _check_weight_sources(config)
+        raise ConfigError(f"{path}: {error.message.splitlines()[0][:MESSAGE]}")
+
+
+def _check_values(value: Any, path: str) -> None:
+    """Texts, numbers, true, false and null only: a date or a NaN in YAML would fail much later."""
+    where = path or "the top level"
+    if isinstance(value, Mapping):
+        for key, below in value.items():
+            if not isinstance(key, str):
+                raise ConfigError(f"{where}: key {key!r} must be a text; quote it")
+            _check_values(below, f"{path}.{key}" if path else key)
+    elif isinstance(value, (list, tuple)):
+        for index, below in enumerate(value):
+            _check_values(below, f"{path}[{index}]")
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise ConfigError(f"{where}: must be a finite number")
+    elif isinstance(value, str) and not _is_text(value):
+        raise ConfigError(f"{where}: {value[:40]!r} holds control characters")
+    elif not isinstance(value, (str, int, float, type(None))):
+        raise ConfigError(f"{where}: {value!r} is read as a {type(value).__name__}; quote it")
+
+
+def _is_text(value: str) -> bool:
+    """Whether it can be written to files and logs: no control characters but line ends and tabs."""
+    return not any(unicodedata.category(c) in ("Cc", "Cs") for c in value if c not in "\n\t")
 
 
 def run_seeds(config: Mapping[str, Any], run: str) -> list[int]:
@@ -216,6 +279,13 @@ def run_spec(config: Mapping[str, Any], run: str, seed: int) -> RunSpec:
     spec = from_mapping(RunSpec, values, path)
     _check_training(spec.training, path)
     return spec
+
+
+def _check_group(spec: RunSpec) -> None:
+    """Whether the group has room for rollouts beside the demonstration; builds the method."""
+    mix, size = spec.build_method().mix, spec.training.group_size
+    if mix.rollouts != "none" and mix.samples(size) < 1:
+        raise ConfigError(f"runs.{spec.run}.group_size: {size} leaves no rollout beside the demonstration")
 
 
 def snapshots(config: Mapping[str, Any], run: str) -> set[int]:
@@ -276,8 +346,12 @@ def _check_training(training: Training, path: str) -> None:
     for name in ("lr", "temperature", "grad_clip"):
         if getattr(training, name) <= 0:
             raise ConfigError(f"{path}.{name}: must be above 0")
-    if not 0 <= training.warmup <= 1:
-        raise ConfigError(f"{path}.warmup: is a share of the steps, from 0 to 1")
+    for name in ("cosine_every", "entropy_every", "weight_decay"):
+        if getattr(training, name) < 0:
+            raise ConfigError(f"{path}.{name}: must not be negative")
+    for name, of in (("warmup", "steps"), ("lr_floor", "rate")):
+        if not 0 <= getattr(training, name) <= 1:
+            raise ConfigError(f"{path}.{name}: is a share of the {of}, from 0 to 1")
     if not all(0 <= beta < 1 for beta in training.betas):
         raise ConfigError(f"{path}.betas: each from 0 to below 1")
     if training.prompts_per_step % training.updates_per_rollout:
@@ -293,26 +367,16 @@ def _check_corruption(config: Mapping[str, Any], run: str) -> None:
 
 def _check_parents(config: Mapping[str, Any]) -> None:
     for run in config["runs"]:
-        chain, current = [run], run
-        while True:
-            parent, step = parent_of(_entry(config, current, ()).get("init_from"))
-            if parent is None:
-                break
-            if parent not in config["runs"]:
-                raise ConfigError(f"runs.{current}.init_from: no run named {parent!r}")
-            if parent in chain:
-                cycle = " -> ".join([*chain, parent])
-                raise ConfigError(f"runs.{run}.init_from: a cycle: {cycle}")
-            steps = run_spec(config, parent, 0).training.steps
-            if step is not None and not 0 < step < steps:
-                raise ConfigError(
-                    f"runs.{current}.init_from: step {step} is not inside {parent}'s {steps} steps")
-            missing = set(run_seeds(config, current)) - set(run_seeds(config, parent))
-            if missing:
-                raise ConfigError(
-                    f"runs.{current}.seeds: {parent} is not trained with seed {min(missing)}")
-            chain.append(parent)
-            current = parent
+        parent, step = parent_of(_entry(config, run, ()).get("init_from"))
+        if parent is None:
+            continue
+        path = f"runs.{run}.init_from"
+        if parent not in config["runs"]:
+            raise ConfigError(f"{path}: no run named {parent!r}")
+        steps = run_spec(config, parent, 0).training.steps
+        if step is not None and not 0 < step < steps:
+            raise ConfigError(f"{path}: step {step} is not inside {parent}'s {steps} steps")
+        _check_seeds(config, run, parent)
 
 
 def _check_weight_sources(config: Mapping[str, Any]) -> None:
@@ -327,3 +391,28 @@ def _check_weight_sources(config: Mapping[str, Any]) -> None:
             raise ConfigError(f"{path}: no other run named {source!r}")
         if weight_source(config, source) is not None:
             raise ConfigError(f"{path}: {source!r} is itself a control")
+        _check_seeds(config, run, source)
+
+
+def _check_seeds(config: Mapping[str, Any], run: str, needed: str) -> None:
+    missing = set(run_seeds(config, run)) - set(run_seeds(config, needed))
+    if missing:
+        raise ConfigError(f"runs.{run}.seeds: {needed} is not trained with seed {min(missing)}")
+
+
+def _check_order(config: Mapping[str, Any]) -> None:
+    """No run may wait for itself, through what runs start from and whose w they read."""
+
+    def visit(run: str, chain: tuple[str, ...]) -> None:
+        if run in chain:
+            cycle = " -> ".join((*chain[chain.index(run):], run))
+            raise ConfigError(f"runs.{chain[-1]}.init_from: a cycle: {cycle}")
+        if run not in done:
+            parent, _ = parent_of(_entry(config, run, ()).get("init_from"))
+            for needed in filter(None, (parent, weight_source(config, run))):
+                visit(needed, (*chain, run))
+            done.add(run)
+
+    done: set[str] = set()
+    for run in config["runs"]:
+        visit(run, ())

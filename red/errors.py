@@ -14,4 +14,16 @@ class DataError(RedError):
 
 
 class NumericalError(RedError):
-    """A loss or gradient is not finite; the offending batch has been saved for replay."""
+    """A number is not finite where it must be; a failed update has been saved for replay."""
+
+
+def one_line(error: RedError | OSError) -> str:
+    """The message of an error of ours or of the operating system, safe to print.
+
+    Data may hold line ends and terminal escapes; they are shown as escapes.
+    """
+    text = str(error)
+    if isinstance(error, OSError) and error.strerror:
+        place = " -> ".join(str(name) for name in (error.filename, error.filename2) if name is not None)
+        text = f"{place}: {error.strerror}" if place else error.strerror
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import sys
 import types
 import typing
 from collections.abc import Mapping
@@ -10,6 +11,7 @@ from typing import Any, TypeVar
 from red.errors import ConfigError
 
 T = TypeVar("T")
+FLOAT_MAX = sys.float_info.max
 
 
 def from_mapping(cls: type[T], values: Mapping[str, Any], path: str) -> T:
@@ -39,7 +41,7 @@ def merged(record: T, values: Mapping[str, Any], path: str) -> T:
     for key, value in values.items():
         where = f"{path}.{key}"
         if key not in current:
-            raise ConfigError(f"{where}: unknown key{_suggestion(key, current)}")
+            raise ConfigError(f"{where}: unknown key{_suggestion(str(key), current)}")
         if dataclasses.is_dataclass(current[key]) and isinstance(value, Mapping):
             changes[key] = merged(current[key], value, where)
         else:
@@ -112,6 +114,8 @@ def _convert_scalar(hint: Any, value: Any, path: str) -> Any:
     if hint is float and number:
         if value != value or value in (float("inf"), float("-inf")):
             raise ConfigError(f"{path}: must be a finite number")
+        if abs(value) > FLOAT_MAX:
+            raise ConfigError(f"{path}: is beyond the largest number")
         return float(value)
     if hint is float and isinstance(value, str):
         raise ConfigError(

@@ -10,6 +10,9 @@ from typing import Any
 
 from red.errors import DataError
 
+LONGEST_LINE = 64 << 20
+"""Bytes; a longer line is not a row but a damaged file, and reading on could take all memory."""
+
 
 def fsync_directory(directory: Path) -> None:
     """Make a rename inside `directory` survive a power cut."""
@@ -66,14 +69,48 @@ def write_json(path: Path, value: Any) -> None:
     write_atomic(path, json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False) + "\n")
 
 
+def parse_json(content: bytes, where: str) -> Any:
+    """Strict JSON in UTF-8, byte-order mark allowed; DataError begins with `where`.
+
+    Refused beside broken syntax: NUL bytes, NaN and infinity, halves of surrogate pairs (they cannot be
+    written again), numbers of thousands of digits, endless nesting.
+    """
+    if b"\0" in content:
+        raise DataError(f"{where}: contains a NUL byte; restore the file")
+    try:
+        value = json.loads(content.decode("utf-8-sig"), parse_constant=_refuse_constant)
+        if b"\\u" in content:
+            dump_json(value).encode()
+    except UnicodeError as error:
+        raise DataError(f"{where}: not UTF-8 ({error.reason})") from None
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{where}: not valid JSON ({error})") from None
+    return value
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not a JSON number")
+
+
 def read_json(path: Path) -> Any:
     """Parse one JSON document; DataError names the file."""
     try:
-        return json.loads(path.read_text(encoding="utf-8-sig"))
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file") from None
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise DataError(f"{path}: not valid JSON ({error})") from None
+        content = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path}: {_reason(error)}") from None
+    return parse_json(content, str(path))
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """Parse one JSON document that must be an object."""
+    value = read_json(path)
+    if not isinstance(value, dict):
+        raise DataError(f"{path}: expected an object")
+    return value
+
+
+def _reason(error: OSError) -> str:
+    return "no such file" if isinstance(error, FileNotFoundError) else str(error.strerror)
 
 
 def write_jsonl(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
@@ -95,33 +132,33 @@ def write_jsonl(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
 def read_jsonl(path: Path, required: Iterable[str] = ()) -> Iterator[dict[str, Any]]:
     """Rows one by one. A bad row is a DataError that names file and line number (from 1).
 
-    Accepts a byte-order mark and CRLF line ends; refuses NUL bytes and invalid UTF-8.
+    Accepts a byte-order mark, CRLF line ends and blank lines.
     """
+    for _, row in numbered_jsonl(path, required):
+        yield row
+
+
+def numbered_jsonl(path: Path, required: Iterable[str] = ()) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The same with line numbers."""
     required = tuple(required)
     try:
         stream = path.open("rb")
     except OSError as error:
-        raise DataError(f"{path}: {error.strerror}") from None
+        raise DataError(f"{path}: {_reason(error)}") from None
     with stream:
-        for number, raw in enumerate(stream, start=1):
-            if number == 1:
-                raw = raw.removeprefix(b"\xef\xbb\xbf")
+        for number, raw in enumerate(iter(lambda: stream.readline(LONGEST_LINE), b""), start=1):
+            where = f"{path}: line {number}"
+            if len(raw) == LONGEST_LINE:
+                raise DataError(f"{where}: longer than {LONGEST_LINE >> 20} MiB")
             if not raw.strip():
                 continue
-            if b"\0" in raw:
-                raise DataError(f"{path}: line {number}: contains a NUL byte; restore the file")
-            try:
-                row = json.loads(raw.decode("utf-8"))
-            except UnicodeDecodeError as error:
-                raise DataError(f"{path}: line {number}: not UTF-8 ({error.reason})") from None
-            except (json.JSONDecodeError, RecursionError) as error:
-                raise DataError(f"{path}: line {number}: not valid JSON ({error})") from None
+            row = parse_json(raw, where)
             if not isinstance(row, dict):
-                raise DataError(f"{path}: line {number}: expected an object")
+                raise DataError(f"{where}: expected an object")
             for key in required:
                 if key not in row:
-                    raise DataError(f"{path}: line {number}: missing key {key!r}")
-            yield row
+                    raise DataError(f"{where}: missing key {key!r}")
+            yield number, row
 
 
 def file_hash(path: Path) -> str:

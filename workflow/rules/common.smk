@@ -40,6 +40,9 @@ wildcard_constraints:
 def checked():
     """Leave with one line, before anything runs, if the configuration is wrong."""
     try:
+        for file in workflow.configfiles:
+            # Snakemake's own reader takes aliases and the last of repeated keys.
+            configuration.read_yaml(Path(file))
         config.update(configuration.select(config))
         configuration.check(config)
         plan.check(config)
