@@ -4,7 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -117,7 +117,7 @@ def spec_of(case: Case) -> ObjectiveSpec:
     """The `ObjectiveSpec` that a case's family and config name."""
     config, family = case["config"], case["family"]
     aggregation = Aggregation(config["agg"], config.get("agg_L", 512.0))
-    over = "union" if family in ("mixed", "srft") else "online"
+    over: Literal["online", "union"] = "union" if family in ("mixed", "srft") else "online"
     spec = ObjectiveSpec(
         advantage=Advantage(over, config.get("std", False), config.get("adv_eps", 1e-6)),
         online=Online(clip_low=config.get("clip_low"), clip_high=config.get("clip_high")),

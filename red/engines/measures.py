@@ -49,7 +49,7 @@ def group_metrics(groups: Seq[Group]) -> dict[str, float]:
 
 def entropy_metrics(entropy: StepEntropy) -> dict[str, float]:
     """`entropy/*`; a side that was not measured is left out."""
-    metrics = {}
+    metrics: dict[str, float] = {}
     if entropy.rl is not None:
         metrics |= {"entropy/rl": entropy.rl, "entropy/rl_se": entropy.rl_se}
     if entropy.sft is not None:
