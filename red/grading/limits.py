@@ -15,7 +15,7 @@ _CODE = re.compile(
 )
 _MACRO = re.compile(
     r"\\(?:(?:re)?newcommand|providecommand|[egx]?def|let|write|input|include|open(?:in|out)|read"
-    r"|catcode|[ce]?csname|immediate|special|usepackage|loop|expandafter|directlua)(?![a-zA-Z])"
+    r"|catcode|[ce]?csname|immediate|special|usepackage|loop|expandafter|directlua|[hv]?phantom|[bx]?cancel)(?![a-zA-Z])"
 )
 _SERIES = re.compile(r"\\(?:sum|prod|coprod|i{0,2}int|oint)(?![a-zA-Z])")
 _POWER_OF_INTEGER = re.compile(r"(?<![\w.])(\d+)\s*\^\s*(?:(\d)|\{\s*\(?\s*(\d+)\s*\)?\s*\})")

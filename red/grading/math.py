@@ -11,7 +11,7 @@ from red.grading import verdict
 from red.grading.extract import final_text, last_box
 from red.grading.limits import LONGEST_ANSWER, is_refused
 from red.grading.normalize import gold_text, light, plain
-from red.grading.structure import same
+from red.grading.structure import bare, same, with_both_signs
 from red.grading.units import disagree, split_unit, without_letter
 from red.grading.verdict import Undecided, Verdict
 
@@ -20,7 +20,7 @@ LENIENT_TAIL = 300
 
 _LONGEST_RAW_BOX = 20_000
 _PROSE = re.compile(
-    r"^(?:\\text\s*\{\s*)?[A-Za-z][A-Za-z ,']*\b(?:is|are|equals?)\b\s*:?\s*\}?(?=\s*\S)"
+    r"^(?:\\text\s*\{\s*)?[A-Za-z][A-Za-z ,']*(?:\b(?:is|are|equals?)\b\s*:?|:)\s*\}?(?=\s*\S)"
 )
 
 
@@ -38,7 +38,7 @@ def grade_math(response: str, gold: str, *, thought_open: bool = False) -> Verdi
     box = last_box(text)
     if box is None:
         tail = text[-LENIENT_TAIL:].strip()
-        if not tail:
+        if not tail or is_refused(plain(tail)):
             return Verdict(False, False, verdict.NO_BOX)
         return Undecided(gold, tail, boxed=False)
     if len(box) > _LONGEST_RAW_BOX:
@@ -68,6 +68,7 @@ def compare(gold: str, box: str) -> Verdict | Undecided:
     found, found_unit = split_unit(found)
     if not any(map(str.isalpha, wanted)):
         found = without_letter(found)
+    wanted, found = with_both_signs(wanted), with_both_signs(bare(found))
     agreed = False if disagree(unit, found_unit) else same(light(wanted), light(found))
     if agreed is not None:
         return Verdict(agreed, agreed, verdict.RIGHT if agreed else verdict.WRONG)

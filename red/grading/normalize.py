@@ -13,7 +13,8 @@ _PYTHON_PREFIX = re.compile(r"\b(?:np|numpy|math)\.(?=[a-z]+\()")
 _PYTHON_POWER = re.compile(r"\*\*\s*(-?\d+|\w|\([^()]*\))")
 _REOPENED = re.compile(r"\$\s+\$")
 _AND_OR = re.compile(r"\b(?:and|or)\b")
-_WORD = re.compile(r"[A-Za-z]{2,}:?")
+_WORD = re.compile(r"[A-Za-z]{2,}")
+_EMPTY_DECIMALS = re.compile(r"(\d)\.(?=\s*[-+*/^)}\]])")
 _SUBSTITUTIONS = [
     (re.compile(pattern), replacement)
     for pattern, replacement in (
@@ -24,6 +25,8 @@ _SUBSTITUTIONS = [
         (r"\\geqslant(?![a-zA-Z])|\\geq(?![a-zA-Z])", r"\\ge "),
         (r"\\neq(?![a-zA-Z])", r"\\ne "),
         (r"\\varnothing(?![a-zA-Z])", r"\\emptyset "),
+        (r"\\var(?=(?:epsilon|phi|theta|rho|sigma|pi|kappa)(?![a-zA-Z]))", r"\\"),
+        (r"^\s*(?:=|\\approx(?![a-zA-Z])|\\sim(?![a-zA-Z]))", ""),
         (r"\\mid(?![a-zA-Z])", "|"),
         (r"\\times(?![a-zA-Z])|\*(?!\*)", r"\\cdot "),
         (r"\^\s*(?:\\circ|\{\s*\\circ\s*\})|\\degree(?![a-zA-Z])", ""),
@@ -49,30 +52,32 @@ _LETTER_IN_PARENTHESES = re.compile(r"\(([A-Za-z])\)\.?")
 
 
 def plain(text: str) -> str:
-    r"""Characters cleaned, `3.8e35` written as `3.8\times 10^{35}` and Python's `**` as `^`."""
+    r"""Characters cleaned, `3.8e35` written as `3.8\times 10^{35}` and Python's `**` as `^`.
+
+    A full stop at the end or behind the digits of `-1./3` goes; spacing and units stay.
+    """
     text = _PYTHON_PREFIX.sub(r"\\", clean(text))
     text = _PYTHON_POWER.sub(r"^{\1}", text)
-    return _E_NOTATION.sub(r"\1\\times 10^{\2}", text).strip()
+    text = _E_NOTATION.sub(r"\1\\times 10^{\2}", text)
+    return _EMPTY_DECIMALS.sub(r"\1", text).strip().removesuffix(".").rstrip()
 
 
 def gold_text(gold: str) -> str:
     r"""A gold as one piece of plain mathematics without dollars.
 
-    Benchmarks write `$69$,$84$`, `$2$ or $-2$` or `$145$solution:`. Between the dollars is the
-    mathematics; outside them, commas, `and` and `or` separate answers and other words are noise.
+    Benchmarks write `$69$,$84$`, `$2$ or $-2$` or `$145$solution:`. The mathematics is between the
+    dollars; outside them, commas, `and` and `or` separate answers, and prose ends the answer.
     """
     text = _REOPENED.sub(" ", gold.replace(r"\$", "").replace("$$", "$"))
-    pieces = text.split("$")
-    if len(pieces) > 1:
-        pieces[::2] = map(_without_words, pieces[::2])
-    return plain("".join(pieces))
-
-
-def _without_words(outside: str) -> str:
-    """Prose between formulas: `and` and `or` become commas, other words go; LaTeX stays."""
-    if "\\" in outside:
-        return outside
-    return _WORD.sub("", _AND_OR.sub(",", outside))
+    kept = ""
+    for position, piece in enumerate(text.split("$")):
+        piece = piece if position % 2 else _AND_OR.sub(",", piece)
+        if position % 2 == 0 and _WORD.search(piece) and "$" in text and "\\" not in piece:
+            if kept.strip():
+                break
+            continue
+        kept += piece
+    return plain(kept).rstrip(",;: ")
 
 
 def light(text: str) -> str:

@@ -12,7 +12,9 @@ from red.grading.numbers import number
 _NAME = r"(?:[A-Za-z]|\\[a-z]+)(?:_(?:\w|\{\w+\}))?'*(?:\([A-Za-z](?:,[A-Za-z])*\))?"
 _ASSIGNMENT = re.compile(rf"({_NAME})(?:=|\\in)([^=<>]+)")
 _BASE = re.compile(r"([0-9A-Z]+)_(?:(\d)|\{(\d+)\})")
-_LETTER = re.compile(r"[A-Za-z]")
+_SYMBOL = re.compile(r"[A-Za-z]|\\[A-Za-z]+")
+_BOTH_SIGNS = re.compile(r"\\(pm|mp)(?![a-zA-Z])")
+_SET = re.compile(r"\s*(?:\\left)?\\\{(.*?)(?:\\right)?\\\}\s*", re.DOTALL)
 _BRACKET = re.compile(r"\\[{}]|[\[\](){}]")
 _TOO_MANY = 100
 
@@ -35,6 +37,7 @@ def group(text: str) -> Group | str:
     parts = _split(text)
     if len(parts) > 1:
         return Group("", tuple(map(group, parts)))
+    text = bare(text)
     opening, inner, closing = _unwrapped(text)
     if not inner:
         return text
@@ -42,6 +45,32 @@ def group(text: str) -> Group | str:
     if len(parts) == 1 and opening != r"\{":
         return text
     return Group(opening + closing, tuple(map(group, parts)))
+
+
+def bare(text: str) -> str:
+    """Parentheses around a single expression removed; those of a tuple or an interval stay."""
+    while True:
+        opening, inner, closing = _unwrapped(text.strip())
+        if opening + closing != "()" or len(_split(inner)) != 1:
+            return text
+        text = inner
+
+
+def with_both_signs(text: str) -> str:
+    r"""`a\pm b` as the two answers `a+b,a-b`, in a list or a set; several `\pm` in one are kept."""
+    if not _BOTH_SIGNS.search(text):
+        return text
+    if (braced := _SET.fullmatch(text)) and len(_split(text)) == 1:
+        return rf"\{{{with_both_signs(braced[1])}\}}"
+    return ",".join(map(_signed, _split(text)))
+
+
+def _signed(element: str) -> str:
+    if len(_BOTH_SIGNS.findall(element)) != 1:
+        return element
+    upper = _BOTH_SIGNS.sub(lambda sign: "+" if sign[1] == "pm" else "-", element)
+    lower = _BOTH_SIGNS.sub(lambda sign: "-" if sign[1] == "pm" else "+", element)
+    return f"{upper},{lower}"
 
 
 def _split(text: str) -> list[str]:
@@ -90,14 +119,16 @@ def _same(gold: Group | str, answer: Group | str) -> bool | None:
 
 
 def _same_mixed(gold: Group | str, answer: Group | str) -> bool | None:
-    """A group against a leaf: `\\{5\\}` is 5; a plain number is never a list of two."""
+    """A group against a leaf: `\\{5\\}` is 5; neither a plain number nor `-(1,2)` is a list of two."""
     several, leaf = (answer, gold) if isinstance(gold, str) else (gold, answer)
     if len(several.elements) == 1:
         return _same(several.elements[0], leaf) if isinstance(gold, Group) else _same(leaf, several.elements[0])
     assignment = _ASSIGNMENT.fullmatch(leaf)
     if assignment and isinstance(inner := group(assignment[2]), Group):
         return _same(gold, inner) if leaf is answer else _same(inner, answer)
-    return None if number(leaf) is None or _has_choice(several) else False
+    if _has_choice(several) or _has_choice(leaf) or "=" in leaf:
+        return None
+    return False if "," in leaf or number(leaf) is not None else None
 
 
 def _same_in_any_order(gold: Group, answer: Group) -> bool | None:
@@ -121,7 +152,7 @@ def _same_leaf(gold: str, answer: str) -> bool | None:
         return True
     if (in_base := _same_in_base(gold, answer)) is not None:
         return in_base
-    if _LETTER.fullmatch(gold) and _LETTER.fullmatch(answer):
+    if _SYMBOL.fullmatch(gold) and _SYMBOL.fullmatch(answer):
         return False
     named_gold, named_answer = _ASSIGNMENT.fullmatch(gold), _ASSIGNMENT.fullmatch(answer)
     if named_gold and named_answer:

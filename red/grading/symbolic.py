@@ -10,11 +10,11 @@ from functools import lru_cache
 
 from latex2sympy2_extended.latex2sympy2 import NormalizationConfig
 from latex2sympy2_extended.sets import FiniteSet
-from math_verify import ExprExtractionConfig, LatexExtractionConfig, parse, verify
+from math_verify import LatexExtractionConfig, parse, verify
 from sympy import Basic, Eq, Expr, Float, MatrixBase, Rational
 
 from red.grading import verdict
-from red.grading.numeric import agree, same_zeros
+from red.grading.numeric import differ, zeros_differ
 
 logging.getLogger("math_verify").setLevel(logging.CRITICAL)
 
@@ -22,31 +22,31 @@ logging.getLogger("math_verify").setLevel(logging.CRITICAL)
 _NOTATION = NormalizationConfig(
     basic_latex=True, units=False, malformed_operators=True, nits=True, boxed="all", equations=False
 )
+# No expression extraction: from an answer that does not parse it would pick some number.
 _GOLD = (LatexExtractionConfig(normalization_config=_NOTATION),)
-_ANSWER = (
-    LatexExtractionConfig(normalization_config=_NOTATION, boxed_match_priority=0),
-    ExprExtractionConfig(),
-)
+_ANSWER = (LatexExtractionConfig(normalization_config=_NOTATION, boxed_match_priority=0),)
 _WORD_INDEX = re.compile(
     r"_\s*\{\s*\\(?:(?:text|textrm|mathrm|mathit)\s*\{\s*(\w+)\s*\}|(max|min|sup|inf))\s*\}"
 )
 _INDEXED_CONSTANT = re.compile(r"(?<![\\A-Za-z])[EeIi](?=_)")
 _RENAMED = {"E": r"\Xi", "e": r"\xi", "I": r"\Upsilon", "i": r"\upsilon"}
+_MACRO = re.compile(r"\\(?:text|mathrm|mbox|operatorname)\s*\{[^{}]*\}|\\[A-Za-z]+")
+_SPARE_NAMES = (r"\Psi", r"\Omega", r"\Theta", r"\Lambda", r"\Gamma", r"\Sigma")
 _NOT_NUMERIC = (ArithmeticError, AttributeError, NotImplementedError, RecursionError, TypeError, ValueError)
 
 
 def equivalent(gold: str, answer: str) -> str:
     """Reason of the strict verdict: right, wrong, unparsed (answer) or data_error (gold)."""
-    golds = _gold(gold)
+    capitals = _ambiguous(gold) | _ambiguous(answer)
+    golds = _parsed_gold(_named(gold, capitals))
     if not any(isinstance(part, Basic | MatrixBase) for part in golds):
         return verdict.DATA_ERROR
-    answers = _parsed(f"\\boxed{{{_named(answer)}}}", _ANSWER)
+    answers = _parsed(f"\\boxed{{{_named(answer, capitals)}}}", _ANSWER)
     if not any(isinstance(part, Basic | MatrixBase) for part in answers):
         return verdict.UNPARSED
-    agreed = _by_values(golds[0], answers[0])
-    if agreed is None:
-        agreed = _verified(golds, answers)
-    return verdict.RIGHT if agreed else verdict.WRONG
+    if _is_refuted(golds[0], answers[0]):
+        return verdict.WRONG
+    return verdict.RIGHT if _verified(golds, answers) else verdict.WRONG
 
 
 def found_in(gold: str, text: str) -> str:
@@ -57,34 +57,46 @@ def found_in(gold: str, text: str) -> str:
 
 
 @lru_cache(maxsize=4_096)
-def _gold(gold: str) -> tuple:
-    return _parsed(f"${_named(gold)}$", _GOLD)
+def _parsed_gold(gold: str) -> tuple:
+    return _parsed(f"${gold}$", _GOLD)
 
 
 def _parsed(text: str, extraction: tuple) -> tuple:
     return tuple(exact(part) for part in parse(text, extraction, parsing_timeout=None))
 
 
-def _named(text: str) -> str:
-    r"""`\lambda_{\text{red}}` as `\lambda_{red}`; `E_1`, which is no Euler number, as another name."""
+def _ambiguous(text: str) -> frozenset[str]:
+    """Capitals that stand beside their own small letter: math-verify ignores case."""
+    letters = set(_MACRO.sub(" ", text))
+    return frozenset(letter for letter in letters if letter.isupper() and letter.lower() in letters)
+
+
+def _named(text: str, capitals: frozenset[str]) -> str:
+    r"""Names that math-verify can tell apart.
+
+    `\lambda_{\text{red}}` becomes `\lambda_{red}`; ambiguous capitals become Greek ones, and so does
+    `E_1`, which is no Euler number.
+    """
     text = _WORD_INDEX.sub(r"_{\1\2}", text.replace("$", ""))
-    return _INDEXED_CONSTANT.sub(lambda constant: _RENAMED[constant[0]], text)
+    text = _INDEXED_CONSTANT.sub(lambda constant: _RENAMED[constant[0]], text)
+    for capital, name in zip(sorted(capitals), _SPARE_NAMES, strict=False):
+        text = re.sub(rf"(\\[A-Za-z]+)|{capital}", lambda m, name=name: m[1] or f"{name} ", text)
+    return text
 
 
-def _by_values(gold: Basic, answer: Basic) -> bool | None:
-    """Numeric evidence; what the pieces of a one-sided equation mean is left to math-verify."""
+def _is_refuted(gold: Basic, answer: Basic) -> bool:
+    """Whether values at some point settle that the answer is wrong.
+
+    As in math-verify, an equation against an expression stands for its right side.
+    """
     try:
         if isinstance(gold, Eq) and isinstance(answer, Eq):
-            return same_zeros(gold.lhs - gold.rhs, answer.lhs - answer.rhs)
-        if isinstance(gold, Expr) and isinstance(answer, Expr):
-            return agree(gold, answer)
-        if isinstance(gold, Eq) and isinstance(answer, Expr) and agree(gold.rhs, answer) is False:
-            return False
-        if isinstance(gold, Expr) and isinstance(answer, Eq) and agree(gold, answer.rhs) is False:
-            return False
+            return zeros_differ(gold.lhs - gold.rhs, answer.lhs - answer.rhs)
+        gold = gold.rhs if isinstance(gold, Eq) else gold
+        answer = answer.rhs if isinstance(answer, Eq) else answer
+        return isinstance(gold, Expr) and isinstance(answer, Expr) and differ(gold, answer)
     except _NOT_NUMERIC:
-        pass
-    return None
+        return False
 
 
 def _verified(golds: tuple, answers: tuple) -> bool:
