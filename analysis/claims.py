@@ -9,7 +9,7 @@ import pandas as pd
 from analysis.account import OUT_OF_DOMAIN, account
 from analysis.compare import ALPHA
 from analysis.confidence import slope
-from analysis.entropy_phases import start_step
+from analysis.entropy_phases import phases_of
 from analysis.evidence import (
     Evidence,
     Measurements,
@@ -63,9 +63,9 @@ def build(tables: Tables) -> Table:
     return Table(
         title=title("The paper's claims at this scale", tables.scale),
         caption=f"Of {len(CLAIMS)} claims: {', '.join(f'{n} {name}' for name, n in counts.items())}. Shown: "
-        f"the effect has the claimed sign and p < {ALPHA:g} (not adjusted over the claims); opposite: the other "
-        "sign and as clear; direction only: one seed, no test. Trends during training compare the last tenth "
-        "of the steps with the first, one value per seed, t-test. Probes: bootstrap over prompts, "
+        f"the effect has the claimed sign and p < {ALPHA:g} (not adjusted over the claims); opposite: the "
+        "other sign and as clear; direction only: one seed, no test. Trends during training compare the last "
+        "tenth of the steps with the first, one value per seed, t-test. Probes: bootstrap over prompts, "
         f"demonstrations or problems. {said.text()}",
         stub="Claim",
         columns=("Where", "Verdict", "Measured", "p", "Seeds"),
@@ -94,16 +94,18 @@ def _after_distillation(metric: str, sign: int, relative: bool = True):
     return test
 
 
-def _sft_raises_rl_entropy(data: Measurements) -> Evidence:
-    """SFT from a GRPO checkpoint; the one that starts latest decides."""
-    known = {run.name: run for run in data.tables.runs}
-    after = [
-        run for run in data.tables.runs if run.method == "sft" and run.parent and run.parent[0] == "grpo"
-    ]
-    if not after:
-        return absent("an SFT run from a GRPO checkpoint")
-    latest = max(after, key=lambda run: start_step(run, known))
-    return phase(data, latest.name, "entropy_rl", 1)
+def _phase_of(kind: str, place: int, quantity: str, sign: int):
+    """A row of Table 1: `place` 0 starts from the base model, -1 from the latest checkpoint."""
+
+    def test(data: Measurements) -> Evidence:
+        known = {run.name: run for run in data.tables.runs}
+        rows = phases_of(data.tables.of_item("entropy_phases"), known)
+        mine = [row for row in rows if row.kind == kind and (row.run.parent is None) == (place == 0)]
+        if not mine:
+            return absent(f"{kind} runs of Table 1")
+        return phase(data, mine[place].run.name, quantity, sign)
+
+    return test
 
 
 def _confidence_slope(quantity: str, sign: int):
@@ -181,14 +183,14 @@ CLAIMS = (
     Claim("Fig. 1", "and makes rollouts faster", _after_distillation("time/rollout_s", -1)),
     Claim("Fig. 1", "and removes over-thinking words", _after_distillation("words/overthink_per_1k", -1)),
     Claim("Fig. 1", "while accuracy rises", _after_distillation("train/acc_on", 1, relative=False)),
-    Claim("Table 1", "RL lowers entropy on rollouts", lambda d: phase(d, "grpo", "entropy_rl", -1)),
-    Claim("Table 1", "SFT from base lowers entropy on rollouts", lambda d: phase(d, "sft", "entropy_rl", -1)),
+    Claim("Table 1", "RL lowers entropy on rollouts", _phase_of("grpo", 0, "entropy_rl", -1)),
+    Claim("Table 1", "SFT from base lowers entropy on rollouts", _phase_of("sft", 0, "entropy_rl", -1)),
     Claim(
         "Table 1",
         "SFT from base lowers entropy on demonstrations",
-        lambda d: phase(d, "sft", "entropy_sft", -1),
+        _phase_of("sft", 0, "entropy_sft", -1),
     ),
-    Claim("Sec. 4.2", "SFT after RL raises entropy on rollouts", _sft_raises_rl_entropy),
+    Claim("Sec. 4.2", "SFT after RL raises entropy on rollouts", _phase_of("sft", -1, "entropy_rl", 1)),
     Claim(
         "Fig. 2",
         "RED lowers entropy on demonstrations",

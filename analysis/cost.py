@@ -29,7 +29,7 @@ def build(tables: Tables) -> Figure:
     time = "gpu_hours" if (spent[spent["quantity"] == "gpu_hours"]["value"] > 0).any() else "step_s"
     picture, axes = canvas(1, 3, 3.3, sharey=True)
     for where, quantity in zip(axes[0], ("generated", "trained", time), strict=True):
-        here = numbers[(numbers["quantity"] == quantity) & numbers["accuracy"].notna()]
+        here = numbers[(numbers["quantity"] == quantity) & numbers[["cost", "accuracy"]].notna().all(axis=1)]
         if here.empty:
             no_data(where, "no finished runs")
             continue

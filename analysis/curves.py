@@ -67,7 +67,11 @@ def draw(tables: Tables, axes: Iterable[Axes], panels: Sequence[Panel]) -> Drawn
             found = True
             curve = trend(frame, window if panel.smooth else 1, panel.log)
             draw_trend(where, curve, line.look, line.label)
-            about = {"panel": panel.title, "run": line.run.name, "label": line.run.label}
+            about = {
+                "panel": (panel.title or panel.ylabel).replace("\n", " "),
+                "run": line.run.name,
+                "label": line.run.label,
+            }
             shown.append(curve.assign(**about, metric=line.metric))
         where.set_title(panel.title)
         if not found:

@@ -14,7 +14,7 @@ from analysis.tables import Run, Tables
 HEADING = "Entropy before and after a training phase"
 QUANTITIES = {"entropy_rl": ("RL", "entropy/rl"), "entropy_sft": ("SFT", "entropy/sft")}
 PHASES = {"grpo": "RL phase", "sft": "SFT phase"}
-PRINTED_STEPS = ("50", "100", "300")  # of the paper's initial checkpoints, in order
+PRINTED = ("early", "middle", "late")  # the paper's checkpoints after 50, 100 and 300 steps
 RESAMPLING = "Intervals: 95 % bootstrap over probe prompts; a prompt's value is its mean over seeds."
 
 
@@ -31,7 +31,7 @@ class Phase:
 def build(tables: Tables) -> Table:
     """Rows (phase, initial), columns entropy on rollouts and demonstrations at the first and last step."""
     runs = tables.of_item("entropy_phases")
-    phases = _phases(runs, {run.name: run for run in tables.runs})
+    phases = phases_of(runs, {run.name: run for run in tables.runs})
     frame = entropies(tables, runs)
     rows, numbers, absent = [], [], []
     for phase in phases:
@@ -78,18 +78,18 @@ def start_step(run: Run, known: Mapping[str, Run]) -> int:
     return step or (known[name].steps if name in known else None) or 0
 
 
-def _phases(runs, known: Mapping[str, Run]) -> list[Phase]:
+def phases_of(runs, known: Mapping[str, Run]) -> list[Phase]:
     """GRPO runs from base and from SFT, SFT runs from base and from GRPO, in order of the start."""
     other = {"grpo": "sft", "sft": "grpo"}
     phases = []
     for kind in PHASES:
-        printed = iter(PRINTED_STEPS)
+        printed = iter(PRINTED)
         for run in sorted((r for r in runs if r.method == kind), key=lambda run: start_step(run, known)):
             if run.parent is None:
                 phases.append(Phase(run, kind, "Base", kind))
-            elif run.parent[0] == other[kind]:
+            elif run.parent[0] in known and known[run.parent[0]].method == other[kind]:
                 initial = f"{'SFT' if kind == 'grpo' else 'RL'}-{start_step(run, known)}"
-                phases.append(Phase(run, kind, initial, f"{kind}_{other[kind]}{next(printed, '')}"))
+                phases.append(Phase(run, kind, initial, f"{kind}_{other[kind]}_{next(printed, '')}"))
     return phases
 
 

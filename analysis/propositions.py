@@ -177,5 +177,5 @@ CHECKS = (
     Check("2", "β → 0 gives the imitation gradient", _imitation_limit),
     Check("3", "β → 0 during training (premise of convergence)", _accuracy_premise),
     Check("stop-gradient", "without it the coefficient is 0 at β = 0", _through_zero),
-    Check("LUFFY's shape", "without it the coefficient is LUFFY's with γ = β/(1−β), divided by 1−β", _luffy_twin),
-)  # fmt: skip
+    Check("LUFFY's shape", "without it the coefficient times 1−β is LUFFY's with γ = β/(1−β)", _luffy_twin),
+)

@@ -37,8 +37,8 @@ def build(tables: Tables) -> Figure:
     return Figure(
         title=title(HEADING, tables.scale),
         caption="Unweighted mean of the six mathematics benchmarks as printed in Table 2 of the paper and as "
-        "measured here, and the ranks they give. The paper prints no intervals. The CSV has every cell of Tables 2 and 3. "
-        f"{said.text()}",
+        "measured here, and the ranks they give. The paper prints no intervals. The CSV has every cell of "
+        f"Tables 2 and 3. {said.text()}",
         picture=picture,
         numbers=numbers,
         facts=said.facts(),

@@ -56,25 +56,26 @@ class Look:
     marker: str = "o"
 
 
-SOLID, DASHED, DOTTED, DASHDOT = "-", (0, (4, 1.6)), (0, (1, 1.3)), (0, (5, 1.4, 1, 1.4))
+SOLID, DASHED, LONG, DOTTED = "-", (0, (4, 1.6)), (0, (8, 2)), (0, (1, 1.3))
+DASHDOT, DASHDOTDOT = (0, (5, 1.4, 1, 1.4)), (0, (5, 1.4, 1, 1.4, 1, 1.4))
 LOOKS = {
     "base": Look(BLACK, DOTTED, "x"),
     "sft": Look("#e69f00", SOLID, "s"),
-    "grpo": Look("#56b4e9", SOLID, "o"),
-    "drgrpo": Look("#56b4e9", DOTTED, "."),
+    "grpo": Look("#3a9bd9", SOLID, "o"),
+    "drgrpo": Look("#3a9bd9", DOTTED, "."),
     "sft_grpo": Look("#7a5195", DASHED, "v"),
     "sft_dapo": Look("#7a5195", SOLID, "^"),
-    "mix_policy": Look("#009e73", DASHED, "D"),
+    "mix_policy": Look("#009e73", LONG, "D"),
     "rl_sft": Look("#8c6d1f", DASHDOT, "p"),
-    "luffy": Look(BLUE, DASHED, "P"),
-    "srft": Look("#9c3b12", DASHDOT, "<"),
-    "relift": Look("#6b8e23", DASHED, ">"),
-    "bread": Look("#5b5b5b", DASHDOT, "h"),
-    "chord_mu": Look("#b5a642", DOTTED, "d"),
+    "luffy": Look("#00508f", DASHED, "P"),
+    "srft": Look("#9c3b12", DASHDOTDOT, "<"),
+    "relift": Look("#6b8e23", DASHDOTDOT, ">"),
+    "bread": Look("#5b5b5b", DOTTED, "h"),
+    "chord_mu": Look("#b5a642", LONG, "d"),
     "chord_phi": Look("#b5a642", DASHDOT, "H"),
     "hpt": Look(BLACK, DASHED, "*"),
     "red_i": Look("#ee6a8d", DASHED, "v"),
-    "red_ii": Look("#ee6a8d", DASHDOT, "^"),
+    "red_ii": Look("#ee6a8d", DASHDOTDOT, "^"),
     "red": Look("#c1121f", SOLID, "X"),
 }
 _SPARE = tuple(zip((DASHED, DOTTED, DASHDOT) * 4, "osD^v<>PphHd", strict=True))

@@ -20,6 +20,10 @@ SCORES = (*KEYS, "benchmark", "group", "metric", "problem", "sample", "correct")
 SCORES += ("correct_lenient", "reason", "tokens", "truncated", *ORIGIN)
 DYNAMICS = (*KEYS, "step", "metric", "value", *ORIGIN)
 PROBES = (*KEYS, "probe", "step", "example", "position", "token", "quantity", "value", *ORIGIN)
+TEXT, INTEGERS, FLAGS = pa.string(), pa.int64(), pa.bool_()
+TYPES = dict.fromkeys(SCORES + DYNAMICS + PROBES, TEXT)
+TYPES |= dict.fromkeys(("seed", "sample", "tokens", "step", "position"), INTEGERS)
+TYPES |= dict.fromkeys(("correct", "correct_lenient", "truncated"), FLAGS) | {"value": pa.float64()}
 REPORTED = ("table", "item", "row", "run", "column", "metric", "value", "unit", "notes")
 AGAIN = "run `python -m red collect` again"
 
@@ -167,7 +171,12 @@ def from_frames(
     reported: pd.DataFrame,
 ) -> Tables:
     """The same from frames in memory, for tests and notebooks."""
-    sources = [ds.dataset(pa.Table.from_pandas(frame)) for frame in (scores, dynamics, probes)]
+    sources = [
+        ds.dataset(
+            pa.Table.from_pandas(frame.reindex(columns=columns), _schema(columns), preserve_index=False)
+        )
+        for frame, columns in ((scores, SCORES), (dynamics, DYNAMICS), (probes, PROBES))
+    ]
     return Tables(runs_from(runs, "runs"), *sources, reported)
 
 
@@ -224,7 +233,12 @@ def _open(path: Path, columns: Sequence[str]) -> ds.Dataset:
         raise DataError(f"{path}: not a parquet file ({error}); {AGAIN}") from None
     if missing := [name for name in columns if name not in source.schema.names]:
         raise DataError(f"{path}: missing column {missing[0]!r}, made by another version; {AGAIN}")
-    return source
+    return ds.dataset(path, schema=_schema(columns), format="parquet")
+
+
+def _schema(columns: Sequence[str]) -> pa.Schema:
+    """Types are imposed, since a column of nothing but nulls has none and small ones may be encoded."""
+    return pa.schema([(name, TYPES[name]) for name in columns])
 
 
 def _check_one_origin(source: ds.Dataset, path: Path) -> None:

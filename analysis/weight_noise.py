@@ -38,12 +38,12 @@ def build(tables: Tables) -> Figure:
     return Figure(
         title=title(HEADING, tables.scale),
         caption="(a) Share of steps by w in the RED run (bars), if both entropy changes were sampling noise "
-        f"of equal relative spread with {rollouts} rollouts per demonstration, w = √{rollouts} |Z1/Z2| clipped "
-        "to [1, 8] "
-        "(crosses), and noise of the size of the logged standard errors (circles). (b) Share of steps whose "
-        "entropy change is below two of its standard errors, by seed. (c) RED against controls: w constant "
-        "at RED's mean, drawn from RED's own histogram, and applied to random samples; a p-value stands "
-        f"beside each control (two-sided, paired with RED). {said.text()}",
+        f"of equal relative spread with {rollouts} rollouts per demonstration, w = √{rollouts} |Z1/Z2| "
+        "clipped to [1, 8] (crosses), and noise of the size of the logged standard errors (circles). "
+        "(b) Share of steps whose entropy change is below two of its standard errors, by seed. (c) RED "
+        "against controls: w constant at RED's mean, drawn from RED's own histogram, and applied to random "
+        "samples; a p-value stands beside each control (two-sided, paired with RED). "
+        f"{said.text()}",
         picture=picture,
         numbers=pd.concat([histogram, shares, comparison], ignore_index=True),
         facts=said.facts(),

@@ -10,15 +10,16 @@ import pandas as pd
 
 BENCHMARKS = {  # name: (group, problems, samples, mean difficulty in logits)
     "aime24": ("math", 30, 8, 2.3), "aime25": ("math", 30, 8, 2.6), "amc": ("math", 40, 8, 0.4),
-    "math500": ("math", 80, 2, -1.0), "minerva": ("math", 80, 2, 0.9), "olympiad": ("math", 80, 2, 0.8),
-    "arc_c": ("out_of_domain", 60, 1, -0.8), "gpqa_diamond": ("out_of_domain", 60, 1, 1.2),
-    "mmlu_pro": ("out_of_domain", 60, 1, 1.0),
+    "math500": ("math", 50, 2, -1.0), "minerva": ("math", 40, 2, 0.9), "olympiad": ("math", 40, 2, 0.8),
+    "arc_c": ("out_of_domain", 40, 1, -0.8), "gpqa_diamond": ("out_of_domain", 40, 1, 1.2),
+    "mmlu_pro": ("out_of_domain", 40, 1, 1.0),
 }  # fmt: skip
 MAIN = ("main_results", "paired_tests", "cost", "claims")
 # name: (method, label, row group, items, skill in logits, mean length, init_from)
 RUNS: dict[str, tuple[str, str, str, tuple[str, ...], float, int, str]] = {
     "base": ("base", "Base", "single", MAIN + ("out_of_domain",), -1.2, 14, ""),
-    "sft": ("sft", "SFT", "single", MAIN + ("out_of_domain", "entropy_trends", "entropy_phases"), 0.0, 48, "base"),
+    "sft": ("sft", "SFT", "single", MAIN + ("out_of_domain", "entropy_trends",
+            "entropy_phases"), 0.0, 48, "base"),
     "grpo": ("grpo", "GRPO", "single", MAIN + ("out_of_domain", "entropy_trends", "entropy_phases",
              "distilled_rl", "token_probabilities"), -0.35, 18, "base"),
     "drgrpo": ("drgrpo", "Dr.GRPO", "single", MAIN, -0.3, 19, "base"),
@@ -36,23 +37,26 @@ RUNS: dict[str, tuple[str, str, str, tuple[str, ...], float, int, str]] = {
     "hpt": ("hpt", "HPT", "unified", MAIN + ("out_of_domain",), 0.5, 35, "base"),
     "red_i": ("red", "RED (I)", "red", MAIN + ("training_dynamics",), 0.12, 21, "base"),
     "red_ii": ("red", "RED (II)", "red", MAIN + ("training_dynamics", "offline_choice"), 0.2, 28, "base"),
-    "red": ("red", "RED", "red", MAIN + ("out_of_domain", "entropy_trends", "hyperparameters", "robustness",
-            "token_probabilities", "training_dynamics", "gradient_conflict", "weight_noise"), 0.5, 33, "base"),
+    "red": ("red", "RED", "red", MAIN + ("out_of_domain", "entropy_trends", "hyperparameters",
+            "robustness",
+            "token_probabilities", "training_dynamics", "gradient_conflict",
+            "weight_noise"), 0.5, 33, "base"),
     "red_eq12": ("red", "RED, Eq. 12", "ablation", MAIN, 0.3, 30, "base"),
     "red_clip_0_g": ("red", "clip (0, G), window 1", "ablation", ("hyperparameters",), 0.4, 33, "base"),
     "red_clip_1_inf": ("red", "clip (1, ∞), window 1", "ablation", ("hyperparameters",), 0.3, 33, "base"),
     "red_window5": ("red", "clip (1, G), window 5", "ablation", ("hyperparameters",), 0.45, 33, "base"),
     "red_window10": ("red", "clip (1, G), window 10", "ablation", ("hyperparameters",), 0.42, 33, "base"),
     "offline_self": ("red", "π_off = π", "ablation", ("offline_choice",), 0.1, 25, "base"),
-    "mix_policy_4updates": ("mix_policy", "MixPolicy, 4 updates", "control", ("out_of_range",), 0.0, 22, "base"),
+    "mix_policy_4updates": ("mix_policy", "MixPolicy, 4 updates", "control",
+                            ("out_of_range",), 0.0, 22, "base"),
     "red_w_constant": ("red", "w constant", "control", MAIN + ("weight_noise",), 0.45, 33, "base"),
     "red_w_resampled": ("red", "w resampled", "control", ("weight_noise",), 0.4, 33, "base"),
     "red_w_scrambled": ("red", "w scrambled", "control", ("weight_noise",), 0.1, 33, "base"),
-    "grpo_sft40": ("grpo", "GRPO from SFT-40", "ablation", ("entropy_phases",), 0.1, 30, "sft@40"),
-    "grpo_sft80": ("grpo", "GRPO from SFT-80", "ablation", ("entropy_phases",), 0.1, 30, "sft@80"),
-    "sft_grpo20": ("sft", "SFT from GRPO-20", "ablation", ("entropy_phases",), 0.1, 30, "grpo@20"),
-    "sft_grpo40": ("sft", "SFT from GRPO-40", "ablation", ("entropy_phases",), 0.1, 30, "grpo@40"),
-    "sft_grpo100": ("sft", "SFT from GRPO-100", "ablation", ("entropy_phases",), 0.1, 30, "grpo"),
+    "grpo_sft_early": ("grpo", "GRPO from SFT-10", "ablation", ("entropy_phases",), 0.1, 30, "sft@10"),
+    "grpo_sft_middle": ("grpo", "GRPO from SFT-20", "ablation", ("entropy_phases",), 0.1, 30, "sft@20"),
+    "sft_grpo_early": ("sft", "SFT from GRPO-10", "ablation", ("entropy_phases",), 0.1, 30, "grpo@10"),
+    "sft_grpo_middle": ("sft", "SFT from GRPO-20", "ablation", ("entropy_phases",), 0.1, 30, "grpo@20"),
+    "sft_grpo_late": ("sft", "SFT from GRPO-last", "ablation", ("entropy_phases",), 0.1, 30, "grpo"),
     "luffy_published": ("luffy", "LUFFY (published)", "ablation", (), 0.2, 40, "base"),
     "red_released": ("red", "RED (as released)", "ablation", (), 0.1, 24, "base"),
 }  # fmt: skip
@@ -66,22 +70,28 @@ for _parent, _label in (("red", "RED"), ("mix_policy", "MixPolicy")):
             _items = ("robustness",)
             _skill = RUNS[_parent][4] - _loss * _rate / 20
             RUNS[_name] = (_parent, f"{_label}, {_words} {_rate} %", "ablation", _items, _skill, 32, "base")
-WORDS = ("Okay,", " let", " me", " think", ".", " First", ",", " 34", "+", "28", "=", "62", " Wait", ",", " is", " it",
-         " right", "?", " But", " 30", "+", "20", "=", "50", ",", " so", " yes", ".", " Next", " we", " take", " 62", "*", "3",
-         "=", "186", ".", " Alternatively", ",", " 60", "*", "3", "=", "180", ",", " plus", " 6", ".", " So", " the",
-         " answer", " is", " \\boxed{", "186", "}")  # fmt: skip
+TEXT = """Okay,| let| me| think|.| First|,| 34|+|28|=|62| Wait|,| is| it| right|?| But| 30|+|20|=|50|,
+| so| yes|.| Next| we| take| 62|*|3|=|186|.| Alternatively|,| 60|*|3|=|180|,| plus| 6|.| So| the
+| answer| is| \\boxed{|186|}"""
+WORDS = tuple(TEXT.replace("\n", "").split("|"))
 PUBLISHED = ("luffy_published", "red_released")
 MISSING = (("bread", 1), ("red_w_scrambled", 0), ("red_w_scrambled", 1))
 
 
-def write(folder: Path, scale: str = "tiny", seeds: Sequence[int] = (0, 1), steps: int = 100) -> Path:
-    """A whole study; BREAD lacks a seed and one control lacks both."""
+def write(
+    folder: Path, scale: str = "tiny", seeds: Sequence[int] = (0, 1), steps: int = 100, fraction: float = 1.0
+) -> Path:
+    """A whole study; BREAD lacks a seed and one control lacks both. `fraction` shrinks the benchmarks."""
     folder.mkdir(parents=True, exist_ok=True)
     entries = list(_entries(scale, seeds, steps))
     done = [(entry["run"], entry["seed"]) for entry in entries if entry["status"] == "done"]
     (folder / "runs.json").write_text(json.dumps(entries), encoding="utf-8")
     origin = {"spec_hash": "5" * 64, "code": "c" * 64}
-    tables = {"scores": _scores(done), "dynamics": _dynamics(done, steps), "probes": _probes(done, steps)}
+    tables = {
+        "scores": _scores(done, fraction),
+        "dynamics": _dynamics(done, steps),
+        "probes": _probes(done, steps),
+    }
     for name, frame in tables.items():
         frame = frame.assign(method=frame["run"].map({name: row[0] for name, row in RUNS.items()}), **origin)
         frame.to_parquet(folder / f"{name}.parquet", index=False)
@@ -99,13 +109,15 @@ def _entries(scale: str, seeds: Sequence[int], steps: int) -> Iterator[Mapping[s
             }  # fmt: skip
 
 
-def _scores(done: Sequence[tuple[str, int]]) -> pd.DataFrame:
+def _scores(done: Sequence[tuple[str, int]], fraction: float) -> pd.DataFrame:
     random = np.random.default_rng(7)
-    difficulty = {name: random.normal(row[3], 1.6, row[1]) for name, row in BENCHMARKS.items()}
+    sizes = {name: max(4, round(fraction * row[1])) for name, row in BENCHMARKS.items()}
+    difficulty = {name: random.normal(row[3], 1.6, sizes[name]) for name, row in BENCHMARKS.items()}
     frames = []
     for run, seed in done:
         skill = RUNS[run][4] + random.normal(0, 0.08)
-        for name, (group, problems, samples, _) in BENCHMARKS.items():
+        for name, (group, _, samples, _) in BENCHMARKS.items():
+            problems = sizes[name]
             chance = 1 / (1 + np.exp(difficulty[name] - skill))
             correct = random.random((problems, samples)) < chance[:, None]
             tokens = random.poisson(RUNS[run][5] * (1 + 0.2 * (difficulty[name] > 0))[:, None], correct.shape)
@@ -114,7 +126,8 @@ def _scores(done: Sequence[tuple[str, int]]) -> pd.DataFrame:
                 "metric": "avg_at_k" if samples > 4 else "pass_at_1",
                 "problem": np.repeat([f"{name}-{index}" for index in range(problems)], samples),
                 "sample": np.tile(np.arange(samples), problems),
-                "correct": correct.ravel(), "correct_lenient": correct.ravel() | (random.random(correct.size) < 0.02),
+                "correct": correct.ravel(),
+                "correct_lenient": correct.ravel() | (random.random(correct.size) < 0.02),
                 "reason": "", "tokens": tokens.ravel(), "truncated": tokens.ravel() > 60,
             }))  # fmt: skip
     return pd.concat(frames, ignore_index=True)
@@ -142,7 +155,8 @@ def _series(run: str, steps: int, random: np.random.Generator) -> dict[str, np.n
     noise = lambda size: 1 + size * random.standard_normal(steps)  # noqa: E731
     skill = 1 / (1 + np.exp(-(RUNS[run][4] + 1.5 * t - 1.2)))
     found = {
-        "train/acc_on": skill * noise(0.08), "len/on": (12 + (RUNS[run][5] - 12) * np.minimum(1, 2 * t)) * noise(0.05),
+        "train/acc_on": skill * noise(0.08),
+        "len/on": (12 + (RUNS[run][5] - 12) * np.minimum(1, 2 * t)) * noise(0.05),
         "time/step_s": 0.22 * noise(0.05), "opt/clipped": (random.random(steps) < 0.2).astype(float),
     }  # fmt: skip
     if run in ("sft_grpo", "sft_dapo"):
@@ -160,7 +174,8 @@ def _series(run: str, steps: int, random: np.random.Generator) -> dict[str, np.n
     generated = 128 * found["len/on"] * (0 if method == "sft" else 2.5 if method in ("dapo", "bread") else 1)
     trained = 128 * found["len/on"] * (1 if method == "sft" else 1.1)
     found |= {"tokens/generated": generated, "tokens/generated_total": generated.cumsum(),
-              "tokens/trained": trained, "tokens/trained_total": trained.cumsum(), "gpu/hours": 0 * t}  # fmt: skip
+              "tokens/trained": trained, "tokens/trained_total": trained.cumsum(),
+              "gpu/hours": 0 * t}  # fmt: skip
     if method in ("mix_policy", "red", "luffy", "rl_sft"):
         found["grad/cosine"] = 0.15 * (1 - 2 * t) + 0.12 * random.standard_normal(steps)
         found["ratio/out_of_range_on"] = (0.03 if "4updates" in run else 0) * (1 + t) * np.abs(noise(0.2))

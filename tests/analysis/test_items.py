@@ -1,0 +1,164 @@
+"""Every item, found by listing the folder: from a whole study and from ten-row frames."""
+
+import json
+
+import pandas as pd
+import pytest
+
+from analysis.__main__ import main
+from analysis.account import BENCHMARKS
+from analysis.item import Figure, Table, builder, kinds
+from analysis.style import plt
+from analysis.tables import Tables, from_frames, read_reported
+from analysis.write import csv, latex, markdown
+from red.errors import ConfigError
+
+DRAWN = {"pipeline", "objective_forms", "propositions"}
+ORIGIN = {"spec_hash": "a", "code": "b", "method": "red"}
+
+
+@pytest.fixture(params=sorted(kinds()))
+def item(request: pytest.FixtureRequest) -> str:
+    yield request.param
+    plt.close("all")
+
+
+@pytest.fixture(scope="module")
+def ten_rows(reported) -> Tables:
+    """One finished run, one missing, ten rows in each table."""
+    problems = [f"p{index}" for index in range(5)]
+    scores = pd.DataFrame({
+        "run": "red", "seed": 0, "benchmark": "math500", "group": "math", "metric": "pass_at_1",
+        "problem": problems * 2, "sample": [0] * 5 + [1] * 5, "correct": [True, False] * 5,
+        "correct_lenient": True, "reason": "", "tokens": range(10, 20), "truncated": False,
+    })  # fmt: skip
+    metrics = ["entropy/rl", "entropy/sft", "red/w", "len/on", "grad/cosine"]
+    dynamics = pd.DataFrame({
+        "run": "red", "seed": 0, "step": [1] * 5 + [2] * 5, "metric": metrics * 2, "value": [0.5, 0.25] * 5,
+    })  # fmt: skip
+    probes = pd.DataFrame({
+        "run": "red", "seed": 0, "probe": "tokens", "step": 2, "example": "p0",
+        "position": [0, 1, 2, 3, 4] * 2, "token": ["Wait", ", ", "so", ".", "<eos>"] * 2,
+        "quantity": ["p_trained"] * 5 + ["p_base"] * 5, "value": [0.5, 0.25] * 5,
+    })  # fmt: skip
+    shared = {"scale": "tiny", "row_group": "red", "experiments": sorted(kinds()), "steps": 2, "spec": {}}
+    runs = [
+        {"run": "red", "method": "red", "seed": 0, "status": "done", "label": "RED", **shared},
+        {"run": "luffy", "method": "luffy", "seed": 0, "status": "missing", "label": "LUFFY", **shared},
+    ]
+    frames = (frame.assign(**ORIGIN) for frame in (scores, dynamics, probes))
+    return from_frames(runs, *frames, read_reported(reported))
+
+
+def test_the_folder_holds_every_item_of_the_paper():
+    paper = {
+        "entropy_phases", "main_results", "out_of_domain", "hyperparameters", "robustness", "distilled_rl",
+        "entropy_trends", "pipeline", "objective_forms", "confidence_by_accuracy", "offline_policy",
+        "token_probabilities", "training_dynamics", "out_of_range", "offline_choice",
+    }  # fmt: skip
+    assert paper <= set(kinds())
+    assert set(kinds().values()) == {"table", "figure"}
+
+
+def test_an_unknown_item_names_the_known_ones():
+    with pytest.raises(ConfigError, match="known: .*main_results"):
+        builder("main_result")
+
+
+def test_every_item_has_a_caption_for_the_report(item, repository):
+    caption = (repository / "workflow" / "report" / f"{item}.rst").read_text(encoding="utf-8")
+    assert len(caption) > 80
+
+
+def test_every_item_builds_from_a_whole_study(item, build):
+    result = build(item)
+    assert isinstance(result, Table if kinds()[item] == "table" else Figure)
+    assert len(result.numbers) > 0
+    assert len(csv(result.numbers).splitlines()) == len(result.numbers) + 1
+
+
+def test_every_item_builds_from_ten_rows_and_names_the_missing_run(item, ten_rows):
+    result = builder(item)(ten_rows)
+    if item not in DRAWN and "LUFFY" in str(result.facts.get("runs")):
+        assert "LUFFY (all seeds)" in result.facts["missing"]
+        assert "LUFFY (all seeds)" in result.caption
+
+
+def test_every_measured_item_says_what_was_run(item, build):
+    result = build(item)
+    if item in DRAWN:
+        assert "Scale" not in result.caption
+        return
+    assert result.title.startswith("[tiny scale] ")
+    assert "not comparable with the paper's numbers" in result.caption
+    assert "seeds 0, 1" in result.caption or "seed 0" in result.caption
+    assert result.facts["scale"] == "tiny"
+    assert result.facts["runs"]
+
+
+def test_every_table_has_as_many_cells_as_columns(item, build):
+    result = build(item)
+    if isinstance(result, Table):
+        assert {len(row.cells) for row in result.rows} == {len(result.columns)}
+        assert not result.spans or sum(width for _, width in result.spans) == len(result.columns)
+        ampersands = {line.count("&") - line.count(r"\&") for line in latex(result, item).splitlines()
+                      if line.endswith(r"\\") and "&" in line and "multicolumn" not in line}  # fmt: skip
+        assert ampersands == {len(result.columns)}
+        assert markdown(result).startswith("**")
+
+
+def test_titles_do_not_say_tiny_at_paper_scale(ten_rows):
+    runs = [run.__class__(**{**vars(run), "scale": "paper"}) for run in ten_rows.runs]
+    at_paper = Tables(tuple(runs), ten_rows.scores_source, ten_rows.dynamics_source,
+                      ten_rows.probes_source, ten_rows.reported)  # fmt: skip
+    result = builder("hyperparameters")(at_paper)
+    assert result.title == "Clipping range and window of the offline weight"
+    assert result.columns[1] == "AIME25"
+
+
+def test_tiny_benchmarks_carry_a_star(build):
+    heads = [title for title, _ in build("main_results").spans]
+    assert f"{BENCHMARKS['math500']}*" in heads
+
+
+def test_a_run_without_scores_is_shown_as_missing(build):
+    row = next(row for row in build("ablations").rows if row.label == "w scrambled")
+    assert {cell.text for cell in row.cells[1:]} == {"missing"}
+    assert row.cells[0].text == "0"
+
+
+def test_main_results_keep_measured_and_reported_apart(build):
+    numbers = build("main_results").numbers
+    cell = numbers.query("run == 'red' and column == 'math500' and metric == 'accuracy'").iloc[0]
+    assert cell["reported"] == 80.8
+    assert cell["value"] != 80.8
+    assert cell["low"] <= cell["value"] <= cell["high"]
+    assert (cell["seeds"], cell["units"]) == (2, 10)
+
+
+def test_overall_is_the_unweighted_mean_of_six(build):
+    numbers = build("main_results").numbers.query("run == 'sft' and metric == 'accuracy'")
+    columns = numbers.set_index("column")["value"]
+    assert columns.drop("overall").mean() == pytest.approx(columns["overall"])
+
+
+def test_two_builds_write_the_same_bytes(collected, reported, tmp_path):
+    for name in ("robustness", "out_of_range"):
+        for folder in ("first", "second"):
+            arguments = ["--collected", str(collected), "--reported", str(reported)]
+            assert main([name, *arguments, "--out", str(tmp_path / folder)]) == 0
+    first = sorted((tmp_path / "first").rglob("*.*"))
+    assert [path.name for path in first] == sorted(
+        ["out_of_range.csv", "out_of_range.json", "out_of_range.pdf", "out_of_range.png", "out_of_range.svg",
+         "robustness.csv", "robustness.json", "robustness.md", "robustness.tex"]
+    )  # fmt: skip
+    for path in first:
+        assert path.read_bytes() == (tmp_path / "second" / path.relative_to(tmp_path / "first")).read_bytes()
+    facts = json.loads((tmp_path / "first" / "tables" / "robustness.json").read_text())
+    assert facts["samples"] == {"math500": 2, "aime25": 8}
+
+
+def test_a_missing_folder_ends_with_one_line(tmp_path, reported, capsys):
+    status = main(["cost", "--collected", str(tmp_path), "--reported", str(reported), "--out", str(tmp_path)])
+    assert status == 2
+    assert capsys.readouterr().err.count("\n") == 1
