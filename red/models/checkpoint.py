@@ -48,6 +48,15 @@ def load(directory: Path | str, device: str | torch.device = "cpu") -> Checkpoin
     )
 
 
+def load_tokenizer(directory: Path | str) -> tuple[Tokenizer, int]:
+    """The tokenizer and the EOS id of a folder whose weights live elsewhere."""
+    directory = Path(directory)
+    config = read_json(directory / "config.json")
+    shape = Shape.from_config(config, str(directory / "config.json"))
+    generation_config = _optional(directory / "generation_config.json")
+    return _tokenizer(directory, shape), _eos_id(directory, config, generation_config)
+
+
 def save(
     checkpoint: Checkpoint, directory: Path | str, notes: Mapping[str, Mapping[str, Any]] | None = None
 ) -> None:

@@ -13,15 +13,14 @@ from openrlhf.trainer.ray.ppo_actor import ActorPPOTrainer
 from openrlhf.utils.deepspeed import DeepspeedStrategy
 from torch import Tensor
 
-from red.engines.openrlhf.loss import ObjectiveLoss, Order, Outcome, entropy_of, needs_entropy
+from red.engines.openrlhf.loss import ObjectiveLoss, Outcome, RankOrder, entropy_of, needs_entropy
 
 
 class PlainStrategy(DeepspeedStrategy):
     """Weight decay on every parameter, as `torch.optim.AdamW` does by default."""
 
     def _get_model_parameters(self, model: torch.nn.Module, **_options: Any) -> tuple:
-        raw = getattr(model, "model", model)
-        return raw, [parameter for parameter in raw.parameters() if parameter.requires_grad]
+        return model.model, [p for p in model.model.parameters() if p.requires_grad]
 
 
 class ObjectiveTrainer(ActorPPOTrainer):
@@ -33,7 +32,7 @@ class ObjectiveTrainer(ActorPPOTrainer):
         self.actor.register_forward_hook(self.actor_loss_fn.observe)
         self.moments, self.idle = "main", defaultdict(dict)
 
-    def begin(self, order: Order) -> None:
+    def begin(self, order: RankOrder) -> None:
         """Learning rate, clip, moments and shuffle of the next optimizer step."""
         optimizer = self.actor.model.optimizer
         self.use_moments(order.moments)
@@ -97,7 +96,7 @@ class PolicyActor(ppo_actor.PolicyModelActor.__ray_actor_class__):
         self.actor.train()
         return torch.stack([logp, entropy * action_mask.to(device)]).cpu()
 
-    def begin(self, order: Order) -> None:
+    def begin(self, order: RankOrder) -> None:
         """Announce the optimizer step whose sequences are appended next."""
         self.trainer.begin(order)
 
@@ -108,6 +107,9 @@ class PolicyActor(ppo_actor.PolicyModelActor.__ray_actor_class__):
     def save_weights(self, directory: str) -> None:
         """A Hugging Face folder, written by rank 0."""
         self.strategy.save_model(self.actor, self.tokenizer, directory)
+
+    def save_model(self) -> None:
+        """OpenRLHF's driver asks for the final weights; the controller has written them by then."""
 
     def save_checkpoint(self, tag: str, *args: Any, **options: Any) -> None:
         """DeepSpeed's state, and the moments that are not in use."""

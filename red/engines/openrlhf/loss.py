@@ -1,7 +1,7 @@
 """`red.objective` in the place of OpenRLHF's policy loss."""
 
 from dataclasses import dataclass, fields
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from openrlhf.models.utils import compute_entropy
@@ -13,11 +13,15 @@ from red.objective.spec import ObjectiveSpec
 
 
 @dataclass(frozen=True)
-class Order:
-    """What every rank must know of one optimizer step; rows of micro-batches index into `plan`."""
+class RankOrder:
+    """What every rank must know of one optimizer step; rows of micro-batches index into `plan`.
+
+    `on_policy`: the policy itself is the old policy, so ratios are 1 in value.
+    """
 
     spec: ObjectiveSpec
     plan: Plan
+    on_policy: bool
     lr: float
     clip: float
     moments: Literal["main", "finetune"]
@@ -26,11 +30,14 @@ class Order:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one rank saw: live log-probabilities of each of its rows, and its part of the loss terms."""
+    """What one rank saw: live log-probabilities of each of its rows, and its part of the loss terms.
+
+    `norm` is that of the whole gradient before clipping, None if the update was left out.
+    """
 
     logp: dict[int, Tensor]
     terms: dict[str, float]
-    grad_norm: float | None
+    norm: float | None
 
 
 class ObjectiveLoss(torch.nn.Module):
@@ -44,46 +51,47 @@ class ObjectiveLoss(torch.nn.Module):
     def __init__(self, temperature: float) -> None:
         super().__init__()
         self.temperature = temperature
-        self.order: Order | None = None
+        self.order: RankOrder | None = None
         self.rows: Tensor | None = None
         self.entropy: Tensor | None = None
 
-    def begin(self, order: Order) -> None:
+    def begin(self, order: RankOrder) -> None:
         """Forget the last update."""
         self.order = order
         self.logp: dict[int, Tensor] = {}
         self.terms = dict.fromkeys((f.name for f in fields(Loss)), 0.0)
 
-    def observe(self, _module: torch.nn.Module, _inputs: tuple, result: object) -> None:
+    def observe(self, _module: torch.nn.Module, _inputs: tuple, result: Any) -> None:
         """Forward hook on the policy: keeps the entropies of the pass whose loss comes next."""
         output = result[1] if isinstance(result, tuple) else None
-        found = getattr(output, "entropy", None) is not None
-        self.entropy = entropy_of(output, self.temperature) if found else None
+        wanted = getattr(output, "entropy", None) is not None
+        self.entropy = entropy_of(output, self.temperature) if wanted else None
 
     def forward(
         self, log_probs: Tensor, old_log_probs: Tensor, advantages: Tensor | None,
-        action_mask: Tensor, rollout_log_probs: Tensor | None = None, dp_size: int = 1, **_norms: object,
+        action_mask: Tensor, rollout_log_probs: Tensor | None = None, dp_size: int = 1, **_norms: Any,
     ) -> tuple[Tensor, Tensor, Tensor, None, None]:
         """(B, A) tensors, where A are the positions of tokens 1..T-1; masked ones are prompt or padding."""
         assert self.order is not None and self.rows is not None
         mask = action_mask.to(log_probs.dtype)
         entropy = torch.zeros_like(log_probs) if self.entropy is None else self.entropy
-        batch = Batch(log_probs, old_log_probs, entropy[:, -mask.shape[1] :] * mask, mask)
-        plan = self.order.plan.rows(self.rows.cpu())
-        loss = objective(batch, self.order.spec, _to(plan, log_probs.device))
+        old = log_probs.detach() if self.order.on_policy else old_log_probs
+        batch = Batch(log_probs, old, entropy[:, -mask.shape[1] :] * mask, mask)
+        loss = objective(batch, self.order.spec, self.order.plan.rows(self.rows.cpu()).to(log_probs.device))
         self._record(loss, log_probs.detach(), mask)
+        self.entropy = None
         zero = torch.zeros((), device=log_probs.device)
         return loss.total * dp_size, zero, zero, None, None
 
     def _record(self, loss: Loss, logp: Tensor, mask: Tensor) -> None:
-        for name in self.terms:
-            self.terms[name] += getattr(loss, name).item()
+        for name, value in loss.values().items():
+            self.terms[name] += value
         for row, values, counted in zip(self.rows.tolist(), logp.cpu(), mask.bool().cpu(), strict=True):
             if counted.any():
                 self.logp[row] = values[counted]
 
 
-def entropy_of(output: object, temperature: float) -> Tensor:
+def entropy_of(output: Any, temperature: float) -> Tensor:
     """(B, T-1) entropies at temperature 1; OpenRLHF's own are those of the logits it has scaled."""
     if temperature == 1.0:
         return output.entropy
@@ -94,8 +102,3 @@ def needs_entropy(spec: ObjectiveSpec) -> bool:
     """Whether a term of the loss reads entropies; they cost memory under gradient."""
     signed = spec.online is not None and spec.online.kind == "logp_signed"
     return spec.entropy_coef != 0 or signed or spec.nll.token_weight == "exp_neg_entropy"
-
-
-def _to(plan: Plan, device: torch.device) -> Plan:
-    values = {f.name: getattr(plan, f.name) for f in fields(plan)}
-    return Plan(**{k: v.to(device) if isinstance(v, Tensor) else v for k, v in values.items()})

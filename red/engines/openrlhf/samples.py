@@ -7,11 +7,12 @@ from typing import Any
 import ray
 import torch
 from openrlhf.trainer.ppo_utils.experience import Experience
+from openrlhf.trainer.ray.vllm_engine import batch_vllm_engine_call
 from torch import Tensor
 from vllm import SamplingParams
 from vllm.sampling_params import RequestOutputKind
 
-from red.engines.rollouts import LocalSampler
+from red.engines.step import Pass
 from red.methods.base import Sequence
 from red.models.sampler import Sample
 from red.seeds import derive
@@ -22,55 +23,61 @@ FILLER = -1
 
 
 @dataclass
-class VllmSampler(LocalSampler):
-    """Satisfies `red.methods.base.Sampler`: graded rollouts of the weights that the engines hold."""
+class VllmGenerate:
+    """Satisfies `red.engines.rollouts.Generate`: samples from the weights that the engines hold."""
 
-    engines: Seq[Any] = ()
-    seed: int = 0
-    sampled_logp: dict[tuple[tuple[int, ...], tuple[int, ...]], list[float]] = field(default_factory=dict)
-    calls: int = 0
+    engines: Seq[Any]
+    eos_id: int
+    temperature: float
+    sleeps: bool
+    logp: dict[tuple[tuple[int, ...], tuple[int, ...]], list[float]] = field(default_factory=dict)
 
-    def _generate(self, prompts: Seq[tuple[int, ...]], samples: int, budgets: Seq[int]) -> list[list[Sample]]:
-        """One request per prompt; its seed depends on the call and the prompt's place in it."""
-        refs = [
+    def __call__(
+        self, prompts: Seq[tuple[int, ...]], samples: int, budgets: Seq[int], seed: int
+    ) -> list[list[Sample]]:
+        """One request per prompt; its seed depends on the prompt's place in the call."""
+        if self.sleeps:
+            batch_vllm_engine_call(self.engines, "wake_up")
+        answers = ray.get([
             self.engines[index % len(self.engines)].generate.remote(
-                list(prompt), self._parameters(index, samples, budget))
+                list(prompt), self._parameters(index, samples, budget, seed))
             for index, (prompt, budget) in enumerate(zip(prompts, budgets, strict=True))
-        ]
-        self.calls += 1
+        ])
+        if self.sleeps:
+            batch_vllm_engine_call(self.engines, "sleep")
         return [
             [self._sample(prompt, output) for output in answer.outputs]
-            for prompt, answer in zip(prompts, ray.get(refs), strict=True)
+            for prompt, answer in zip(prompts, answers, strict=True)
         ]
 
-    def _parameters(self, index: int, samples: int, budget: int) -> SamplingParams:
+    def _parameters(self, index: int, samples: int, budget: int, seed: int) -> SamplingParams:
+        compared = index < COMPARED_PROMPTS and self.temperature == 1.0
         return SamplingParams(
-            n=samples, temperature=self.temperature, top_p=1.0, top_k=-1, max_tokens=budget,
-            stop_token_ids=[self.eos_id], seed=derive(self.seed, self.calls, index), detokenize=False,
-            # Without this, an answer holds only the response that finished last.
+            n=samples, temperature=self.temperature, max_tokens=budget, seed=derive(seed, index),
+            stop_token_ids=[self.eos_id], detokenize=False, logprobs=0 if compared else None,
+            # Otherwise an answer holds only the response that finished last.
             output_kind=RequestOutputKind.FINAL_ONLY,
-            logprobs=0 if index < COMPARED_PROMPTS and self.temperature == 1.0 else None,
         )
 
     def _sample(self, prompt: tuple[int, ...], output: Any) -> Sample:
         tokens = list(output.token_ids)
         if output.logprobs is not None:
             values = [place[token].logprob for place, token in zip(output.logprobs, tokens, strict=True)]
-            self.sampled_logp[prompt, tuple(tokens)] = values
+            self.logp[prompt, tuple(tokens)] = values
         return Sample(tokens, "length" if output.finish_reason == "length" else "stop")
 
+    def kl(self, sequences: Seq[Sequence], now: Pass) -> dict[str, float]:
+        """`rollout/kl`: mean of log q - log pi over sampled tokens, nats, where q is vLLM's policy.
 
-def rollout_kl(sampler: VllmSampler, sequences: Seq[Sequence], logp_st: Tensor, mask_st: Tensor) -> dict[str, float]:
-    """Mean of log q - log pi over sampled tokens: q is vLLM's policy, pi the one to be trained, nats.
-
-    It is near 0 while vLLM samples from the current weights.
-    """
-    differences = []
-    for sequence, logp, mask in zip(sequences, logp_st, mask_st.bool(), strict=True):
-        values = sampler.sampled_logp.get((sequence.prompt, sequence.response))
-        if values is not None and not sequence.offline:
-            differences.append(torch.tensor(values) - logp[mask].cpu())
-    return {"rollout/kl": torch.cat(differences).mean().item()} if differences else {}
+        pi is the policy before the update. Near 0 while vLLM samples from the current weights.
+        """
+        differences = []
+        for sequence, logp, mask in zip(sequences, now.logp, now.mask.bool(), strict=True):
+            values = self.logp.get((sequence.prompt, sequence.response))
+            if values is not None and not sequence.offline:
+                differences.append(torch.tensor(values) - logp[mask])
+        self.logp.clear()
+        return {"rollout/kl": torch.cat(differences).mean().item()} if differences else {}
 
 
 def deal(lengths: Seq[int], ranks: int, micro_batch: int) -> list[list[int]]:
@@ -103,21 +110,23 @@ def tensors(sequences: Seq[Sequence], indices: Seq[int], pad_id: int) -> dict[st
             "action_mask": _padded(actions, 0)}
 
 
-def experience(batch: dict[str, Tensor], indices: Seq[int], old_logp: Tensor) -> Experience:
+def experience(
+    sequences: Seq[Sequence], indices: Seq[int], pad_id: int, old: Pass
+) -> Experience:
     """One micro-batch for the actors' buffers; `row` leads back to the plan. A filler points to row 0."""
+    batch = tensors(sequences, indices, pad_id)
+    old_logp = torch.zeros(batch["action_mask"].shape)
+    old_logp[batch["action_mask"].bool()] = torch.cat(
+        [old.logp[index][old.mask[index].bool()] for index in indices if index != FILLER] or [torch.zeros(0)])
     rows = torch.tensor([max(index, 0) for index in indices])
     return Experience(**batch, action_log_probs=old_logp, info={"row": rows})
 
 
-def left_aligned(rows: dict[int, Tensor], count: int) -> tuple[Tensor, Tensor]:
-    """(S, T) values and mask from one vector of response values per row."""
-    width = max(len(rows[i]) for i in range(count))
-    value = torch.zeros(count, width)
-    mask = torch.zeros(count, width)
-    for index in range(count):
-        value[index, : len(rows[index])] = rows[index]
-        mask[index, : len(rows[index])] = 1
-    return value, mask
+def left_aligned(rows: Seq[Tensor]) -> tuple[Tensor, Tensor]:
+    """(S, T) values and mask of one vector of response values per sequence."""
+    value = torch.nn.utils.rnn.pad_sequence(list(rows), batch_first=True)
+    ones = [torch.ones_like(row) for row in rows]
+    return value, torch.nn.utils.rnn.pad_sequence(ones, batch_first=True)
 
 
 def _padded(rows: Seq[Seq[int]], value: int) -> Tensor:

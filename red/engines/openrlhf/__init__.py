@@ -1,0 +1,36 @@
+"""The paper-scale engine: OpenRLHF 0.11.2 (Ray, DeepSpeed, vLLM) around our loop and our objective.
+
+Nothing of OpenRLHF is copied or forked. Its driver runs as it is, with two of its classes replaced:
+
+- `controller.Controller` (of `BasePPOTrainer`) runs `red.engines.loop`, so every method's `mix`, the
+  schedule of w, fine-tuning steps and metrics are those of the local engine. Its rollouts come from vLLM
+  in token ids, its rewards from `red.grading`.
+- `actor.PolicyActor` (of `PolicyModelActor`) measures log-probabilities and entropies before an update and
+  makes `loss.ObjectiveLoss` the loss of OpenRLHF's training step. Counts and advantages cover the whole
+  optimizer step, over all micro-batches and ranks.
+
+What cannot be done this way, and why:
+
+- `cosine_every`: two gradients per update would have to be kept apart, but DeepSpeed reduces and
+  partitions each one as it is made. Measure it with the local engine.
+- Asynchronous and partial rollouts: w and the ratios assume that the rollouts of a step come from the
+  policy before it.
+- OpenRLHF's dynamic batches: it fixes the number of sequences of an update beforehand, and filters, gates
+  and expert batches change it. Use packing with a small `micro_batch` in its place.
+- Ring attention and tensor parallelism of the policy: OpenRLHF sends such ranks copies of one
+  micro-batch, which the plan would count twice.
+- Resuming on another number of GPUs: DeepSpeed's shards belong to their ranks.
+- Bit-for-bit repetition on GPUs: vLLM's bfloat16 results depend on how requests were batched.
+- With several updates per rollout, `entropy/*` of the later updates are those before the first one: a
+  further pass per update would be needed for more.
+"""
+
+from red.config import RunSpec
+from red.engines.base import Report, RunFiles, Trained
+
+
+def train(run: RunSpec, files: RunFiles, report: Report) -> Trained:
+    """Train `run` from `files.parent`, continuing from `files.state` if a state is there."""
+    from red.engines.openrlhf import launch
+
+    return launch.train(run, files, report)

@@ -1,0 +1,82 @@
+"""The command line that OpenRLHF's own parser gets. What is not named here keeps its default."""
+
+from pathlib import Path
+
+from red.config import Cluster, RunSpec
+from red.engines.base import RunFiles
+
+
+def samples_rollouts(run: RunSpec) -> bool:
+    """Whether anything in the run samples: a supervised run without measurements needs no vLLM."""
+    return run.build_method().mix.rollouts != "none" or run.training.entropy_every > 0
+
+
+def ranks(cluster: Cluster) -> int:
+    """Data-parallel ranks of the policy."""
+    return cluster.nodes * cluster.policy_gpus
+
+
+def gpus(run: RunSpec) -> int:
+    """GPUs that the run occupies."""
+    cluster = run.cluster
+    rollout = cluster.rollout_engines * cluster.tensor_parallel if samples_rollouts(run) else 0
+    return max(ranks(cluster), rollout) if cluster.colocate else ranks(cluster) + rollout
+
+
+def states(files: RunFiles) -> Path:
+    """Where DeepSpeed's checkpoints are."""
+    return files.state.resolve() / "deepspeed"
+
+
+def arguments(run: RunSpec, files: RunFiles) -> list[str]:
+    """Options of `openrlhf.cli.train_ppo_ray`."""
+    training, cluster = run.training, run.cluster
+    colocate = cluster.colocate and samples_rollouts(run)
+    options: dict[str, object] = {
+        "actor.model_name_or_path": files.parent.resolve(),
+        "actor.num_nodes": cluster.nodes,
+        "actor.num_gpus_per_node": cluster.policy_gpus,
+        "actor.adam.lr": training.lr,
+        "actor.adam.betas": training.betas,
+        "actor.adam.weight_decay": training.weight_decay,
+        "actor.max_norm": training.grad_clip,
+        "actor.lr_scheduler": "constant",
+        "actor.lr_warmup_ratio": 0,
+        "actor.gradient_checkpointing_enable": cluster.gradient_checkpointing,
+        "vllm.num_engines": cluster.rollout_engines if samples_rollouts(run) else 0,
+        "vllm.tensor_parallel_size": cluster.tensor_parallel,
+        "vllm.gpu_memory_utilization": cluster.vllm_memory,
+        "vllm.enable_prefix_caching": True,
+        "vllm.enable_sleep": colocate,
+        "vllm.enforce_eager": cluster.attention == "eager",
+        "train.colocate_all": colocate,
+        # One accumulation step: `ObjectiveTrainer` says which micro-batch is an update's last.
+        "train.batch_size": cluster.micro_batch * ranks(cluster),
+        "train.micro_batch_size": cluster.micro_batch,
+        "train.seed": run.seed,
+        "rollout.micro_batch_size": cluster.micro_batch,
+        "rollout.temperature": training.temperature,
+        "data.max_len": training.max_prompt_tokens + training.max_new_tokens,
+        "ds.zero_stage": cluster.zero_stage,
+        "ds.adam_offload": cluster.offload_optimizer,
+        "ds.grad_accum_dtype": "fp32",
+        "ds.attn_implementation": cluster.attention,
+        "ds.packing_samples": cluster.packing,
+        "ds.enable_sleep": colocate,
+        "algo.advantage.estimator": "reinforce",
+        "algo.kl.init_coef": 0,
+        # Rewards come from the controller; without a name here OpenRLHF would start a reward model.
+        "reward.remote_url": "controller",
+        "ckpt.path": states(files),
+        "ckpt.output_dir": files.state.resolve() / "unused",
+        "ckpt.save_steps": 1,
+        "ckpt.load_enable": True,
+    }
+    return [word for name, value in options.items() for word in _words(name, value)]
+
+
+def _words(name: str, value: object) -> list[str]:
+    if isinstance(value, bool):
+        return [f"--{name}"] if value else []
+    values = value if isinstance(value, tuple) else (value,)
+    return [f"--{name}", *map(str, values)]

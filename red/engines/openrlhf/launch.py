@@ -1,0 +1,122 @@
+"""The driver: OpenRLHF's own `train_ppo_ray`, with our classes in the place of two of its classes."""
+
+import os
+import runpy
+import shutil
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+
+import ray
+
+from red.config import RunSpec
+from red.engines.base import Report, RunFiles, Trained
+from red.engines.openrlhf import arguments
+from red.engines.openrlhf.allocation import ray_cluster
+from red.engines.openrlhf.controller import Controller, Task
+from red.provenance import ROOT
+from red.storage import read_json
+
+SECONDS_BETWEEN_REPORTS = 2.0
+
+
+def train(run: RunSpec, files: RunFiles, report: Report) -> Trained:
+    """Start the cluster, run OpenRLHF's driver to its end, and read what the controller left."""
+    files = RunFiles(*(getattr(files, name) and getattr(files, name).resolve()
+                       for name in RunFiles.__dataclass_fields__))
+    task = Task(run, files, arguments.gpus(run))
+    for old in (task.stop, task.result):
+        old.unlink(missing_ok=True)
+    files.state.mkdir(parents=True, exist_ok=True)
+    keep_whole_states(arguments.states(files))
+    # Ray's workers must find this package, wherever the driver was started.
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    nodes = run.cluster.nodes
+    per_node = -(-task.gpus // nodes)
+    with (
+        ray_cluster(nodes, per_node, max(os.cpu_count() or 1, 2 * per_node + 2)),
+        _stop_signal(task.stop) as received,
+        _following(files.metrics, report),
+    ):
+        _openrlhf(task)
+    result = read_json(task.result)
+    if not result["ended"]:
+        raise SystemExit(128 + received[0])
+    files.publish()
+    return Trained(result["steps"], result["stopped"], result["counts"])
+
+
+def keep_whole_states(folder: Path) -> None:
+    """Delete what a killed job left of a state; `latest` names the last whole one."""
+    actor = folder / "_actor"
+    latest = actor / "latest"
+    whole = latest.read_text().strip() if latest.exists() else None
+    for tag in (path for path in actor.glob("*") if path.is_dir() and path.name != whole):
+        shutil.rmtree(tag)
+
+
+def _openrlhf(task: Task) -> None:
+    from openrlhf.trainer import ppo_trainer
+    from openrlhf.trainer.ray import ppo_actor
+
+    from red.engines.openrlhf.actor import PolicyActor
+
+    controller = ray.remote(Controller)
+    ppo_actor.PolicyModelActor = ray.remote(num_gpus=1)(PolicyActor)
+    ppo_trainer.PPOTrainer = SimpleNamespace(
+        remote=lambda *positional, **named: controller.remote(task, *positional, **named))
+    before = sys.argv
+    sys.argv = ["train_ppo_ray", *arguments.arguments(task.run, task.files)]
+    try:
+        runpy.run_module("openrlhf.cli.train_ppo_ray", run_name="__main__", alter_sys=True)
+    finally:
+        sys.argv = before
+
+
+@contextmanager
+def _stop_signal(stop: Path) -> Iterator[list[int]]:
+    """SIGTERM and SIGINT become a file that the controller looks for after each step."""
+    received: list[int] = []
+
+    def handler(number: int, _frame: object) -> None:
+        received.append(number)
+        stop.touch()
+
+    previous = {s: signal.signal(s, handler) for s in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield received
+    finally:
+        for number, old in previous.items():
+            signal.signal(number, old)
+
+
+@contextmanager
+def _following(metrics: Path, report: Report) -> Iterator[None]:
+    """Report each step that the controller, in another process, has written."""
+    import json
+
+    ended = threading.Event()
+
+    def follow() -> None:
+        seen = -1
+        while True:
+            last = ended.wait(SECONDS_BETWEEN_REPORTS)
+            lines = metrics.read_text().split("\n")[:-1] if metrics.exists() else []
+            for row in map(json.loads, lines):
+                if row["train/step"] > seen:
+                    seen = row["train/step"]
+                    report(seen, row)
+            if last:
+                return
+
+    thread = threading.Thread(target=follow, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()

@@ -1,0 +1,133 @@
+"""The weights of a run on their GPUs, as the training loop sees them."""
+
+import math
+import shutil
+import time
+from collections.abc import Mapping
+from collections.abc import Sequence as Seq
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import ray
+
+from red.engines.loop import Order, Updated
+from red.engines.openrlhf.loss import Outcome, RankOrder
+from red.engines.openrlhf.samples import VllmGenerate, deal, experience, left_aligned, tensors
+from red.engines.step import Pass
+from red.methods.base import Sequence
+from red.models import checkpoint as checkpoints
+from red.models.sampler import Sample
+from red.objective.batch import Batch
+from red.storage import write_directory
+
+if TYPE_CHECKING:
+    from openrlhf.trainer.ppo_trainer import BasePPOTrainer
+
+WEIGHTS = ("*.safetensors", "*.safetensors.index.json", "*.bin")
+
+
+class RemotePolicy:
+    """Satisfies `red.engines.loop.Policy` through OpenRLHF's trainer: its actors, vLLM engines and state."""
+
+    def __init__(self, trainer: "BasePPOTrainer", parent: Path, temperature: float, gpus: int) -> None:
+        self.trainer, self.actors, self.args = trainer, trainer.actor_model_group, trainer.args
+        self.parent, self.gpus = parent, gpus
+        self.tokenizer, self.eos_id = checkpoints.load_tokenizer(parent)
+        self.pad_id = trainer.tokenizer.pad_token_id
+        self.ranks = self.args.actor.num_nodes * self.args.actor.num_gpus_per_node
+        self.vllm = VllmGenerate(
+            trainer.vllm_engines or (), self.eos_id, temperature, self.args.vllm.enable_sleep)
+        self.engines_are_current = True
+        self.seconds_syncing = 0.0
+
+    def generate(
+        self, prompts: Seq[tuple[int, ...]], samples: int, budgets: Seq[int], seed: int
+    ) -> list[list[Sample]]:
+        """Responses of the current weights: vLLM gets them when somebody samples."""
+        if not self.engines_are_current:
+            started = time.perf_counter()
+            self.trainer.broadcast_to_vllm()
+            self.engines_are_current = True
+            self.seconds_syncing += time.perf_counter() - started
+        return self.vllm(prompts, samples, budgets, seed)
+
+    def measure(self, sequences: Seq[Sequence]) -> Pass:
+        """Log-probabilities and entropies from the training engine, without gradient."""
+        order = self._deal(sequences, self.args.rollout.micro_batch_size)
+        batches = [tensors(sequences, indices, self.pad_id) for indices in order]
+        columns = {name: [batch[name] for batch in batches] for name in batches[0]}
+        refs = self.actors.async_run_method_batch(method_name="measure", **columns)
+        logp: dict[int, Any] = {}
+        entropy: dict[int, Any] = {}
+        for indices, batch, found in zip(order, batches, chain(*ray.get(refs)), strict=True):
+            for index, mask, values in zip(
+                indices, batch["action_mask"].bool(), found.unbind(1), strict=True
+            ):
+                logp[index], entropy[index] = values[0][mask], values[1][mask]
+        rows = range(len(sequences))
+        values, mask = left_aligned([logp[i] for i in rows])
+        return Pass(values, left_aligned([entropy[i] for i in rows])[0], mask)
+
+    def update(self, order: Order) -> Updated:
+        """Entropies, then the plan, then one optimizer step on all ranks."""
+        before = order.old or self.measure(order.sequences)
+        metrics = self.vllm.kl(order.sequences, before) | {"time/sync_s": self.seconds_syncing}
+        self.seconds_syncing = 0.0
+        plan = order.weigh(before)
+        ray.get(self.actors.async_run_method(
+            "begin", RankOrder(order.spec, plan, order.old is None, order.lr, order.clip, order.moments,
+                               order.seed)))
+        experiences = [
+            experience(order.sequences, indices, self.pad_id, before)
+            for indices in self._deal(order.sequences, self.args.train.micro_batch_size)
+        ]
+        ray.get(self.actors.async_run_method_batch(method_name="append", experience=experiences))
+        self.trainer.ppo_train(0)
+        outcomes: list[Outcome] = ray.get(self.actors.async_run_method("outcome"))
+        self.engines_are_current = not self.vllm.engines
+        rows = {index: values for outcome in outcomes for index, values in outcome.logp.items()}
+        now, mask = left_aligned([rows[i] for i in range(len(order.sequences))])
+        terms = {name: sum(o.terms[name] for o in outcomes) for name in outcomes[0].terms}
+        norm = outcomes[0].norm
+        old = now if order.old is None else before.logp
+        return Updated(
+            Batch(now, old, before.entropy, mask), plan, terms, math.nan if norm is None else norm, metrics)
+
+    def checkpoint(self) -> checkpoints.Checkpoint:
+        """The weights, fetched through the file system."""
+        folder = Path(self.args.ckpt.path).resolve().parent / "fetched"
+        self.save(folder)
+        fetched = checkpoints.load(folder)
+        shutil.rmtree(folder)
+        return fetched
+
+    def save(self, directory: Path) -> None:
+        """The weights, with every other document as in the parent's folder."""
+
+        def fill(partial: Path) -> None:
+            ray.get(self.actors.async_run_method("save_weights", str(partial.resolve())))
+            for file in partial.iterdir():
+                if not any(file.match(pattern) for pattern in WEIGHTS):
+                    file.unlink()
+            for file in self.parent.iterdir():
+                if file.is_file() and not any(file.match(pattern) for pattern in WEIGHTS):
+                    shutil.copy(file, partial)
+
+        write_directory(directory, fill)
+
+    def save_state(self, step: int, state: Mapping[str, Any]) -> None:
+        """DeepSpeed's checkpoint; the loop's memory travels inside, so both are of the same step."""
+        tag = f"global_step{step}"
+        self.trainer.save_logs_and_checkpoints(step, {}, {**state, "tag": tag})
+
+    def load_state(self) -> Mapping[str, Any] | None:
+        """The actors have restored the newest state while they started."""
+        state = self.trainer.init_checkpoint_states()
+        if "tag" not in state:
+            return None
+        self.engines_are_current = not self.vllm.engines
+        return state
+
+    def _deal(self, sequences: Seq[Sequence], micro_batch: int) -> list[list[int]]:
+        return deal([len(s.prompt) + len(s.response) for s in sequences], self.ranks, micro_batch)

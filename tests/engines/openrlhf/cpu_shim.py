@@ -1,0 +1,162 @@
+"""Lets stock OpenRLHF, DeepSpeed and vLLM run without a GPU. For tests only; no result depends on it.
+
+`install` registers an import hook that changes a few functions right after their module is executed,
+so it is cheap enough for `sitecustomize`, which reaches every process that Ray and vLLM start.
+"""
+
+import importlib.abc
+import importlib.machinery
+import importlib.util
+import os
+import sys
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+
+class CpuDevice(str):
+    """"cpu" as a device, "0" inside of an f-string: OpenRLHF uses the current device for both."""
+
+    def __format__(self, spec: str) -> str:
+        return "0"
+
+
+def torch_cuda(torch: ModuleType) -> None:
+    """OpenRLHF calls these without asking whether there is a GPU."""
+    if torch.cuda.is_available():
+        return
+    torch.cuda.current_device = lambda: CpuDevice("cpu")
+    for name in ("set_device", "synchronize", "empty_cache", "current_stream"):
+        setattr(torch.cuda, name, lambda *_, **__: None)
+
+
+def no_shared_memory_build(module: ModuleType) -> None:
+    """DeepSpeed would compile an extension (40 s) that one process per machine does not need."""
+    module.build_shm_op = lambda: None
+
+
+def gloo_weight_sync(module: ModuleType) -> None:
+    """vLLM's host-side group broadcasts the weights in the place of NCCL."""
+
+    class Communicator:
+        def __init__(self, host: str, port: int, rank: int, size: int) -> None:
+            from vllm.distributed.utils import StatelessProcessGroup
+
+            self.rank = rank
+            self.group = StatelessProcessGroup.create(host=host, port=port, rank=rank, world_size=size)
+
+        def broadcast(self, tensor: Any, src: int, stream: Any = None) -> None:
+            received = self.group.broadcast(tensor, src)
+            if self.rank != src:
+                tensor.copy_(received)
+
+    module.stateless_init_process_group = lambda host, port, rank, size, _device: Communicator(
+        host, port, rank, size)
+
+
+def receive_on_worker_device(module: ModuleType) -> None:
+    """The receive buffer is made on the worker's device, not on "cuda"."""
+    import torch
+
+    def update_weight(self: Any, name: str, dtype: Any, shape: Any, empty_cache: bool = False) -> None:
+        weight = torch.empty(shape, dtype=dtype, device=self.device)
+        self._model_update_group.broadcast(weight, src=0)
+        self.model_runner.model.load_weights(weights=[(name, weight)])
+
+    module.WorkerWrap.update_weight = update_weight
+
+
+def live_linear_weights(module: ModuleType) -> None:
+    """vLLM repacks linear weights on a CPU and drops the originals: updates would miss them, and a
+    tied head would silently keep the old ones."""
+    from torch.nn.functional import linear
+
+    def dispatch(layer: Any, remove_weight: bool) -> None:
+        layer.cpu_linear = linear
+
+    module.dispatch_cpu_unquantized_gemm = dispatch
+
+
+def cpu_mesh(module: ModuleType) -> None:
+    """The mesh of ranks is one of CPU processes."""
+    stock = module.init_device_mesh
+    module.init_device_mesh = lambda _device, *rest, **named: stock("cpu", *rest, **named)
+
+
+def torch_adamw(module: ModuleType) -> None:
+    """No compiled Adam."""
+    stock = module.get_train_ds_config
+
+    def config(*positional: Any, **named: Any) -> dict:
+        made = stock(*positional, **named)
+        made.get("optimizer", {"params": {}})["params"]["torch_adam"] = True
+        return made
+
+    module.get_train_ds_config = config
+
+
+AFTER: dict[str, Callable[[ModuleType], None]] = {
+    "torch": torch_cuda,
+    "deepspeed.comm.torch": no_shared_memory_build,
+    "openrlhf.utils.distributed_util": gloo_weight_sync,
+    "openrlhf.trainer.ray.vllm_worker_wrap": receive_on_worker_device,
+    "vllm.model_executor.layers.utils": live_linear_weights,
+    "openrlhf.utils.deepspeed.deepspeed": cpu_mesh,
+    "openrlhf.utils.deepspeed.deepspeed_utils": torch_adamw,
+}
+NEEDS_FLASH_ATTENTION = "openrlhf.models.ring_attn_utils"
+
+
+def flash_attention_stub() -> dict[str, ModuleType]:
+    """What that module imports from flash-attn; used for packing and ring attention only."""
+    names = ("flash_attn", "flash_attn.bert_padding", "flash_attn.utils", "flash_attn.utils.distributed")
+    modules = {name: ModuleType(name) for name in names}
+    for name in ("index_first_axis", "pad_input", "rearrange", "unpad_input"):
+        setattr(modules["flash_attn.bert_padding"], name, None)
+    modules["flash_attn.utils.distributed"].all_gather = None
+    return modules
+
+
+class Loader(importlib.abc.Loader):
+    """Executes a module, then applies its change. The stub is visible only while it is needed, so that
+    transformers and vLLM never see a false flash-attn."""
+
+    def __init__(self, name: str, stock: Any) -> None:
+        self.name, self.stock = name, stock
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stock, name)
+
+    def create_module(self, spec: Any) -> Any:
+        return self.stock.create_module(spec)
+
+    def exec_module(self, module: ModuleType) -> None:
+        stub = {}
+        if self.name == NEEDS_FLASH_ATTENTION and importlib.util.find_spec("flash_attn") is None:
+            stub = flash_attention_stub()
+        sys.modules.update(stub)
+        try:
+            self.stock.exec_module(module)
+        finally:
+            for name in stub:
+                del sys.modules[name]
+        AFTER.get(self.name, lambda _: None)(module)
+
+
+class Finder(importlib.abc.MetaPathFinder):
+    """Finds the listed modules as usual and wraps their loaders."""
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
+        if name not in AFTER and name != NEEDS_FLASH_ATTENTION:
+            return None
+        spec = importlib.machinery.PathFinder.find_spec(name, path, target)
+        if spec is not None and spec.loader is not None:
+            spec.loader = Loader(name, spec.loader)
+        return spec
+
+
+def install() -> None:
+    """Call before torch is imported."""
+    os.environ.setdefault("DS_ACCELERATOR", "cpu")
+    os.environ.setdefault("TORCHDYNAMO_DISABLE", "1")
+    sys.meta_path.insert(0, Finder())
