@@ -25,11 +25,7 @@ def grade_answers(
 
 
 def _grades(path: Path, problems: dict[str, Problem], grader: Grader) -> Iterator[dict[str, Any]]:
-    answers = list(read_jsonl(path, FIELDS))
-    if unknown := [row["id"] for row in answers if row["id"] not in problems]:
-        raise DataError(f"{path}: {unknown[0]!r} is not a problem of the benchmark; generate again")
-    cases = (_case(row["response"], problems[row["id"]]) for row in answers)
-    for row, found in zip(answers, grader.grade(cases), strict=True):
+    for row, found in grader.grade_rows(_known(path, problems), lambda row: _case(row, problems)):
         yield {
             "id": row["id"],
             "index": row["index"],
@@ -41,6 +37,16 @@ def _grades(path: Path, problems: dict[str, Problem], grader: Grader) -> Iterato
         }
 
 
-def _case(response: str, problem: Problem) -> Case:
+def _known(path: Path, problems: dict[str, Problem]) -> Iterator[dict[str, Any]]:
+    """Answers one by one, so that a file of any size fits into memory."""
+    for row in read_jsonl(path, FIELDS):
+        if row["id"] not in problems:
+            raise DataError(f"{path}: {row['id']!r} is not a problem of the benchmark; generate again")
+        yield row
+
+
+def _case(row: dict[str, Any], problems: dict[str, Problem]) -> Case:
     """The response holds the thought that its prompt opened, so nothing more is said about it here."""
-    return Case(response, problem.answer, None if problem.options is None else len(problem.options))
+    problem = problems[row["id"]]
+    options = None if problem.options is None else len(problem.options)
+    return Case(row["response"], problem.answer, options)

@@ -1,8 +1,10 @@
 """Grade a stream of responses in order, with bounded memory."""
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import tee
+from typing import TypeVar
 
 from red.grading import verdict
 from red.grading.choice import grade_choice, is_letter
@@ -10,10 +12,11 @@ from red.grading.math import grade_math
 from red.grading.pool import Job, Pool
 from red.grading.verdict import Undecided, Verdict
 
-WINDOW = 1_024
+WINDOW = 256
 """Cases between the oldest unsettled one and the newest one read."""
 
 _REMEMBERED = 65_536
+Row = TypeVar("Row")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,13 @@ class Grader:
                 yield self._finished(held.popleft())
         while held:
             yield self._finished(held.popleft())
+
+    def grade_rows(
+        self, rows: Iterable[Row], case: Callable[[Row], Case]
+    ) -> Iterator[tuple[Row, Verdict]]:
+        """Every row with the verdict on `case(row)`; holds no more rows than cases."""
+        rows, copies = tee(rows)
+        return zip(rows, self.grade(map(case, copies)), strict=False)
 
     def _begun(self, case: Case) -> Verdict | Job:
         if case.options is not None and is_letter(case.gold):

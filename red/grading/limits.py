@@ -20,7 +20,7 @@ _MACRO = re.compile(
 _SERIES = re.compile(r"\\(?:sum|prod|coprod|i{0,2}int|oint)(?![a-zA-Z])")
 _POWER_OF_INTEGER = re.compile(r"(?<![\w.])(\d+)\s*\^\s*(?:(\d)|\{\s*\(?\s*(\d+)\s*\)?\s*\})")
 _HUGE_EXPONENT = re.compile(r"\^\s*[{(\s]*-?\s*\d{5,}")
-_CHAINED_EXPONENT = re.compile(r"\^\s*\w+\s*\^")
+_CHAINED_EXPONENT = re.compile(r"\^\s*(?:\w+|\{[^{}]*\})\s*\^")
 _HUGE_FACTORIAL = re.compile(r"\d{4,}[\s)}]*!|![\s)}]*!")
 _HUGE_BINOMIAL = re.compile(r"\\[dt]?(?:binom|choose)(?![a-zA-Z]).*\d{5,}|\d{5,}.*\\choose")
 

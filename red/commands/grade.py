@@ -1,0 +1,139 @@
+"""`red grade`: verdicts on the answers of an evaluation folder, or on a file of cases."""
+
+import argparse
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from red.evaluation.benchmarks import Problem
+    from red.grading.grader import Case
+    from red.grading.verdict import Verdict
+
+HELP = "judge answers: those of an evaluation folder, or a file of cases"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Either what the workflow's rule `grade` passes, or `--cases` with `--out`."""
+    folder = parser.add_argument_group("an evaluation")
+    folder.add_argument("--evaluation", type=Path, help="folder of <benchmark>.generations.jsonl")
+    folder.add_argument("--benchmarks", type=Path, help="folder of <benchmark>.jsonl")
+    folder.add_argument("--spec", help='{"benchmarks": {name: {...}}, "workers": n}, JSON')
+    cases = parser.add_argument_group("a file of cases")
+    cases.add_argument("--cases", type=Path, help="rows with id, response, gold or answer, and perhaps options")
+    cases.add_argument("--out", type=Path, help="verdicts in the same order")
+    cases.add_argument(
+        "--kind", choices=("math", "choice"),
+        help="how all rows are judged; without it, by letter where a row has options and its gold is one",
+    )  # fmt: skip
+    parser.add_argument("--workers", type=int, help="processes for symbolic comparison (default: usable cores)")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Grade in one of the two ways; the arguments of the other must be absent."""
+    from red.errors import ConfigError
+
+    if options.workers is not None and options.workers < 1:
+        raise ConfigError(f"--workers: at least 1, found {options.workers}")
+    of_folder = (options.evaluation, options.benchmarks, options.spec)
+    of_cases = (options.cases, options.out)
+    if None not in of_cases and of_folder == (None, None, None):
+        grade_cases(options.cases, options.out, options.kind, options.workers)
+    elif None not in of_folder and of_cases == (None, None) and options.kind is None:
+        _grade_folder(*of_folder, options.workers)
+    else:
+        raise ConfigError("give --evaluation, --benchmarks and --spec, or --cases and --out")
+    return 0
+
+
+def grade_cases(path: Path, out: Path, kind: str | None, workers: int | None = None) -> None:
+    """One verdict per row of `path`, written to `out` when all are there."""
+    from red.grading.grader import Grader
+    from red.storage import numbered_jsonl, write_jsonl
+
+    numbered = numbered_jsonl(path, ("id", "response"), surrogates=True)
+    reasons: Counter[str] = Counter()
+    with Grader(workers) as grader:
+        judged = grader.grade_rows(numbered, lambda item: _case(item[1], kind, f"{path}: line {item[0]}"))
+        write_jsonl(out, (_counted(row["id"], found, reasons) for (_, row), found in judged))
+    print(", ".join(f"{number} {reason}" for reason, number in reasons.most_common()), file=sys.stderr)
+
+
+def _counted(name: str | int, found: "Verdict", reasons: Counter[str]) -> dict[str, Any]:
+    """The row of one verdict; its reason is counted."""
+    reasons[found.reason] += 1
+    return {
+        "id": name,
+        "correct": found.correct,
+        "correct_lenient": found.correct_lenient,
+        "reason": found.reason,
+        "seconds": round(found.seconds, 6),
+    }
+
+
+def _case(row: dict[str, Any], kind: str | None, where: str) -> "Case":
+    """The row's fields, checked; `where` begins every message."""
+    from red.errors import DataError
+    from red.grading.choice import is_letter
+    from red.grading.grader import Case
+
+    for problem in _problems(row, kind):
+        raise DataError(f"{where}: {problem}")
+    gold = row.get("gold", row.get("answer"))
+    number = _number_of_options(row)
+    by_letter = kind == "choice" or (kind is None and number is not None and is_letter(gold))
+    return Case(row["response"], gold, number if by_letter else None, row.get("thought_open") or False)
+
+
+def _problems(row: dict[str, Any], kind: str | None) -> Iterator[str]:
+    """What is wrong with a row, in words."""
+    if "gold" not in row and "answer" not in row:
+        yield "missing key 'gold' (or 'answer')"
+    if not isinstance(row["id"], str | int) or isinstance(row["id"], bool):
+        yield f"id: expected a text or an integer, found {type(row['id']).__name__}"
+    for key in ("response", "gold", "answer"):
+        if key in row and not isinstance(row[key], str) and not (key == "answer" and "gold" in row):
+            yield f"{key}: expected a text, found {type(row[key]).__name__}"
+    if not isinstance(row.get("thought_open", False), bool | None):
+        yield "thought_open: expected true or false"
+    if any(0xD800 <= ord(character) < 0xE000 for character in str(row["id"])):
+        yield "id: holds half of a surrogate pair and cannot be written"
+    if kind == "choice" and _number_of_options(row) is None:
+        yield "missing key 'options' (a list) or 'n_options' (a number from 1 to 26)"
+
+
+def _number_of_options(row: dict[str, Any]) -> int | None:
+    options = row.get("options")
+    number = len(options) if isinstance(options, list) else row.get("n_options")
+    return number if type(number) is int and 1 <= number <= 26 else None
+
+
+def _grade_folder(folder: Path, benchmarks: Path, text: str, workers: int | None) -> None:
+    import json
+
+    from red.errors import ConfigError, DataError
+    from red.evaluation.catalog import benchmark
+    from red.evaluation.verdicts import grade_answers
+
+    try:
+        spec = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ConfigError(f"--spec: not valid JSON ({error})") from None
+    if not isinstance(spec, dict) or not isinstance(spec.get("benchmarks"), dict):
+        raise ConfigError("--spec.benchmarks: expected an object of benchmarks by name")
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder; generate first")
+    wanted = [benchmark(name, entry) for name, entry in spec["benchmarks"].items()]
+    read = [(item, _golds(benchmarks / f"{item.name}.jsonl")) for item in wanted]
+    grade_answers(folder, read, workers or spec.get("workers"))
+
+
+def _golds(path: Path) -> list["Problem"]:
+    """Problems without their questions, which a protected benchmark does not have on disk."""
+    from red.evaluation.benchmarks import Problem
+    from red.storage import read_jsonl
+
+    rows = read_jsonl(path, ("id", "options", "answer"))
+    return [Problem(row["id"], "", row["options"] and tuple(row["options"]), row["answer"]) for row in rows]
