@@ -1,0 +1,82 @@
+from pathlib import Path
+
+import pytest
+
+from red.__main__ import main
+from red.errors import ConfigError
+from red.evaluation import benchmarks as sets
+from red.evaluation.backends import open_backend
+from red.evaluation.catalog import benchmark
+from red.evaluation.generate import EvaluationSettings, GenerationSpec, generate
+from red.evaluation.standalone import Options, specification
+from red.evaluation.summary import scores
+from red.evaluation.verdicts import grade_answers
+from red.storage import read_json, write_jsonl
+
+
+@pytest.fixture
+def arguments(make_checkpoint, tmp_path: Path, repository: Path) -> list[str]:
+    """A small evaluation in the tiny world."""
+    return [
+        "evaluate", "--model", str(make_checkpoint(0)), "--benchmarks", "aime24,arc_c", "--samples", "2",
+        "--limit", "5", "--max-new-tokens", "16", "--workers", "1", "--out", str(tmp_path / "out"),
+        "--config", str(repository / "config/default.yaml"),
+    ]  # fmt: skip
+
+
+def test_one_command_prints_a_table_and_writes_it(arguments, tmp_path, capsys):
+    assert main(arguments) == 0
+    printed = capsys.readouterr().out
+    assert "AIME24" in printed and "ARC-C" in printed and "5 x 2" in printed
+    summary = read_json(tmp_path / "out/summary.json")
+    assert [score["problems"] for score in summary["scores"]] == [5, 5]
+    assert set(summary["means"]) == {"math", "out_of_domain"}
+    assert "| AIME24 | 5 x 2 |" in (tmp_path / "out/summary.md").read_text()
+
+
+def test_a_second_call_gives_the_same_files(arguments, tmp_path):
+    main(arguments)
+    before = {path.name: path.read_bytes() for path in (tmp_path / "out").glob("*.*")}
+    main(arguments)
+    assert before == {path.name: path.read_bytes() for path in (tmp_path / "out").glob("*.*")}
+
+
+def test_parts_are_scored_beside_the_whole_without_new_answers(byte_checkpoint, tmp_path):
+    lines = [
+        {"id": f"amc-{i}", "problem": "1+1", "answer": "2", "source": {"in_amc23_40": i < 3}}
+        for i in range(5)
+    ]
+    write_jsonl(tmp_path / "amc.jsonl", lines)
+    entry = {"data_dir": str(tmp_path), "rows": 5, "sha256": None, "samples": 2}
+    wanted = benchmark("amc", entry)
+    write_jsonl(tmp_path / "normalized/amc.jsonl", sets.rows("amc", entry))
+    spec = GenerationSpec("qwen_boxed", EvaluationSettings("local", 1.0, 8), {"amc": entry})
+    generate([(byte_checkpoint, tmp_path / "out")], spec, tmp_path / "normalized", open_backend)
+    asked = [(wanted, sets.read(tmp_path / "normalized/amc.jsonl", wanted))]
+    grade_answers(tmp_path / "out", asked, workers=1)
+    found = [(score.benchmark, score.problems, score.is_part) for score in scores(tmp_path / "out", asked)]
+    assert found == [("amc", 5, False), ("amc23_40", 3, True)]
+
+
+def test_without_a_configuration_the_protocol_is_that_of_luffy():
+    spec = specification(Options(Path("m"), "aime24,math500", Path("out")))
+    settings = spec.evaluation
+    assert (settings.temperature, settings.top_p, settings.max_new_tokens) == (0.6, 1.0, 8192)
+    assert spec.template == "think"
+    assert [entry["samples"] for entry in spec.benchmarks.values()] == [32, 4]
+
+
+def test_options_win_over_the_configuration(repository: Path):
+    spec = specification(
+        Options(
+            Path("m"), "aime24", Path("out"), config=[repository / "config/default.yaml"],
+            temperature=0.0, samples=1, template="chat", backend="vllm",
+        )
+    )  # fmt: skip
+    assert spec.benchmarks["aime24"]["source"] == "embedded"
+    assert (spec.evaluation.temperature, spec.template, spec.evaluation.backend) == (0.0, "chat", "vllm")
+
+
+def test_an_unknown_benchmark_is_named():
+    with pytest.raises(ConfigError, match="aime26"):
+        specification(Options(Path("m"), "aime26", Path("out")))
