@@ -22,13 +22,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     folder.add_argument("--benchmarks", type=Path, help="folder of <benchmark>.jsonl")
     folder.add_argument("--spec", help='{"benchmarks": {name: {...}}, "workers": n}, JSON')
     cases = parser.add_argument_group("a file of cases")
-    cases.add_argument("--cases", type=Path, help="rows with id, response, gold or answer, and perhaps options")
+    cases.add_argument("--cases", type=Path, help="rows with id, response, gold (or answer), options")
     cases.add_argument("--out", type=Path, help="verdicts in the same order")
     cases.add_argument(
         "--kind", choices=("math", "choice"),
         help="how all rows are judged; without it, by letter where a row has options and its gold is one",
     )  # fmt: skip
-    parser.add_argument("--workers", type=int, help="processes for symbolic comparison (default: usable cores)")
+    parser.add_argument("--workers", type=int, help="symbolic processes (default: usable cores)")
 
 
 def run(options: argparse.Namespace) -> int:

@@ -19,9 +19,7 @@ def is_letter(gold: str) -> bool:
     return len(gold) == 1 and "A" <= gold <= "Z"
 
 
-def grade_choice(
-    response: str, answer: str, n_options: int, *, thought_open: bool = False
-) -> Verdict:
+def grade_choice(response: str, answer: str, n_options: int, *, thought_open: bool = False) -> Verdict:
     """Strict: the letter in the last box. Lenient: else the last of `ANSWER: X`, `answer is (X)`
     or a final line that is one letter. Letters beyond the options are wrong.
     """

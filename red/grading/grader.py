@@ -73,18 +73,14 @@ class Grader:
         while held:
             yield self._finished(held.popleft())
 
-    def grade_rows(
-        self, rows: Iterable[Row], case: Callable[[Row], Case]
-    ) -> Iterator[tuple[Row, Verdict]]:
+    def grade_rows(self, rows: Iterable[Row], case: Callable[[Row], Case]) -> Iterator[tuple[Row, Verdict]]:
         """Every row with the verdict on `case(row)`; holds no more rows than cases."""
         rows, copies = tee(rows)
         return zip(rows, self.grade(map(case, copies)), strict=False)
 
     def _begun(self, case: Case) -> Verdict | Job:
         if case.options is not None and is_letter(case.gold):
-            return grade_choice(
-                case.response, case.gold, case.options, thought_open=case.thought_open
-            )
+            return grade_choice(case.response, case.gold, case.options, thought_open=case.thought_open)
         result = grade_math(case.response, case.gold, thought_open=case.thought_open)
         if isinstance(result, Verdict):
             return result

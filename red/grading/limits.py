@@ -39,10 +39,7 @@ def is_refused(text: str) -> bool:
     return (
         folded is None
         or _levels_of_exponents(folded) > 2
-        or any(
-            pattern.search(folded)
-            for pattern in (_HUGE_EXPONENT, _HUGE_FACTORIAL, _HUGE_BINOMIAL)
-        )
+        or any(pattern.search(folded) for pattern in (_HUGE_EXPONENT, _HUGE_FACTORIAL, _HUGE_BINOMIAL))
     )
 
 

@@ -12,15 +12,17 @@ from red.grading.extract import final_text, last_box
 from red.grading.limits import LONGEST_ANSWER, is_refused
 from red.grading.normalize import gold_text, light, plain
 from red.grading.structure import bare, same, with_both_signs
-from red.grading.units import disagree, split_unit, without_letter
+from red.grading.units import disagree, split_unit, without_short_unit
 from red.grading.verdict import Undecided, Verdict
 
 LENIENT_TAIL = 300
 """Characters at the end of a response without a box that the lenient verdict reads."""
 
-_LONGEST_RAW_BOX = 20_000
+_LONGEST_RAW_BOX = 5_000
 _PROSE = re.compile(
-    r"^(?:\\text\s*\{\s*)?[A-Za-z][A-Za-z ,']*(?:\b(?:is|are|equals?)\b\s*:?|:)\s*\}?(?=\s*\S)"
+    r"^(?:\\text\s*\{\s*)?[A-Za-z ,']*\b(?:(?:is|are|equals?)\s*:?|(?:answer|result|solution)\s*:)"
+    r"\s*\}?(?=\s*\S)",
+    re.IGNORECASE,
 )
 
 
@@ -46,7 +48,7 @@ def grade_math(response: str, gold: str, *, thought_open: bool = False) -> Verdi
     return compare(gold, box)
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=16_384)
 def is_usable(gold: str) -> bool:
     """Whether a gold holds an answer at all: a letter or digit, and balanced braces."""
     text = gold_text(gold)
@@ -54,7 +56,7 @@ def is_usable(gold: str) -> bool:
     return braces.count("{") == braces.count("}") and any(map(str.isalnum, text))
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=16_384)
 def compare(gold: str, box: str) -> Verdict | Undecided:
     """Strict verdict on the content of a box, or the texts that need symbolic comparison."""
     wanted, found = gold_text(gold), _PROSE.sub("", plain(box))
@@ -67,7 +69,7 @@ def compare(gold: str, box: str) -> Verdict | Undecided:
     wanted, unit = split_unit(wanted)
     found, found_unit = split_unit(found)
     if not any(map(str.isalpha, wanted)):
-        found = without_letter(found)
+        found = without_short_unit(found)
     wanted, found = with_both_signs(wanted), with_both_signs(bare(found))
     agreed = False if disagree(unit, found_unit) else same(light(wanted), light(found))
     if agreed is not None:

@@ -14,6 +14,7 @@ _PYTHON_POWER = re.compile(r"\*\*\s*(-?\d+|\w|\([^()]*\))")
 _REOPENED = re.compile(r"\$\s+\$")
 _AND_OR = re.compile(r"\b(?:and|or)\b")
 _WORD = re.compile(r"[A-Za-z]{2,}")
+_ALIGNMENT = re.compile(r"\\(?:begin|end)\{(?:align(?:ed)?|equation|gather(?:ed)?|split)\*?\}|&(?==)")
 _EMPTY_DECIMALS = re.compile(r"(\d)\.(?=\s*[-+*/^)}\]])")
 _SUBSTITUTIONS = [
     (re.compile(pattern), replacement)
@@ -34,7 +35,8 @@ _SUBSTITUTIONS = [
         (r",\\!\s*|\{,\}", ","),
         (r"\\[,!;:> ]|~|\\q?quad(?![a-zA-Z])", " "),
         (r"\\?\$|[\u00a3\u20ac\u00a5]", ""),
-        (r"\\%", "%"),
+        (r"\\%|\s*\bper\s?cent\b", "%"),
+        (r"(?<=\d)\s*[xX]\s*(?=10\s*\^)", r"\\cdot "),
         (r"\\frac\s*(\d)\s*(\d)", r"\\frac{\1}{\2}"),
         (r"\\frac\s*(\d)\s*\{", r"\\frac{\1}{"),
         (r"(\\frac\s*\{[^{}]*\})\s*(\d)", r"\1{\2}"),
@@ -58,7 +60,7 @@ def plain(text: str) -> str:
     """
     text = _PYTHON_PREFIX.sub(r"\\", clean(text))
     text = _PYTHON_POWER.sub(r"^{\1}", text)
-    text = _E_NOTATION.sub(r"\1\\times 10^{\2}", text)
+    text = _E_NOTATION.sub(r"\1\\times 10^{\2}", _ALIGNMENT.sub("", text))
     return _EMPTY_DECIMALS.sub(r"\1", text).strip().removesuffix(".").rstrip()
 
 

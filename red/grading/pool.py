@@ -86,16 +86,17 @@ class Pool:
         limit = max(0.0, min(w.deadline for w in active.values()) - time.monotonic())
         for channel in wait(list(active), limit if timeout is None else min(limit, timeout)):
             self._listen(active[channel])
-        for worker in [w for w in self._workers if w in active.values()]:
-            if (worker.job or not worker.is_ready) and time.monotonic() >= worker.deadline:
-                self._discard(worker, verdict.TIMEOUT)
+        for worker in [w for w in self._workers if w.job or not w.is_ready]:
+            if time.monotonic() >= worker.deadline:
+                self._give_up(worker)
         self._hand_out()
 
     def close(self) -> None:
-        """End all workers; unsettled jobs stay unsettled."""
-        self._queue.clear()
+        """End all workers; whatever was not settled ends as a crash."""
         while self._workers:
             self._discard(self._workers[0], verdict.CRASH)
+        while self._queue:
+            self._queue.popleft().reason = verdict.CRASH
 
     def _hand_out(self) -> None:
         idle = [worker for worker in self._workers if worker.is_ready and not worker.job]
@@ -134,6 +135,15 @@ class Pool:
         else:
             self._discard(worker, verdict.CRASH)
 
+    def _give_up(self, worker: _Worker) -> None:
+        if worker.is_ready:
+            self._discard(worker, verdict.TIMEOUT)
+        else:
+            self.close()
+            raise RedError(
+                f"grading worker did not start within {_STARTUP:.0f} s; is the machine overloaded?"
+            )
+
     def _settle(self, worker: _Worker, reason: str) -> None:
         job, worker.job = worker.job, None
         job.seconds, job.reason = time.monotonic() - worker.since, reason
@@ -151,6 +161,7 @@ class Pool:
 
 def _start() -> _Worker:
     ours, theirs = Pipe()
+    path = os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH"))))
     with theirs:
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", "red.grading.worker", str(theirs.fileno())],
@@ -158,6 +169,6 @@ def _start() -> _Worker:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            env=os.environ | {"PYTHONPATH": str(_ROOT), "PYTHONHASHSEED": "0"},
+            env=os.environ | {"PYTHONPATH": path, "PYTHONHASHSEED": "0"},
         )
     return _Worker(process, ours, time.monotonic())

@@ -122,7 +122,8 @@ def _same_mixed(gold: Group | str, answer: Group | str) -> bool | None:
     """A group against a leaf: `\\{5\\}` is 5; neither a plain number nor `-(1,2)` is a list of two."""
     several, leaf = (answer, gold) if isinstance(gold, str) else (gold, answer)
     if len(several.elements) == 1:
-        return _same(several.elements[0], leaf) if isinstance(gold, Group) else _same(leaf, several.elements[0])
+        only = several.elements[0]
+        return _same(only, leaf) if several is gold else _same(leaf, only)
     assignment = _ASSIGNMENT.fullmatch(leaf)
     if assignment and isinstance(inner := group(assignment[2]), Group):
         return _same(gold, inner) if leaf is answer else _same(inner, answer)
@@ -156,7 +157,8 @@ def _same_leaf(gold: str, answer: str) -> bool | None:
         return False
     named_gold, named_answer = _ASSIGNMENT.fullmatch(gold), _ASSIGNMENT.fullmatch(answer)
     if named_gold and named_answer:
-        return _same(group(named_gold[2]), group(named_answer[2])) if named_gold[1] == named_answer[1] else None
+        same_name = named_gold[1] == named_answer[1]
+        return _same(group(named_gold[2]), group(named_answer[2])) if same_name else None
     if named_gold and "=" not in answer:
         return _same(group(named_gold[2]), group(answer))
     if named_answer and "=" not in gold:

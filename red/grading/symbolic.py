@@ -100,9 +100,7 @@ def _is_refuted(gold: Basic, answer: Basic) -> bool:
 
 
 def _verified(golds: tuple, answers: tuple) -> bool:
-    return verify(
-        gold=list(golds), target=list(answers), allow_set_relation_comp=True, timeout_seconds=None
-    )
+    return verify(gold=list(golds), target=list(answers), allow_set_relation_comp=True, timeout_seconds=None)
 
 
 def exact(part: Basic | MatrixBase | str) -> Basic | MatrixBase | str:

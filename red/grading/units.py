@@ -38,9 +38,7 @@ _SYNONYMS = {
     "unit": "units",
     "arcsecond": "arcseconds arcsec",
 }
-_CANONICAL = {
-    word: symbol for symbol, words in _SYNONYMS.items() for word in (symbol, *words.split())
-}
+_CANONICAL = {word: symbol for symbol, words in _SYNONYMS.items() for word in (symbol, *words.split())}
 _QUANTITY = re.compile(
     r"\b(?:and|or|not|no|is|are|to|half|halves|thirds?|quarters?|dozens?|hundreds?|thousands?"
     r"|[mb]illions?|trillions?|per\s?cent(?:age)?|times|over|less|more|greater|at|most|least|mod"
@@ -54,7 +52,8 @@ _LOOSE = rf"(?<![A-Za-z\\])({'|'.join(w for w in sorted(_CANONICAL, key=len)[::-
 _JOIN = r"(?:\\[,;:! ]|\\cdot(?![a-zA-Z])|[~/*\s])*"
 _TAIL = re.compile(rf"{_JOIN}(?:{_MARKED}|{_LOOSE})\s*\.?$")
 _SOLAR = re.compile(r"\s*[A-Z]_\{?\s*\\(?:odot|oplus)\s*\}?$")
-_SINGLE = re.compile(r"(?<=[\d}])\s*(?:\\[,;: ]|~)?\s*[msghlLJ]$")
+_SYMBOL = r"(?:[kcmn]m|[km]?g|m?L|mol|min|hr|ft|in|lb|Hz|Pa|[msghlLJNWVAKC])(?:\^\{?-?\d\}?)?"
+_SHORT = re.compile(rf"(?<=[\d}}])\s*(?:\\[,;: ]|~)?\s*{_SYMBOL}(?:\s*/\s*{_SYMBOL})?$")
 
 
 def split_unit(text: str) -> tuple[str, str]:
@@ -75,9 +74,9 @@ def split_unit(text: str) -> tuple[str, str]:
     return rest.strip(), "*".join(reversed(names))
 
 
-def without_letter(text: str) -> str:
-    """One bare letter behind a number removed: `5 m` -> `5`. Only for a gold without letters."""
-    return _SINGLE.sub("", text)
+def without_short_unit(text: str) -> str:
+    """A bare unit behind a number removed: `5 m`, `5 m/s` -> `5`. Only for a gold without letters."""
+    return _SHORT.sub("", text)
 
 
 def disagree(unit: str, other: str) -> bool:
