@@ -83,7 +83,7 @@ def account(
         resampling=resampling,
         sizes=_sizes(scores),
         missing=tuple(dict.fromkeys([*missing_runs(runs), *missing])),
-        notes=tuple(notes),
+        notes=(*notes, *_mixed_code(runs)),
     )
 
 
@@ -96,6 +96,12 @@ def missing_runs(runs: Iterable[Run]) -> list[str]:
         elif run.missing_seeds:
             found.append(f"{run.label} (seed {', '.join(map(str, run.missing_seeds))})")
     return found
+
+
+def _mixed_code(runs: Iterable[Run]) -> list[str]:
+    """Seeds of one run made by different code are repeats of different things; say so."""
+    mixed = [run.label for run in runs if len({code for _, code in run.versions.values()}) > 1]
+    return [f"Seeds come from different versions of the code: {', '.join(mixed)}."] if mixed else []
 
 
 def _like_runs(runs: Sequence[Run]) -> list[str]:

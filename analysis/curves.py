@@ -75,7 +75,7 @@ def draw(tables: Tables, axes: Iterable[Axes], panels: Sequence[Panel]) -> Drawn
             shown.append(curve.assign(**about, metric=line.metric))
         where.set_title(panel.title)
         if not found:
-            no_data(where, "not logged: " + ", ".join(dict.fromkeys(line.metric for line in panel.lines)))
+            no_data(where, "\n".join(["not logged:", *dict.fromkeys(line.metric for line in panel.lines)]))
             continue
         where.set_xlabel("step")
         where.set_ylabel(panel.ylabel)

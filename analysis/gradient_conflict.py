@@ -3,7 +3,7 @@
 from analysis.account import account
 from analysis.curves import Line, Panel, draw
 from analysis.item import Figure
-from analysis.style import canvas, legend_below, looks, title
+from analysis.style import canvas, legend_below, looks, no_data, title
 from analysis.tables import Tables
 
 HEADING = "Cosine between online and offline gradients"
@@ -20,11 +20,13 @@ def build(tables: Tables) -> Figure:
     shares = _negative_shares(tables, runs)
     right = axes[0][1]
     right.set_title("(b) Steps with cosine < 0")
+    if shares.empty:
+        no_data(right, "not logged")
     for row, (run, frame) in enumerate(shares.groupby("run", sort=False)):
         style = styles[run]
         right.plot(frame["share"], [row] * len(frame), ls="", marker=style.marker, color=style.color)
     right.set_yticks(range(shares["run"].nunique()), shares["label"].unique())
-    right.set_ylim(shares["run"].nunique() - 0.5, -0.5)
+    right.set_ylim(max(shares["run"].nunique(), 1) - 0.5, -0.5)
     right.set_xlim(0, 1)
     right.set_xlabel("share of steps")
     legend_below(picture, axes[0][:1])

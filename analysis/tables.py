@@ -30,7 +30,10 @@ AGAIN = "run `python -m red collect` again"
 
 @dataclass(frozen=True)
 class Run:
-    """One line of the configuration with the seeds that are finished and those that are not."""
+    """One line of the configuration with the seeds that are finished and those that are not.
+
+    `versions` gives spec hash and code fingerprint of each finished seed, as far as they were recorded.
+    """
 
     name: str
     label: str
@@ -43,6 +46,7 @@ class Run:
     seeds: tuple[int, ...] = ()
     missing_seeds: tuple[int, ...] = ()
     spec: Mapping[str, Any] = field(default_factory=dict)
+    versions: Mapping[int, tuple[str, str]] = field(default_factory=dict)
 
     @property
     def parent(self) -> tuple[str, int | None] | None:
@@ -159,7 +163,7 @@ def load(collected: Path, reported: Path) -> Tables:
         reported=read_reported(reported),
     )
     for name in ("scores", "dynamics", "probes"):
-        _check_one_origin(getattr(tables, f"{name}_source"), collected / f"{name}.parquet")
+        _check_versions(getattr(tables, f"{name}_source"), collected / f"{name}.parquet", tables.runs)
     return tables
 
 
@@ -217,6 +221,11 @@ def _joined(name: str, entries: Sequence[Mapping[str, Any]]) -> Run:
         seeds=tuple(sorted(e["seed"] for e in entries if e["status"] == "done")),
         missing_seeds=tuple(sorted(e["seed"] for e in entries if e["status"] != "done")),
         spec=first.get("spec") or {},
+        versions={
+            entry["seed"]: (made.get("spec_hash", ""), made.get("code", ""))
+            for entry in entries
+            if (made := entry.get("provenance"))
+        },
     )
 
 
@@ -241,11 +250,15 @@ def _schema(columns: Sequence[str]) -> pa.Schema:
     return pa.schema([(name, TYPES[name]) for name in columns])
 
 
-def _check_one_origin(source: ds.Dataset, path: Path) -> None:
-    """A seed of a run must come from one spec and one code version, or its rows are not one result."""
+def _check_versions(source: ds.Dataset, path: Path, runs: Iterable[Run]) -> None:
+    """Rows of a seed must come from one spec and one code version, the ones that runs.json names."""
     table = source.to_table(columns=["run", "seed", *ORIGIN])
     pairs = table.group_by(["run", "seed", *ORIGIN]).aggregate([]).to_pandas()
     repeated = pairs[pairs.duplicated(["run", "seed"], keep=False)]
     if not repeated.empty:
         run, seed = repeated.iloc[0][["run", "seed"]]
         raise DataError(f"{path}: run {run!r} seed {seed} mixes rows of two versions; {AGAIN}")
+    named = {(run.name, seed): version for run in runs for seed, version in run.versions.items()}
+    for run, seed, *version in pairs.itertuples(index=False):
+        if named.get((run, seed), tuple(version)) != tuple(version):
+            raise DataError(f"{path}: run {run!r} seed {seed} is not the version in runs.json; {AGAIN}")

@@ -74,6 +74,7 @@ TEXT = """Okay,| let| me| think|.| First|,| 34|+|28|=|62| Wait|,| is| it| right|
 | so| yes|.| Next| we| take| 62|*|3|=|186|.| Alternatively|,| 60|*|3|=|180|,| plus| 6|.| So| the
 | answer| is| \\boxed{|186|}"""
 WORDS = tuple(TEXT.replace("\n", "").split("|"))
+ORIGIN = {"spec_hash": "5" * 64, "code": "c" * 64}
 PUBLISHED = ("luffy_published", "red_released")
 MISSING = (("bread", 1), ("red_w_scrambled", 0), ("red_w_scrambled", 1))
 
@@ -86,7 +87,7 @@ def write(
     entries = list(_entries(scale, seeds, steps))
     done = [(entry["run"], entry["seed"]) for entry in entries if entry["status"] == "done"]
     (folder / "runs.json").write_text(json.dumps(entries), encoding="utf-8")
-    origin = {"spec_hash": "5" * 64, "code": "c" * 64}
+    origin = dict(ORIGIN)
     tables = {
         "scores": _scores(done, fraction),
         "dynamics": _dynamics(done, steps),
@@ -105,7 +106,8 @@ def _entries(scale: str, seeds: Sequence[int], steps: int) -> Iterator[Mapping[s
                 "run": name, "method": method, "seed": seed, "scale": scale, "label": label,
                 "family": "published" if name in PUBLISHED else "common",
                 "row_group": group, "experiments": list(items), "steps": 0 if name == "base" else steps,
-                "status": "missing" if (name, seed) in MISSING else "done", "spec": {"init_from": init_from},
+                "status": "missing" if (name, seed) in MISSING else "done",
+                "spec": {"init_from": init_from}, "provenance": dict(ORIGIN),
             }  # fmt: skip
 
 

@@ -5,6 +5,7 @@ import csv
 import pandas as pd
 import pytest
 
+from analysis.account import account
 from analysis.tables import Run, load, runs_from
 from red.errors import DataError
 from tests.analysis import synthetic
@@ -45,6 +46,20 @@ def test_rows_of_two_code_versions_in_one_seed_are_refused(folder, reported):
     change(folder / "dynamics.parquet", edit)
     with pytest.raises(DataError, match=r"dynamics\.parquet: run '\w+' seed 0 mixes rows of two versions"):
         load(folder, reported)
+
+
+def test_rows_of_another_version_than_the_list_of_runs_are_refused(folder, reported):
+    change(folder / "scores.parquet", lambda frame: frame.assign(spec_hash="another"))
+    with pytest.raises(
+        DataError, match=r"scores\.parquet: run 'base' seed 0 is not the version in runs\.json"
+    ):
+        load(folder, reported)
+
+
+def test_seeds_of_different_code_are_noted_in_the_caption(study):
+    made = {0: ("spec 0", "old"), 1: ("spec 1", "new")}
+    text = account(study, [Run("red", "RED", "red", seeds=(0, 1), versions=made)]).text()
+    assert "Seeds come from different versions of the code: RED." in text
 
 
 def test_a_run_entry_without_status_is_named():
