@@ -1,0 +1,126 @@
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from red.errors import RedError
+from red.grading import pool as pool_module
+from red.grading import verdict, worker
+from red.grading.pool import Pool
+from red.grading.verdict import Undecided
+
+EASY = Undecided("a+b", "b+a")
+# Exponential for the parser of math-verify; a grader would refuse it before.
+SLOW = Undecided("5", "x_{" * 28 + "1" + "}" * 28)
+
+
+def settled(pool: Pool, question: Undecided) -> str:
+    job = pool.submit(question)
+    while job.reason is None:
+        pool.advance()
+    return job.reason
+
+
+@pytest.fixture
+def one_worker():
+    with Pool(size=1) as pool:
+        yield pool
+
+
+def test_nothing_starts_before_the_first_question(one_worker):
+    one_worker.advance()
+    assert one_worker._workers == []
+
+
+def test_a_worker_that_overruns_is_killed_and_replaced(one_worker, monkeypatch):
+    assert settled(one_worker, EASY) == verdict.RIGHT
+    monkeypatch.setattr(pool_module, "PATIENCE", 0.5)
+    assert settled(one_worker, SLOW) == verdict.TIMEOUT
+    monkeypatch.undo()
+    assert settled(one_worker, EASY) == verdict.RIGHT
+
+
+def test_a_worker_that_dies_is_a_crash_and_replaced(one_worker):
+    assert settled(one_worker, EASY) == verdict.RIGHT
+    job = one_worker.submit(SLOW)
+    one_worker.advance(timeout=0)
+    os.kill(one_worker._workers[0].process.pid, signal.SIGKILL)
+    while job.reason is None:
+        one_worker.advance()
+    assert job.reason == verdict.CRASH
+    assert settled(one_worker, EASY) == verdict.RIGHT
+
+
+def test_a_worker_that_died_idle_costs_no_question(one_worker):
+    assert settled(one_worker, EASY) == verdict.RIGHT
+    one_worker._workers[0].process.kill()
+    one_worker._workers[0].process.wait()
+    assert settled(one_worker, Undecided("c+d", "d+c")) == verdict.RIGHT
+
+
+def test_workers_are_replaced_after_their_lifetime(one_worker, monkeypatch):
+    monkeypatch.setattr(pool_module, "LIFETIME", 2)
+    processes = set()
+    for n in range(4):
+        assert settled(one_worker, Undecided(f"x+{n}", f"{n}+x")) == verdict.RIGHT
+        processes |= {w.process.pid for w in one_worker._workers}
+    assert len(processes) == 2
+
+
+def test_closing_ends_the_processes_and_settles_what_was_open():
+    pool = Pool(size=1)
+    job = pool.submit(EASY)
+    pool.advance(timeout=0)
+    process = pool._workers[0].process
+    pool.close()
+    assert process.returncode is not None
+    assert job.reason == verdict.CRASH
+
+
+def test_a_worker_that_cannot_start_is_one_clear_error(monkeypatch, tmp_path):
+    (tmp_path / "math_verify.py").write_text("raise ImportError('broken on purpose')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with Pool(size=1) as pool, pytest.raises(RedError, match="broken on purpose; is math-verify installed"):
+        settled(pool, EASY)
+
+
+def test_the_timer_of_a_worker_counts_processor_time(monkeypatch):
+    monkeypatch.setattr(worker, "SECONDS", 0.2)
+    monkeypatch.setattr(worker, "limit", lambda kind, value: None)
+    previous = signal.signal(signal.SIGPROF, worker._overtime)
+
+    def endless(gold: str, answer: str) -> str:
+        while True:
+            pass
+
+    try:
+        assert worker.timed(endless, "", "") == verdict.TIMEOUT
+    finally:
+        signal.signal(signal.SIGPROF, previous)
+
+
+@pytest.mark.parametrize(
+    "action",
+    ["open('made', 'w')", "os.system('true')", "socket.socket().connect(('127.0.0.1', 9))", "os.remove('x')",
+     "subprocess.Popen(['true'])", "os.open('made', os.O_CREAT)"],
+)  # fmt: skip
+def test_a_confined_worker_has_no_side_effects(action, tmp_path):
+    program = (
+        "import os, socket, subprocess; from red.grading.worker import confine; confine()\n"
+        f"try:\n    {action}\nexcept PermissionError:\n    raise SystemExit(7)"
+    )
+    environment = os.environ | {"PYTHONPATH": str(pool_module._ROOT)}
+    ended = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, env=environment, check=False)
+    assert ended.returncode == 7
+    assert not list(tmp_path.iterdir())
+
+
+def test_memory_of_a_confined_worker_is_limited():
+    program = (
+        "from red.grading.worker import confine; confine()\n"
+        "try:\n    bytearray(4 << 30)\nexcept MemoryError:\n    raise SystemExit(7)"
+    )
+    environment = os.environ | {"PYTHONPATH": str(pool_module._ROOT)}
+    assert subprocess.run([sys.executable, "-c", program], env=environment, check=False).returncode == 7
