@@ -1,6 +1,5 @@
 """Model folders in the Hugging Face layout. Weights are safetensors only: pickles can run code."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +12,7 @@ from tokenizers import Tokenizer
 
 from red.errors import DataError
 from red.models.qwen2 import Qwen2, Shape
-from red.storage import read_json, write_directory, write_json
+from red.storage import read_object, write_directory, write_json
 
 WEIGHTS = "model.safetensors"
 TIED = "lm_head.weight"
@@ -34,7 +33,7 @@ class Checkpoint:
 def load(directory: Path | str, device: str | torch.device = "cpu") -> Checkpoint:
     """Read a folder; every defect is one DataError that names the file."""
     directory = Path(directory)
-    config = read_json(directory / "config.json")
+    config = read_object(directory / "config.json")
     shape = Shape.from_config(config, str(directory / "config.json"))
     tokenizer = _tokenizer(directory, shape)
     generation_config = _optional(directory / "generation_config.json")
@@ -51,7 +50,7 @@ def load(directory: Path | str, device: str | torch.device = "cpu") -> Checkpoin
 def load_tokenizer(directory: Path | str) -> tuple[Tokenizer, int]:
     """The tokenizer and the EOS id of a folder whose weights live elsewhere."""
     directory = Path(directory)
-    config = read_json(directory / "config.json")
+    config = read_object(directory / "config.json")
     shape = Shape.from_config(config, str(directory / "config.json"))
     generation_config = _optional(directory / "generation_config.json")
     return _tokenizer(directory, shape), _eos_id(directory, config, generation_config)
@@ -95,15 +94,18 @@ def _write(checkpoint: Checkpoint, directory: Path) -> None:
         for name, tensor in checkpoint.model.state_dict().items()
         if not (name == TIED and checkpoint.model.shape.tie_word_embeddings)
     }
-    save_file(tensors, directory / WEIGHTS, metadata={"format": "pt"})
-    checkpoint.tokenizer.save(str(directory / "tokenizer.json"))
+    try:
+        save_file(tensors, directory / WEIGHTS, metadata={"format": "pt"})
+    except SafetensorError as error:  # a full disk, for one
+        raise DataError(f"{directory / WEIGHTS}: cannot be written ({error})") from None
+    (directory / "tokenizer.json").write_text(checkpoint.tokenizer.to_str(pretty=True), encoding="utf-8")
     write_json(directory / "config.json", checkpoint.config)
     write_json(directory / "generation_config.json", checkpoint.generation_config)
     write_json(directory / "tokenizer_config.json", checkpoint.tokenizer_config)
 
 
 def _optional(path: Path) -> dict[str, Any]:
-    return read_json(path) if path.exists() else {}
+    return read_object(path) if path.exists() else {}
 
 
 def _tokenizer(directory: Path, shape: Shape) -> Tokenizer:
@@ -129,18 +131,32 @@ def _eos_id(directory: Path, config: Mapping[str, Any], generation_config: Mappi
         eos = eos[0] if eos else None
     if eos is None:
         raise DataError(f"{directory / 'config.json'}: eos_token_id is missing; responses could not end")
+    if type(eos) is not int or not 0 <= eos < config["vocab_size"]:
+        raise DataError(f"{directory / 'config.json'}: eos_token_id {eos!r} is not a token of the vocabulary")
     return eos
 
 
 def _weight_files(directory: Path) -> list[Path]:
     index = directory / f"{WEIGHTS}.index.json"
     if index.exists():
-        return [directory / name for name in sorted(set(read_json(index)["weight_map"].values()))]
+        names = _file_names(read_object(index).get("weight_map"), index)
+        return [directory / name for name in names]
     if not (directory / WEIGHTS).exists() and list(directory.glob("*.bin")):
         raise DataError(
             f"{directory}: only pickled weights (*.bin), which can run code; convert to safetensors"
         )
     return [directory / WEIGHTS]
+
+
+def _file_names(weight_map: Any, index: Path) -> list[str]:
+    """Names of the shards; one that leads out of the folder is refused."""
+    values = list(weight_map.values()) if isinstance(weight_map, dict) else []
+    if not values:
+        raise DataError(f"{index}: weight_map is missing or empty")
+    for name in values:
+        if not isinstance(name, str) or Path(name).name != name or not name.endswith(".safetensors"):
+            raise DataError(f"{index}: {name!r} is not the name of a safetensors file beside it")
+    return sorted(set(values))
 
 
 def _weights(directory: Path, shape: Shape) -> Qwen2:
@@ -168,9 +184,3 @@ def _weights(directory: Path, shape: Shape) -> Qwen2:
     if shape.tie_word_embeddings:
         model.lm_head.weight = model.model.embed_tokens.weight
     return model.requires_grad_(True)
-
-
-def describe(checkpoint: Checkpoint) -> str:
-    """Parameters and shape in one line, for logs."""
-    parameters = sum(parameter.numel() for parameter in checkpoint.model.parameters())
-    return f"{parameters} parameters, {json.dumps(vars(checkpoint.model.shape))}"

@@ -40,7 +40,7 @@ class Recipe:
 
 RECIPES = {
     "base": Recipe(hidden_size=64, intermediate_size=160, layers=3, steps=2800),
-    "large": Recipe(hidden_size=96, intermediate_size=256, layers=3, steps=650, teacher_share=0.6),
+    "large": Recipe(96, 256, layers=3, steps=1250, batch=48, teacher_share=0.6),
 }
 
 
