@@ -19,7 +19,8 @@ ORIGIN = [("spec_hash", pa.string()), ("code", pa.string())]
 SCORES = pa.schema([
     *KEYS, ("benchmark", pa.string()), ("group", pa.string()), ("metric", pa.string()),
     ("problem", pa.string()), ("sample", pa.int64()), ("correct", pa.bool_()),
-    ("correct_lenient", pa.bool_()), ("reason", pa.string()), ("tokens", pa.int64()), ("truncated", pa.bool_()), *ORIGIN,
+    ("correct_lenient", pa.bool_()), ("reason", pa.string()), ("tokens", pa.int64()),
+    ("truncated", pa.bool_()), *ORIGIN,
 ])  # fmt: skip
 DYNAMICS = pa.schema([*KEYS, ("step", pa.int64()), ("metric", pa.string()), ("value", pa.float64()), *ORIGIN])
 PROBES = pa.schema([

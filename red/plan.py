@@ -122,10 +122,7 @@ def generation_spec(config: Config, run: str, seed: int) -> dict[str, Any]:
 
 def grading_spec(config: Config) -> dict[str, Any]:
     """What `red grade` gets."""
-    return {
-        "workers": config["evaluation"].get("workers", 1),
-        "benchmarks": {name: benchmark_spec(config, name) for name in config["benchmarks"]},
-    }
+    return {"benchmarks": {name: benchmark_spec(config, name) for name in config["benchmarks"]}}
 
 
 def probe_spec(config: Config, run: str, probe: str) -> dict[str, Any]:

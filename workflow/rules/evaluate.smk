@@ -37,7 +37,7 @@ rule generate:
             plan.generation_spec(config, wildcards.run, int(wildcards.seed))
         ),
         code=code("red.evaluation.generate", "red.evaluation.backends"),
-        benchmarks="<results>/data/benchmarks",
+        benchmarks=subpath(input[1], parent=True),
         folder=subpath(output.provenance, parent=True),
     shell:
         "python -m red generate --spec {params.spec:q} --code {params.code}"
@@ -48,12 +48,12 @@ rule generate:
 # Apart from generate: a better grader costs no device time.
 rule grade:
     input:
-        answers=collect(
-            "<results>/evaluations/{{run}}/seed{{seed}}/{benchmark}.generations.jsonl",
-            benchmark=config["benchmarks"],
-        ),
         benchmarks=collect(
             "<results>/data/benchmarks/{benchmark}.jsonl",
+            benchmark=config["benchmarks"],
+        ),
+        answers=collect(
+            "<results>/evaluations/{{run}}/seed{{seed}}/{benchmark}.generations.jsonl",
             benchmark=config["benchmarks"],
         ),
     output:
@@ -77,11 +77,11 @@ rule grade:
     params:
         spec=dump_json(plan.grading_spec(config)),
         code=code("red.grading"),
-        benchmarks="<results>/data/benchmarks",
+        benchmarks=subpath(input[0], parent=True),
         folder=subpath(output[0], parent=True),
     shell:
         "python -m red grade --spec {params.spec:q} --evaluation {params.folder}"
-        " --benchmarks {params.benchmarks} > {log} 2>&1"
+        " --benchmarks {params.benchmarks} --workers {threads} > {log} 2>&1"
 
 
 rule probe:

@@ -1,0 +1,65 @@
+"""Dry runs: what would be done, how soon it is known, and that it is clean."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from red import config, plan
+
+
+@pytest.fixture(scope="module")
+def tiny(repository: Path) -> dict:
+    return config.load(repository / "config" / "default.yaml")
+
+
+@pytest.fixture(scope="module")
+def jobs(planned) -> list[str]:
+    return planned.plan()
+
+
+def test_every_run_and_seed_is_trained_exactly_once(jobs, tiny):
+    wanted = sorted(f"train {run} {seed}" for run, seed in plan.trained(tiny))
+    assert [job for job in jobs if job.startswith("train ")] == wanted
+
+
+def test_every_checkpoint_is_generated_and_graded_once_for_all_benchmarks(jobs, tiny):
+    wanted = sorted(f"generate {run} {seed}" for run, seed in plan.evaluated(tiny))
+    assert [job for job in jobs if job.startswith("generate ")] == wanted
+    assert sum(job.startswith("grade ") for job in jobs) == len(wanted)
+
+
+def test_every_item_of_the_configuration_has_a_rule(jobs, tiny):
+    assert set(tiny["items"]) <= set(jobs)
+
+
+def test_a_selection_brings_what_it_starts_from(planned):
+    jobs = planned.plan("--configfile", planned.overlay("some.yaml", only=["sft_dapo", "red_w_constant"], seeds=[1]))
+    trained = [job for job in jobs if job.startswith("train ")]
+    assert trained == ["train red 1", "train red_w_constant 1", "train sft 1", "train sft_dapo 1"]
+
+
+def test_the_linter_is_content(planned):
+    done = planned.snakemake("--lint")
+    assert done.returncode == 0, (done.stderr + done.stdout)[-2000:]
+
+
+def test_the_formatter_changes_nothing(repository):
+    done = subprocess.run(
+        [sys.executable, "-m", "snakefmt", "--check", "workflow"], cwd=repository, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_paper_is_planned_within_15_seconds(planned, repository):
+    paper = repository / "config" / "paper.yaml"
+    if not paper.exists():
+        pytest.skip("no config/paper.yaml yet")
+    started = time.monotonic()
+    jobs = planned.plan("--configfile", "config/paper.yaml")
+    seconds = time.monotonic() - started
+    document = config.load(repository / "config" / "default.yaml", paper)
+    assert sum(job.startswith("train ") for job in jobs) == len(plan.trained(document))
+    assert seconds < 15
