@@ -15,17 +15,13 @@ from red.sources import sources
 from red.storage import dump_json
 
 # Where the code that decides a result lives; plumbing (storage, records, commands) reruns nothing.
-COMPUTING = ["red.objective", "red.engines", "red.models", "red.data", "red.grading"]
-COMPUTING += ["red.evaluation", "red.seeds"]
+COMPUTING = ("red.objective", "red.engines", "red.models", "red.data", "red.grading")
+COMPUTING += ("red.evaluation", "red.seeds")
+# Answers do not depend on how they are judged.
+ANSWERING = tuple(package for package in COMPUTING if package != "red.grading")
 # Ours beside the paper's tables and figures.
-DIAGNOSTICS = {
-    "propositions",
-    "paired_tests",
-    "cost",
-    "weight_noise",
-    "gradient_conflict",
-}
-DIAGNOSTICS |= {"reported_vs_measured", "claims", "corruption_rates"}
+DIAGNOSTICS = "propositions paired_tests cost weight_noise gradient_conflict".split()
+DIAGNOSTICS += "reported_vs_measured claims ablations corruption_rates".split()
 
 
 wildcard_constraints:
@@ -62,7 +58,7 @@ TABLES = ["scores.parquet", "dynamics.parquet", "probes.parquet", "runs.json"]
 
 
 @cache
-def code(*modules, within=tuple(COMPUTING)):
+def code(*modules, within=COMPUTING):
     """Fingerprint of modules and what they import: a changed one reruns the jobs that used it."""
     return fingerprint(*sources(*modules, within=within))
 
@@ -76,11 +72,9 @@ def run_spec(run, seed=0):
 def training_code(wildcards):
     """Engine, objective, models and grading; of the methods only the run's own and what it imports."""
     spec = run_spec(wildcards.run)
-    engine = code(
-        f"red.engines.{spec['training']['engine']}",
-        "red.objective.loss",
-    )
-    return engine + code(
+    engine = f"red.engines.{spec['training']['engine']}"
+    common = code(engine, "red.objective.loss", "red.grading")
+    return common + code(
         f"red.methods.{spec['method']}", within=("red.methods", "red.objective")
     )
 

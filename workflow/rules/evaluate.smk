@@ -36,7 +36,9 @@ rule generate:
         spec=lambda wildcards: dump_json(
             plan.generation_spec(config, wildcards.run, int(wildcards.seed))
         ),
-        code=code("red.evaluation.generate", "red.evaluation.backends"),
+        code=code(
+            "red.evaluation.generate", "red.evaluation.backends", within=ANSWERING
+        ),
         benchmarks=subpath(input[1], parent=True),
         folder=subpath(output.provenance, parent=True),
     shell:
@@ -76,7 +78,7 @@ rule grade:
         runtime=REQUESTS["grade"].runtime,
     params:
         spec=dump_json(plan.grading_spec(config)),
-        code=code("red.grading"),
+        code=code("red.grading", "red.evaluation.verdicts"),
         benchmarks=subpath(input[0], parent=True),
         folder=subpath(output[0], parent=True),
     shell:
