@@ -7,6 +7,7 @@ from torch import Tensor
 
 from red.methods.base import Sequence
 from red.models.qwen2 import Qwen2
+from red.objective.vocabulary import logp_and_entropy
 
 
 def forward(
@@ -46,12 +47,8 @@ def _forward_bucket(
         [len(s.prompt) - 1 + t for s in sequences for t in range(len(s.response))], device=device
     )
     slot = torch.tensor([t for s in sequences for t in range(len(s.response))], device=device)
-    logits = model.lm_head(hidden[row, column])
-    distribution = logits.log_softmax(-1)
-    entropy = -(distribution.exp() * distribution).sum(-1)
-    if temperature != 1.0:
-        distribution = (logits / temperature).log_softmax(-1)
-    logp = distribution.gather(-1, ids[row, column + 1][:, None])[:, 0]
+    logp, entropy = logp_and_entropy(
+        hidden[row, column], model.lm_head.weight, ids[row, column + 1], temperature)
     place = row * longest + slot
     empty = logp.new_zeros(len(sequences) * longest)
     shape = (len(sequences), longest)
