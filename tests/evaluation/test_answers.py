@@ -4,12 +4,18 @@ import pytest
 
 from red.errors import DataError
 from red.evaluation.answers import AnswerLog, share_storage
+from red.storage import dump_json
+
+
+def answer(id: str, index: int, response: str = "x\u2028y") -> dict:
+    kept = {"tokens": 3, "finish_reason": "stop", "seed": 7, "prompt_hash": "0"}
+    return {"id": id, "index": index, "response": response, **kept}
 
 
 def filled(path: Path, *keys: tuple[str, int]) -> None:
     log = AnswerLog(path)
-    for id, index in keys:
-        log.add({"id": id, "index": index, "response": "x\u2028y"})
+    for key in keys:
+        log.add(answer(*key))
     log.close()
 
 
@@ -20,8 +26,8 @@ def test_answers_are_there_after_reopening(tmp_path: Path):
 
 def test_an_answer_is_on_disk_before_the_log_is_closed(tmp_path: Path):
     log = AnswerLog(tmp_path / "log.jsonl")
-    log.add({"id": "a", "index": 0})
-    assert (tmp_path / "log.jsonl").read_text() == '{"id":"a","index":0}\n'
+    log.add(answer("a", 0))
+    assert (tmp_path / "log.jsonl").read_text() == dump_json(answer("a", 0)) + "\n"
 
 
 @pytest.mark.parametrize("torn", ["{", '{"id":"b","index":0', '{"id":"b","index":0}'])
@@ -32,7 +38,7 @@ def test_a_torn_last_line_is_dropped_and_written_again(tmp_path: Path, torn: str
         stream.write(torn)
     log = AnswerLog(path)
     assert set(log.rows) == {("a", 0)}
-    log.add({"id": "b", "index": 0, "response": "whole"})
+    log.add(answer("b", 0, "whole"))
     log.close()
     assert AnswerLog(path).rows["b", 0]["response"] == "whole"
 
@@ -41,7 +47,7 @@ def test_damage_before_the_end_names_file_and_line(tmp_path: Path):
     path = tmp_path / "log.jsonl"
     filled(path, ("a", 0), ("a", 1))
     path.write_text("{broken\n" + path.read_text())
-    with pytest.raises(DataError, match=r"log.jsonl: line 1 is damaged"):
+    with pytest.raises(DataError, match=r"log.jsonl: line 1"):
         AnswerLog(path)
 
 

@@ -180,14 +180,17 @@ def test_prompts_beyond_the_window_are_refused_before_anything_runs(make_checkpo
         generate([(make_checkpoint(0), tmp_path / "out")], long, folder, lambda name: CountingBackend())
 
 
-def test_two_processes_do_not_generate_in_one_folder(make_checkpoint, folder, tmp_path):
+def test_a_second_process_waits_for_the_first_one(make_checkpoint, folder, tmp_path, capfd):
     import fcntl
+    from threading import Timer
 
     (tmp_path / "out/state").mkdir(parents=True)
     with (tmp_path / "out/state/lock").open("w") as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)
-        with pytest.raises(DataError, match="another process is generating here"):
-            generate([(make_checkpoint(0), tmp_path / "out")], SPEC, folder, lambda name: CountingBackend())
+        Timer(0.3, fcntl.flock, (stream, fcntl.LOCK_UN)).start()
+        generate([(make_checkpoint(0), tmp_path / "out")], SPEC, folder, lambda name: CountingBackend())
+    assert "another process is generating here; waiting" in capfd.readouterr().err
+    assert len(answers(tmp_path / "out", "aime24")) == 80
 
 
 def test_a_response_that_continues_a_thought_gets_its_opening_back(byte_checkpoint, folder, tmp_path):
