@@ -8,6 +8,7 @@ import platform
 import subprocess
 import time
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -74,14 +75,27 @@ def _git(*arguments: str) -> str:
     return done.stdout.strip()
 
 
+@dataclass(frozen=True)
+class Start:
+    """When a stage began: seconds since the epoch, and on a clock that never jumps."""
+
+    date: float = field(default_factory=time.time)
+    counter: float = field(default_factory=time.monotonic)
+
+    @property
+    def seconds(self) -> float:
+        """How long ago."""
+        return time.monotonic() - self.counter
+
+
 def write_provenance(
-    path: Path, spec: Mapping[str, Any], code: str, inputs: Iterable[Path], started: float,
+    path: Path, spec: Mapping[str, Any], code: str, inputs: Iterable[Path], started: Start,
     **facts: Any,
 ) -> None:
-    """`provenance.json` of one stage; `started` is seconds since the epoch."""
+    """`provenance.json` of one stage."""
     write_json(path, {
         "spec": spec, "spec_hash": spec_hash(spec), "code": code, "environment": environment(),
         "inputs": {p.name: folder_hash(p) if p.is_dir() else file_hash(p) for p in inputs},
-        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
-        "seconds": round(time.time() - started, 3), **facts,
+        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started.date)),
+        "seconds": round(started.seconds, 3), **facts,
     })

@@ -1,10 +1,14 @@
 """Files: atomic writes, JSON lines, and content hashes. Nothing half-written ever looks finished."""
 
+import errno
+import fcntl
 import hashlib
 import json
 import os
 import shutil
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +63,41 @@ def write_directory(path: Path, fill: Callable[[Path], None]) -> None:
     fsync_directory(path.parent)
 
 
+@contextmanager
+def only_here(path: Path, doing: str) -> Iterator[None]:
+    """Hold the lock file `path`; while another process has it, say so once and wait.
+
+    The lock ends with the process, however it ends: an orphan of a killed workflow finishes its job,
+    and the job that takes its place finds the work done.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(f"{path.parent}: another process is {doing} here; waiting for it to end", file=sys.stderr,
+                  flush=True)
+            fcntl.flock(stream, fcntl.LOCK_EX)
+        except OSError as error:
+            if error.errno not in (errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK):  # no locks on this file system
+                raise
+        yield
+
+
+def link_or_copy(source: str, target: str) -> None:
+    """A second name of a finished file where the file system has hard links, else a copy."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
+
+
+def remove_partials(directory: Path) -> None:
+    """Delete what killed writers left in `directory`. Only its sole writer may call this."""
+    for path in directory.glob(".*.partial"):
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+
+
 def dump_json(value: Any) -> str:
     """Sorted keys and no spaces: equal values give equal bytes. NaN and infinity are refused."""
     return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
@@ -69,23 +108,28 @@ def write_json(path: Path, value: Any) -> None:
     write_atomic(path, json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False) + "\n")
 
 
-def parse_json(content: bytes, where: str) -> Any:
+def parse_json(content: bytes, where: str, surrogates: bool = False) -> Any:
     """Strict JSON in UTF-8, byte-order mark allowed; DataError begins with `where`.
 
-    Refused beside broken syntax: NUL bytes, NaN and infinity, halves of surrogate pairs (they cannot be
-    written again), numbers of thousands of digits, endless nesting.
+    Refused beside broken syntax: NUL bytes, NaN and infinity, numbers of thousands of digits, endless
+    nesting, and, unless `surrogates`, halves of surrogate pairs (they cannot be written again).
     """
     if b"\0" in content:
         raise DataError(f"{where}: contains a NUL byte; restore the file")
     try:
         value = json.loads(content.decode("utf-8-sig"), parse_constant=_refuse_constant)
-        if b"\\u" in content:
+        if b"\\u" in content and not surrogates:
             dump_json(value).encode()
     except UnicodeError as error:
         raise DataError(f"{where}: not UTF-8 ({error.reason})") from None
     except (ValueError, RecursionError) as error:
         raise DataError(f"{where}: not valid JSON ({error})") from None
     return value
+
+
+def argument(text: str, name: str = "--spec") -> dict[str, Any]:
+    """A JSON object given on the command line."""
+    return as_object(parse_json(text.encode("utf-8", "surrogateescape"), name), name)
 
 
 def _refuse_constant(name: str) -> None:
@@ -103,9 +147,13 @@ def read_json(path: Path) -> Any:
 
 def read_object(path: Path) -> dict[str, Any]:
     """Parse one JSON document that must be an object."""
-    value = read_json(path)
+    return as_object(read_json(path), str(path))
+
+
+def as_object(value: Any, where: str) -> dict[str, Any]:
+    """`value` if it is a JSON object; DataError otherwise."""
     if not isinstance(value, dict):
-        raise DataError(f"{path}: expected an object")
+        raise DataError(f"{where}: expected an object")
     return value
 
 
@@ -138,7 +186,9 @@ def read_jsonl(path: Path, required: Iterable[str] = ()) -> Iterator[dict[str, A
         yield row
 
 
-def numbered_jsonl(path: Path, required: Iterable[str] = ()) -> Iterator[tuple[int, dict[str, Any]]]:
+def numbered_jsonl(
+    path: Path, required: Iterable[str] = (), surrogates: bool = False
+) -> Iterator[tuple[int, dict[str, Any]]]:
     """The same with line numbers."""
     required = tuple(required)
     try:
@@ -152,7 +202,7 @@ def numbered_jsonl(path: Path, required: Iterable[str] = ()) -> Iterator[tuple[i
                 raise DataError(f"{where}: longer than {LONGEST_LINE >> 20} MiB")
             if not raw.strip():
                 continue
-            row = parse_json(raw, where)
+            row = parse_json(raw, where, surrogates)
             if not isinstance(row, dict):
                 raise DataError(f"{where}: expected an object")
             for key in required:

@@ -1,7 +1,6 @@
 """`red collect`: grades, metrics and probes of all runs as three tidy tables."""
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
@@ -21,6 +20,7 @@ def run(options: argparse.Namespace) -> int:
     """Write the tables; a run that is not finished is listed as missing."""
     from red.collect import collect
     from red.errors import ConfigError
+    from red.storage import argument
 
     if options.spec is None:
         from red import config, plan
@@ -31,10 +31,7 @@ def run(options: argparse.Namespace) -> int:
         raise ConfigError("--results: say where the results of --spec are")
     else:
         results = options.results
-        try:
-            spec = json.loads(options.spec)
-        except json.JSONDecodeError as error:
-            raise ConfigError(f"--spec: not valid JSON ({error})") from None
+        spec = argument(options.spec)
     runs = collect(spec, results, options.out or results / "collected")
     missing = [run for run in runs if run.lacks]
     print(f"{len(runs) - len(missing)} of {len(runs)} runs collected", file=sys.stderr)

@@ -1,14 +1,13 @@
 """Make one data product: a model folder, training prompts, demonstrations, or a benchmark."""
 
 import argparse
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from red.errors import ConfigError
 from red.records import from_mapping
-from red.storage import read_jsonl, write_atomic, write_json, write_jsonl
+from red.storage import argument, read_jsonl, write_atomic, write_json, write_jsonl
 
 HELP = "make a base model, training prompts, demonstrations, or a benchmark"
 
@@ -41,13 +40,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _spec(text: str) -> dict[str, Any]:
-    try:
-        spec = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise ConfigError(f"--spec: not valid JSON ({error})") from None
-    if not isinstance(spec, dict):
-        raise ConfigError("--spec: expected a JSON object")
-    return {"source": "embedded", **spec}
+    return {"source": "embedded", **argument(text)}
 
 
 def _model(spec: Mapping[str, Any], options: argparse.Namespace) -> None:

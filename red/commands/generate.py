@@ -18,22 +18,18 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Generate, then write one provenance file per output folder."""
-    import json
-    import time
-
     from red.errors import ConfigError
     from red.evaluation.backends import open_backend
     from red.evaluation.generate import GenerationSpec, generate
-    from red.provenance import write_provenance
+    from red.provenance import Start, write_provenance
     from red.records import from_mapping, to_mapping
+    from red.storage import argument
 
-    started = time.time()
+    started = Start()
     if len(options.checkpoint) != len(options.out):
-        raise ConfigError(f"--out: one per --checkpoint ({len(options.checkpoint)}), found {len(options.out)}")
-    try:
-        document = json.loads(options.spec)
-    except json.JSONDecodeError as error:
-        raise ConfigError(f"--spec: not valid JSON ({error})") from None
+        wanted = len(options.checkpoint)
+        raise ConfigError(f"--out: one per --checkpoint ({wanted}), found {len(options.out)}")
+    document = argument(options.spec)
     system = options.system.read_text() if options.system else ""
     spec = from_mapping(GenerationSpec, {**document, "system": system or None}, "spec")
     jobs = list(zip(options.checkpoint, options.out, strict=True))

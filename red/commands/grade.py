@@ -111,17 +111,13 @@ def _number_of_options(row: dict[str, Any]) -> int | None:
 
 
 def _grade_folder(folder: Path, benchmarks: Path, text: str, workers: int | None) -> None:
-    import json
-
     from red.errors import ConfigError, DataError
     from red.evaluation.catalog import benchmark
     from red.evaluation.verdicts import grade_answers
+    from red.storage import argument
 
-    try:
-        spec = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise ConfigError(f"--spec: not valid JSON ({error})") from None
-    if not isinstance(spec, dict) or not isinstance(spec.get("benchmarks"), dict):
+    spec = argument(text)
+    if not isinstance(spec.get("benchmarks"), dict):
         raise ConfigError("--spec.benchmarks: expected an object of benchmarks by name")
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder; generate first")

@@ -1,7 +1,6 @@
 """`red probe`: token probabilities and entropies on fixed prompts."""
 
 import argparse
-import json
 from pathlib import Path
 
 HELP = "measure entropies or token probabilities of a checkpoint on fixed prompts"
@@ -31,10 +30,10 @@ def run(options: argparse.Namespace) -> int:
     from red.grading.reward import RewardJudge
     from red.models.checkpoint import load
     from red.records import from_mapping
-    from red.storage import write_atomic
+    from red.storage import argument, write_atomic
 
     torch.set_num_threads(1)
-    probe = from_mapping(Probe, json.loads(options.spec), "spec")
+    probe = from_mapping(Probe, argument(options.spec), "spec")
     named = dict(pair.partition("=")[::2] for pair in options.model)
     if any(not folder for folder in named.values()):
         raise ConfigError("--model: give NAME=DIR")

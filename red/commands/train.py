@@ -1,7 +1,6 @@
 """`red train`: one run, one seed, from its resolved spec."""
 
 import argparse
-import json
 from pathlib import Path
 
 HELP = "train one run from a resolved spec; continues from OUT/state"
@@ -20,25 +19,19 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Train, then write the provenance last: it marks the run as whole."""
-    import time
-
     from red.config import RunSpec
     from red.engines.base import RunFiles, train
-    from red.errors import ConfigError
     from red.progress import StepProgress
-    from red.provenance import write_provenance
+    from red.provenance import Start, write_provenance
     from red.records import from_mapping, to_mapping
+    from red.storage import argument
 
-    started = time.time()
-    try:
-        document = json.loads(options.spec)
-    except json.JSONDecodeError as error:
-        raise ConfigError(f"--spec: not valid JSON ({error})") from None
-    spec = from_mapping(RunSpec, document, "spec")
+    started = Start()
+    spec = from_mapping(RunSpec, argument(options.spec), "spec")
     files = RunFiles(options.parent, options.prompts, options.demonstrations, options.out,
                      options.weights_from)
     with StepProgress(f"{spec.run} seed {spec.seed}", spec.training.steps) as progress:
-        trained = train(spec, files, progress.report)
+        trained = train(spec, files, progress.report, options.code)
     inputs = [files.parent, files.prompts, files.demonstrations, *filter(None, [files.weights])]
     write_provenance(
         options.out / "provenance.json", to_mapping(spec), options.code, inputs, started,

@@ -2,16 +2,17 @@
 
 import random
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from red.data.template import render
 from red.errors import DataError
+from red.grading.math import is_usable
 from red.methods.base import Problem
 from red.seeds import derive
-from red.storage import read_jsonl
+from red.storage import numbered_jsonl
 
 SENTENCE_ENDS = (". ", ".\n", "? ", "!", "\n\n")
 THOUGHT_END = "</think>"
@@ -72,11 +73,8 @@ def load_problems(
     counts: Counter[str] = Counter()
     rows, seen = [], set()
     thought_open = render("", None, template).endswith(THOUGHT_OPEN)
-    for number, row in enumerate(read_jsonl(prompts, ("id", "question", "answer")), start=1):
-        if row["id"] in seen:
-            raise DataError(f"{prompts}: line {number}: id {row['id']!r} occurs twice")
-        if not str(row["answer"]).strip():
-            raise DataError(f"{prompts}: line {number}: empty answer")
+    for number, row in numbered_jsonl(prompts, ("id", "question", "answer")):
+        _check_prompt(row, seen, f"{prompts}: line {number}")
         seen.add(row["id"])
         text = render(row["question"], row.get("options"), template, row.get("system"))
         ids = tokenizer.encode(text, add_special_tokens=False).ids
@@ -116,11 +114,30 @@ def load_problems(
     return ProblemSet(tuple(problems), dict(counts), thought_open)
 
 
+def _check_id(row: Mapping[str, Any], seen: Container[str], where: str) -> None:
+    if not isinstance(row["id"], str) or not row["id"]:
+        raise DataError(f"{where}: id {row['id']!r} is not a text")
+    if row["id"] in seen:
+        raise DataError(f"{where}: id {row['id']!r} occurs twice")
+
+
+def _check_prompt(row: Mapping[str, Any], seen: Container[str], where: str) -> None:
+    _check_id(row, seen, where)
+    if not isinstance(row["question"], str) or not row["question"].strip():
+        raise DataError(f"{where}: question is empty or not a text")
+    answer = row["answer"]
+    if isinstance(answer, bool) or not isinstance(answer, (str, int, float)) or not str(answer).strip():
+        raise DataError(f"{where}: answer is empty, or neither text nor number")
+    if not is_usable(str(answer)):
+        raise DataError(f"{where}: answer {answer!r} cannot be graded; drop the prompt")
+    if not isinstance(row.get("system"), (str, type(None))):
+        raise DataError(f"{where}: system is not a text")
+
+
 def _demonstrations(path: Path) -> dict[str, dict]:
     found: dict[str, dict] = {}
-    for number, row in enumerate(read_jsonl(path, ("id", "response")), start=1):
-        if row["id"] in found:
-            raise DataError(f"{path}: line {number}: id {row['id']!r} occurs twice")
+    for number, row in numbered_jsonl(path, ("id", "response")):
+        _check_id(row, found, f"{path}: line {number}")
         if not isinstance(row["response"], str) or not row["response"].strip():
             raise DataError(f"{path}: line {number}: empty demonstration")
         if row.get("forced_accuracy") not in (None, 0, 1):

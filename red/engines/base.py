@@ -2,13 +2,27 @@
 
 import importlib
 import shutil
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from red.config import RunSpec
-from red.storage import write_atomic, write_directory
+from red.errors import ConfigError
+from red.provenance import spec_hash
+from red.records import to_mapping
+from red.storage import (
+    file_hash,
+    folder_hash,
+    link_or_copy,
+    only_here,
+    read_object,
+    remove_partials,
+    write_atomic,
+    write_directory,
+    write_json,
+)
 
 
 @dataclass(frozen=True)
@@ -41,14 +55,13 @@ class RunFiles:
     def publish(self) -> None:
         """Put the finished metrics and snapshots in their declared places (an empty folder if none)."""
         write_atomic(self.out / "metrics.jsonl", self.metrics.read_bytes())
-        made = self.snapshots
 
         def fill(folder: Path) -> None:
-            if made.exists():
-                shutil.copytree(made, folder, dirs_exist_ok=True)
+            # The originals stay: a job killed after this line publishes once more.
+            if self.snapshots.exists():
+                shutil.copytree(self.snapshots, folder, dirs_exist_ok=True, copy_function=link_or_copy)
 
         write_directory(self.out / "snapshots", fill)
-        shutil.rmtree(made, ignore_errors=True)
 
 
 Report = Callable[[int, Mapping[str, Any]], None]
@@ -63,7 +76,40 @@ class Trained:
     counts: Mapping[str, int]
 
 
-def train(run: RunSpec, files: RunFiles, report: Report) -> Trained:
-    """Train with the engine that the run names; it is imported only now."""
+def train(run: RunSpec, files: RunFiles, report: Report, code: str = "") -> Trained:
+    """Train with the engine that the run names; it is imported only now.
+
+    One process at a time trains in `files.out`, and it continues only a state of the same spec, code
+    (its fingerprint) and inputs.
+    """
     engine = importlib.import_module(f"red.engines.{run.training.engine}")
-    return engine.train(run, files, report)
+    weight = run.build_method().objective.weight
+    if weight.kind in ("mean_of", "resampled_from") and files.weights is None:
+        raise ConfigError(f"--weights-from: {weight.kind} reads the metrics of another run")
+    with only_here(files.out / ".lock", "training"):
+        claim(files.state, identity(run, files, code))
+        return engine.train(run, files, report)
+
+
+def identity(run: RunSpec, files: RunFiles, code: str) -> dict[str, Any]:
+    """What a state belongs to. Hardware is left out: a run may continue on another machine."""
+    spec = {key: value for key, value in to_mapping(run).items() if key != "cluster"}
+    inputs = {"prompts": files.prompts, "demonstrations": files.demonstrations, "weights": files.weights}
+    hashes = {name: file_hash(path) for name, path in inputs.items() if path is not None}
+    return {"spec": spec_hash(spec), "code": code, "parent": folder_hash(files.parent), **hashes}
+
+
+def claim(state: Path, wanted: Mapping[str, Any]) -> None:
+    """Make `state` ready; one that belongs to something else is set aside as `state.before`."""
+    owner = state / "identity.json"
+    found = read_object(owner) if owner.exists() else {}
+    other = sorted(key for key in wanted.keys() | found.keys() if wanted.get(key) != found.get(key))
+    if other and any(path != owner for path in state.glob("*")):
+        before = state.with_name("state.before")
+        print(f"{state}: made with another {', '.join(other)}; set aside as {before.name}", file=sys.stderr)
+        shutil.rmtree(before, ignore_errors=True)
+        state.rename(before)
+    state.mkdir(parents=True, exist_ok=True)
+    remove_partials(state)
+    if other:
+        write_json(owner, wanted)

@@ -5,6 +5,7 @@ from collections.abc import Sequence as Seq
 from pathlib import Path
 
 from red.config import Training
+from red.errors import DataError
 from red.methods.base import Group
 from red.storage import read_jsonl
 
@@ -29,7 +30,10 @@ def logged_weights(metrics: Path | None) -> list[float]:
     """The w of each step that another run logged, in order."""
     if metrics is None:
         return []
-    return [row["red/w"] for row in read_jsonl(metrics) if "red/w" in row]
+    found = [row["red/w"] for row in read_jsonl(metrics) if "red/w" in row]
+    if not found:
+        raise DataError(f"{metrics}: no red/w in any row; weight.source must be a run that has rollouts and demonstrations")
+    return found
 
 
 def split(groups: Seq[Group], parts: int) -> list[list[Group]]:

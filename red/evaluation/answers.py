@@ -1,6 +1,5 @@
 """Finished answers on disk while a benchmark is being generated: a log that survives `kill -9`."""
 
-import json
 import os
 import shutil
 from collections.abc import Mapping
@@ -8,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from red.errors import DataError
-from red.storage import dump_json
+from red.storage import dump_json, numbered_jsonl
 
+FIELDS = ("id", "index", "response", "tokens", "finish_reason", "seed", "prompt_hash")
 Key = tuple[str, int]  # id of the problem, index of the sample
 
 
@@ -27,13 +27,10 @@ class AnswerLog:
         self._stream = path.open("ab", buffering=0)
 
     def _read(self) -> None:
-        for number, line in enumerate(self.path.read_bytes().split(b"\n")[:-1], start=1):
-            try:
-                row = json.loads(line)
-                key = (row["id"], row["index"])
-            except (ValueError, TypeError, KeyError):
-                raise DataError(f"{self.path}: line {number} is damaged; delete the file") from None
-            self.rows[key] = row
+        for number, row in numbered_jsonl(self.path, FIELDS):
+            if not (isinstance(row["id"], str) and isinstance(row["index"], int)):
+                raise DataError(f"{self.path}: line {number} is damaged; delete the file")
+            self.rows[row["id"], row["index"]] = row
 
     def add(self, row: Mapping[str, Any]) -> None:
         """Append one answer with a single write, so that it is there whole or not at all."""

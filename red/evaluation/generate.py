@@ -4,10 +4,8 @@ The seed of sample i of a problem is base + i, with base = derive(evaluation see
 seed of the run, benchmark, id of the problem). So each answer can be drawn again on its own.
 """
 
-import fcntl
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -24,7 +22,7 @@ from red.evaluation.progress import GenerationProgress
 from red.evaluation.protected import letters_only
 from red.provenance import spec_hash
 from red.seeds import derive
-from red.storage import folder_hash, read_json, write_json, write_jsonl
+from red.storage import folder_hash, only_here, read_object, remove_partials, write_json, write_jsonl
 
 THOUGHT_OPEN = "<think>\n"
 
@@ -89,7 +87,8 @@ def generate(
     backend: Backend | None = None
     try:
         for checkpoint, out in jobs:
-            with _only_here(out / "state"):
+            with only_here(out / "state" / "lock", "generating"):
+                remove_partials(out / "state")
                 works = _plan(checkpoint, out, spec, folder)
                 if any(work.missing for work in works):
                     backend = backend or open_backend(spec.evaluation.backend)
@@ -155,7 +154,7 @@ def _is_current(work: Work, key: Key) -> bool:
 
 
 def _check_lengths(work: Work, spec: GenerationSpec, checkpoint: Path) -> None:
-    window = read_json(checkpoint / "config.json").get("max_position_embeddings")
+    window = read_object(checkpoint / "config.json").get("max_position_embeddings")
     id, tokens = max(work.tokens.items(), key=lambda item: len(item[1]))
     needed = len(tokens) + spec.evaluation.max_new_tokens
     if window is not None and needed > window:
@@ -224,15 +223,3 @@ def _description(work: Work, spec: GenerationSpec) -> dict[str, Any]:
         "checkpoint_hash": work.checkpoint_hash,
         "revision": work.benchmark.hub.revision if work.benchmark.hub else None,
     }
-
-
-@contextmanager
-def _only_here(state: Path) -> Iterator[None]:
-    """Refuse a second process on the same folder; the lock ends with the process, however it ends."""
-    state.mkdir(parents=True, exist_ok=True)
-    with (state / "lock").open("w") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise DataError(f"{state}: another process is generating here; wait for it or stop it") from None
-        yield

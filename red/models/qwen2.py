@@ -11,6 +11,10 @@ from torch import Tensor, nn
 
 from red.errors import DataError
 
+LARGEST_SIZE = 1 << 24
+# A module is built for each layer before the weights are compared.
+MOST_LAYERS = 1 << 10
+
 
 @dataclass(frozen=True)
 class Shape:
@@ -39,19 +43,21 @@ class Shape:
         if config.get("hidden_act", "silu") != "silu":
             raise DataError(f"{name}: hidden_act is {config['hidden_act']!r}; only 'silu' is supported")
         rope = config.get("rope_parameters") or config.get("rope_scaling") or {}
+        if not isinstance(rope, Mapping):
+            raise DataError(f"{name}: rope_parameters must be an object")
         kind = rope.get("rope_type", rope.get("type", "default"))
         if kind != "default":
             raise DataError(f"{name}: rope type {kind!r} is not supported; only plain rotary positions are")
         try:
             heads = config["num_attention_heads"]
-            return cls(
+            shape = cls(
                 vocab_size=config["vocab_size"],
                 hidden_size=config["hidden_size"],
                 intermediate_size=config["intermediate_size"],
                 num_hidden_layers=config["num_hidden_layers"],
                 num_attention_heads=heads,
                 num_key_value_heads=config.get("num_key_value_heads") or heads,
-                head_dim=config.get("head_dim") or config["hidden_size"] // heads,
+                head_dim=config.get("head_dim") or config["hidden_size"] // max(heads, 1),
                 max_position_embeddings=config["max_position_embeddings"],
                 rope_theta=rope.get("rope_theta", config.get("rope_theta", 10000.0)),
                 rms_norm_eps=config.get("rms_norm_eps", 1e-6),
@@ -59,6 +65,32 @@ class Shape:
             )
         except KeyError as error:
             raise DataError(f"{name}: missing key {error.args[0]!r}") from None
+        except TypeError:
+            raise DataError(f"{name}: num_attention_heads and hidden_size must be whole numbers") from None
+        shape.check(name)
+        return shape
+
+    def check(self, name: str) -> None:
+        """DataError if a size is impossible."""
+        for key in (
+            "vocab_size",
+            "hidden_size",
+            "intermediate_size",
+            "num_hidden_layers",
+            "num_attention_heads",
+            "num_key_value_heads",
+            "head_dim",
+            "max_position_embeddings",
+        ):
+            value, most = getattr(self, key), MOST_LAYERS if key == "num_hidden_layers" else LARGEST_SIZE
+            if type(value) is not int or not 1 <= value <= most:
+                raise DataError(f"{name}: {key} is {value!r}")
+        if self.head_dim % 2 or self.num_attention_heads % self.num_key_value_heads:
+            raise DataError(f"{name}: head_dim must be even, and num_key_value_heads divide the heads")
+        for key in ("rope_theta", "rms_norm_eps"):
+            value = getattr(self, key)
+            if type(value) not in (int, float) or not 0 < value < float("inf"):
+                raise DataError(f"{name}: {key} is {value!r}, must be above 0")
 
 
 class Norm(nn.Module):

@@ -7,6 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from red.errors import NumericalError
 from red.models.decoder import Decoder
 from red.models.qwen2 import Qwen2
 
@@ -111,7 +112,16 @@ def _generate(decoder: Decoder, limit: Tensor, eos_id: int, uniform: Tensor | No
 def _choose(logits: Tensor, uniform: Tensor | None) -> Tensor:
     """Inverse of the cumulative distribution at `uniform` [B]; arg max without it."""
     if uniform is None:
-        return logits.argmax(-1)
+        largest, token = logits.max(-1)
+        _check(largest)
+        return token
     cumulative = logits.softmax(-1).cumsum(-1)
-    target = (uniform * cumulative[:, -1]).unsqueeze(1)
-    return torch.searchsorted(cumulative, target, right=True).squeeze(1)
+    total = cumulative[:, -1]
+    _check(total)
+    return torch.searchsorted(cumulative, (uniform * total).unsqueeze(1), right=True).squeeze(1)
+
+
+def _check(value: Tensor) -> None:
+    """One number per row tells: NaN and infinite logits reach the sum and the maximum."""
+    if not value.isfinite().all():
+        raise NumericalError("sampling: the model's logits are not finite; its weights or inputs are broken")

@@ -4,6 +4,7 @@ import math
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TypeGuard
 
 from red.objective.spec import Mixture, Weight
 
@@ -33,6 +34,7 @@ class WeightSchedule:
     """w by step (section 12.2). `history` is the state: (rl, sft) of the previous steps.
 
     `source` holds the weights another run logged, for the two controls; `seed` drives resampling.
+    Entropies that are not finite count as not measured: w and the references stay.
     """
 
     spec: Weight
@@ -59,7 +61,7 @@ class WeightSchedule:
         return WeightStep(w, measured.raw, measured.change_rl, measured.change_sft)
 
     def _ratio(self, entropy: StepEntropy) -> WeightStep | None:
-        if entropy.rl is None or entropy.sft is None:
+        if not (_is_measured(entropy.rl) and _is_measured(entropy.sft)):
             return None
         recent = self.history[-self.spec.window :]
         self.history = [*recent, (entropy.rl, entropy.sft)][-self.spec.window :]
@@ -69,7 +71,9 @@ class WeightSchedule:
         change_sft = relative_change(entropy.sft, [sft for _, sft in recent])
         raw = change_sft / max(change_rl, self.spec.floor)
         high = math.inf if self.spec.high is None else self.spec.high
-        return WeightStep(min(max(raw, self.spec.low), high), raw, change_rl, change_sft)
+        w = min(max(raw, self.spec.low), high)
+        # An entropy that was exactly zero has no relative change: the quotient is then no number.
+        return WeightStep(w if math.isfinite(w) and raw == raw else self.last, raw, change_rl, change_sft)
 
     def state(self) -> dict:
         """Serialisable memory; `load` restores it exactly."""
@@ -79,6 +83,10 @@ class WeightSchedule:
         """Restore what `state` returned."""
         self.history = [(rl, sft) for rl, sft in state["history"]]
         self.last = state["last"]
+
+
+def _is_measured(entropy: float | None) -> TypeGuard[float]:
+    return entropy is not None and math.isfinite(entropy)
 
 
 def relative_change(value: float, reference: Sequence[float]) -> float:
