@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from analysis.style import Look, draw_trend, no_data, smoothing_window, trend
 from analysis.tables import Run, Tables
@@ -78,9 +79,13 @@ def draw(tables: Tables, axes: Iterable[Axes], panels: Sequence[Panel]) -> Drawn
             no_data(where, "\n".join(["not logged:", *dict.fromkeys(line.metric for line in panel.lines)]))
             continue
         where.set_xlabel("step")
+        where.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         where.set_ylabel(panel.ylabel)
         if panel.log:
             where.set_yscale("log")
+            where.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=7))
+            where.yaxis.set_major_formatter("{x:g}")
+            where.yaxis.set_minor_formatter(NullFormatter())
         if panel.zero:
             where.axhline(0, color="black", lw=0.6)
     numbers = pd.concat(shown)[list(COLUMNS)] if shown else pd.DataFrame(columns=COLUMNS)

@@ -25,6 +25,9 @@ TYPES = dict.fromkeys(SCORES + DYNAMICS + PROBES, TEXT)
 TYPES |= dict.fromkeys(("seed", "sample", "tokens", "step", "position"), INTEGERS)
 TYPES |= dict.fromkeys(("correct", "correct_lenient", "truncated"), FLAGS) | {"value": pa.float64()}
 REPORTED = ("table", "item", "row", "run", "column", "metric", "value", "unit", "notes")
+KINDS = dict.fromkeys(("seed", "sample", "tokens", "step", "position"), pa.types.is_integer)
+KINDS |= dict.fromkeys(("correct", "correct_lenient", "truncated"), pa.types.is_boolean)
+KINDS |= {"value": pa.types.is_floating}  # every other column is text
 AGAIN = "run `python -m red collect` again"
 
 
@@ -89,7 +92,7 @@ class Tables:
         if group is not None:
             wanted &= pc.field("group") == group
         columns = ["run", "seed", "benchmark", "problem", "sample", "correct", "correct_lenient"]
-        table = self.scores_source.to_table(columns=[*columns, "tokens", "truncated"], filter=wanted)
+        table = _read(self.scores_source, columns=[*columns, "tokens", "truncated"], filter=wanted)
         values = {
             "accuracy": pc.cast(table["correct"], pa.float64()),
             "lenient": pc.cast(table["correct_lenient"], pa.float64()),
@@ -107,8 +110,7 @@ class Tables:
 
     def origins(self, runs: Iterable[Run]) -> dict[str, dict[str, str]]:
         """Spec hashes and code fingerprints behind each run's scores, those of its seeds joined."""
-        table = self.scores_source.to_table(
-            columns=["run", *ORIGIN], filter=pc.field("run").isin(_names(runs))
+        table = _read(self.scores_source, columns=["run", *ORIGIN], filter=pc.field("run").isin(_names(runs))
         )
         unique = table.group_by(["run", *ORIGIN]).aggregate([]).to_pandas().astype(str)
         return {
@@ -120,7 +122,7 @@ class Tables:
         """Columns run, seed, step, metric, value. Finite values; of a repeated step the last one."""
         wanted = pc.field("run").isin(_names(runs)) & pc.field("metric").isin(list(metrics))
         columns = ["run", "seed", "step", "metric", "value"]
-        table = self.dynamics_source.to_table(columns=columns, filter=wanted)
+        table = _read(self.dynamics_source, columns=columns, filter=wanted)
         frame = table.to_pandas().drop_duplicates(["run", "seed", "metric", "step"], keep="last")
         frame = frame[frame["value"].notna() & (frame["value"].abs() != float("inf"))]
         return frame.sort_values(["run", "seed", "metric", "step"], ignore_index=True)
@@ -128,7 +130,7 @@ class Tables:
     def metric_names(self, runs: Iterable[Run]) -> tuple[str, ...]:
         """Names of everything these runs logged."""
         wanted = pc.field("run").isin(_names(runs))
-        table = self.dynamics_source.to_table(columns=["metric"], filter=wanted)
+        table = _read(self.dynamics_source, columns=["metric"], filter=wanted)
         return tuple(sorted(table["metric"].unique().to_pylist()))
 
     def probes(self, probe: str, columns: Sequence[str], runs: Iterable[Run] | None = None) -> pd.DataFrame:
@@ -136,11 +138,11 @@ class Tables:
         wanted = pc.field("probe") == probe
         if runs is not None:
             wanted &= pc.field("run").isin(_names(runs))
-        return self.probes_source.to_table(columns=list(columns), filter=wanted).to_pandas()
+        return _read(self.probes_source, columns=list(columns), filter=wanted).to_pandas()
 
     def probed(self, probe: str) -> tuple[Run, ...]:
         """Runs on which a probe was made, in the order of the configuration."""
-        table = self.probes_source.to_table(columns=["run"], filter=pc.field("probe") == probe)
+        table = _read(self.probes_source, columns=["run"], filter=pc.field("probe") == probe)
         names = set(table["run"].unique().to_pylist())
         known = tuple(run for run in self.runs if run.name in names)
         return known + self.named(*sorted(names - {run.name for run in known}))
@@ -187,9 +189,11 @@ def from_frames(
 def runs_from(entries: Sequence[Mapping[str, Any]], where: str) -> tuple[Run, ...]:
     """Entries of one (run, seed) each, joined into runs; `status` is `done` or `missing`."""
     grouped: dict[str, list[Mapping[str, Any]]] = {}
+    if not isinstance(entries, (list, tuple)):
+        raise DataError(f"{where}: expected a list; {AGAIN}")
     for index, entry in enumerate(entries):
         for key in ("run", "method", "seed", "status"):
-            if key not in entry:
+            if not isinstance(entry, Mapping) or key not in entry:
                 raise DataError(f"{where}: entry {index}: missing key {key!r}; {AGAIN}")
         grouped.setdefault(entry["run"], []).append(entry)
     return tuple(_joined(name, grouped[name]) for name in grouped)
@@ -233,15 +237,28 @@ def _names(runs: Iterable[Run]) -> list[str]:
     return [run.name for run in runs]
 
 
+def _read(source: ds.Dataset, **options: Any) -> pa.Table:
+    """Columns of a table; a file that is damaged inside shows only now."""
+    try:
+        return source.to_table(**options)
+    except (pa.ArrowInvalid, OSError) as error:
+        files = ", ".join(getattr(source, "files", ["a table"]))
+        raise DataError(f"{files}: damaged ({error}); {AGAIN}") from None
+
+
 def _open(path: Path, columns: Sequence[str]) -> ds.Dataset:
     if not path.exists():
         raise DataError(f"{path}: no such file; {AGAIN}")
     try:
         source = ds.dataset(path, format="parquet")
-    except pa.ArrowInvalid as error:
+    except (pa.ArrowInvalid, OSError) as error:
         raise DataError(f"{path}: not a parquet file ({error}); {AGAIN}") from None
     if missing := [name for name in columns if name not in source.schema.names]:
         raise DataError(f"{path}: missing column {missing[0]!r}, made by another version; {AGAIN}")
+    for name in columns:
+        found = source.schema.field(name).type
+        if not (KINDS.get(name, pa.types.is_string)(found) or pa.types.is_null(found)):
+            raise DataError(f"{path}: column {name!r} is {found}, made by another version; {AGAIN}")
     return ds.dataset(path, schema=_schema(columns), format="parquet")
 
 
@@ -252,7 +269,7 @@ def _schema(columns: Sequence[str]) -> pa.Schema:
 
 def _check_versions(source: ds.Dataset, path: Path, runs: Iterable[Run]) -> None:
     """Rows of a seed must come from one spec and one code version, the ones that runs.json names."""
-    table = source.to_table(columns=["run", "seed", *ORIGIN])
+    table = _read(source, columns=["run", "seed", *ORIGIN])
     pairs = table.group_by(["run", "seed", *ORIGIN]).aggregate([]).to_pandas()
     repeated = pairs[pairs.duplicated(["run", "seed"], keep=False)]
     if not repeated.empty:
