@@ -2,10 +2,10 @@
 
 import hashlib
 import io
-import json
 import random
 import string
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -15,8 +15,10 @@ from red.data.template import render
 from red.errors import DataError
 from red.evaluation.catalog import Benchmark, benchmark
 from red.seeds import derive
-from red.storage import read_jsonl
+from red.storage import as_object, parse_json, read_jsonl
 
+# Bytes; ten times the largest benchmark. An archive can unpack to a thousand times its size.
+LARGEST_UNPACKED = 256 << 20
 LETTERS = string.ascii_uppercase
 # Published by the authors of GPQA for their own archive; it keeps crawlers out, not readers.
 PASSWORD = b"deserted-untie-orchid"
@@ -105,7 +107,10 @@ def _problem(row: Mapping[str, Any], where: str) -> Problem:
     if options is not None and not (isinstance(options, (list, tuple)) and len(options) > 1):
         raise DataError(f"{where}: options must be null or a list of at least two")
     texts = None if options is None else tuple(map(str, options))
-    return Problem(row["id"], row["question"], texts, row["answer"], row.get("extra") or {})
+    extra = row.get("extra") or {}
+    if not isinstance(extra, Mapping):
+        raise DataError(f"{where}: extra must be an object")
+    return Problem(row["id"], row["question"], texts, row["answer"], extra)
 
 
 def _check_choice(problem: Problem, where: str) -> None:
@@ -149,27 +154,30 @@ def _local(wanted: Benchmark) -> Iterator[Row]:
 
 
 def _parse(line: bytes, where: str) -> dict[str, Any]:
-    try:
-        row = json.loads(line.decode())
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise DataError(f"{where}: not valid JSON ({error})") from None
-    if not isinstance(row, dict):
-        raise DataError(f"{where}: expected an object")
-    return row
+    return as_object(parse_json(line, where), where)
 
 
 def _unpack(content: bytes, path: Path) -> bytes:
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            (member,) = archive.namelist()
-            return archive.read(member, pwd=PASSWORD)
-    except (zipfile.BadZipFile, RuntimeError, ValueError) as error:
+            members = archive.namelist()
+            if len(members) != 1:
+                raise DataError(f"{path}: {len(members)} files inside, expected one")
+            with archive.open(members[0], pwd=PASSWORD) as stream:
+                unpacked = stream.read(LARGEST_UNPACKED + 1)
+    except (zipfile.BadZipFile, zlib.error, RuntimeError, ValueError, EOFError) as error:
+        if isinstance(error, DataError):
+            raise
         raise DataError(f"{path}: cannot be opened ({error})") from None
+    if len(unpacked) > LARGEST_UNPACKED:
+        raise DataError(f"{path}: unpacks to more than {LARGEST_UNPACKED >> 20} MiB")
+    return unpacked
 
 
 def _local_row(row: Mapping[str, Any]) -> dict[str, Any]:
     """`problem` or `question`, `answer`, perhaps `options`; flags of `source` go to `extra`."""
-    source = row.get("source") or {}
+    source = row.get("source")
+    source = source if isinstance(source, Mapping) else {}
     renamed = {"in_amc23_40": "in_amc23_40", "tnywr_relay": "relay"}
     extra = {new: source[old] for old, new in renamed.items() if old in source}
     if "category" in row:

@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-from red.config import deep_merge, read_yaml
+from red.config import NAME, deep_merge, read_yaml
 from red.errors import ConfigError
 from red.records import from_mapping
 
@@ -58,14 +58,24 @@ class Benchmark:
     part_of: str | None = None
     where: Mapping[str, bool] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        if self.samples < 1:
+            raise ConfigError(f"benchmarks.{self.name}.samples: must be at least 1")
+
 
 def benchmark(name: str, entry: Mapping[str, Any] | None = None) -> Benchmark:
     """The catalog's entry (the one that `source` names, else `name`) with the fields of `entry` over it.
 
     A source outside the catalog stands alone; then `entry` holds everything. ConfigError otherwise.
     """
+    if not NAME.fullmatch(name):
+        raise ConfigError(f"benchmarks: {name!r} is no name: small letters, digits and _ only")
+    if not isinstance(entry, (Mapping, type(None))):
+        raise ConfigError(f"benchmarks.{name}: expected a mapping, found {entry!r}")
     entry = {"source": name, **(entry or {}), "name": name}
     source = entry["source"]
+    if not isinstance(source, str):
+        raise ConfigError(f"benchmarks.{name}.source: expected str, found {source!r}")
     known = _catalog().get(source, {})
     if not known and not {"hub", "data_dir"} & set(entry) and source != EMBEDDED:
         names = ", ".join(_catalog())

@@ -43,7 +43,8 @@ class Score:
     """One line of the summary. Shares in [0, 1], lengths in tokens.
 
     `accuracy` is the strict mean over all samples with its 95 % interval over problems; `first` counts
-    the first sample only; `unparsed` is the share without a readable answer (it counts as wrong).
+    the first sample only; `pass_at` holds unbiased pass@k for k = 2, 4, 8, ... up to the samples;
+    `unparsed` is the share without a readable answer (it counts as wrong).
     """
 
     benchmark: str
@@ -57,6 +58,7 @@ class Score:
     first: float
     lenient: float
     majority: float
+    pass_at: Mapping[str, float]
     length: float
     length_right: float
     length_wrong: float
@@ -121,6 +123,7 @@ def score(wanted: Benchmark, answers: Answers, is_part: bool = False) -> Score:
         first=metrics.first_pass_at_1(correct),
         lenient=metrics.avg_at_k(answers.lenient),
         majority=metrics.majority_at_k(answers.read, correct),
+        pass_at={str(k): metrics.pass_at_k(correct, k) for k in _powers_of_two(correct.shape[1])},
         length=metrics.mean_length(answers.tokens),
         length_right=metrics.mean_length_where(answers.tokens, correct),
         length_wrong=metrics.mean_length_where(answers.tokens, 1 - correct),
@@ -144,6 +147,10 @@ def without_nan(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [without_nan(entry) for entry in value]
     return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def _powers_of_two(limit: int) -> list[int]:
+    return [2**i for i in range(1, limit.bit_length()) if 2**i <= limit]
 
 
 def _answer(response: str) -> str | None:

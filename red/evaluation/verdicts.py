@@ -8,7 +8,7 @@ from red.errors import DataError
 from red.evaluation.benchmarks import Problem
 from red.evaluation.catalog import Benchmark
 from red.grading.grader import Case, Grader
-from red.storage import read_jsonl, write_jsonl
+from red.storage import numbered_jsonl, write_jsonl
 
 FIELDS = ("id", "index", "response", "tokens", "finish_reason")
 
@@ -39,7 +39,9 @@ def _grades(path: Path, problems: dict[str, Problem], grader: Grader) -> Iterato
 
 def _known(path: Path, problems: dict[str, Problem]) -> Iterator[dict[str, Any]]:
     """Answers one by one, so that a file of any size fits into memory."""
-    for row in read_jsonl(path, FIELDS):
+    for number, row in numbered_jsonl(path, FIELDS):
+        if not isinstance(row["id"], str) or not isinstance(row["response"], str):
+            raise DataError(f"{path}: line {number}: id and response must be texts")
         if row["id"] not in problems:
             raise DataError(f"{path}: {row['id']!r} is not a problem of the benchmark; generate again")
         yield row

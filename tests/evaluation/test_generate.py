@@ -240,7 +240,7 @@ from red.evaluation.backends import local, open_backend
 from red.evaluation.generate import GenerationSpec, generate
 from red.records import from_mapping
 
-local.ROWS = 64
+local.ROWS = 32
 checkpoint, folder, out = map(Path, sys.argv[1:4])
 spec = from_mapping(GenerationSpec, json.loads(sys.argv[4]), "spec")
 torch.set_num_threads(1)
@@ -265,7 +265,7 @@ for attempt in range(10):
     before, pid = lines(), child()
     while lines() == before and os.waitpid(pid, os.WNOHANG) == (0, 0):
         time.sleep(0.01)
-    time.sleep(random.uniform(0, 0.2))
+    time.sleep(random.uniform(0, 0.1))
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
     seen.append([f.read_bytes().decode().split("\\n")[:-1] for f in sorted((out / "state").glob("*.jsonl"))])
@@ -275,7 +275,7 @@ print(json.dumps(seen))
 
 
 def test_ten_kills_lose_no_finished_answer_and_repeat_none(make_checkpoint, folder, tmp_path):
-    entries = {name: {**ENTRY, "samples": 16} for name in ("aime24", "math500")}
+    entries = {"aime24": {**ENTRY, "samples": 32}, "minerva": {**ENTRY, "samples": 4}}
     settings = {"backend": "local", "temperature": 0.6, "max_new_tokens": 40}
     spec = {"template": "plain", "evaluation": settings, "benchmarks": entries}
     out = tmp_path / "out"
@@ -289,7 +289,7 @@ def test_ten_kills_lose_no_finished_answer_and_repeat_none(make_checkpoint, fold
         line for name in entries for line in (out / f"{name}.generations.jsonl").read_text().split("\n")[:-1]
     )
     counts = [sum(lines.values()) for lines in attempts]
-    assert counts == sorted(counts) and 0 < counts[0] < counts[-1] < (30 + 200) * 16
+    assert counts == sorted(counts) and 0 < counts[0] < counts[-1] < 30 * 32 + 200 * 4
     assert all(lines <= final for lines in attempts)
-    assert len({(row["id"], row["index"]) for row in map(json.loads, final)}) == (30 + 200) * 16
-    assert final.total() == (30 + 200) * 16
+    assert len({(row["id"], row["index"]) for row in map(json.loads, final)}) == 30 * 32 + 200 * 4
+    assert final.total() == 30 * 32 + 200 * 4
