@@ -25,9 +25,8 @@ TYPES = dict.fromkeys(SCORES + DYNAMICS + PROBES, TEXT)
 TYPES |= dict.fromkeys(("seed", "sample", "tokens", "step", "position"), INTEGERS)
 TYPES |= dict.fromkeys(("correct", "correct_lenient", "truncated"), FLAGS) | {"value": pa.float64()}
 REPORTED = ("table", "item", "row", "run", "column", "metric", "value", "unit", "notes")
-KINDS = dict.fromkeys(("seed", "sample", "tokens", "step", "position"), pa.types.is_integer)
-KINDS |= dict.fromkeys(("correct", "correct_lenient", "truncated"), pa.types.is_boolean)
-KINDS |= {"value": pa.types.is_floating}  # every other column is text
+NUMBERS = ("seed", "sample", "tokens", "step", "position", "value")
+VERDICTS = ("correct", "correct_lenient", "truncated")  # every other column is text
 AGAIN = "run `python -m red collect` again"
 
 
@@ -110,8 +109,7 @@ class Tables:
 
     def origins(self, runs: Iterable[Run]) -> dict[str, dict[str, str]]:
         """Spec hashes and code fingerprints behind each run's scores, those of its seeds joined."""
-        table = _read(self.scores_source, columns=["run", *ORIGIN], filter=pc.field("run").isin(_names(runs))
-        )
+        table = _read(self.scores_source, columns=["run", *ORIGIN], filter=pc.field("run").isin(_names(runs)))
         unique = table.group_by(["run", *ORIGIN]).aggregate([]).to_pandas().astype(str)
         return {
             run: {name: "+".join(sorted(set(rows[name].str[:12]))) for name in ORIGIN}
@@ -246,6 +244,15 @@ def _read(source: ds.Dataset, **options: Any) -> pa.Table:
         raise DataError(f"{files}: damaged ({error}); {AGAIN}") from None
 
 
+def _fits(column: str, found: pa.DataType) -> bool:
+    """Whether a column has a type that items can compute with; a column without values has none."""
+    if column in NUMBERS:
+        return pa.types.is_integer(found) or pa.types.is_floating(found) or pa.types.is_null(found)
+    if column in VERDICTS:
+        return pa.types.is_boolean(found)
+    return pa.types.is_string(found) or pa.types.is_large_string(found) or pa.types.is_null(found)
+
+
 def _open(path: Path, columns: Sequence[str]) -> ds.Dataset:
     if not path.exists():
         raise DataError(f"{path}: no such file; {AGAIN}")
@@ -257,7 +264,7 @@ def _open(path: Path, columns: Sequence[str]) -> ds.Dataset:
         raise DataError(f"{path}: missing column {missing[0]!r}, made by another version; {AGAIN}")
     for name in columns:
         found = source.schema.field(name).type
-        if not (KINDS.get(name, pa.types.is_string)(found) or pa.types.is_null(found)):
+        if not _fits(name, found):
             raise DataError(f"{path}: column {name!r} is {found}, made by another version; {AGAIN}")
     return ds.dataset(path, schema=_schema(columns), format="parquet")
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from red.errors import DataError
-from red.storage import fsync_directory, read_json, read_jsonl, write_json
+from red.storage import fsync_directory, read_jsonl, read_object, write_json
 
 BATCH = 65536
 KEYS = [("run", pa.string()), ("method", pa.string()), ("seed", pa.int64())]
@@ -98,7 +98,7 @@ def find(entry: Mapping[str, Any], spec: Mapping[str, Any], results: Path) -> Ru
     wanted += probes.values()
     lacks = tuple(path.relative_to(results).as_posix() for path in wanted if not path.is_file())
     origin = (training or evaluation) / "provenance.json"
-    provenance = read_json(origin) if origin.is_file() else {}
+    provenance = read_object(origin) if origin.is_file() else {}
     return Run(entry, evaluation, training, probes, lacks, provenance)
 
 
@@ -116,7 +116,7 @@ def _scores(run: Run, benchmark: str, about: Mapping[str, Any]) -> Iterator[pa.R
 
 def _dynamics(run: Run, path: Path) -> Iterator[pa.RecordBatch]:
     numbers = (
-        (row["train/step"], metric, float(value))
+        (row["train/step"], metric, value)
         for row in read_jsonl(path, required=("train/step",))
         for metric, value in row.items()
         if isinstance(value, (int, float))
@@ -133,8 +133,8 @@ def _probes(run: Run, path: Path) -> Iterator[pa.RecordBatch]:
             for part in file.iter_batches(BATCH):
                 columns = {name: part.column(name) for name in PROBES.names if name in part.schema.names}
                 yield _batch(PROBES, run.columns, columns, part.num_rows, path)
-    except pa.ArrowInvalid as error:
-        raise DataError(f"{path}: not a parquet file ({error})") from None
+    except (pa.ArrowInvalid, OSError) as error:
+        raise DataError(f"{path}: not a parquet file, or damaged ({error})") from None
 
 
 def _parts(rows: Iterable[Any]) -> Iterator[list[Any]]:
@@ -162,7 +162,7 @@ def _batch(
             else:
                 value = pa.scalar(constant.get(field.name), field.type)
                 arrays.append(pa.repeat(value, rows))
-        except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError) as error:
             raise DataError(f"{path}: {field.name}: {error}") from None
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
