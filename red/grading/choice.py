@@ -3,8 +3,8 @@
 import re
 
 from red.grading import verdict
+from red.grading.answers.normalize import light, plain
 from red.grading.extract import final_text, last_box
-from red.grading.normalize import light, plain
 from red.grading.verdict import Verdict
 
 _BOXED_LETTER = re.compile(r"\(?([A-Za-z])(?:\)|[.:)].*)?\.?")

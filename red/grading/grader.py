@@ -7,9 +7,9 @@ from itertools import tee
 from typing import TypeVar
 
 from red.grading import verdict
+from red.grading.algebra.pool import Job, Pool
 from red.grading.choice import grade_choice, is_letter
 from red.grading.math import grade_math
-from red.grading.pool import Job, Pool
 from red.grading.verdict import Undecided, Verdict
 
 WINDOW = 256

@@ -1,18 +1,19 @@
 """Cheap steps of mathematical grading: extraction, text, exact numbers, refusal.
 
 They settle most answers in microseconds without importing math-verify; the rest comes back as
-`Undecided` and is compared symbolically by a worker (`red.grading.pool`).
+`Undecided` and is compared symbolically by a worker (`red.grading.algebra.pool`).
 """
 
 import re
 from functools import lru_cache
 
 from red.grading import verdict
+from red.grading.answers.limits import LONGEST_ANSWER, is_refused
+from red.grading.answers.normalize import gold_text, light, plain, words
+from red.grading.answers.numbers import number
+from red.grading.answers.structure import bare, same, with_both_signs
+from red.grading.answers.units import disagree, split_unit, without_short_unit
 from red.grading.extract import final_text, last_box
-from red.grading.limits import LONGEST_ANSWER, is_refused
-from red.grading.normalize import gold_text, light, plain
-from red.grading.structure import bare, same, with_both_signs
-from red.grading.units import disagree, split_unit, without_short_unit
 from red.grading.verdict import Undecided, Verdict
 
 LENIENT_TAIL = 300
@@ -65,7 +66,9 @@ def compare(gold: str, box: str) -> Verdict | Undecided:
     if len(answer) > max(LONGEST_ANSWER, 2 * len(wanted)):
         return Verdict(False, False, verdict.REFUSED)
     if light(wanted) == answer:
-        return Verdict(True, True, verdict.RIGHT)
+        return _settled(True)
+    if (word := words(wanted)) and (answer.isalpha() or number(answer)):
+        return _settled(answer.lower() == word)
     wanted, unit = split_unit(wanted)
     found, found_unit = split_unit(found)
     if not any(map(str.isalpha, wanted)):
@@ -73,7 +76,11 @@ def compare(gold: str, box: str) -> Verdict | Undecided:
     wanted, found = with_both_signs(wanted), with_both_signs(bare(found))
     agreed = False if disagree(unit, found_unit) else same(light(wanted), light(found))
     if agreed is not None:
-        return Verdict(agreed, agreed, verdict.RIGHT if agreed else verdict.WRONG)
+        return _settled(agreed)
     if is_refused(found):
         return Verdict(False, False, verdict.REFUSED)
     return Undecided(wanted, found)
+
+
+def _settled(agreed: bool) -> Verdict:
+    return Verdict(agreed, agreed, verdict.RIGHT if agreed else verdict.WRONG)

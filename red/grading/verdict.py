@@ -31,7 +31,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Undecided:
-    """A comparison that the cheap steps cannot settle; see `red.grading.pool`.
+    """A comparison that the cheap steps cannot settle; see `red.grading.algebra.pool`.
 
     `prediction` is the content of the box, or the end of the response where there is no box
     (`boxed` False): the strict verdict is then already wrong and only the lenient one is open.

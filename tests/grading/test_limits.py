@@ -1,6 +1,6 @@
 import pytest
 
-from red.grading.limits import is_refused, nesting
+from red.grading.answers.limits import is_refused, nesting
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from red.grading.characters import clean
-from red.grading.normalize import gold_text, light, plain
+from red.grading.answers.characters import clean
+from red.grading.answers.normalize import gold_text, light, plain
 
 SUPERSCRIPT_DIGITS = "\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079"
 

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from red.grading.normalize import light, plain
-from red.grading.numbers import number
+from red.grading.answers.normalize import light, plain
+from red.grading.answers.numbers import number
 
 
 def value(text: str):

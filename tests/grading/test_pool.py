@@ -6,9 +6,10 @@ import sys
 import pytest
 
 from red.errors import RedError
-from red.grading import pool as pool_module
-from red.grading import verdict, worker
-from red.grading.pool import Pool
+from red.grading import verdict
+from red.grading.algebra import pool as pool_module
+from red.grading.algebra import worker
+from red.grading.algebra.pool import Pool
 from red.grading.verdict import Undecided
 
 EASY = Undecided("a+b", "b+a")
@@ -108,7 +109,7 @@ def test_the_timer_of_a_worker_counts_processor_time(monkeypatch):
 )  # fmt: skip
 def test_a_confined_worker_has_no_side_effects(action, tmp_path):
     program = (
-        "import os, socket, subprocess; from red.grading.worker import confine; confine()\n"
+        "import os, socket, subprocess; from red.grading.algebra.worker import confine; confine()\n"
         f"try:\n    {action}\nexcept PermissionError:\n    raise SystemExit(7)"
     )
     environment = os.environ | {"PYTHONPATH": str(pool_module._ROOT)}
@@ -119,7 +120,7 @@ def test_a_confined_worker_has_no_side_effects(action, tmp_path):
 
 def test_memory_of_a_confined_worker_is_limited():
     program = (
-        "from red.grading.worker import confine; confine()\n"
+        "from red.grading.algebra.worker import confine; confine()\n"
         "try:\n    bytearray(4 << 30)\nexcept MemoryError:\n    raise SystemExit(7)"
     )
     environment = os.environ | {"PYTHONPATH": str(pool_module._ROOT)}

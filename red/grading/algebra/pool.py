@@ -17,6 +17,7 @@ from pathlib import Path
 
 from red.errors import RedError
 from red.grading import verdict
+from red.grading.algebra import worker as program
 from red.grading.verdict import Undecided
 
 PATIENCE = 7.5
@@ -26,7 +27,7 @@ LIFETIME = 1_000
 """Comparisons after which a worker is replaced, because sympy's caches only grow."""
 
 _STARTUP = 120.0
-_ROOT = Path(__file__).resolve().parents[2]
+_ROOT = Path(__file__).resolve().parents[3]
 
 
 @dataclass(slots=True, eq=False)
@@ -164,7 +165,7 @@ def _start() -> _Worker:
     path = os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH"))))
     with theirs:
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "red.grading.worker", str(theirs.fileno())],
+            [sys.executable, "-P", "-m", program.__name__, str(theirs.fileno())],
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,

@@ -1,4 +1,4 @@
-"""A worker process that compares answers: `python -m red.grading.worker CHANNEL`.
+"""A worker process that compares answers: `python -m red.grading.algebra.worker CHANNEL`.
 
 CHANNEL is an inherited file descriptor. Requests and replies are JSON messages, one at a time:
 `[gold, prediction, boxed]` -> `reason`. The first message out is `ready`, or `broken: why`.
@@ -6,7 +6,6 @@ The process is confined: memory and processor time are limited, and it may neith
 start programs nor reach the network.
 """
 
-import importlib
 import json
 import os
 import resource
@@ -39,7 +38,7 @@ def main() -> None:
     channel = Connection(int(sys.argv[1]))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's business
     try:
-        symbolic = importlib.import_module("red.grading.symbolic")
+        from red.grading.algebra import equivalence
     except ImportError as error:
         channel.send_bytes(f"broken: {error}".encode())
         return
@@ -50,7 +49,7 @@ def main() -> None:
             gold, prediction, boxed = json.loads(channel.recv_bytes())
         except EOFError:
             return
-        compare = symbolic.equivalent if boxed else symbolic.found_in
+        compare = equivalence.equivalent if boxed else equivalence.found_in
         channel.send_bytes(timed(compare, gold, prediction).encode())
 
 

@@ -14,7 +14,7 @@ from math_verify import LatexExtractionConfig, parse, verify
 from sympy import Basic, Eq, Expr, Float, MatrixBase, Rational
 
 from red.grading import verdict
-from red.grading.numeric import differ, zeros_differ
+from red.grading.algebra.refutation import differ, zeros_differ
 
 logging.getLogger("math_verify").setLevel(logging.CRITICAL)
 
@@ -51,14 +51,18 @@ def equivalent(gold: str, answer: str) -> str:
 
 def found_in(gold: str, text: str) -> str:
     """The lenient verdict: math-verify's own extraction from a text without a box."""
-    golds = parse(f"${gold}$", parsing_timeout=None)
-    answers = parse(text, parsing_timeout=None)
+    golds, answers = _parsed_usual(gold), parse(text, parsing_timeout=None)
     return verdict.RIGHT if golds and answers and _verified(golds, answers) else verdict.WRONG
 
 
 @lru_cache(maxsize=4_096)
 def _parsed_gold(gold: str) -> tuple:
     return _parsed(f"${gold}$", _GOLD)
+
+
+@lru_cache(maxsize=4_096)
+def _parsed_usual(gold: str) -> list:
+    return parse(f"${gold}$", parsing_timeout=None)
 
 
 def _parsed(text: str, extraction: tuple) -> tuple:

@@ -7,11 +7,11 @@ it does not inside braces or in a bare list. Elements are counted with multiplic
 import re
 from dataclasses import dataclass
 
-from red.grading.numbers import number
+from red.grading.answers.numbers import number
 
 _NAME = r"(?:[A-Za-z]|\\[a-z]+)(?:_(?:\w|\{\w+\}))?'*(?:\([A-Za-z](?:,[A-Za-z])*\))?"
-_ASSIGNMENT = re.compile(rf"({_NAME})(?:=|\\in)([^=<>]+)")
-_BASE = re.compile(r"([0-9A-Z]+)_(?:(\d)|\{(\d+)\})")
+_ASSIGNMENT = re.compile(rf"({_NAME})(?:=|\\in(?![A-Za-z]))([^=<>]+)")
+_BASE = re.compile(r"(\d[0-9A-Z]*)_(?:(\d)|\{(\d+)\})")
 _SYMBOL = re.compile(r"[A-Za-z]|\\[A-Za-z]+")
 _BOTH_SIGNS = re.compile(r"\\(pm|mp)(?![a-zA-Z])")
 _SET = re.compile(r"\s*(?:\\left)?\\\{(.*?)(?:\\right)?\\\}\s*", re.DOTALL)

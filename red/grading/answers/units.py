@@ -51,6 +51,7 @@ _MARKED = rf"\\(?:text|textrm|textbf|textnormal|mathrm|mbox|operatorname|rm)\s*\
 _LOOSE = rf"(?<![A-Za-z\\])({'|'.join(w for w in sorted(_CANONICAL, key=len)[::-1] if len(w) > 1)}){_POWER}"
 _JOIN = r"(?:\\[,;:! ]|\\cdot(?![a-zA-Z])|[~/*\s])*"
 _TAIL = re.compile(rf"{_JOIN}(?:{_MARKED}|{_LOOSE})\s*\.?$")
+_MEASURED = re.compile(r"[\w)\]}%]\s*$")
 _SOLAR = re.compile(r"\s*[A-Z]_\{?\s*\\(?:odot|oplus)\s*\}?$")
 _SYMBOL = r"(?:[kcmn]m|[km]?g|m?L|mol|min|hr|ft|in|lb|Hz|Pa|[msghlLJNWVAKC])(?:\^\{?-?\d\}?)?"
 _SHORT = re.compile(rf"(?<=[\d}}])\s*(?:\\[,;: ]|~)?\s*{_SYMBOL}(?:\s*/\s*{_SYMBOL})?$")
@@ -66,7 +67,8 @@ def split_unit(text: str) -> tuple[str, str]:
     rest = _SOLAR.sub("", text)
     while match := _TAIL.search(rest):
         words = (match[1] or match[2] or "").strip(" ~.").lower()
-        if not rest[: match.start()].strip() or _QUANTITY.search(words) or re.search(r"\d", words):
+        measured = _MEASURED.search(rest[: match.start()])
+        if not measured or _QUANTITY.search(words) or re.search(r"\d", words):
             break
         power = re.sub(r"[^\d-]", "", match[0][match[0].rfind("^") :]) if "^" in match[0] else ""
         names.append(_CANONICAL.get(words, words) + power)

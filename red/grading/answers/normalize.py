@@ -2,7 +2,7 @@
 
 import re
 
-from red.grading.characters import clean
+from red.grading.answers.characters import clean
 
 _TEXT = re.compile(
     r"\\(?:text|textrm|textbf|textit|textsf|textnormal|mathrm|mathbf|mathit|mathsf|mathtt|bm"
@@ -49,6 +49,7 @@ _SUBSTITUTIONS = [
         (r"(?<![\d\x00])(\d{1,3})(?:\x00(\d{3}))+(?![\d\x00])", lambda n: n[0].replace("\0", "")),
     )
 ]
+_WORDS = re.compile(r"\\(?:text\w*|mbox|mathrm)\s*\{([A-Za-z][A-Za-z ,.'-]+)\}\.?")
 _THOUSANDS = re.compile(r"[-+]?[1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?%?")
 _LETTER_IN_PARENTHESES = re.compile(r"\(([A-Za-z])\)\.?")
 
@@ -101,6 +102,12 @@ def light(text: str) -> str:
     if letter := _LETTER_IN_PARENTHESES.fullmatch(text):
         text = letter[1]
     return text
+
+
+def words(text: str) -> str | None:
+    """Plain text that is nothing but words in text mode, as lower-case letters; else None."""
+    match = _WORDS.fullmatch(text)
+    return match and re.sub(r"[^a-z]", "", match[1].lower())
 
 
 def _encloses(text: str) -> bool:

@@ -1,0 +1,1 @@
+"""Answers compared symbolically, in processes that can be killed."""

@@ -1,0 +1,1 @@
+"""Answers as text: cleaned, normalized and compared without symbolic work."""
