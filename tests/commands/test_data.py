@@ -90,7 +90,7 @@ def test_benchmark_rows_have_the_agreed_keys(tmp_path):
     ("arguments", "message"),
     [
         (("prompts", "--spec", "{"), "--spec: not valid JSON"),
-        (("prompts", "--spec", "[]"), "--spec: expected a JSON object"),
+        (("prompts", "--spec", "[]"), "--spec: expected an object"),
         (("prompts", "--spec", '{"cuont": 3}'), "prompts.cuont: unknown key; did you mean 'count'"),
         (("prompts", "--spec", '{"source": "moon"}'), "prompts.source: 'moon' is unknown"),
         (("model", "--spec", '{"size": "huge"}'), "model.size: 'huge' is unknown; known: base, large"),
