@@ -16,7 +16,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--config", type=Path, action="append", default=[],
         help="take benchmarks, template and sampling from a configuration (repeat for an overlay)",
     )  # fmt: skip
-    parser.add_argument("--backend", choices=("local", "vllm"))
+    parser.add_argument("--backend", choices=("local", "vllm"), help="default: vllm where it is installed")
     parser.add_argument("--samples", type=int, help="responses per problem, for every benchmark")
     parser.add_argument("--limit", type=int, help="first problems of each benchmark only")
     parser.add_argument("--temperature", type=float)

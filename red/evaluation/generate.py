@@ -145,7 +145,8 @@ def _encode(tokenizer: Tokenizer, text: str) -> tuple[int, ...]:
 def _settings_hash(spec: GenerationSpec, identity: str) -> str:
     settings = asdict(spec.evaluation)
     settings.pop("workers")
-    return spec_hash({"checkpoint": identity, "template": template_hash(spec.template, spec.system), **settings})
+    template = template_hash(spec.template, spec.system)
+    return spec_hash({"checkpoint": identity, "template": template, **settings})
 
 
 def _is_current(work: Work, key: Key) -> bool:

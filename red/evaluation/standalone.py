@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from red.records import from_mapping, to_mapping
 from red.storage import write_jsonl
 
 # The protocol of LUFFY, which the paper says it follows.
-DEFAULTS = {"backend": "local", "temperature": 0.6, "top_p": 1.0, "max_new_tokens": 8192, "seed": 0}
+DEFAULTS = {"temperature": 0.6, "top_p": 1.0, "max_new_tokens": 8192, "seed": 0}
 TEMPLATE = "think"
 
 
@@ -61,10 +62,9 @@ def evaluate(options: Options) -> None:
 def specification(options: Options) -> GenerationSpec:
     """Configuration (if any), then the options over it. ConfigError on an unknown benchmark or template."""
     config = load(*options.config) if options.config else {}
-    settings = {**DEFAULTS, **config.get("evaluation", {})}
-    for key in DEFAULTS:
-        if getattr(options, key) is not None:
-            settings[key] = getattr(options, key)
+    backend = "vllm" if find_spec("vllm") else "local"
+    settings = {"backend": backend, **DEFAULTS, **config.get("evaluation", {})}
+    settings |= {key: value for key in settings if (value := getattr(options, key)) is not None}
     names = [name.strip() for name in options.benchmarks.split(",") if name.strip()]
     if not names:
         raise ConfigError("--benchmarks: give at least one name")

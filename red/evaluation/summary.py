@@ -16,8 +16,8 @@ from red.evaluation.benchmarks import Problem
 from red.evaluation.catalog import Benchmark, parts
 from red.evaluation.statistics import Errors, Interval
 from red.grading import verdict
+from red.grading.answers.normalize import light, plain
 from red.grading.extract import final_text, last_box
-from red.grading.normalize import light, plain
 from red.seeds import derive
 from red.storage import read_jsonl
 
