@@ -8,7 +8,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -96,8 +96,10 @@ class RunSpec:
     cluster: Cluster = field(default_factory=Cluster)
 
     def build_method(self) -> Method:
-        """The method with this run's overrides."""
-        return methods.method(self.method, self.overrides, f"runs.{self.run}")
+        """The method with this run's overrides, its lengths in tokens."""
+        found = methods.method(self.method, self.overrides, f"runs.{self.run}")
+        aggregation = found.objective.aggregation.resolved(self.training.max_new_tokens)
+        return replace(found, objective=replace(found.objective, aggregation=aggregation))
 
 
 TRAINING_KEYS = frozenset(Training.__dataclass_fields__)

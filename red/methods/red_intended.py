@@ -14,7 +14,7 @@ METHOD = Method(
         online=Online(clip_low=None, clip_high=None),
         offline=Offline(kind="shift_through", r_group_over="union"),
         weight=Weight(kind="entropy_ratio", high=7.0),
-        aggregation=Aggregation(kind="const", length=3000.0),
+        aggregation=Aggregation(kind="const", share=3000 / 8192),
         filter="accuracy_variance",
     ),
     mix=DynamicSampling(demonstrations=1),

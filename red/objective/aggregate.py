@@ -24,6 +24,8 @@ def token_factor(mask_st: Tensor, sequences: float, tokens: float, spec: Aggrega
         case "token_mean":
             return mask_st / tokens
         case "const":
+            if spec.length is None:
+                raise ValueError("aggregation const has no length; resolve it with the response limit")
             return mask_st / (sequences * spec.length)
     raise ValueError(f"unknown aggregation {spec.kind!r}")
 

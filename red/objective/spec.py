@@ -1,6 +1,6 @@
 """`ObjectiveSpec`: the frozen row that defines a method's loss (the table of section 13.2)."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 OfflineKind = Literal["none", "ratio_one", "ratio_self", "shift", "shift_through", "shape"]
@@ -77,10 +77,21 @@ class Mixture:
 
 @dataclass(frozen=True)
 class Aggregation:
-    """How policy-gradient tokens become one number (section 0.3); `length` is L of `const`."""
+    """How policy-gradient tokens become one number (section 0.3).
+
+    `length` is L of `const`, in tokens. None means `share` of the longest response, set when a run is
+    resolved: 512 of 8192 in `common`, so that the balance with NLL and entropy terms is the same at
+    every scale.
+    """
 
     kind: Literal["seq_mean", "token_mean", "const"] = "seq_mean"
-    length: float = 512.0
+    length: float | None = None
+    share: float = 512 / 8192
+
+    def resolved(self, max_new_tokens: int) -> "Aggregation":
+        """With `length` in tokens."""
+        length = self.share * max_new_tokens if self.length is None else self.length
+        return replace(self, length=length)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from red.objective.product import product
+
 # Logits held at once. On a CPU a larger block leaves the processor's cache, and above 32 MiB the
 # allocator returns it to the system, so that each use pays for fresh pages.
 BLOCK = {"cpu": 2**22}
@@ -114,9 +116,9 @@ class _Blocks(torch.autograd.Function):
             if grad.is_cuda:
                 grad = grad.to(hidden.dtype)
             if needs_hidden:
-                hidden_grad += _product(grad, part.T)
+                hidden_grad += product(grad, part.T)
             if needs_embedding:
-                embedding_grad[start : start + len(part)] = _product(grad.T, hidden.T)
+                embedding_grad[start : start + len(part)] = product(grad.T, hidden.T)
         hidden_grad = hidden_grad.to(hidden.dtype) if needs_hidden else None
         return hidden_grad, embedding_grad, None, None, None, None
 
@@ -132,7 +134,7 @@ def _place(target: Tensor, start: int, width: int) -> tuple[Tensor, Tensor]:
 
 
 def _logits(hidden: Tensor, part: Tensor, cap: float | None) -> Tensor:
-    logits = _product(hidden, part)
+    logits = product(hidden, part)
     return logits if cap is None else logits.div_(cap).tanh_().mul_(cap)
 
 
@@ -144,24 +146,3 @@ def _entropy(logits: Tensor, log_total: Tensor) -> Tensor:
 
 def _wide(dtype: torch.dtype) -> torch.dtype:
     return torch.float64 if dtype == torch.float64 else torch.float32
-
-
-def _product(left: Tensor, right: Tensor) -> Tensor:
-    """left [A, K] @ right.T [K, B], accumulated and returned in float32 (float64 stays)."""
-    if left.is_cuda:
-        half = left.dtype != _wide(left.dtype)
-        return torch.mm(left, right.T, out_dtype=torch.float32) if half else left @ right.T
-    left, right = left.to(_wide(left.dtype)), right.to(_wide(right.dtype))
-    if left.dtype == torch.float32 and _ONEDNN is not None:
-        return _ONEDNN(left, right, None, "none", [], "")
-    return left @ right.T
-
-
-def _onednn():
-    """oneDNN's product, about twice as fast as MKL's on processors that are not Intel's."""
-    if not torch.backends.mkldnn.is_available():
-        return None
-    return getattr(torch.ops.mkldnn, "_linear_pointwise", None)
-
-
-_ONEDNN = _onednn()

@@ -18,6 +18,12 @@ from red.objective.spec import Weight
 RANDOM = st.integers(0, 2**31 - 1)
 
 
+def spec_of(name):
+    """A method's loss, with its constant divisor for responses of 16 tokens."""
+    spec = methods.method(name).objective
+    return replace(spec, aggregation=spec.aggregation.resolved(16))
+
+
 def draw(seed, groups=4, rollouts=3, demonstrations=1, tokens=6):
     """A random step in float64 with mixed, all-wrong and all-right groups."""
     g = torch.Generator().manual_seed(seed)
@@ -48,7 +54,7 @@ def loss_and_gradient(batch, spec, whole, parts):
 @settings(max_examples=15, deadline=None)
 @given(seed=RANDOM, cuts=st.lists(st.integers(1, 15), max_size=4))
 def test_any_split_and_order_of_micro_batches_gives_the_same_loss_and_gradient(name, seed, cuts):
-    spec = methods.method(name).objective
+    spec = spec_of(name)
     batch, members = draw(seed)
     whole = plan(members, spec, weight=2.5, mu=0.4 if spec.mixture else None)
     everything = torch.arange(len(members.reward_s))
@@ -63,7 +69,7 @@ def test_any_split_and_order_of_micro_batches_gives_the_same_loss_and_gradient(n
 
 @pytest.mark.parametrize("name", methods.names())
 def test_a_step_along_the_negative_gradient_lowers_the_loss(name):
-    spec = methods.method(name).objective
+    spec = spec_of(name)
     batch, members = draw(7)
     batch = replace(batch, old_logp_st=batch.logp_st.detach().clone())
     whole = plan(members, spec, mu=0.4 if spec.mixture else None)
@@ -87,7 +93,7 @@ def test_rho_lies_between_pi_and_the_tight_bound(beta, pi):
 @settings(max_examples=30, deadline=None)
 @given(seed=RANDOM, weight=st.floats(0.1, 8))
 def test_doubling_w_doubles_the_offline_part_only(seed, weight):
-    spec = methods.method("red").objective
+    spec = spec_of("red")
     batch, members = draw(seed)
     once = objective(batch, spec, plan(members, spec, weight=weight))
     twice = objective(batch, spec, plan(members, spec, weight=2 * weight))
@@ -99,7 +105,7 @@ def test_all_failed_group_gets_plain_imitation_in_red_and_nothing_through_the_de
     batch, members = draw(3)
     hard = members.offline_s & (members.group_s == 0)
     for kind, expected in (("shift", True), ("shift_through", False)):
-        spec = replace(methods.method("red").objective, offline=Offline(kind))
+        spec = replace(spec_of("red"), offline=Offline(kind))
         loss = objective(batch, spec, plan(members, spec)).total
         gradient = torch.autograd.grad(loss, batch.logp_st)[0]
         assert bool(gradient[hard].abs().sum() > 1e-12) is expected
@@ -110,7 +116,7 @@ def test_equal_rewards_give_zero_advantage_and_finite_loss():
     members = replace(members, reward_s=torch.ones_like(members.reward_s),
                       accuracy_s=torch.ones_like(members.accuracy_s))
     for name in methods.names():
-        spec = methods.method(name).objective
+        spec = spec_of(name)
         loss = objective(batch, spec, plan(members, spec, mu=0.1 if spec.mixture else None))
         assert torch.isfinite(loss.total)
 
@@ -118,7 +124,7 @@ def test_equal_rewards_give_zero_advantage_and_finite_loss():
 def test_an_empty_offline_set_gives_zero_not_nan():
     batch, members = draw(2, demonstrations=0)
     for name in methods.names():
-        spec = methods.method(name).objective
+        spec = spec_of(name)
         loss = objective(batch, spec, plan(members, spec))
         assert loss.nll.item() == 0.0 and loss.offline.item() == 0.0
         assert torch.isfinite(loss.total)

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from red.objective import product as products
 from red.objective import vocabulary
 from red.objective.vocabulary import logp_and_entropy
 
@@ -165,7 +166,7 @@ def test_two_passes_are_equal_bit_for_bit():
 def test_the_product_of_the_platform_and_the_plain_one_agree(monkeypatch):
     inputs = example(tokens=40, width=64, words=1000, dtype=torch.float32)
     fast = (*in_blocks(*inputs), *gradients(in_blocks, inputs))
-    monkeypatch.setattr(vocabulary, "_ONEDNN", None)
+    monkeypatch.setattr(products, "_ONEDNN", None)
     plain = (*in_blocks(*inputs), *gradients(in_blocks, inputs))
     torch.testing.assert_close(fast, plain, rtol=1e-4, atol=1e-4)
 
