@@ -16,7 +16,7 @@ from red import cluster, plan
 from red.config import run_spec
 from red.estimate import GIB, Estimate, estimate
 from red.provenance import ROOT
-from red.resources import Resources, resources_of
+from red.resources import STAGES, Resources, resources_of
 
 HUB = ("huggingface.co", 443)
 SPARE_DISK = 1.2
@@ -74,7 +74,7 @@ def accelerators(
     forecast: Estimate, resources: Resources, partitions: list[cluster.Partition], gpus: list[cluster.Gpu]
 ) -> Iterator[Check]:
     """Enough GPUs for one job, enough memory on each, and a driver new enough for torch."""
-    wanted = max(resources[stage].gpu for stage in ("train", "generate", "probe"))
+    wanted = forecast.gpus_per_node
     if wanted == 0:
         yield Check("GPUs", "ok", "none needed")
         return
@@ -95,7 +95,7 @@ def queue(
 ) -> Iterator[Check]:
     """Requests of every stage against the limits of the partition, the default one unless named."""
     if not partitions:
-        verdict: Literal["ok", "warn"] = "warn" if resources.train.gpu else "ok"
+        verdict: Literal["ok", "warn"] = "warn" if any(resources[stage].gpu for stage in STAGES) else "ok"
         yield Check("Slurm", verdict, "no controller answers; only local execution is possible")
         return
     found = [p for p in partitions if p.name == name] or [p for p in partitions if p.is_default]
@@ -104,7 +104,7 @@ def queue(
         yield Check("Slurm", "fail", f"no partition {name or '(no default)'}; known: {known}")
         return
     partition = found[0]
-    for stage in ("model", "demonstrations", "train", "generate", "grade", "probe"):
+    for stage in STAGES:
         over = _over(resources[stage], partition)
         text = "; ".join(over) if over else f"fits partition {partition.name}"
         yield Check(f"Slurm: {stage}", "fail" if over else "ok", text)
@@ -206,11 +206,12 @@ def _hub_names(config: Mapping[str, Any]) -> list[str]:
     entries += [plan.benchmark_spec(config, name) for name in config["benchmarks"]]
     found = []
     for entry in entries:
-        if entry.get("source") == "embedded" or entry.get("data_dir") or entry.get("path"):
+        if entry.get("source") == "embedded" or entry.get("data_dir") or entry.get("folder"):
             continue
-        hub = entry.get("hub") or entry
-        if isinstance(hub, Mapping) and isinstance(hub.get("id"), str):
-            found.append(hub["id"])
+        hub = entry.get("hub") or entry.get("id")
+        name = hub.get("id") if isinstance(hub, Mapping) else hub
+        if isinstance(name, str):
+            found.append(name)
     return list(dict.fromkeys(found))
 
 

@@ -32,7 +32,7 @@ from red.methods.base import Mix
 from red.methods.bread import EpisodeAnchorSearch
 from red.methods.chord_mu import ExpertBatch
 from red.methods.dapo import DynamicSampling
-from red.resources import Resources, resources_of
+from red.resources import STAGES, Resources, resources_of
 
 GIB = 2.0**30
 BYTES_PER_TOKEN_OF_TEXT = 4.5
@@ -86,6 +86,7 @@ class Estimate:
     alone: Cost
     factor: float
     measured: int
+    gpus_per_node: int
 
     @property
     def training(self) -> Cost:
@@ -116,7 +117,8 @@ def estimate(config: Mapping[str, Any]) -> Estimate:
         seeds.setdefault(run, []).append(seed)
     specs = {run: run_spec(config, run, own[0]) for run, own in seeds.items()}
     forecast = {run: training_cost(spec, resources) for run, spec in specs.items()}
-    seconds = _measured(config, seeds, resources)
+    devices = {run: max(resources.gpus(spec), 1) for run, spec in specs.items()}
+    seconds = _measured(config, seeds, devices)
     factor, ratio = _calibration([seconds[run] / forecast[run].seconds for run in seconds])
     costs = {
         run: _with_seconds(cost, seconds.get(run, cost.seconds * ratio)) for run, cost in forecast.items()
@@ -131,7 +133,7 @@ def estimate(config: Mapping[str, Any]) -> Estimate:
     return Estimate(
         scale=config["scale"], device=resources.hardware.name, rows=tuple(rows),
         other=_other_cost(config, resources), alone=_alone(config, seeds, costs),
-        factor=factor, measured=len(seconds),
+        factor=factor, measured=len(seconds), gpus_per_node=_gpus_per_node(specs.values(), resources),
     )  # fmt: skip
 
 
@@ -141,14 +143,14 @@ def training_cost(spec: RunSpec, resources: Resources) -> Cost:
     prompts = training.steps * training.prompts_per_step
     rollouts = method.mix.samples(training.group_size)
     sampled = prompts * rollouts * lengths.rollout * sampling_factor(method.mix, resources)
-    demonstrations = method.mix.demonstrations + isinstance(method.mix, ExpertBatch)
+    demonstrations: float = method.mix.demonstrations + isinstance(method.mix, ExpertBatch)
     if method.finetune is not None:
         demonstrations += resources.behaviour.failed
     responses = rollouts * lengths.rollout + demonstrations * lengths.demonstration
     trained = prompts * (responses + (rollouts + demonstrations) * lengths.prompt)
     shape, hardware = resources.shape, resources.hardware
     operations = (8 + 2 * (training.updates_per_rollout > 1)) * shape.parameters * trained
-    devices = max(resources.train.gpu, 1)
+    devices = max(resources.gpus(spec), 1)
     seconds = sampled / _decode_rate(resources) + operations / (hardware.tflops * 1e12)
     kept = 2 * shape.parameters * (1 + len(spec.snapshots))
     return Cost(seconds + hardware.startup_s * devices, sampled, trained, kept)
@@ -159,9 +161,9 @@ def training_minutes(spec: RunSpec, resources: Resources, attempt: int = 1) -> i
 
     Never more than one attempt may take; the next one continues from the saved state.
     """
-    devices = max(resources.train.gpu, 1)
+    devices = max(resources.gpus(spec), 1)
     minutes = 1.5 * training_cost(spec, resources).seconds / devices / 60
-    return min(resources.train.runtime, math.ceil(max(minutes, 10)) * 2 ** (attempt - 1))
+    return min(resources["train"].runtime, math.ceil(max(minutes, 10)) * 2 ** (attempt - 1))
 
 
 def sampling_factor(mix: Mix, resources: Resources) -> float:
@@ -181,22 +183,25 @@ def evaluation_cost(config: Mapping[str, Any], resources: Resources) -> Cost:
         for name, entry in ((n, plan.benchmark_spec(config, n)) for n in config["benchmarks"])
     )
     sampled = answers * resources.lengths.generation
-    start = resources.hardware.startup_s * max(resources.generate.gpu, 1)
+    start = resources.hardware.startup_s * max(resources["generate"].gpu, 1)
     return Cost(sampled / _decode_rate(resources) + start, sampled, 0, sampled * BYTES_PER_TOKEN_OF_TEXT)
 
 
 def memory(spec: RunSpec, resources: Resources) -> float:
     """Peak bytes on one device during training."""
     shape, training = resources.shape, spec.training
-    devices = max(resources.train.gpu, 1)
+    devices = max(resources.gpus(spec), 1)
     tokens = max(training.tokens_per_forward, training.max_prompt_tokens + training.max_new_tokens)
     activations = tokens * (shape.layers * shape.hidden_size * 2 + shape.vocabulary * 10)
     learner = 16 * shape.parameters / devices + 2 * shape.parameters + activations
-    return max(learner, resources.hardware.rollout_memory * resources.hardware.memory_gib * GIB)
+    on_gpus = spec.training.engine == "openrlhf" and spec.build_method().mix.rollouts != "none"
+    sampler = spec.cluster.vllm_memory * resources.hardware.memory_gib * GIB if on_gpus else 0.0
+    return max(learner, sampler)
 
 
 def _decode_rate(resources: Resources) -> float:
-    return resources.hardware.decode_tokens_per_s
+    hardware = resources.hardware
+    return hardware.decode_tokens_per_s * hardware.decode_parameters / resources.shape.parameters
 
 
 def _problems(name: str, entry: Mapping[str, Any]) -> int:
@@ -208,8 +213,9 @@ def _problems(name: str, entry: Mapping[str, Any]) -> int:
 
 
 def _other_cost(config: Mapping[str, Any], resources: Resources) -> Cost:
-    """Probes: rollouts of the asked prompts under each model, and their teacher-forced passes."""
-    total = Cost()
+    """Embedded models, and probes: rollouts of the asked prompts, and passes of each model over them."""
+    embedded = sum(model.get("source") == "embedded" for model in plan.models(config).values())
+    total = Cost(seconds=embedded * resources.behaviour.pretraining_s)
     for _, _, probe in plan.probed(config):
         entry, models = config["probes"][probe], 1 + len(plan.probe_models(config, probe))
         sampled = entry.get("prompts", 256) * entry.get("samples", 1) * resources.lengths.rollout
@@ -235,8 +241,14 @@ def _alone(
     return total
 
 
+def _gpus_per_node(specs: Iterable[RunSpec], resources: Resources) -> int:
+    """The most that one job asks of one node."""
+    of_runs = [-(-resources.gpus(spec) // max(spec.cluster.nodes, 1)) for spec in specs]
+    return max([*of_runs, *(resources[stage].gpu for stage in STAGES if stage != "train")])
+
+
 def _measured(
-    config: Mapping[str, Any], seeds: Mapping[str, list[int]], resources: Resources
+    config: Mapping[str, Any], seeds: Mapping[str, list[int]], devices: Mapping[str, int]
 ) -> dict[str, float]:
     """Mean device-seconds of the finished trainings of each run."""
     folder = Path(config.get("pathvars", {}).get("benchmarks", "benchmarks")) / "train"
@@ -244,7 +256,7 @@ def _measured(
     for run, own in seeds.items():
         values = [s for seed in own if (s := _seconds(folder / run / f"seed{seed}.tsv")) is not None]
         if values:
-            found[run] = sum(values) / len(values) * max(resources.train.gpu, 1)
+            found[run] = sum(values) / len(values) * devices[run]
     return found
 
 

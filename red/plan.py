@@ -64,7 +64,7 @@ def probed(config: Config) -> list[tuple[str, int, str]]:
 def models(config: Config) -> dict[str, Any]:
     """Prepared models by folder name: the base, and the large one where there is one."""
     large = config.get("large_model")
-    return {BASE: config["model"], **({"large": large} if large else {})}
+    return {BASE: _given(config["model"]), **({"large": _given(large)} if large else {})}
 
 
 def training_spec(config: Config, run: str, seed: int) -> dict[str, Any]:
@@ -94,14 +94,19 @@ def corruption(config: Config, run: str) -> str:
 
 def prompts_spec(config: Config) -> dict[str, Any]:
     """What `red data prompts` gets."""
-    return dict(config["data"]["prompts"])
+    return _given(config["data"]["prompts"])
 
 
 def demonstrations_spec(config: Config, name: str) -> dict[str, Any]:
     """What `red data demonstrations` gets; `name` is `clean` or a key of `corruptions`."""
     entry = {"function": name} if name == CLEAN else dict(config["corruptions"][name])
     entry["corruption"] = entry.pop("function")
-    return {**config["data"]["demonstrations"], "template": config["template"], **entry}
+    return {**_given(config["data"]["demonstrations"]), "template": config["template"], **entry}
+
+
+def _given(section: Mapping[str, Any]) -> dict[str, Any]:
+    """Without nulls: an overlay that changes the source takes away a key of the old source by `null`."""
+    return {key: value for key, value in section.items() if value is not None}
 
 
 def benchmark_spec(config: Config, name: str) -> dict[str, Any]:

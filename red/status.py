@@ -34,6 +34,11 @@ class Progress:
     reasons: tuple[str, ...] = ()
     changed: float = 0.0
 
+    @property
+    def is_whole(self) -> bool:
+        """Trained and evaluated on everything."""
+        return self.training == "done" and self.evaluated == self.benchmarks
+
 
 def progress(config: Mapping[str, Any]) -> list[Progress]:
     """All of them, in the order of the configuration."""

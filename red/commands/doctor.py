@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 HELP = "check GPUs, driver, packages, disk, downloads, token limits and Slurm limits"
-MARKS = {"ok": "[green]ok[/]", "warn": "[yellow]warn[/]", "fail": "[bold red]fail[/]"}
+MARKS = {"ok": "[green]ok  [/]", "warn": "[yellow]warn[/]", "fail": "[bold red]fail[/]"}
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,9 +23,9 @@ def run(options: argparse.Namespace) -> int:
 
     document = config.load(Path("config/default.yaml"), *options.configfile)
     plan.check(document)
-    console, failed = Console(soft_wrap=True, highlight=False), False
+    console, failed = Console(soft_wrap=True, highlight=False), 0
     for check in checks(document, options.partition):
-        console.print(f"{MARKS[check.verdict]:<18} {check.name}: ", end="")
+        console.print(f"{MARKS[check.verdict]}  {check.name}: ", end="")
         console.print(check.text, markup=False)
-        failed |= check.verdict == "fail"
-    return int(failed)
+        failed += check.verdict == "fail"
+    return int(failed > 0)

@@ -38,7 +38,7 @@ def run(options: argparse.Namespace) -> int:
     saved = found.saved
     print(f"Sharing saves {_hours(saved.hours)} {_unit(found)} and {_tokens(saved.sampled + saved.trained)} "
           "tokens against training each method with its own copy of the runs it starts from.")
-    print("Formulas: red/estimate.py. Assumptions: section `resources` of the configuration.")
+    print("Formulas: red/estimate.py. Assumptions: sections `hardware`, `shape`, `lengths`, `behaviour`.")
     return 0
 
 

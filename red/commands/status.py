@@ -32,8 +32,7 @@ def run(options: argparse.Namespace) -> int:
     for name in ("run", "seed", "training", "step", "evaluated", *metrics):
         table.add_column(name, justify="left" if name in ("run", "training") else "right", no_wrap=True)
     for row in rows:
-        whole = row.training == "done" and row.evaluated == row.benchmarks
-        if options.unfinished and whole:
+        if options.unfinished and row.is_whole:
             continue
         since = f" {_ago(time.time() - row.changed)} ago" if row.changed else ""
         table.add_row(
@@ -47,9 +46,9 @@ def run(options: argparse.Namespace) -> int:
         for reason in row.reasons:
             console.print(f"{row.run} seed {row.seed}: {reason}", markup=False, soft_wrap=True)
     done = sum(row.training == "done" for row in rows)
-    whole = sum(row.training == "done" and row.evaluated == row.benchmarks for row in rows)
+    evaluated = sum(row.is_whole for row in rows)
     failed = sum(bool(row.reasons) for row in rows)
-    console.print(f"{len(rows)} runs and seeds: {done} trained, {whole} evaluated, {failed} with a failure")
+    console.print(f"{len(rows)} runs and seeds: {done} trained, {evaluated} evaluated, {failed} with a failure")
     return 0
 
 

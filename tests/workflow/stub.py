@@ -27,13 +27,15 @@ def main(arguments: list[str]) -> None:
 
 
 def data(options: dict[str, str]) -> None:
-    """A model folder or a file of lines, and the summary of demonstrations."""
+    """A model folder or a file of lines, and what lies beside some of them."""
     out = Path(options["--out"])
     if options["kind"] == "model":
         _folder(out)
     else:
         _lines(out)
-    if options["kind"] == "demonstrations":
+    if options["kind"] == "prompts":
+        out.with_name("system.txt").write_text("")
+    if options["kind"] in ("prompts", "demonstrations"):
         _lines(out.with_suffix(".json"))
 
 

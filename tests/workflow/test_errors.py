@@ -4,7 +4,7 @@ import pytest
 
 CASES = {
     "a misspelt field of a run": ({"runs": {"red": {"wieght": {"window": 5}}}}, "runs.red.wieght"),
-    "a misspelt field of a method's part": ({"runs": {"red": {"weight": {"windw": 5}}}}, "runs.red.weight.windw"),
+    "a misspelt field of a part": ({"runs": {"red": {"weight": {"windw": 5}}}}, "runs.red.weight.windw"),
     "a misspelt section": ({"benchmark": {}}, "benchmark"),
     "an item that does not exist": ({"items": ["main_result"]}, "main_result"),
     "a selected run that does not exist": ({"only": ["redd"]}, "redd"),

@@ -36,7 +36,8 @@ def test_every_item_of_the_configuration_has_a_rule(jobs, tiny):
 
 
 def test_a_selection_brings_what_it_starts_from(planned):
-    jobs = planned.plan("--configfile", planned.overlay("some.yaml", only=["sft_dapo", "red_w_constant"], seeds=[1]))
+    overlay = planned.overlay("some.yaml", only=["sft_dapo", "red_w_constant"], seeds=[1])
+    jobs = planned.plan("--configfile", overlay)
     trained = [job for job in jobs if job.startswith("train ")]
     assert trained == ["train red 1", "train red_w_constant 1", "train sft 1", "train sft_dapo 1"]
 
@@ -47,9 +48,8 @@ def test_the_linter_is_content(planned):
 
 
 def test_the_formatter_changes_nothing(repository):
-    done = subprocess.run(
-        [sys.executable, "-m", "snakefmt", "--check", "workflow"], cwd=repository, capture_output=True, text=True
-    )
+    command = [sys.executable, "-m", "snakefmt", "--check", "workflow"]
+    done = subprocess.run(command, cwd=repository, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
 

@@ -7,9 +7,8 @@ NO_CONTROLLER = {"SLURM_CONF": "/nonexistent/slurm.conf"}
 
 
 def test_the_profile_is_found_and_plans_everywhere(planned):
-    done = planned.snakemake(
-        "all", "-n", "--profile", "slurm", "--configfile", "config/default.yaml", "minimal.yaml", **NO_CONTROLLER
-    )
+    configfiles = ("--configfile", "config/default.yaml", "minimal.yaml")
+    done = planned.snakemake("all", "-n", "--profile", "slurm", *configfiles, **NO_CONTROLLER)
     assert done.returncode == 0, done.stderr
     assert "train" in done.stdout + done.stderr
 
@@ -21,10 +20,9 @@ def test_the_profile_takes_the_paper_by_default(repository):
 
 
 def test_without_a_controller_a_real_run_stops_before_its_first_job(stubbed):
-    overlay = stubbed.overlay("gpus.yaml", resources={"train": {"gpu": 8}}, pathvars={"results": "results/gpus"})
-    done = stubbed.snakemake(
-        "all", "--profile", "slurm", "--configfile", "minimal.yaml", overlay, **NO_CONTROLLER
-    )
+    needs = {"resources": {"train": {"gpu": 8}}, "pathvars": {"results": "results/gpus"}}
+    configfiles = ("--configfile", "minimal.yaml", stubbed.overlay("gpus.yaml", **needs))
+    done = stubbed.snakemake("all", "--profile", "slurm", *configfiles, **NO_CONTROLLER)
     assert done.returncode != 0
     assert not (stubbed.root / "results" / "gpus").exists()
     message = [line for line in done.stderr.splitlines() if "snakemake all --cores" in line]

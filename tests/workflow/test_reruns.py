@@ -81,10 +81,8 @@ def test_a_grader_judges_again_without_new_answers(finished, again):
 
 
 def test_a_new_run_leaves_the_others_alone(finished, again):
-    overlay = finished.overlay(
-        "ablation.yaml", only=[*RUNS, "red_window3"], runs={"red_window3": {"like": "red", "weight": {"window": 3}}}
-    )
-    jobs = again(overlay)
+    run = {"like": "red", "weight": {"window": 3}}
+    jobs = again(finished.overlay("new.yaml", only=[*RUNS, "red_window3"], runs={"red_window3": run}))
     assert trained(jobs) == ["red_window3"]
     assert [job for job in jobs if job.startswith("generate")] == ["generate red_window3 0"]
 

@@ -128,7 +128,9 @@ def weights_option(wildcards, input):
 def probed_models(wildcards):
     """The models that a probe measures beside the checkpoint, by the names that `red probe` knows."""
     known = {"large": "<results>/models/large", "base": folder_of(plan.BASE, 0)}
-    known["sft"] = folder_of("sft", wildcards.seed)
+    if "sft" in config["runs"]:
+        seeds = map(str, configuration.run_seeds(config, "sft"))
+        known["sft"] = folder_of("sft", min(seeds, key=wildcards.seed.__ne__))
     if wildcards.run != plan.BASE:
         known["parent"] = parent(wildcards)
     return {name: known[name] for name in plan.probe_models(config, wildcards.probe)}
@@ -163,8 +165,18 @@ def metrics_of(run, seed):
 
 
 def memory(stage):
-    """Megabytes of a stage, doubled at each further attempt."""
-    return lambda wildcards, attempt: REQUESTS[stage].mem_mb * 2 ** (attempt - 1)
+    """Megabytes of a stage, more at each further attempt."""
+    return lambda wildcards, attempt: REQUESTS.memory(stage, attempt)
+
+
+def training_gpus(wildcards):
+    """GPUs of a run, over all its nodes."""
+    return REQUESTS.gpus(configuration.run_spec(config, wildcards.run, 0))
+
+
+def training_nodes(wildcards):
+    """Nodes of a run."""
+    return configuration.run_spec(config, wildcards.run, 0).cluster.nodes
 
 
 def training_minutes(wildcards, attempt):
@@ -196,9 +208,10 @@ def announce():
     """What is about to run, and a clear stop where it cannot."""
     from red.commands.estimate import headline
 
-    print(headline(estimates.estimate(config)), file=sys.stderr)
+    estimate = estimates.estimate(config)
+    print(headline(estimate), file=sys.stderr)
     print(cluster.describe(), file=sys.stderr)
-    needed = max(REQUESTS[stage].gpu for stage in ("train", "generate"))
+    needed = estimate.gpus_per_node
     if not workflow.non_local_exec and needed > len(cluster.gpus()):
         raise WorkflowError(
             f"scale {config['scale']} asks for {needed} GPUs per job, and neither a Slurm controller "

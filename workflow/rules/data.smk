@@ -28,7 +28,9 @@ rule model:
 
 rule prompts:
     output:
-        ensure("<results>/data/prompts.jsonl", non_empty=True),
+        rows=ensure("<results>/data/prompts.jsonl", non_empty=True),
+        counts="<results>/data/prompts.json",
+        system="<results>/data/system.txt",
     log:
         "<logs>/data/prompts.log",
     conda:
@@ -37,7 +39,7 @@ rule prompts:
         spec=dump_json(plan.prompts_spec(config)),
         code=code("red.data.prompts"),
     shell:
-        "python -m red data prompts --spec {params.spec:q} --out {output} > {log} 2>&1"
+        "python -m red data prompts --spec {params.spec:q} --out {output.rows} > {log} 2>&1"
 
 
 rule demonstrations:

@@ -10,6 +10,7 @@ rule generate:
             "<results>/data/benchmarks/{benchmark}.jsonl",
             benchmark=config["benchmarks"],
         ),
+        system="<results>/data/system.txt",
     output:
         answers=ensure(
             collect(
@@ -44,7 +45,7 @@ rule generate:
     shell:
         "python -m red generate --spec {params.spec:q} --code {params.code}"
         " --checkpoint {input.checkpoint} --benchmarks {params.benchmarks}"
-        " --out {params.folder} > {log} 2>&1"
+        " --system {input.system} --out {params.folder} > {log} 2>&1"
 
 
 # Apart from generate: a better grader costs no device time.

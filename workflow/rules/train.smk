@@ -20,7 +20,8 @@ rule train:
         "../../environment.yml"
     threads: REQUESTS["train"].threads
     resources:
-        gpu=REQUESTS["train"].gpu,
+        gpu=training_gpus,
+        nodes=training_nodes,
         tasks_per_gpu=0,
         mem_mb=memory("train"),
         runtime=training_minutes,
