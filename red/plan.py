@@ -156,13 +156,15 @@ def collect_spec(config: Config) -> dict[str, Any]:
 
 
 def _collected(config: Config, run: str, seed: int) -> dict[str, Any]:
-    about = {"run": run, "seed": seed, "scale": config["scale"]}
+    """How one (run, seed) is presented, and the spec that says what it is."""
     if run == BASE:
-        shown = {"label": "Base", "row_group": "single", "experiments": [], "family": "common"}
-        spec = {"run": BASE, "seed": seed, "method": BASE, "scale": config["scale"], "model": config["model"]}
-        return {**about, "method": BASE, **shown, **config.get(BASE, {}), "steps": 0, "spec": spec}
-    spec = run_spec(config, run, seed)
-    shown = {"label": spec.label or run, "row_group": spec.row_group, "experiments": list(spec.experiments),
-             "family": spec.family, "because": spec.because}  # fmt: skip
-    return {**about, "method": spec.method, **shown, "steps": spec.training.steps,
-            "spec": training_spec(config, run, seed)}  # fmt: skip
+        shown = {"method": BASE, "label": "Base", "row_group": "single", "experiments": [],
+                 "family": "common", **config.get(BASE, {}), "steps": 0}  # fmt: skip
+        spec = {"run": BASE, "seed": seed, "method": BASE, "scale": config["scale"],
+                "model": models(config)[BASE]}  # fmt: skip
+    else:
+        found = run_spec(config, run, seed)
+        shown = {name: to_mapping(getattr(found, name)) for name in ("method", "family", *PRESENTATION)}
+        shown |= {"label": found.label or run, "steps": found.training.steps}
+        spec = training_spec(config, run, seed)
+    return {"run": run, "seed": seed, "scale": config["scale"], **shown, "spec": spec}

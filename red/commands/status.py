@@ -48,7 +48,8 @@ def run(options: argparse.Namespace) -> int:
     done = sum(row.training == "done" for row in rows)
     evaluated = sum(row.is_whole for row in rows)
     failed = sum(bool(row.reasons) for row in rows)
-    console.print(f"{len(rows)} runs and seeds: {done} trained, {evaluated} evaluated, {failed} with a failure")
+    counts = f"{done} trained, {evaluated} evaluated, {failed} with a failure"
+    console.print(f"{len(rows)} runs and seeds: {counts}")
     return 0
 
 
