@@ -68,9 +68,9 @@ def test_a_response_without_a_box_is_open_only_leniently():
 
 
 def test_letters_behind_a_number_are_units_only_where_the_gold_has_none():
-    assert reason(r"\boxed{2}", "$2s$") == "undecided"
+    assert reason(r"\boxed{2}", "$2s$") == verdict.WRONG
     assert reason(r"\boxed{2 s}", "2") == verdict.RIGHT
-    assert reason(r"\boxed{5 \text{ million}}", "5") == "undecided"
+    assert reason(r"\boxed{5 \text{ million}}", "5") == verdict.WRONG
 
 
 def test_cheap_grading_imports_neither_math_verify_nor_torch():

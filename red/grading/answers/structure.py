@@ -7,6 +7,7 @@ it does not inside braces or in a bare list. Elements are counted with multiplic
 import re
 from dataclasses import dataclass
 
+from red.grading.answers.estimate import differ
 from red.grading.answers.numbers import number
 
 _NAME = r"(?:[A-Za-z]|\\[a-z]+)(?:_(?:\w|\{\w+\}))?'*(?:\([A-Za-z](?:,[A-Za-z])*\))?"
@@ -164,7 +165,9 @@ def _same_leaf(gold: str, answer: str) -> bool | None:
     if named_answer and "=" not in gold:
         return _same(group(gold), group(named_answer[2]))
     wanted, found = number(gold), number(answer)
-    return None if wanted is None or found is None else wanted.equals(found)
+    if wanted is not None and found is not None:
+        return wanted.equals(found)
+    return False if differ(gold, answer) else None
 
 
 def _same_in_base(gold: str, answer: str) -> bool | None:

@@ -1,0 +1,156 @@
+"""Plain formulas evaluated in floating point: enough to refute most wrong answers without algebra.
+
+Understands numbers, names, pi, e, i, sums, products, fractions, roots and powers. Every name stands for
+a fixed positive number. A formula with anything else, anything ambiguous (`f(x)`, `a/bc`, `2\\frac13`), or
+a value that rounding or the choice of a branch might have spoiled, has no estimate.
+"""
+
+import math
+import re
+import zlib
+
+TOLERANCE = 1e-9
+LARGEST = 1e15
+CANCELLATION = 1e5
+"""How much larger than the result an intermediate value may be."""
+
+_TOKEN = re.compile(r"\d+(?:\.\d+)?|\\[A-Za-z]+|[A-Za-z]|[-+/^_(){}\[\]]")
+_GREEK = re.compile(
+    r"\\(?:alpha|beta|gamma|delta|epsilon|zeta|eta|theta|kappa|lambda|mu|nu|xi|rho|sigma|tau|phi|chi|psi|omega)",
+    re.IGNORECASE,
+)
+_CLOSING = {"(": ")", "[": "]", "{": "}"}
+_CONSTANTS = {r"\pi": math.pi, "e": math.e, "i": 1j}
+_UNCLEAR = {"E", "I"}  # a name, or a constant in capitals
+
+
+def differ(one: str, other: str) -> bool:
+    """Whether two lightly normalized formulas surely have different values."""
+    a, b = estimate(one), estimate(other)
+    return a is not None and b is not None and abs(a - b) > TOLERANCE * max(abs(a), abs(b))
+
+
+def estimate(text: str) -> complex | None:
+    """The value of a formula, or None."""
+    tokens = _TOKEN.findall(text)
+    if sum(map(len, tokens)) != len(text.replace(" ", "")):
+        return None
+    formula = _Formula(tokens)
+    try:
+        value = formula.sum()
+    except (ArithmeticError, ValueError):
+        return None
+    is_safe = formula.largest <= CANCELLATION * abs(value)
+    return value if is_safe and not formula.next else None
+
+
+class _Formula:
+    """Recursive descent over the tokens of a formula; ValueError where it cannot go on."""
+
+    def __init__(self, tokens: list[str]) -> None:
+        self._tokens = tokens
+        self._position = 0
+        self.largest = 0.0
+
+    @property
+    def next(self) -> str:
+        """The token ahead; empty at the end."""
+        return self._tokens[self._position] if self._position < len(self._tokens) else ""
+
+    def sum(self) -> complex:
+        """Products joined by + and -."""
+        total = 0j
+        sign = self._sign()
+        while True:
+            total = self._noted(total + sign * self._product())
+            if self.next not in ("+", "-"):
+                return total
+            sign = self._sign()
+
+    def _sign(self) -> int:
+        return {"+": 1, "-": -1}[self._take()] if self.next in ("+", "-") else 1
+
+    def _product(self) -> complex:
+        value = self._power()
+        divided = False
+        while self.next and self.next not in "+-)]}":
+            if divided and self.next not in ("/", r"\cdot"):
+                raise ValueError("a/bc")
+            divided = self.next == "/"
+            if self.next in ("/", r"\cdot"):
+                self._take()
+            factor = self._power()
+            value = self._noted(value / factor if divided else value * factor)
+        return value
+
+    def _power(self) -> complex:
+        base = self._atom()
+        if self.next != "^":
+            return base
+        self._take()
+        exponent = self._atom() if self.next == "{" or len(self.next) == 1 else None
+        if exponent is None or self.next == "^":
+            raise ValueError("x^10 or x^y^z")
+        return self._raised(base, exponent)
+
+    def _raised(self, base: complex, exponent: complex) -> complex:
+        if exponent != int(exponent.real) and (base.imag or base.real <= 0):
+            raise ValueError("more than one branch")
+        return self._noted(base**exponent)
+
+    def _atom(self) -> complex:
+        token = self._take()
+        if token[0].isdigit():
+            if self.next == r"\frac":
+                raise ValueError("a mixed number or a product")
+            return self._noted(complex(float(token)))
+        if token in _CLOSING:
+            value = self.sum()
+            self._expect(_CLOSING[token])
+            return value
+        if token == r"\frac":
+            above, below = self._braced(), self._braced()
+            return self._noted(above / below)
+        if token == r"\sqrt":
+            index = self._atom() if self.next == "[" else 2
+            return self._raised(self._braced(), 1 / index)
+        return self._noted(complex(self._named(token)))
+
+    def _braced(self) -> complex:
+        if self.next != "{":
+            raise ValueError("an argument without braces")
+        return self._atom()
+
+    def _named(self, token: str) -> complex:
+        """A constant, or the fixed number that a name stands for; case is ignored, as in math-verify."""
+        index = ""
+        if self.next == "_":
+            self._take()
+            index = self._take()
+            while index[0] == "{" and index[-1] != "}":
+                index += self._take()
+        elif token in _CONSTANTS:
+            return _CONSTANTS[token]
+        if (
+            (not index and token in _UNCLEAR)
+            or self.next == "("
+            or not (token.isalpha() or _GREEK.fullmatch(token))
+        ):
+            raise ValueError(token)
+        return 0.5 + 2 * zlib.crc32(f"{token}{index}".lower().encode()) / 2**32
+
+    def _take(self) -> str:
+        if not self.next:
+            raise ValueError("unexpected end")
+        self._position += 1
+        return self._tokens[self._position - 1]
+
+    def _expect(self, token: str) -> None:
+        if self._take() != token:
+            raise ValueError(token)
+
+    def _noted(self, value: complex) -> complex:
+        self.largest = max(self.largest, abs(value))
+        if not self.largest < LARGEST:
+            raise ValueError("too large")
+        return value
