@@ -1,11 +1,13 @@
 """One teacher-forced pass: log-probability and entropy of every response token."""
 
+from collections.abc import Iterator
 from collections.abc import Sequence as Seq
 
 import torch
 from torch import Tensor
 
 from red.methods.base import Sequence
+from red.models.packed import hidden, pack
 from red.models.qwen2 import Qwen2
 from red.objective.vocabulary import logp_and_entropy
 
@@ -15,52 +17,34 @@ def forward(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """(logp, entropy, mask), each (S, T) left-aligned on the responses, with graph.
 
-    logp is of the realised token at `temperature`; entropy (nats) is at temperature 1. Sequences of
-    similar length share a pass of at most `tokens_per_forward` padded tokens.
+    logp is of the realised token at `temperature`; entropy (nats) is at temperature 1. A pass takes at
+    most `tokens_per_forward` tokens, or one sequence.
     """
-    device = next(model.parameters()).device
-    longest = max(len(s.response) for s in sequences)
-    order: list[int] = []
+    device = model.lm_head.weight.device
     logps, entropies = [], []
-    for bucket in _buckets([len(s.prompt) + len(s.response) for s in sequences], tokens_per_forward):
-        chosen = [sequences[i] for i in bucket]
-        logp, entropy = _forward_bucket(model, chosen, temperature, longest, device)
+    for part in _parts(sequences, tokens_per_forward):
+        packing = pack([(s.prompt, s.response) for s in part], device)
+        # The head runs on the tokens that predict a response: prompts cost no logits.
+        source = hidden(model, packing)[packing.source]
+        logp, entropy = logp_and_entropy(source, model.lm_head.weight, packing.target, temperature)
         logps.append(logp)
         entropies.append(entropy)
-        order += bucket
-    inverse = torch.tensor(order, device=device).argsort()
     lengths = torch.tensor([len(s.response) for s in sequences], device=device)
-    mask = (torch.arange(longest, device=device)[None] < lengths[:, None]).to(logps[0].dtype)
-    return torch.cat(logps)[inverse], torch.cat(entropies)[inverse], mask
+    is_token = torch.arange(int(lengths.max()), device=device) < lengths[:, None]
+    empty = logps[0].new_zeros(is_token.shape)
+    logp_st, entropy_st = (empty.masked_scatter(is_token, torch.cat(x)) for x in (logps, entropies))
+    return logp_st, entropy_st, is_token.to(empty.dtype)
 
 
-def _forward_bucket(
-    model: Qwen2, sequences: Seq[Sequence], temperature: float, longest: int, device: torch.device
-) -> tuple[Tensor, Tensor]:
-    width = max(len(s.prompt) + len(s.response) for s in sequences)
-    rows = [list(s.prompt + s.response) + [0] * (width - len(s.prompt) - len(s.response)) for s in sequences]
-    ids = torch.tensor(rows, device=device)
-    hidden = model.hidden(ids[:, :-1])
-    # The head runs on response positions only: prompts and padding cost no logits.
-    row = torch.tensor([i for i, s in enumerate(sequences) for _ in s.response], device=device)
-    column = torch.tensor(
-        [len(s.prompt) - 1 + t for s in sequences for t in range(len(s.response))], device=device
-    )
-    slot = torch.tensor([t for s in sequences for t in range(len(s.response))], device=device)
-    logp, entropy = logp_and_entropy(
-        hidden[row, column], model.lm_head.weight, ids[row, column + 1], temperature)
-    place = row * longest + slot
-    empty = logp.new_zeros(len(sequences) * longest)
-    shape = (len(sequences), longest)
-    return (empty.index_put((place,), logp).view(shape), empty.index_put((place,), entropy).view(shape))
-
-
-def _buckets(lengths: Seq[int], tokens_per_forward: int) -> list[list[int]]:
-    """Indices in order of length, cut where the padded size would exceed the limit."""
-    order = sorted(range(len(lengths)), key=lambda i: (lengths[i], i))
-    buckets: list[list[int]] = [[]]
-    for index in order:
-        if buckets[-1] and (len(buckets[-1]) + 1) * lengths[index] > tokens_per_forward:
-            buckets.append([])
-        buckets[-1].append(index)
-    return buckets
+def _parts(sequences: Seq[Sequence], tokens_per_forward: int) -> Iterator[list[Sequence]]:
+    """Neighbors, so that the members of a group meet and share their prompt."""
+    part: list[Sequence] = []
+    tokens = 0
+    for sequence in sequences:
+        size = len(sequence.prompt) + len(sequence.response)
+        if part and tokens + size > tokens_per_forward:
+            yield part
+            part, tokens = [], 0
+        part.append(sequence)
+        tokens += size
+    yield part

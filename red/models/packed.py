@@ -1,0 +1,187 @@
+"""Hidden states of many responses in one pass: no padding, and a prompt that several share is read once.
+
+The same function as `Qwen2.hidden`, with everything that is constant folded into the matrices.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from red.models.decoder import Folded, fold
+from red.models.qwen2 import Qwen2, Shape, rotary_tables
+from red.objective.product import product
+
+# Rows whose attention is computed together differ in length by at most this factor.
+SPREAD = 1.4
+
+
+@dataclass(frozen=True)
+class Packing:
+    """N distinct tokens of pairs (prompt, response).
+
+    ids, position (N,): the token and its place in its sequence. rows: the token at each place of each
+    sequence, one [S_b, T_b] for each set of similar lengths; what follows a row's end has no meaning.
+    home (N,): the place, in all rows flattened, where a token's own attention is found.
+    source, target (M,): the token that predicts and the token that it predicts, pair by pair.
+    """
+
+    ids: Tensor
+    position: Tensor
+    rows: tuple[Tensor, ...]
+    home: Tensor
+    source: Tensor
+    target: Tensor
+
+
+def pack(pairs: Sequence[tuple[Sequence[int], Sequence[int]]], device: torch.device | str = "cpu") -> Packing:
+    """Equal prompts become one. No prompt and no response is empty."""
+    ids: list[int] = []
+    position: list[int] = []
+    source: list[int] = []
+    rows: list[list[int]] = []
+    read: dict[tuple[int, ...], range] = {}
+
+    def add(tokens: Sequence[int], start: int) -> range:
+        ids.extend(tokens)
+        position.extend(range(start, start + len(tokens)))
+        return range(len(ids) - len(tokens), len(ids))
+
+    for prompt, response in pairs:
+        key = tuple(prompt)
+        if key not in read:
+            read[key] = add(key, 0)
+        # The last token predicts nothing.
+        row = [*read[key], *add(response[:-1], len(key))]
+        rows.append(row)
+        source += row[len(key) - 1 :]
+    buckets, home = _arrange(rows, len(ids))
+    return Packing(
+        ids=torch.tensor(ids, device=device),
+        position=torch.tensor(position, device=device),
+        rows=tuple(torch.tensor(bucket, device=device) for bucket in buckets),
+        home=torch.tensor(home, device=device),
+        source=torch.tensor(source, device=device),
+        target=torch.tensor([token for _, response in pairs for token in response], device=device),
+    )
+
+
+def _arrange(rows: list[list[int]], tokens: int) -> tuple[list[list[list[int]]], list[int]]:
+    """Rows of similar length side by side, padded, and the place of each token in all of them."""
+    buckets: list[list[list[int]]] = []
+    home, place, width = [0] * tokens, 0, 0
+    for row in sorted(rows, key=len, reverse=True):
+        if not buckets or width > SPREAD * len(row):
+            buckets.append([])
+            width = len(row)
+        buckets[-1].append(row + [0] * (width - len(row)))
+        for column, token in enumerate(row):
+            home[token] = place + column
+        place += width
+    return buckets, home
+
+
+def hidden(model: Qwen2, packing: Packing) -> Tensor:
+    """Normalized last hidden states (N, hidden) before the head, differentiable once."""
+    shape = model.shape
+    x = model.model.embed_tokens(packing.ids)
+    turn = _turn(shape, packing)
+    for block in model.model.layers:
+        layer = fold(block, shape)
+        mixed = _attention(_normalize(x, shape.rms_norm_eps), layer, turn, packing, shape)
+        x = x + _linear(mixed, layer.out.T)
+        gate_up = _linear(_normalize(x, shape.rms_norm_eps), layer.gate_up.T)
+        x = x + _linear(_Gate.apply(gate_up), layer.down.T)
+    return _normalize(x, shape.rms_norm_eps) * model.model.norm.weight
+
+
+def _turn(shape: Shape, packing: Packing) -> Tensor:
+    """Complex factors [N, 1, head_dim/2] of the rotary positions."""
+    longest = max(rows.shape[1] for rows in packing.rows)
+    tables = rotary_tables(shape, longest, packing.ids.device, torch.float32)
+    cos, sin = (table[packing.position, None, : shape.head_dim // 2] for table in tables)
+    return torch.complex(cos, sin)
+
+
+def _attention(x: Tensor, layer: Folded, turn: Tensor, packing: Packing, shape: Shape) -> Tensor:
+    """[N, heads * head_dim] from normalized x [N, hidden]."""
+    heads, pairs, size = shape.num_attention_heads, shape.num_key_value_heads, shape.head_dim
+    qkv = _linear(x, layer.qkv.T, layer.qkv_bias)
+    straight, value = qkv.split([(heads + pairs) * size, pairs * size], 1)
+    turned = torch.view_as_complex(straight.unflatten(1, (heads + pairs, size // 2, 2))) * turn
+    qkv = torch.cat([torch.view_as_real(turned).flatten(1), value], 1)
+    mixed = []
+    for rows in packing.rows:
+        placed = qkv.index_select(0, rows.flatten()).view(*rows.shape, -1, size)
+        mixed.append(_mix(placed, heads, pairs))
+    return torch.cat(mixed).index_select(0, packing.home)
+
+
+def _mix(qkv: Tensor, heads: int, pairs: int) -> Tensor:
+    """[S * T, heads * head_dim] from [S, T, heads + 2 pairs, head_dim], causal; queries come scaled."""
+    count, length, _, size = qkv.shape
+    query, key, value = qkv.transpose(1, 2).split([heads, pairs, pairs], 1)
+    mixed = F.scaled_dot_product_attention(query, key, value, is_causal=True, scale=1.0, enable_gqa=True)
+    return mixed.transpose(1, 2).reshape(count * length, -1)
+
+
+def _linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    return _Linear.apply(x, weight, bias)
+
+
+def _normalize(x: Tensor, eps: float) -> Tensor:
+    return _Normalize.apply(x, eps)
+
+
+class _Linear(torch.autograd.Function):
+    """x @ weight.T + bias."""
+
+    @staticmethod
+    def forward(ctx, x, weight, bias):
+        ctx.save_for_backward(x, weight)
+        return product(x, weight, bias)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad):
+        x, weight = ctx.saved_tensors
+        bias_grad = grad.sum(0) if ctx.needs_input_grad[2] else None
+        return product(grad, weight.T), product(grad.T, x.T), bias_grad
+
+
+class _Normalize(torch.autograd.Function):
+    """x over its root mean square; the gain is in the matrix that follows."""
+
+    @staticmethod
+    def forward(ctx, x, eps):
+        scale = torch.linalg.vecdot(x, x)[:, None].div_(x.shape[1]).add_(eps).rsqrt_()
+        normal = x * scale
+        ctx.save_for_backward(normal, scale)
+        return normal
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad):
+        normal, scale = ctx.saved_tensors
+        along = torch.linalg.vecdot(grad, normal)[:, None].div_(-grad.shape[1])
+        return torch.addcmul(grad, normal, along).mul_(scale), None
+
+
+class _Gate(torch.autograd.Function):
+    """silu(gate) * up from [N, gate and up]."""
+
+    @staticmethod
+    def forward(ctx, gate_up):
+        ctx.save_for_backward(gate_up)
+        gate, up = gate_up.chunk(2, 1)
+        return F.silu(gate).mul_(up)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad):
+        (gate_up,) = ctx.saved_tensors
+        gate, up = gate_up.chunk(2, 1)
+        return torch.cat([torch.ops.aten.silu_backward(grad * up, gate), F.silu(gate).mul_(grad)], 1)
