@@ -18,11 +18,13 @@ pytestmark = [
 FILES = ("aime24.generations.jsonl", "arc_c.generations.jsonl")
 
 
-def red_generate(jobs: list[tuple[Path, Path]], folder: Path, backend: str, temperature: float = 0.0) -> None:
+def red_generate(
+    jobs: list[tuple[Path, Path]], folder: Path, backend: str, temperature: float = 0.0, template: str = "plain"
+) -> None:
     """One `red generate` process over (checkpoint, out) pairs."""
     entry = {"source": "embedded", "grader": "math", "metric": "avg_at_k", "group": "math", "samples": 2}
     spec = {
-        "template": "plain",
+        "template": template,
         "limit": 24,
         "evaluation": {"backend": backend, "temperature": temperature, "max_new_tokens": 48},
         "benchmarks": {"aime24": entry, "arc_c": entry},
@@ -74,9 +76,10 @@ def test_weights_are_swapped_where_the_output_layer_is_not_tied(make_checkpoint,
 
 
 @pytest.mark.slow
-def test_sampled_answers_are_repeated_by_their_seeds(make_checkpoint, folder, tmp_path):
-    jobs = [(make_checkpoint(0), tmp_path / "a"), (make_checkpoint(0), tmp_path / "b")]
-    red_generate(jobs, folder, "vllm", temperature=1.0)
+def test_sampled_answers_to_long_prompts_are_repeated_by_their_seeds(byte_checkpoint, folder, tmp_path):
+    """Prompts of 24,000 tokens together: more than vLLM reads in one step by default."""
+    jobs = [(byte_checkpoint, tmp_path / "a"), (byte_checkpoint, tmp_path / "b")]
+    red_generate(jobs, folder, "vllm", temperature=1.0, template="think")
     one, two = answers(tmp_path / "a"), answers(tmp_path / "b")
     assert sum(a == b for a, b in zip(one, two, strict=True)) >= 0.95 * len(one)
     assert one[0]["response"] != one[1]["response"]

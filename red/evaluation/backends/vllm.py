@@ -85,15 +85,23 @@ def _start(checkpoint: Path, config: dict[str, Any]) -> Any:
     from vllm import LLM
     from vllm.platforms import current_platform
 
+    only_on_cpu: dict[str, Any] = {}
     if current_platform.is_cpu():
         _check_head_size(checkpoint, config)
+        # vLLM 0.29 rewinds the generator of a seeded request whose prompt is read in chunks, which torch
+        # cannot do on a CPU ("CPU Generator does not use offset"): read every prompt at once.
+        only_on_cpu = {
+            "enforce_eager": True,
+            "enable_chunked_prefill": False,
+            "max_num_batched_tokens": config["max_position_embeddings"],
+        }
     return LLM(
         model=str(checkpoint),
         # "auto" would run float32 checkpoints in bfloat16.
         dtype=config.get("dtype") or config.get("torch_dtype") or "auto",
         skip_tokenizer_init=True,
-        enforce_eager=current_platform.is_cpu(),
         worker_extension_cls=SWAP,
+        **only_on_cpu,
     )
 
 
