@@ -110,6 +110,7 @@ def claim(state: Path, wanted: Mapping[str, Any]) -> None:
         shutil.rmtree(before, ignore_errors=True)
         state.rename(before)
     state.mkdir(parents=True, exist_ok=True)
-    remove_partials(state)
+    for folder in (state.parent, state, state / "snapshots"):
+        remove_partials(folder)
     if other:
         write_json(owner, wanted)

@@ -1,0 +1,1 @@
+"""The fault campaign: everything that can go wrong, tried; `python -m faults` prints tried, survived, lost."""
