@@ -99,7 +99,8 @@ class LocalPolicy:
         for group in optimizer.param_groups:
             group["lr"] = order.lr
         now = self._forward(order.sequences)
-        plan = order.weigh(now.measured()).to(self.device)
+        # Section 12.2: entropies are those of the pass that gives the old log-probabilities.
+        plan = order.weigh((order.old or now).measured()).to(self.device)
         batch = now.batch(order.old)
         loss = objective(batch, order.spec, plan)
         metrics = self._gradient_cosine(loss, order.spec) if order.cosine else {}

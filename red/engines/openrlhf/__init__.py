@@ -21,8 +21,6 @@ What cannot be done this way, and why:
   micro-batch, which the plan would count twice.
 - Resuming on another number of GPUs: DeepSpeed's shards belong to their ranks.
 - Bit-for-bit repetition on GPUs: vLLM's bfloat16 results depend on how requests were batched.
-- With several updates per rollout, `entropy/*` of the later updates are those before the first one: a
-  further pass per update would be needed for more.
 """
 
 from red.config import RunSpec

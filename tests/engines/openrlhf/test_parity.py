@@ -1,0 +1,189 @@
+"""The same recorded rollouts through both engines: same loss, metrics, gradients and trained weights.
+
+OpenRLHF's half runs in float32 without Ray and vLLM (`rank_worker.py`): its actor, its training step, its
+DeepSpeed engine. Public reports trace points of accuracy to faults in exactly these: how losses of
+micro-batches are averaged, temperature, and offloaded optimizers that drop micro-batches.
+"""
+
+import json
+import math
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import rank_worker as worker
+import torch
+
+from red import methods
+from red.config import Cluster, RunSpec, Training
+from red.engines.local import LocalPolicy
+from red.engines.loop import Loop
+from red.records import to_mapping
+from red.storage import read_jsonl
+
+pytestmark = pytest.mark.engines
+
+SMALL = {"engine": "openrlhf", "steps": 5, "prompts_per_step": 4, "group_size": 4, "max_new_tokens": 40,
+         "max_prompt_tokens": 60, "lr": 1e-3, "entropy_every": 2}
+PLAIN = {"policy_gpus": 1, "colocate": False, "micro_batch": 3, "packing": False, "attention": "eager",
+         "gradient_checkpointing": False}
+OURS_ALONE = ("time/", "gpu/", "grad/")
+RELIFT = {"finetune": {"buffer": 2}}
+
+# name: (method, overrides of the method, changes of the training, changes of the cluster, stops)
+ONE_RANK: dict[str, tuple[str, dict, dict, dict, list[int]]] = {
+    **{name: (name, RELIFT if name == "relift" else {}, {}, {}, []) for name in methods.names()},
+    "red_zero1": ("red", {}, {}, {"zero_stage": 1}, []),
+    "red_zero3": ("red", {}, {}, {"zero_stage": 3}, []),
+    "red_offload": ("red", {}, {}, {"offload_optimizer": True}, []),
+    "red_one_by_one": ("red", {}, {}, {"micro_batch": 1}, []),
+    "red_warm": ("red", {}, {"temperature": 0.7}, {}, []),
+    "red_decay": ("red", {}, {"weight_decay": 0.1, "grad_clip": 0.02, "warmup": 0.4}, {}, []),
+    "red_updates": ("red", {}, {"updates_per_rollout": 2}, {}, []),
+    "red_resumed": ("red", {}, {}, {}, [1, 3]),
+    "relift_resumed": ("relift", RELIFT, {}, {}, [2]),
+}
+TWO_RANKS = {
+    "red_ranks": ("red", {}, {}, {"policy_gpus": 2}, []),
+    "hpt_ranks": ("hpt", {}, {}, {"policy_gpus": 2}, []),
+    "relift_ranks": ("relift", RELIFT, {}, {"policy_gpus": 2}, [2]),
+    "luffy_zero3_ranks": ("luffy", {}, {}, {"policy_gpus": 2, "zero_stage": 3}, []),
+    "red_offload_ranks": ("red", {}, {}, {"policy_gpus": 2, "offload_optimizer": True}, []),
+}
+EVERY = {**ONE_RANK, **TWO_RANKS}
+
+
+def case_of(name: str, world: Path) -> dict[str, Any]:
+    method, overrides, training, cluster, stops = EVERY[name]
+    run = RunSpec(run=name, seed=5, scale="tiny", method=method, template="plain", overrides=overrides,
+                  training=Training(**{**SMALL, **training}), cluster=Cluster(**{**PLAIN, **cluster}))
+    return {"name": name, "world": str(world), "run": to_mapping(run), "stop_after": stops}
+
+
+@pytest.fixture(scope="session")
+def remote(world, environment, tmp_path_factory):
+    """Folder of a case's results under OpenRLHF; all cases of a number of ranks run in one go."""
+    made: dict[int, Path] = {}
+
+    def folder(name: str) -> Path:
+        ranks, cases = (1, ONE_RANK) if name in ONE_RANK else (2, TWO_RANKS)
+        if ranks not in made:
+            made[ranks] = tmp_path_factory.mktemp(f"remote{ranks}")
+            run_ranks(ranks, [case_of(case, world) for case in cases], environment, made[ranks])
+        return made[ranks] / name / "rank0"
+
+    return folder
+
+
+def run_ranks(ranks: int, cases: list[dict], environment: dict[str, str], out: Path) -> None:
+    (out / "cases.json").write_text(json.dumps(cases))
+    with socket.socket() as free:
+        free.bind(("", 0))
+        port = free.getsockname()[1]
+    logs = [out / f"log{rank}.txt" for rank in range(ranks)]
+    processes = []
+    for rank, log in enumerate(logs):
+        variables = {"RANK": str(rank), "LOCAL_RANK": "0", "WORLD_SIZE": str(ranks),
+                     "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+        processes.append(subprocess.Popen(
+            [sys.executable, worker.__file__, str(out / "cases.json"), str(out)], stdout=log.open("w"),
+            stderr=subprocess.STDOUT, env={**environment, **variables}))
+    codes = [process.wait(timeout=900) for process in processes]
+    assert not any(codes), logs[0].read_text()[-3000:]
+
+
+@pytest.fixture(scope="session")
+def compared(world, remote, tmp_path_factory):
+    """(OpenRLHF's result and metrics, the local engine's) of a case; each case is made once."""
+    made: dict[str, tuple] = {}
+
+    def compare(name: str) -> tuple:
+        if name not in made:
+            folder = tmp_path_factory.mktemp(name)
+            made[name] = (*collected(remote(name)), *local(case_of(name, world), folder))
+        return made[name]
+
+    return compare
+
+
+def collected(folder: Path) -> tuple[dict, list[dict]]:
+    return torch.load(folder / "result.pt"), list(read_jsonl(folder / "state" / "metrics.jsonl"))
+
+
+def local(case: dict[str, Any], out: Path) -> tuple[dict, list[dict]]:
+    """The case under the local engine, with the gradient of its first update before clipping."""
+    run, files = worker.run_of(case), worker.files_of(case, out)
+    policy = Replaying.start(run, files)
+    loop = Loop.start(run, files, policy, worker.verdicts)
+    clip, gradients = torch.nn.utils.clip_grad_norm_, {}
+
+    def recording(parameters, limit):
+        if not gradients:
+            named = policy.weights.model.named_parameters()
+            gradients.update((name, p.grad.clone()) for name, p in named)
+        return clip(parameters, limit)
+
+    torch.nn.utils.clip_grad_norm_ = recording
+    try:
+        loop.train(lambda *_: None, lambda: False, 1e9)
+    finally:
+        torch.nn.utils.clip_grad_norm_ = clip
+    weights = {name: value.clone() for name, value in policy.weights.model.state_dict().items()}
+    return {"gradients": gradients, "weights": weights}, list(read_jsonl(files.metrics))
+
+
+class Replaying(LocalPolicy):
+    """The local policy with recorded rollouts."""
+
+    @property
+    def generate(self):
+        return worker.recorded(self.eos_id, self.tokenizer.get_vocab_size())
+
+
+def relative(left: dict[str, torch.Tensor], right: dict[str, torch.Tensor]) -> float:
+    """Norm of the difference over the norm, all tensors together."""
+    names = sorted(left.keys() & right.keys())
+    assert names
+    gap = math.sqrt(sum((left[n] - right[n]).square().sum().item() for n in names))
+    return gap / math.sqrt(sum(right[n].square().sum().item() for n in names))
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_the_first_update_has_the_same_loss_metrics_and_gradient(name, compared):
+    theirs, their_rows, ours, our_rows = compared(name)
+    first, expected = their_rows[0], our_rows[0]
+    for key in expected:
+        if not key.startswith(OURS_ALONE):
+            assert first[key] == pytest.approx(expected[key], rel=1e-5, abs=1e-7), key
+    assert relative(theirs["gradients"], ours["gradients"]) < 1e-5
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_five_steps_end_at_the_same_weights_and_metrics(name, compared, world):
+    theirs, their_rows, ours, our_rows = compared(name)
+    assert [row["train/step"] for row in their_rows] == list(range(5))
+    for row, expected in zip(their_rows, our_rows, strict=True):
+        for key in expected:
+            if not key.startswith(OURS_ALONE):
+                assert row[key] == pytest.approx(expected[key], rel=2e-3, abs=1e-4), key
+    if "zero3" not in name:
+        from safetensors.torch import load_file
+
+        base = load_file(world / "model" / "model.safetensors")
+        moved = relative(ours["weights"], base)
+        assert moved > 1e-3
+        assert relative(theirs["weights"], ours["weights"]) < 0.01 * moved
+
+
+@pytest.mark.parametrize("name", ["red_resumed", "relift_resumed"])
+def test_a_resumed_run_repeats_the_uninterrupted_one_exactly(name, remote):
+    resumed, rows = collected(remote(name))
+    whole, expected = collected(remote(name.removesuffix("_resumed")))
+    for key, value in whole["weights"].items():
+        assert torch.equal(resumed["weights"][key], value), key
+    for row, other in zip(rows, expected, strict=True):
+        assert {k: v for k, v in row.items() if not k.startswith(OURS_ALONE)} == {
+            k: v for k, v in other.items() if not k.startswith(OURS_ALONE)}
