@@ -57,7 +57,7 @@ class Account:
             "scale": self.scale,
             "runs": [
                 {"run": run.name, "label": run.label, "seeds": list(run.seeds), "steps": run.steps,
-                 "family": run.family}
+                 "family": run.family, "versions": {str(seed): made for seed, made in run.origins().items()}}
                 for run in self.runs
             ],
             "problems": {name: size[0] for name, size in self.sizes.items()},

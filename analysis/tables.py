@@ -34,7 +34,8 @@ AGAIN = "run `python -m red collect` again"
 class Run:
     """One line of the configuration with the seeds that are finished and those that are not.
 
-    `versions` gives spec hash and code fingerprint of each finished seed, as far as they were recorded.
+    `versions` gives spec hash and code fingerprint of each finished seed, as far as they were recorded;
+    `commits` the git commit, with a + where files had changes.
     """
 
     name: str
@@ -49,6 +50,15 @@ class Run:
     missing_seeds: tuple[int, ...] = ()
     spec: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[int, tuple[str, str]] = field(default_factory=dict)
+    commits: Mapping[int, str] = field(default_factory=dict)
+
+    def origins(self) -> dict[int, dict[str, str]]:
+        """Spec hash, code fingerprint and commit of each finished seed."""
+        return {
+            seed: {"spec_hash": spec, "code": code, "commit": self.commits.get(seed, "")}
+            for seed, (spec, code) in self.versions.items()
+            if seed in self.seeds
+        }
 
     @property
     def parent(self) -> tuple[str, int | None] | None:
@@ -227,6 +237,11 @@ def _joined(name: str, entries: Sequence[Mapping[str, Any]]) -> Run:
             entry["seed"]: (made.get("spec_hash", ""), made.get("code", ""))
             for entry in entries
             if (made := entry.get("provenance"))
+        },
+        commits={
+            entry["seed"]: made["commit"][:12] + "+" * bool(made.get("dirty"))
+            for entry in entries
+            if (made := entry.get("provenance") or {}).get("commit")
         },
     )
 

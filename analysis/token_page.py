@@ -5,6 +5,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from analysis.template import fill
+
 TEMPLATE = Path(__file__).with_suffix(".html")
 
 
@@ -15,10 +17,7 @@ def page(heading: str, note: str, data: dict[str, Any]) -> str:
     label}, "responses": {run: {example: {"tokens": [str], "stage": [int], "thinking": [0 or 1], "trained":
     [float], <reference>: [float]}}}}.
     """
-    filled = {"HEADING": html.escape(heading), "NOTE": html.escape(note), "DATA": script_json(data)}
-    text = TEMPLATE.read_text(encoding="utf-8")
-    parts = text.split("@@")
-    return "".join(part if index % 2 == 0 else filled[part] for index, part in enumerate(parts))
+    return fill(TEMPLATE, HEADING=html.escape(heading), NOTE=html.escape(note), DATA=script_json(data))
 
 
 def script_json(value: Any) -> str:

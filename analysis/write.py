@@ -1,4 +1,7 @@
-"""Writes an item: tables as CSV, LaTeX and Markdown; figures as SVG, PDF, PNG and CSV. No dates inside."""
+"""Writes an item: tables as LaTeX and Markdown, figures as SVG, PDF and PNG; CSV, JSON and HTML of both.
+
+No dates inside.
+"""
 
 import io
 from pathlib import Path
@@ -6,7 +9,8 @@ from pathlib import Path
 import pandas as pd
 
 from analysis.item import Cell, Figure, Row, Table
-from red.storage import write_atomic, write_json
+from analysis.item_page import page
+from red.storage import readable_json, write_atomic
 
 LEGEND = (
     "Bold: highest and better than every other ranked row by the paired test (Holm-adjusted p < 0.05). "
@@ -23,13 +27,13 @@ def write(result: Table | Figure, name: str, out: Path) -> list[Path]:
         caption = f"{result.caption} {LEGEND}" if marked else result.caption
     else:
         folder, files, caption = out / "figures", pictures(result), result.caption
-        files |= {"html": result.page} if result.page is not None else {}
-    files["csv"] = csv(result.numbers)
+    facts = {"item": name, "title": result.title, "caption": caption, **result.facts}
+    files |= {"csv": csv(result.numbers), "json": readable_json(facts)}
+    own = result.page if isinstance(result, Figure) else None
+    files["html"] = own or page(result, name, facts, files)
     for suffix, content in files.items():
         write_atomic(folder / f"{name}.{suffix}", content)
-    facts = {"item": name, "title": result.title, "caption": caption, **result.facts}
-    write_json(folder / f"{name}.json", facts)
-    return [folder / f"{name}.{suffix}" for suffix in (*files, "json")]
+    return [folder / f"{name}.{suffix}" for suffix in files]
 
 
 def csv(numbers: pd.DataFrame) -> str:

@@ -21,7 +21,7 @@ PACKAGES = ("torch", "numpy", "transformers", "snakemake", "vllm", "openrlhf", "
 
 
 def fingerprint(*patterns: str, root: Path = ROOT) -> str:
-    """Hash of Python sources without comments, docstrings and layout: wording retrains nothing."""
+    """Hash of sources; Python without comments, docstrings and layout: wording retrains nothing."""
     files = sorted({path for pattern in patterns for path in root.glob(pattern) if path.is_file()})
     digest = hashlib.sha256()
     for path in files:
@@ -31,7 +31,10 @@ def fingerprint(*patterns: str, root: Path = ROOT) -> str:
 
 @cache
 def _syntax(path: Path) -> str:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    text = path.read_text(encoding="utf-8")
+    if path.suffix != ".py":
+        return text
+    tree = ast.parse(text)
     for node in ast.walk(tree):
         if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
             first = node.body[0] if node.body else None

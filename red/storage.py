@@ -103,9 +103,14 @@ def dump_json(value: Any) -> str:
     return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
+def readable_json(value: Any) -> str:
+    """One JSON document for people and machines."""
+    return json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False) + "\n"
+
+
 def write_json(path: Path, value: Any) -> None:
     """One readable JSON document, atomically."""
-    write_atomic(path, json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False) + "\n")
+    write_atomic(path, readable_json(value))
 
 
 def parse_json(content: bytes, where: str, surrogates: bool = False) -> Any:

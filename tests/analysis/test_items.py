@@ -149,8 +149,9 @@ def test_two_builds_write_the_same_bytes(collected, reported, tmp_path):
             assert main([name, *arguments, "--out", str(tmp_path / folder)]) == 0
     first = sorted((tmp_path / "first").rglob("*.*"))
     assert [path.name for path in first] == sorted(
-        ["out_of_range.csv", "out_of_range.json", "out_of_range.pdf", "out_of_range.png", "out_of_range.svg",
-         "robustness.csv", "robustness.json", "robustness.md", "robustness.tex"]
+        ["out_of_range.csv", "out_of_range.html", "out_of_range.json", "out_of_range.pdf",
+         "out_of_range.png", "out_of_range.svg", "robustness.csv", "robustness.html",
+         "robustness.json", "robustness.md", "robustness.tex"]
     )  # fmt: skip
     for path in first:
         assert path.read_bytes() == (tmp_path / "second" / path.relative_to(tmp_path / "first")).read_bytes()

@@ -11,7 +11,10 @@ import signal
 import sys
 from pathlib import Path
 
-ENDINGS = {"table": ("csv", "tex", "md", "json"), "figure": ("svg", "pdf", "png", "csv", "json")}
+ENDINGS = {
+    "table": ("html", "csv", "tex", "md", "json"),
+    "figure": ("html", "svg", "pdf", "png", "csv", "json"),
+}
 
 
 def main(arguments: list[str]) -> None:

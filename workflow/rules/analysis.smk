@@ -16,7 +16,7 @@ for item in ITEMS:
             "../../environment.yml"
         params:
             item=item,
-            code=code(f"analysis.{item}", "analysis.__main__", within=("analysis",)),
+            code=analysis_code(item),
             collected=subpath(input[0], parent=True),
             results=subpath(input[0], ancestor=2),
         shell:

@@ -1,4 +1,5 @@
 # Shared by all rules: the checked configuration, fingerprints, and functions that name inputs.
+import re
 from functools import cache
 
 from snakemake.exceptions import WorkflowError
@@ -185,23 +186,41 @@ def training_minutes(wildcards, attempt):
     return estimates.training_minutes(spec, REQUESTS, attempt)
 
 
+def analysis_code(item):
+    """Fingerprint of an item: its module, what that imports, the statistics, the page templates."""
+    modules = (f"analysis.{item}", "analysis.__main__")
+    within = ("analysis", "red.evaluation.statistics")
+    return fingerprint(*sources(*modules, within=within), "analysis/*.html")
+
+
 def item_files(item):
     """All files of a table or figure."""
     folder, endings = {
-        "table": ("tables", ["csv", "tex", "md", "json"]),
-        "figure": ("figures", ["svg", "pdf", "png", "csv", "json"]),
+        "table": ("tables", ["html", "csv", "tex", "md", "json"]),
+        "figure": ("figures", ["html", "svg", "pdf", "png", "csv", "json"]),
     }[KINDS[item]]
     return [f"<results>/{folder}/{item}.{ending}" for ending in endings]
 
 
 def reported(item, path):
-    """A file of an item with its place in the report: category, caption and labels."""
+    """The page of an item has its place in the report; it holds the item's other files."""
+    if not path.endswith(".html"):
+        return path
     caption = Path(workflow.basedir) / "report" / f"{item}.rst"
-    labels = {"item": item.replace("_", " "), "file": path.rpartition(".")[2]}
-    labels |= {"scale": config["scale"], "seeds": ", ".join(map(str, config["seeds"]))}
-    category = "Diagnostics" if item in DIAGNOSTICS else f"{KINDS[item].title()}s"
+    category = "Overview" if item == "overview" else f"{KINDS[item].title()}s"
+    category = "Diagnostics" if item in DIAGNOSTICS else category
+    labels = {"item": heading(item, caption)}
+    labels |= {"seeds": ", ".join(map(str, config["seeds"])), "scale": config["scale"]}
     about = {"caption": str(caption)} if caption.exists() else {}
     return report(path, category=category, labels=labels, **about)
+
+
+def heading(item, caption):
+    """The first line of the caption; one digit is padded, since the report sorts by letters."""
+    if not caption.exists():
+        return item.replace("_", " ")
+    first = caption.read_text().partition("\n")[0].strip("*.")
+    return re.sub(r"^(\w+) (\d):", "\\1 \u2007\\2:", first)
 
 
 def announce():

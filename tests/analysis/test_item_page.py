@@ -1,0 +1,49 @@
+"""The page of an item: its numbers, its data, where they come from, and hostile text as text."""
+
+import base64
+import re
+
+import pandas as pd
+
+from analysis.item import Cell, Row, Table
+from analysis.item_page import page
+
+FACTS = {
+    "title": "Title",
+    "caption": "Caption <b>",
+    "runs": [
+        {"label": "RED", "steps": 4, "versions": {"0": {"spec_hash": "aa", "code": "bb", "commit": "cc"}}}
+    ],
+}
+
+
+def shown(*cells: Cell, label: str = "RED", **facts) -> str:
+    columns = tuple(f"c{index}" for index in range(len(cells)))
+    table = Table("T", "C", "Run", columns, (Row(label, cells),), pd.DataFrame())
+    return page(table, "name", FACTS | facts, {"csv": "a\n1\n", "json": "{}"})
+
+
+def test_a_cell_has_its_interval_mark_and_the_papers_number():
+    text = shown(Cell("41.2", "[39.8, 42.6]", "41.6", "best"))
+    assert '<span class="best">41.2</span><small>[39.8, 42.6]</small>' in text
+    assert '<small class="paper">paper 41.6</small>' in text
+
+
+def test_the_data_can_be_saved_from_the_page():
+    found = re.search(r'download="name.csv" href="data:text/csv;base64,([^"]+)"', shown(Cell("1")))
+    assert base64.b64decode(found[1]) == b"a\n1\n"
+
+
+def test_spec_code_and_commit_stand_below():
+    assert "<td>RED</td><td>0</td><td>4</td><td>aa</td><td>bb</td><td>cc</td>" in shown(Cell("1"))
+
+
+def test_without_trainings_there_is_no_list_of_them():
+    assert "<details>" not in shown(Cell("1"), runs=[])
+
+
+def test_hostile_text_is_text():
+    hostile = "<script>alert(1)</script>"
+    text = shown(Cell(hostile, hostile, hostile), label=hostile, title=hostile, caption=hostile + "@@BODY@@")
+    assert "<script" not in text
+    assert text.count("&lt;script&gt;") == 7
