@@ -197,7 +197,8 @@ def select(config: Mapping[str, Any]) -> dict[str, Any]:
 def check(config: Mapping[str, Any]) -> None:
     """Structure by the schema, then every run with its method; ConfigError on the first fault."""
     check_structure(config)
-    for run in config["runs"]:
+    # Originals before their copies, so that a message names the run where the fault stands.
+    for run in sorted(config["runs"], key=lambda run: len(_lineage(config, run))):
         for seed in run_seeds(config, run):
             spec = run_spec(config, run, seed)
         _check_group(spec)
@@ -330,6 +331,17 @@ def _entry(config: Mapping[str, Any], run: str, seen: tuple[str, ...]) -> dict[s
     for key in ("label", "experiments", "row_group"):
         inherited.pop(key, None)
     return deep_merge(inherited, own)
+
+
+def _lineage(config: Mapping[str, Any], run: str) -> list[str]:
+    """The run, what it is like, what that is like, and so on."""
+    _entry(config, run, ())  # a cycle or an unknown name ends here
+    chain: list[str] = []
+    current: str | None = run
+    while current is not None:
+        chain.append(current)
+        current = (config["runs"][current] or {}).get("like")
+    return chain
 
 
 def _unknown_key(path: str, key: str, known: frozenset[str]) -> None:

@@ -22,7 +22,10 @@ Config = Mapping[str, Any]
 
 
 def check(config: Config) -> None:
-    """What `red.config.check` leaves open: probes, benchmarks, reserved names. ConfigError names the key."""
+    """What `red.config.check` leaves open: data, models, probes, benchmarks, reserved names.
+
+    ConfigError names the key.
+    """
     if BASE in config["runs"]:
         raise ConfigError(f"runs.{BASE}: reserved for the base model")
     for probe, entry in config.get("probes", {}).items():
@@ -33,6 +36,30 @@ def check(config: Config) -> None:
                 raise ConfigError(f"probes.{probe}.runs: no run named {run!r}")
     for name in config["benchmarks"]:
         benchmark_spec(config, name)
+    _check_products(config)
+
+
+def _check_products(config: Config) -> None:
+    """The specs of `red data`, so that a slip in one does not wait for its job."""
+    from red.data import corruption as corruptions
+    from red.data.openr1 import OpenR1
+    from red.data.prompts import EmbeddedPrompts
+    from red.models.prepare import PreparedModel
+    from red.models.spec import EmbeddedModel
+
+    made = {"prompts": {"embedded": EmbeddedPrompts, "openr1": OpenR1},
+            "model": {"embedded": EmbeddedModel, "hub": PreparedModel}}  # fmt: skip
+    specs = [("prompts", prompts_spec(config)), *(("model", spec) for spec in models(config).values())]
+    for kind, spec in specs:
+        if spec.get("source") not in made[kind]:
+            known = ", ".join(made[kind])
+            raise ConfigError(f"{kind}.source: {spec.get('source')!r} is unknown; one of {known}")
+        from_mapping(made[kind][spec["source"]], spec, kind)
+    for name, entry in config.get("corruptions", {}).items():
+        try:
+            corruptions.named(entry["function"])
+        except ConfigError as error:
+            raise ConfigError(f"corruptions.{name}.function: {error}") from None
 
 
 def results(config: Config) -> Path:

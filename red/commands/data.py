@@ -52,8 +52,9 @@ def _model(spec: Mapping[str, Any], options: argparse.Namespace) -> None:
     if spec["source"] != "embedded":
         raise ConfigError(f"model.source: {spec['source']!r} is unknown; known: embedded, hub")
     from red.models import checkpoint, embedded
+    from red.models.spec import EmbeddedModel
 
-    wanted = from_mapping(embedded.EmbeddedModel, spec, "model")
+    wanted = from_mapping(EmbeddedModel, spec, "model")
     model, summary = embedded.pretrain(embedded.recipe(wanted), wanted.seed)
     checkpoint.save(model, options.out, {"pretraining.json": summary})
 

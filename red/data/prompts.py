@@ -1,7 +1,7 @@
 """Training prompts: rows {id, question, answer, source}. A source is one function `from_<source>`."""
 
-from collections.abc import Mapping
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
@@ -23,11 +23,11 @@ class Prompts:
 def prompts(spec: Mapping[str, Any]) -> Prompts:
     """All rows of the source that `spec["source"]` names."""
     source = spec.get("source", "embedded")
-    make = globals().get(f"from_{source}")
-    if make is None:
-        known = sorted(name[5:] for name in globals() if name.startswith("from_") and name != "from_mapping")
-        raise ConfigError(f"prompts.source: {source!r} is unknown; known: {', '.join(known)}")
-    return make(spec)
+    known = {name.removeprefix("from_"): value for name, value in globals().items()
+             if name.startswith("from_") and getattr(value, "__module__", None) == __name__}
+    if source not in known:
+        raise ConfigError(f"prompts.source: {source!r} is unknown; known: {', '.join(sorted(known))}")
+    return known[source](spec)
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ from torch import Tensor
 
 from red.data.template import render
 from red.data.world import mixture, vocabulary
-from red.errors import ConfigError
 from red.models.checkpoint import Checkpoint, hugging_face_config
 from red.models.qwen2 import Qwen2, Shape, initialize
+from red.models.spec import EmbeddedModel
 from red.seeds import derive
 
 TEMPLATE = "plain"
@@ -44,20 +44,8 @@ RECIPES = {
 }
 
 
-@dataclass(frozen=True)
-class EmbeddedModel:
-    """Spec of an embedded model; `steps` shortens the pretraining, for tests."""
-
-    source: str = "embedded"
-    size: str = "base"
-    seed: int = 0
-    steps: int | None = None
-
-
 def recipe(spec: EmbeddedModel) -> Recipe:
-    """Recipe of the size; ConfigError names the known sizes."""
-    if spec.size not in RECIPES:
-        raise ConfigError(f"model.size: {spec.size!r} is unknown; known: {', '.join(RECIPES)}")
+    """Recipe of the size."""
     chosen = RECIPES[spec.size]
     return chosen if spec.steps is None else replace(chosen, steps=spec.steps)
 

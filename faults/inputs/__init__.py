@@ -1,0 +1,12 @@
+"""Bad input: each case with the one line that must come out."""
+
+from faults.case import Case
+from faults.inputs import config
+
+KIND = "bad input"
+
+
+def cases(seed: int) -> list[Case]:
+    """All of this class; none of them is random."""
+    parts = (config,)
+    return [case for part in parts for case in part.cases(KIND)]
