@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from red.models.decoder import Folded, fold
-from red.models.qwen2 import Qwen2, Shape, rotary_tables
+from red.models.qwen2 import Layer, Qwen2, Shape, rotary_tables
 from red.objective.product import product
 
 # Rows whose attention is computed together differ in length by at most this factor.
@@ -90,6 +90,7 @@ def hidden(model: Qwen2, packing: Packing) -> Tensor:
     x = model.model.embed_tokens(packing.ids)
     turn = _turn(shape, packing)
     for block in model.model.layers:
+        assert isinstance(block, Layer)
         layer = fold(block, shape)
         mixed = _attention(_normalize(x, shape.rms_norm_eps), layer, turn, packing, shape)
         x = x + _linear(mixed, layer.out.T)

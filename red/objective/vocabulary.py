@@ -37,7 +37,7 @@ def logp_and_entropy(
     if hidden_nd.dtype != embedding_vd.dtype:
         raise ValueError(f"hidden is {hidden_nd.dtype}, embedding {embedding_vd.dtype}: use one type")
     block = block or BLOCK.get(hidden_nd.device.type, BLOCK_ELSEWHERE)
-    if len(hidden_nd) * len(embedding_vd) <= block:
+    if len(hidden_nd) * len(embedding_vd) <= block and hidden_nd.dtype == _wide(hidden_nd.dtype):
         return _at_once(hidden_nd, embedding_vd, target_n, temperature, cap)
     width = max(NARROWEST, block // len(hidden_nd))
     return _Blocks.apply(hidden_nd, embedding_vd, target_n, temperature, cap, width)
@@ -47,7 +47,6 @@ def _at_once(
     hidden_nd: Tensor, embedding_vd: Tensor, target_n: Tensor, temperature: float, cap: float | None
 ) -> tuple[Tensor, Tensor]:
     logits = torch.nn.functional.linear(hidden_nd, embedding_vd)
-    logits = logits.to(_wide(logits.dtype))
     if cap is not None:
         logits = cap * (logits / cap).tanh()
     distribution = logits.log_softmax(-1)
@@ -90,37 +89,38 @@ class _Blocks(torch.autograd.Function):
     def backward(ctx, logp_grad, entropy_grad):
         hidden, embedding, target, log_total, log_total_1, entropy = ctx.saved_tensors
         needs_hidden, needs_embedding = ctx.needs_input_grad[:2]
-        if logp_grad is None and entropy_grad is None:
-            return (None,) * 6
-        wide = _wide(hidden.dtype)
-        hidden_grad = torch.zeros_like(hidden, dtype=wide) if needs_hidden else None
+        hidden_grad = torch.zeros(hidden.shape, dtype=entropy.dtype, device=hidden.device)
         embedding_grad = torch.empty_like(embedding) if needs_embedding else None
         for start, part in _parts(embedding, ctx.width):
             logits = _logits(hidden, part, ctx.cap)
-            slope = None if ctx.cap is None else 1 - (logits / ctx.cap).square()
-            grad = None
+            slope = 1.0 if ctx.cap is None else 1 - (logits / ctx.cap).square()
+            grad = torch.zeros_like(logits)
             if entropy_grad is not None:
-                # d entropy / d logit = -p (log p + entropy)
-                logp = logits - log_total_1[:, None]
-                grad = logp.exp().mul_(logp.add_(entropy[:, None])).mul_(-entropy_grad[:, None])
+                grad += _of_entropy(logits - log_total_1[:, None], entropy, entropy_grad)
             if logp_grad is not None:
-                # d logp / d logit = (1[target] - p) / temperature
-                scaled = logp_grad / ctx.temperature
-                index, inside = _place(target, start, len(part))
-                probability = logits.div_(ctx.temperature).sub_(log_total[:, None]).exp_()
-                of_logp = probability.mul_(-scaled[:, None])
-                of_logp.scatter_add_(1, index, torch.where(inside, scaled, 0)[:, None])
-                grad = of_logp if grad is None else grad.add_(of_logp)
-            if slope is not None:
-                grad.mul_(slope)
+                place = _place(target, start, len(part))
+                logp = logits.div_(ctx.temperature).sub_(log_total[:, None])
+                grad += _of_logp(logp, place, logp_grad / ctx.temperature)
+            grad *= slope
             if grad.is_cuda:
                 grad = grad.to(hidden.dtype)
             if needs_hidden:
                 hidden_grad += product(grad, part.T)
-            if needs_embedding:
+            if embedding_grad is not None:
                 embedding_grad[start : start + len(part)] = product(grad.T, hidden.T)
-        hidden_grad = hidden_grad.to(hidden.dtype) if needs_hidden else None
-        return hidden_grad, embedding_grad, None, None, None, None
+        return hidden_grad.to(hidden.dtype) if needs_hidden else None, embedding_grad, None, None, None, None
+
+
+def _of_entropy(logp: Tensor, entropy: Tensor, coefficient: Tensor) -> Tensor:
+    """coefficient * d entropy / d logits = -p (log p + entropy) coefficient; overwrites logp."""
+    return logp.exp().mul_(logp.add_(entropy[:, None])).mul_(-coefficient[:, None])
+
+
+def _of_logp(logp: Tensor, place: tuple[Tensor, Tensor], coefficient: Tensor) -> Tensor:
+    """coefficient * d logp / d logits = (1[target] - p) coefficient; overwrites logp."""
+    index, inside = place
+    grad = logp.exp_().mul_(-coefficient[:, None])
+    return grad.scatter_add_(1, index, torch.where(inside, coefficient, 0)[:, None])
 
 
 def _parts(embedding: Tensor, width: int) -> Iterator[tuple[int, Tensor]]:
