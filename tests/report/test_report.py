@@ -1,0 +1,81 @@
+"""The report in a browser: no network, no errors, every item opens, data can be saved, clicks work."""
+
+import base64
+from pathlib import Path
+
+import pytest
+
+from analysis.item import kinds
+from tests.report.browser import console_errors, requests
+
+pytestmark = pytest.mark.slow
+CATEGORIES = ("Overview", "Tables", "Figures", "Diagnostics")
+EYES = "nav tbody tr td:last-child a:first-child"
+SHOWN = """
+  const parts = [...document.querySelectorAll('table, img, .token')];
+  return parts.some(part => part.offsetWidth > 100 && part.naturalWidth !== 0) || parts.length > 50;
+"""
+# Of Snakemake's own report, about how its style sheet is made.
+EXPECTED = "cdn.tailwindcss.com should not be used in production"
+
+
+@pytest.fixture
+def opened(page, report: Path):
+    page.get(report.as_uri())
+    _wait(page, "return document.querySelectorAll('#overview tbody tr').length > 3")
+    return page
+
+
+def test_the_front_page_shows_headline_entropy_runs_and_differences(opened):
+    text = opened.execute_script("return document.body.innerText")
+    for part in ("Headline results", "These are not results of the paper", "What was run", "RED",
+                 "What differs from the paper"):  # fmt: skip
+        assert part in text
+    widths = opened.execute_script("return [...document.images].map(i => i.naturalWidth)")
+    assert widths and min(widths) > 0
+
+
+def test_every_item_opens_with_a_click_without_network_or_errors(opened):
+    found = set()
+    for category in CATEGORIES:
+        _click(opened, category)
+        for index in range(len(opened.find_elements("css selector", EYES))):
+            opened.find_elements("css selector", EYES)[index].click()
+            opened.switch_to.frame(opened.find_element("css selector", "iframe"))
+            _wait(opened, "return document.readyState === 'complete' && !!document.querySelector('h1, h2')")
+            found.add(opened.execute_script("return document.querySelector('h1, h2').innerText"))
+            shown = opened.execute_script(SHOWN)
+            opened.switch_to.default_content()
+            assert shown, f"{category} {index} shows nothing"
+        opened.find_element("css selector", "nav nav a").click()  # the house
+    assert len(found) == len(kinds())
+    assert [line for line in console_errors(opened) if EXPECTED not in line] == []
+    assert requests(opened) == []
+
+
+def test_the_data_behind_a_table_is_inside(opened, report: Path):
+    link = "return document.querySelector('#overview a[download=\"overview.csv\"]').href"
+    inside = base64.b64decode(opened.execute_script(link).partition(",")[2])
+    assert inside == report.with_name("tables").joinpath("overview.csv").read_bytes()
+
+
+def test_a_click_and_keys_on_the_token_page_show_both_probabilities(page, report: Path):
+    page.get(report.with_name("figures").joinpath("token_probabilities.html").as_uri())
+    tokens = page.find_elements("css selector", ".tokens .token")
+    tokens[1].click()
+    detail = page.find_element("id", "detail").text
+    assert "token 2 of" in detail and "trained 0." in detail and "base model 0." in detail
+    page.switch_to.active_element.send_keys("\ue014")  # arrow right
+    assert "token 3 of" in page.find_element("id", "detail").text
+    assert console_errors(page) == []
+    assert requests(page) == []
+
+
+def _wait(page, condition: str) -> None:
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    WebDriverWait(page, 20).until(lambda driver: driver.execute_script(condition))
+
+
+def _click(page, text: str) -> None:
+    page.find_element("xpath", f"//*[normalize-space(text())='{text}']").click()
