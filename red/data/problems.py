@@ -77,7 +77,7 @@ def load_problems(
         _check_prompt(row, seen, f"{prompts}: line {number}")
         seen.add(row["id"])
         text = render(row["question"], row.get("options"), template, row.get("system"))
-        ids = tokenizer.encode(text, add_special_tokens=False).ids
+        ids = encoded(tokenizer, text, f"{prompts}: line {number}").ids
         if len(ids) > limits.prompt:
             counts["prompt_too_long"] += 1
             continue
@@ -98,7 +98,8 @@ def load_problems(
         verdict, forced = next(verdicts), demonstration.get("forced_accuracy")
         counts["demonstration_wrong"] += verdict == 0
         counts["forced_accuracy"] += forced is not None
-        response, ends = _encode(demonstration["response"], tokenizer, eos_id, thought_open)
+        response, ends = _encode(
+            demonstration["response"], tokenizer, eos_id, thought_open, f"{demonstrations}: {row['id']}")
         counts["demonstration_cut"] += len(response) > limits.response
         problems.append(
             Problem(
@@ -146,13 +147,21 @@ def _demonstrations(path: Path) -> dict[str, dict]:
     return found
 
 
+def encoded(tokenizer: Tokenizer, text: str, where: str) -> Encoding:
+    """Tokens of a text; DataError begins with `where` if it has a word that the vocabulary lacks."""
+    try:
+        return tokenizer.encode(text, add_special_tokens=False)
+    except Exception as error:  # tokenizers raises bare Exception
+        raise DataError(f"{where}: cannot be tokenized ({error})") from None
+
+
 def _encode(
-    response: str, tokenizer: Tokenizer, eos_id: int, thought_open: bool
+    response: str, tokenizer: Tokenizer, eos_id: int, thought_open: bool, where: str
 ) -> tuple[tuple[int, ...], list[int]]:
     """Tokens with EOS exactly once, and the token counts at each sentence end of the thought."""
     if thought_open:
         response = response.removeprefix(THOUGHT_OPEN)
-    encoding = tokenizer.encode(response, add_special_tokens=False)
+    encoding = encoded(tokenizer, response, where)
     ids = list(encoding.ids)
     while ids and ids[-1] == eos_id:
         ids.pop()

@@ -10,8 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from tokenizers import Tokenizer
-
+from red.data.problems import encoded
 from red.data.template import template_hash
 from red.errors import DataError
 from red.evaluation import benchmarks as sets
@@ -114,7 +113,7 @@ def _plan(checkpoint: Path, out: Path, spec: GenerationSpec, folder: Path) -> li
             checkpoint_hash=identity,
             problems={p.id: p for p in problems},
             prompts=prompts,
-            tokens={id: _encode(tokenizer, text) for id, text in prompts.items()},
+            tokens={id: tuple(encoded(tokenizer, text, f"{name}: {id}").ids) for id, text in prompts.items()},
             bases={p.id: base_seed(spec, wanted, p.id) for p in problems},
             log=AnswerLog(out / "state" / f"{name}.{_settings_hash(spec, identity)}.jsonl"),
         )
@@ -136,10 +135,6 @@ def base_seed(spec: GenerationSpec, wanted: Benchmark, id: str) -> int:
 def prompt_hash(text: str) -> str:
     """SHA-256 of the rendered prompt."""
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _encode(tokenizer: Tokenizer, text: str) -> tuple[int, ...]:
-    return tuple(tokenizer.encode(text, add_special_tokens=False).ids)
 
 
 def _settings_hash(spec: GenerationSpec, identity: str) -> str:
