@@ -69,6 +69,8 @@ def compare(gold: str, box: str) -> Verdict | Undecided:
         return _settled(True)
     if (word := words(wanted)) and (answer.isalpha() or number(answer)):
         return _settled(answer.lower() == word)
+    if words(found) and any(map(str.isdigit, wanted)):
+        return _settled(False)
     wanted, unit = split_unit(wanted)
     found, found_unit = split_unit(found)
     if not any(map(str.isalpha, wanted)):

@@ -1,18 +1,18 @@
 """Plain formulas evaluated in floating point: enough to refute most wrong answers without algebra.
 
-Understands numbers, names, pi, e, i, sums, products, fractions, roots and powers. Every name stands for
-a fixed positive number. A formula with anything else, anything ambiguous (`f(x)`, `a/bc`, `2\\frac13`), or
-a value that rounding or the choice of a branch might have spoiled, has no estimate.
+Understands numbers, names, pi, e, i, sums, products, fractions, roots, powers and a few functions. Every
+name stands for a fixed positive number. A formula with anything else, anything ambiguous (`a/bc`,
+`2\\frac13`), or a value that rounding or the choice of a branch might have spoiled, has no estimate.
 """
 
+import cmath
 import math
 import re
 import zlib
 
-TOLERANCE = 1e-9
-LARGEST = 1e15
-CANCELLATION = 1e5
-"""How much larger than the result an intermediate value may be."""
+TOLERANCE = 1e-6
+CANCELLATION = 1e3
+"""How much larger than their sum the terms of a sum may be; likewise exponents and arguments."""
 
 _TOKEN = re.compile(r"\d+(?:\.\d+)?|\\[A-Za-z]+|[A-Za-z]|[-+/^_(){}\[\]]")
 _GREEK = re.compile(
@@ -21,6 +21,9 @@ _GREEK = re.compile(
 )
 _CLOSING = {"(": ")", "[": "]", "{": "}"}
 _CONSTANTS = {r"\pi": math.pi, "e": math.e, "i": 1j}
+_FUNCTIONS = {
+    rf"\{name}": getattr(cmath, name) for name in ("sin", "cos", "tan", "sinh", "cosh", "tanh", "exp")
+} | {r"\ln": cmath.log}
 _UNCLEAR = {"E", "I"}  # a name, or a constant in capitals
 
 
@@ -40,8 +43,7 @@ def estimate(text: str) -> complex | None:
         value = formula.sum()
     except (ArithmeticError, ValueError):
         return None
-    is_safe = formula.largest <= CANCELLATION * abs(value)
-    return value if is_safe and not formula.next else None
+    return value if cmath.isfinite(value) and not formula.next else None
 
 
 class _Formula:
@@ -50,7 +52,6 @@ class _Formula:
     def __init__(self, tokens: list[str]) -> None:
         self._tokens = tokens
         self._position = 0
-        self.largest = 0.0
 
     @property
     def next(self) -> str:
@@ -59,13 +60,13 @@ class _Formula:
 
     def sum(self) -> complex:
         """Products joined by + and -."""
-        total = 0j
-        sign = self._sign()
-        while True:
-            total = self._noted(total + sign * self._product())
-            if self.next not in ("+", "-"):
-                return total
-            sign = self._sign()
+        terms = [self._sign() * self._product()]
+        while self.next in ("+", "-"):
+            terms.append(self._sign() * self._product())
+        total = sum(terms)
+        if max(map(abs, terms)) > CANCELLATION * abs(total):
+            raise ValueError("lost to rounding")
+        return total
 
     def _sign(self) -> int:
         return {"+": 1, "-": -1}[self._take()] if self.next in ("+", "-") else 1
@@ -80,41 +81,60 @@ class _Formula:
             if self.next in ("/", r"\cdot"):
                 self._take()
             factor = self._power()
-            value = self._noted(value / factor if divided else value * factor)
+            value = value / factor if divided else value * factor
         return value
 
     def _power(self) -> complex:
+        if self.next in _FUNCTIONS:
+            return self._function()
         base = self._atom()
-        if self.next != "^":
-            return base
+        return self._raised(base, self._exponent()) if self.next == "^" else base
+
+    def _exponent(self) -> complex:
         self._take()
         exponent = self._atom() if self.next == "{" or len(self.next) == 1 else None
         if exponent is None or self.next == "^":
             raise ValueError("x^10 or x^y^z")
-        return self._raised(base, exponent)
+        return exponent
+
+    def _function(self) -> complex:
+        r"""`\sin(2t)`, `\sin^2 t`, `\sin 2t`: without brackets, the names and numbers that follow."""
+        function = _FUNCTIONS[self._take()]
+        exponent = self._exponent() if self.next == "^" else 1
+        argument = self._atom()
+        if self._tokens[self._position - 1] not in (")", "}"):
+            while self.next.isalnum() or _GREEK.fullmatch(self.next):
+                argument *= self._power()
+        if self.next == "^" or exponent == -1 or abs(argument) > CANCELLATION:
+            raise ValueError("more than one meaning, or too large")
+        if function is cmath.log and (argument.imag or argument.real <= 0):
+            raise ValueError("more than one branch")
+        return self._raised(function(argument), exponent)
 
     def _raised(self, base: complex, exponent: complex) -> complex:
+        if abs(exponent) > CANCELLATION:
+            raise ValueError("too large")
         if exponent != int(exponent.real) and (base.imag or base.real <= 0):
             raise ValueError("more than one branch")
-        return self._noted(base**exponent)
+        return base**exponent
 
     def _atom(self) -> complex:
         token = self._take()
         if token[0].isdigit():
             if self.next == r"\frac":
                 raise ValueError("a mixed number or a product")
-            return self._noted(complex(float(token)))
+            return complex(float(token))
         if token in _CLOSING:
             value = self.sum()
             self._expect(_CLOSING[token])
             return value
         if token == r"\frac":
             above, below = self._braced(), self._braced()
-            return self._noted(above / below)
+            return above / below
         if token == r"\sqrt":
             index = self._atom() if self.next == "[" else 2
             return self._raised(self._braced(), 1 / index)
-        return self._noted(complex(self._named(token)))
+        return complex(self._named(token))
 
     def _braced(self) -> complex:
         if self.next != "{":
@@ -131,11 +151,8 @@ class _Formula:
                 index += self._take()
         elif token in _CONSTANTS:
             return _CONSTANTS[token]
-        if (
-            (not index and token in _UNCLEAR)
-            or self.next == "("
-            or not (token.isalpha() or _GREEK.fullmatch(token))
-        ):
+        is_name = token.isalpha() or _GREEK.fullmatch(token)
+        if not is_name or (token in _UNCLEAR and not index):
             raise ValueError(token)
         return 0.5 + 2 * zlib.crc32(f"{token}{index}".lower().encode()) / 2**32
 
@@ -148,9 +165,3 @@ class _Formula:
     def _expect(self, token: str) -> None:
         if self._take() != token:
             raise ValueError(token)
-
-    def _noted(self, value: complex) -> complex:
-        self.largest = max(self.largest, abs(value))
-        if not self.largest < LARGEST:
-            raise ValueError("too large")
-        return value
