@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
 from analysis.account import account, benchmark_label
 from analysis.compare import FEWER, PAIRED, compare, ranks
-from analysis.item import Cell, Row, Table
+from analysis.item import Cell, Mark, Row, Table
 from analysis.style import title
 from analysis.tables import BASE, Run, Tables
 
@@ -68,7 +69,7 @@ def accuracy_table(
         extra_cells, extra_numbers = extra.of_run(run) if extra else ((), [])
         seeds = Cell(str(len(run.seeds)))
         rows.append(Row(run.label, (seeds, *cells, *extra_cells), GROUP_TITLES.get(_group(run), "")))
-        about = {"run": run.name, "label": run.label, "group": _group(run)}
+        about: dict[str, Any] = {"run": run.name, "label": run.label, "group": _group(run)}
         about |= {"family": run.family, "steps": run.steps, **origins.get(run.name, {})}
         numbers += [about | row for row in more + extra_numbers]
     absent = [name for name in benchmarks if name not in set(scores["benchmark"])]
@@ -120,7 +121,7 @@ def _cells(tables, item, run, columns, accuracy, others, marks, lengths):
     return tuple(cells), numbers
 
 
-def percent_cell(found, paper: float | None = None, mark: str = "") -> Cell:
+def percent_cell(found, paper: float | None = None, mark: Mark = "") -> Cell:
     """`41.2` over `[39.8, 42.7]` over the paper's number."""
     reported = "" if paper is None else f"{paper:g}"
     if found is None:

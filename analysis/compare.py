@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from analysis.item import Mark
 from red.evaluation.statistics import RESAMPLES, Difference, adjust, mean_interval, paired_difference
 
 ALPHA = 0.05
@@ -40,8 +41,8 @@ class Comparison:
 
     def strata(self, run: str, benchmarks: Sequence[str]) -> list[np.ndarray]:
         """[seeds, problems] per benchmark for the seeds that are complete on all; [] if there are none."""
-        parts = [self.matrices.get((run, name)) for name in benchmarks]
-        if not parts or any(part is None for part in parts):
+        parts = [self.matrices[run, name] for name in benchmarks if (run, name) in self.matrices]
+        if not parts or len(parts) < len(benchmarks):
             return []
         seeds = sorted(set.intersection(*(set(part.index) for part in parts)))
         return [part.loc[seeds].to_numpy() for part in parts] if seeds else []
@@ -49,7 +50,7 @@ class Comparison:
     def mean(self, run: str, benchmarks: Sequence[str]) -> float | None:
         """Unweighted mean over benchmarks; None where one of them is missing."""
         strata = self.strata(run, benchmarks)
-        return float(np.mean([part.mean() for part in strata])) if strata else None
+        return _mean(strata) if strata else None
 
     def estimate(self, run: str, benchmarks: Sequence[str], resamples: int = RESAMPLES) -> Estimate | None:
         """The same mean with its interval; NaN limits for 0 resamples."""
@@ -57,7 +58,7 @@ class Comparison:
             return None
         units = sum(part.shape[1] for part in strata)
         if resamples == 0:
-            return Estimate(self.mean(run, benchmarks), np.nan, np.nan, len(strata[0]), units)
+            return Estimate(_mean(strata), np.nan, np.nan, len(strata[0]), units)
         found = mean_interval(strata, np.random.default_rng(SEED), resamples)
         return Estimate(found.mean, found.low, found.high, len(strata[0]), units)
 
@@ -90,14 +91,14 @@ def compare(scores: pd.DataFrame, column: str = "accuracy") -> Comparison:
 
 def ranks(
     comparison: Comparison, runs: Sequence[str], benchmarks: Sequence[str], alpha: float = ALPHA
-) -> dict[str, str]:
+) -> dict[str, Mark]:
     """Marks of the two highest means among `runs`, as in `Cell.mark`.
 
     `best`: higher than every other run by the paired test, Holm-adjusted over those tests.
     `second`: the same against every run except the highest. Otherwise `highest` and `next`.
     """
-    means = {run: comparison.mean(run, benchmarks) for run in runs}
-    order = sorted((run for run in runs if means[run] is not None), key=lambda run: -means[run])
+    means = {run: mean for run in runs if (mean := comparison.mean(run, benchmarks)) is not None}
+    order = sorted(means, key=lambda run: -means[run])
     if len(order) < 2:
         return {}
     first, second, *rest = order
@@ -105,15 +106,21 @@ def ranks(
     def above(run: str, others: Sequence[str]) -> bool:
         p_values = []
         for other in others:  # the nearest first: most ranks fail there, and the other tests are spared
-            p_values.append(comparison.difference(run, other, benchmarks).p)
-            if p_values[-1] >= alpha:
+            change = comparison.difference(run, other, benchmarks)
+            assert change is not None, f"{run} and {other} both have a mean"
+            if change.p >= alpha:
                 return False
+            p_values.append(change.p)
         return bool(p_values) and float(adjust(p_values).max()) < alpha
 
     return {
         first: "best" if above(first, [second, *rest]) else "highest",
         second: "second" if above(second, rest) else "next",
     }
+
+
+def _mean(strata: Sequence[np.ndarray]) -> float:
+    return float(np.mean([part.mean() for part in strata]))
 
 
 def bootstrap_mean(values: np.ndarray, resamples: int = FEWER) -> Estimate:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
@@ -47,8 +48,8 @@ def draw_boxes(axes: Axes, boxes: Sequence[Box]) -> None:
 
 def arrow(axes: Axes, start, end, text: str = "", at: float = 0.5, bend: float = 0.0, **options) -> None:
     """An arrow from one point to another with text beside its middle."""
-    style = {"arrowstyle": "-|>", "mutation_scale": 8, "linewidth": 0.9, "color": BLACK} | options
-    axes.add_patch(FancyArrowPatch(start, end, connectionstyle=f"arc3,rad={bend}", **style))
+    look: dict[str, Any] = {"arrowstyle": "-|>", "mutation_scale": 8, "linewidth": 0.9, "color": BLACK}
+    axes.add_patch(FancyArrowPatch(start, end, connectionstyle=f"arc3,rad={bend}", **(look | options)))
     if text:
         x, y = (a + at * (b - a) for a, b in zip(start, end, strict=True))
         axes.text(x, y, text, ha="center", va="center", linespacing=1.2,

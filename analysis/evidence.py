@@ -80,10 +80,9 @@ def higher(
     data: Comparison, first: str, second: str, benchmarks: Sequence[str] = MATH, sign: int = 1, unit=" points"
 ) -> Evidence:
     """`first` is above (sign 1) or below (-1) `second` on the mean of some benchmarks."""
-    lacking = [run for run in (first, second) if not data.strata(run, benchmarks)]
-    if lacking:
-        return absent(*lacking)
     found = data.difference(first, second, benchmarks)
+    if found is None:
+        return absent(*(run for run in (first, second) if not data.strata(run, benchmarks)))
     seeds = f"{data.seeds(first, benchmarks)}, {data.seeds(second, benchmarks)}"
     return _of_difference(found, sign, f"{first} − {second}", seeds, unit)
 
@@ -92,17 +91,17 @@ def above_all(
     data: Comparison, run: str, others: Sequence[str], benchmarks: Sequence[str] = MATH
 ) -> Evidence:
     """`run` is above each of the others that were run, Holm-adjusted."""
-    present = [other for other in others if data.strata(other, benchmarks)]
-    if not data.strata(run, benchmarks) or not present:
+    changes = {other: data.difference(run, other, benchmarks) for other in others}
+    found = {other: change for other, change in changes.items() if change is not None}
+    if not found:
         return absent(run, "its baselines")
-    found = {other: data.difference(run, other, benchmarks) for other in present}
-    p_values = dict(zip(present, adjust([found[o].p for o in present]), strict=True))
-    won = [o for o in present if found[o].mean > 0 and p_values[o] < ALPHA]
-    lost = [o for o in present if found[o].mean < 0 and p_values[o] < ALPHA]
-    nearest = min(present, key=lambda other: found[other].mean)
-    text = f"above {len(won)} of {len(present)}, below {len(lost)}"
+    p_values = dict(zip(found, adjust([change.p for change in found.values()]), strict=True))
+    won = [other for other, change in found.items() if change.mean > 0 and p_values[other] < ALPHA]
+    lost = [other for other, change in found.items() if change.mean < 0 and p_values[other] < ALPHA]
+    nearest = min(found, key=lambda other: found[other].mean)
+    text = f"above {len(won)} of {len(found)}, below {len(lost)}"
     text += f"; least margin {_signed(found[nearest])} to {nearest}"
-    if unrun := [other for other in others if other not in present]:
+    if unrun := [other for other in others if other not in found]:
         text += f"; not run: {', '.join(unrun)}"
     decided = "opposite" if lost else "shown" if len(won) == len(others) else "not shown"
     worst = found[nearest]
@@ -145,10 +144,9 @@ def drops_less(
         one, two = data.strata(corrupted, benchmarks), data.strata(reference, benchmarks)
         count = min(len(one[0]), len(two[0]))
         changes.append([a[:count] - b[:count] for a, b in zip(one, two, strict=True)])
-    found = paired_difference(*changes, np.random.default_rng(SEED))
-    return _of_difference(
-        found, 1, "change − change", f"{len(changes[0][0])}, {len(changes[1][0])}", " points"
-    )
+    first, second = changes
+    found = paired_difference(first, second, np.random.default_rng(SEED))
+    return _of_difference(found, 1, "change − change", f"{len(first[0])}, {len(second[0])}", " points")
 
 
 def trend(

@@ -16,6 +16,7 @@ from analysis.template import fill
 TEMPLATE = Path(__file__).with_suffix(".html")
 MIME = {"csv": "text/csv", "json": "application/json", "md": "text/markdown", "tex": "application/x-tex",
         "svg": "image/svg+xml", "png": "image/png", "pdf": "application/pdf"}  # fmt: skip
+BROAD = 8  # columns: a table with more is set smaller
 PROSE = 40  # characters: a table with longer cells reads better aligned to the left
 
 
@@ -61,7 +62,8 @@ def table(result: Table) -> str:
         cells = "".join(f"<td>{_cell(cell)}</td>" for cell in row.cells)
         lines.append(f"<tr><td>{html.escape(row.label)}</td>{cells}</tr>")
     long = any(len(cell.text) > PROSE for row in result.rows for cell in row.cells)
-    return _table(head, "".join(lines), "prose-cells" if long else "numbers")
+    kind = ("prose-cells" if long else "numbers") + " broad" * (len(result.columns) > BROAD)
+    return _table(head, "".join(lines), kind)
 
 
 def provenance(runs: list[Mapping[str, Any]]) -> str:

@@ -16,8 +16,8 @@ REFERENCE = "red"
 def build(tables: Tables) -> Table:
     """One row per run of Table 2: mean of the six benchmarks, length, out of domain, RED minus the run."""
     order = list(GROUP_TITLES)
-    runs = tables.of_item("main_results", base=True)
-    runs = sorted(runs, key=lambda run: order.index(run.row_group) if run.row_group in order else -1)
+    chosen = tables.of_item("main_results", base=True)
+    runs = sorted(chosen, key=lambda run: order.index(run.row_group) if run.row_group in order else -1)
     scores = tables.scores(runs)
     accuracy, lengths = compare(scores), compare(scores, "length")
     ranked = [run.name for run in runs if run.row_group in RANKED_GROUPS and run.name != BASE]

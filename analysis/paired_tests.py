@@ -8,7 +8,7 @@ from analysis.item import Cell, Row, Table
 from analysis.robustness import difference_cell, difference_number
 from analysis.style import title
 from analysis.tables import Tables
-from red.evaluation.statistics import adjust
+from red.evaluation.statistics import Difference, adjust
 
 REFERENCE = "red"
 
@@ -21,8 +21,8 @@ def build(tables: Tables) -> Table:
     scores = scores[scores["benchmark"].isin(MATH)]
     accuracy = compare(scores)
     found = {run.name: accuracy.difference(REFERENCE, run.name, MATH) for run in runs}
-    tested = [name for name, difference in found.items() if difference]
-    adjusted = dict(zip(tested, adjust([found[name].p for name in tested]), strict=True)) if tested else {}
+    p_values = {name: change.p for name, change in found.items() if change}
+    adjusted = dict(zip(p_values, adjust(list(p_values.values())), strict=True))
     rows, numbers = [], []
     for run in runs:
         overall = found[run.name]
@@ -56,8 +56,8 @@ def build(tables: Tables) -> Table:
     )  # fmt: skip
 
 
-def _verdict(difference, adjusted: float | None) -> str:
-    if difference is None:
+def _verdict(difference: Difference | None, adjusted: float | None) -> str:
+    if difference is None or adjusted is None:
         return "missing"
     if adjusted >= ALPHA:
         return "not separable"

@@ -103,7 +103,7 @@ def _monotone() -> Finding:
 
 
 def _vanishing() -> Finding:
-    limits = shift_ratio(np.float64(1e-9), BETAS)
+    limits = shift_ratio(np.full_like(BETAS, 1e-9), BETAS)
     positive = float(limits[BETAS >= 0.05].max())
     text = f"at π = 1e-9: {positive:.1e} at most for β ≥ 0.05, but {limits[0]:.0f} at β = 0"
     return Finding(text, "only for β > 0", float(limits[0]), "grid")

@@ -23,7 +23,8 @@ def build(tables: Tables) -> Table:
     scores = tables.scores(runs)
     scores = scores[scores["benchmark"].isin(BENCHMARKS)]
     accuracy, length = compare(scores), compare(scores, "length")
-    rows, numbers = [], []
+    rows: list[Row] = []
+    numbers: list[dict] = []
     for clean in (one for one in known if one.kind == "clean"):
         variants = [
             next(

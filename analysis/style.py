@@ -7,6 +7,7 @@ import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Picture
 
@@ -41,7 +42,7 @@ SETTINGS = {
 }
 # Sizes are read when text is made, not when a figure is opened, so a context around `canvas` is not enough.
 matplotlib.use("agg")
-matplotlib.rcParams.update(SETTINGS)
+matplotlib.rcParams.update(SETTINGS)  # type: ignore[arg-type]  # the stubs want literal names
 
 BLUE, MAGENTA, GREY, BLACK = "#0060ad", "#c2408c", "#6f6f6f", "#1a1a1a"
 SELF_GENERATED, TEACHER_FORCED = BLUE, MAGENTA
@@ -151,13 +152,13 @@ def smoothing_window(frame: pd.DataFrame) -> int:
 
 def legend_below(picture: Picture, axes: Iterable[Axes], columns: int = 4) -> None:
     """One legend for all axes under the picture, each label once."""
-    handles = {}
+    handles: dict[str, Artist] = {}
     for each in axes:
         for handle, label in zip(*each.get_legend_handles_labels(), strict=True):
             handles.setdefault(label, handle)
     if handles:
         count = min(columns, len(handles))
-        picture.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=count)
+        picture.legend(list(handles.values()), list(handles), loc="outside lower center", ncols=count)
 
 
 def no_data(axes: Axes, why: str) -> None:

@@ -16,8 +16,8 @@ from red.storage import read_json
 BASE = "base"  # the prepared base model, evaluated like a run
 KEYS = ("run", "method", "seed")
 ORIGIN = ("spec_hash", "code")
-SCORES = (*KEYS, "benchmark", "group", "metric", "problem", "sample", "correct")
-SCORES += ("correct_lenient", "reason", "tokens", "truncated", *ORIGIN)
+ANSWERS = ("correct", "correct_lenient", "reason", "tokens", "truncated")
+SCORES = (*KEYS, "benchmark", "group", "metric", "problem", "sample", *ANSWERS, *ORIGIN)
 DYNAMICS = (*KEYS, "step", "metric", "value", *ORIGIN)
 PROBES = (*KEYS, "probe", "step", "example", "position", "token", "quantity", "value", *ORIGIN)
 TEXT, INTEGERS, FLAGS = pa.string(), pa.int64(), pa.bool_()
@@ -185,13 +185,18 @@ def from_frames(
     reported: pd.DataFrame,
 ) -> Tables:
     """The same from frames in memory, for tests and notebooks."""
-    sources = [
-        ds.dataset(
-            pa.Table.from_pandas(frame.reindex(columns=columns), _schema(columns), preserve_index=False)
-        )
-        for frame, columns in ((scores, SCORES), (dynamics, DYNAMICS), (probes, PROBES))
-    ]
-    return Tables(runs_from(runs, "runs"), *sources, reported)
+
+    def source(frame: pd.DataFrame, columns: Sequence[str]) -> ds.Dataset:
+        kept = frame.reindex(columns=columns)
+        return ds.dataset(pa.Table.from_pandas(kept, _schema(columns), preserve_index=False))
+
+    return Tables(
+        runs=runs_from(runs, "runs"),
+        scores_source=source(scores, SCORES),
+        dynamics_source=source(dynamics, DYNAMICS),
+        probes_source=source(probes, PROBES),
+        reported=reported,
+    )
 
 
 def runs_from(entries: Sequence[Mapping[str, Any]], where: str) -> tuple[Run, ...]:

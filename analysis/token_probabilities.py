@@ -163,7 +163,7 @@ def _picture(responses: list[Response], runs, numbers: pd.DataFrame, heading: st
     lines = [1 + max((line for line, *_ in pieces), default=0) for pieces in placed] or [2]
     upper_height = sum(INCHES_PER_LINE * count + 0.33 for count in lines) + 0.65
     picture = plt.figure(figsize=(FULL, upper_height + 2.1))
-    upper, lower = picture.subfigures(2, 1, height_ratios=[upper_height, 2.1])
+    upper, lower = picture.subfigures(2, 1, squeeze=False, height_ratios=[upper_height, 2.1])[:, 0]
     panels = upper.subplots(len(lines), 1, squeeze=False, height_ratios=lines)[:, 0]
     labels = {run.name: run.label for run in runs}
     for where, response, pieces, count in zip(panels, shown, placed, lines, strict=False):
@@ -196,7 +196,7 @@ def _placed(response: Response) -> list[tuple[int, int, str, float | None, bool]
     """
     change = response.change(_first_reference(response))
     line, column, stage = 0, 0, -1
-    placed = []
+    placed: list[tuple[int, int, str, float | None, bool]] = []
     for index in _excerpt(response):
         pieces = [(response.tokens[index].replace("\n", "⏎"), change[index])]
         if response.stage[index] != stage:

@@ -15,7 +15,7 @@ def build(tables: Tables) -> Figure:
     runs = tables.of_item("training_dynamics") or tables.named("red")
     styles = looks(runs)
     picture = plt.figure(figsize=(FULL, 3.9))
-    upper, lower = picture.subfigures(2, 1)
+    upper, lower = picture.subfigures(2, 1, squeeze=False)[:, 0]
     above = upper.subplots(1, len(runs), sharey=True, squeeze=False)[0]
     below = lower.subplots(1, 2, squeeze=False)[0]
     entropies = [

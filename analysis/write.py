@@ -21,12 +21,13 @@ LEGEND = (
 
 def write(result: Table | Figure, name: str, out: Path) -> list[Path]:
     """Write all files of one item below `out/tables` or `out/figures`; returns their paths."""
+    files: dict[str, str | bytes]
     if isinstance(result, Table):
         folder, files = out / "tables", {"tex": latex(result, name), "md": markdown(result)}
         marked = any(cell.mark for row in result.rows for cell in row.cells)
         caption = f"{result.caption} {LEGEND}" if marked else result.caption
     else:
-        folder, files, caption = out / "figures", pictures(result), result.caption
+        folder, files, caption = out / "figures", {**pictures(result)}, result.caption
     facts = {"item": name, "title": result.title, "caption": caption, **result.facts}
     files |= {"csv": csv(result.numbers), "json": readable_json(facts)}
     own = result.page if isinstance(result, Figure) else None

@@ -1,0 +1,64 @@
+"""`red compare`: two runs on the same problems."""
+
+import argparse
+from pathlib import Path
+
+HELP = "compare two runs: paired test, training curves, answers that flipped"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Two names of runs, where the results are, and where to write."""
+    parser.add_argument("first", metavar="RUN_A", help="a run of the configuration, or base")
+    parser.add_argument("second", metavar="RUN_B")
+    parser.add_argument("--results", type=Path, default=Path("results/tiny"), metavar="DIR")
+    parser.add_argument("--examples", type=int, default=10, metavar="N", help="flipped problems to show")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="also write this .md or .json file")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print three tables; with --out also write them."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from red.compare import compare, curve_cells, evaluated, markdown, tested_cells
+    from red.errors import ConfigError
+    from red.storage import write_atomic, write_json
+
+    if options.out and options.out.suffix not in (".md", ".json"):
+        raise ConfigError(f"--out {options.out}: expected a name that ends in .md or .json")
+    if options.first == options.second:
+        raise ConfigError(f"RUN_A and RUN_B are both {options.first!r}")
+    names = (options.first, options.second)
+    found = compare(names, *evaluated(options.results, names))
+    texts = questions(options.results, {flip.benchmark for flip in found.flips[: options.examples]})
+    console = Console(highlight=False)
+    heads = ("benchmark", "problems", *names, "difference", "p", "Holm")
+    tests = Table(*heads, title=f"{names[0]} minus {names[1]}")
+    for test in found.tests:
+        tests.add_row(*tested_cells(test), style="bold" if test.p_adjusted is None else None)
+    console.print(tests)
+    if found.curves:
+        curves = Table("training metric", *names, title="First tenth → last tenth of the steps")
+        for curve in found.curves:
+            curves.add_row(*curve_cells(curve))
+        console.print(curves)
+    report = markdown(found, options.examples, texts)
+    console.print(report[report.rindex("\n\n") :].strip(), markup=False, soft_wrap=True)
+    if options.out and options.out.suffix == ".md":
+        write_atomic(options.out, report)
+    elif options.out:
+        write_json(options.out, found.document())
+    return 0
+
+
+def questions(results: Path, benchmarks: set[str]) -> dict[tuple[str, str], str]:
+    """Question of every (benchmark, problem), as far as the benchmark files are there."""
+    from red.storage import read_jsonl
+
+    files = {name: results / "data" / "benchmarks" / f"{name}.jsonl" for name in benchmarks}
+    return {
+        (name, row["id"]): row["question"]
+        for name, path in files.items()
+        if path.exists()
+        for row in read_jsonl(path, required=("id", "question"))
+    }
