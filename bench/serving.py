@@ -3,12 +3,14 @@
     python bench/serving.py [--checkpoints 4] [--answers 64]
 
 Makes K tiny checkpoints, answers the same prompts greedily both ways in fresh processes, checks that
-both ways give the same answers, and prints the two wall times and their ratio as JSON.
+both ways give the same answers, and prints wall and processor times and their ratios as JSON. On a machine
+shared with other work, compare the processor times.
 """
 
 import argparse
 import filecmp
 import json
+import resource
 import subprocess
 import sys
 import tempfile
@@ -38,17 +40,18 @@ def main() -> None:
         checkpoints = [make_checkpoint(root / f"model{seed}", seed) for seed in range(options.checkpoints)]
         together = [root / "together" / c.name for c in checkpoints]
         apart = [root / "apart" / c.name for c in checkpoints]
-        one_start = seconds(root, list(zip(checkpoints, together, strict=True)), options.answers)
-        starts = [seconds(root, [job], options.answers) for job in zip(checkpoints, apart, strict=True)]
+        one = seconds(root, list(zip(checkpoints, together, strict=True)), options.answers)
+        each = [seconds(root, [job], options.answers) for job in zip(checkpoints, apart, strict=True)]
         name = f"{BENCHMARK}.generations.jsonl"
         pairs = list(zip(together, apart, strict=True))
         equal = all(filecmp.cmp(a / name, b / name, shallow=False) for a, b in pairs)
         distinct = len({(out / name).read_bytes() for out in together})
+    wall, processor = (sum(part) for part in zip(*each, strict=True))
     figures = {
         "checkpoints": options.checkpoints,
-        "one_start_seconds": round(one_start, 1),
-        "separate_starts_seconds": round(sum(starts), 1),
-        "ratio": round(sum(starts) / one_start, 2),
+        "one_start": {"wall_s": round(one[0], 1), "processor_s": round(one[1], 1)},
+        "separate_starts": {"wall_s": round(wall, 1), "processor_s": round(processor, 1)},
+        "ratio": {"wall": round(wall / one[0], 2), "processor": round(processor / one[1], 2)},
         "answers_equal": equal,
         "checkpoints_with_other_answers": distinct,
     }
@@ -81,8 +84,8 @@ def make_checkpoint(path: Path, seed: int) -> Path:
     return path
 
 
-def seconds(root: Path, jobs: list[tuple[Path, Path]], answers: int) -> float:
-    """Wall time of one `red generate` process for these (checkpoint, out) pairs."""
+def seconds(root: Path, jobs: list[tuple[Path, Path]], answers: int) -> tuple[float, float]:
+    """Wall and processor time of one `red generate` with its engine, for these (checkpoint, out) pairs."""
     spec = {
         "template": "plain",
         "limit": answers,
@@ -94,9 +97,15 @@ def seconds(root: Path, jobs: list[tuple[Path, Path]], answers: int) -> float:
                "--benchmarks", str(root / "benchmarks")]
     for checkpoint, out in jobs:
         command += ["--checkpoint", str(checkpoint), "--out", str(out)]
-    started = time.perf_counter()
+    started, used = time.perf_counter(), processor_seconds()
     subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
-    return time.perf_counter() - started
+    return time.perf_counter() - started, processor_seconds() - used
+
+
+def processor_seconds() -> float:
+    """User and system time of all ended children and theirs."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 if __name__ == "__main__":
