@@ -66,8 +66,8 @@ def _numbers(tables: Tables, runs):
         values = [factor * v for v in (found.mean, found.low, found.high)] if found else [np.nan] * 3
         rows.append((cell.item, cell.run, cell.row, cell.column, cell.metric, cell.unit, cell.value, *values,
                      found.seeds if found else 0))  # fmt: skip
-    columns = ["item", "run", "row", "column", "metric", "unit", "reported", "measured", "low", "high", "seeds"]
-    frame = pd.DataFrame(rows, columns=columns)
+    about = ("item", "run", "row", "column", "metric", "unit", "reported")
+    frame = pd.DataFrame(rows, columns=[*about, "measured", "low", "high", "seeds"])
     frame["difference"] = frame["measured"] - frame["reported"]
     return frame, scores[scores["benchmark"].isin(BENCHMARKS)], accuracy.incomplete
 

@@ -128,7 +128,7 @@ class Tables:
 
     def dynamics(self, runs: Iterable[Run], metrics: Sequence[str]) -> pd.DataFrame:
         """Columns run, seed, step, metric, value. Finite values; of a repeated step the last one."""
-        wanted = pc.field("run").isin(_names(runs)) & pc.field("metric").isin(list(metrics))
+        wanted = pc.field("run").isin(_names(runs)) & pc.field("metric").isin(pa.array(metrics, pa.string()))
         columns = ["run", "seed", "step", "metric", "value"]
         table = _read(self.dynamics_source, columns=columns, filter=wanted)
         frame = table.to_pandas().drop_duplicates(["run", "seed", "metric", "step"], keep="last")
@@ -251,8 +251,9 @@ def _joined(name: str, entries: Sequence[Mapping[str, Any]]) -> Run:
     )
 
 
-def _names(runs: Iterable[Run]) -> list[str]:
-    return [run.name for run in runs]
+def _names(runs: Iterable[Run]) -> pa.Array:
+    """With a type of its own: an empty list would have none, and no filter takes that."""
+    return pa.array([run.name for run in runs], pa.string())
 
 
 def _read(source: ds.Dataset, **options: Any) -> pa.Table:
