@@ -1,1 +1,1 @@
-"""The fault campaign: everything that can go wrong, tried; `python -m faults` prints tried, survived, lost."""
+"""The fault campaign: what can go wrong is tried. `python -m faults` prints tried, survived, lost."""

@@ -129,7 +129,8 @@ def _environment() -> dict[str, str]:
 
 def _plan(kill: str, number: int, draw: random.Random) -> dict[str, Any]:
     phase, _, entry = kill.partition(":")
-    return {"phase": phase, "entry": int(entry or 1), "offset": draw.randrange(LENGTH[phase]), "signal": number}
+    offset = draw.randrange(LENGTH[phase])
+    return {"phase": phase, "entry": int(entry or 1), "offset": offset, "signal": number}
 
 
 def _killed(kills: Sequence[str], arguments: list[str], draw: random.Random) -> int:

@@ -8,7 +8,7 @@ from typing import Literal, Protocol
 from tokenizers import Tokenizer
 
 from red.errors import DataError
-from red.storage import read_json
+from red.storage import read_object
 
 CHAT_END = "<|im_end|>"
 
@@ -56,8 +56,8 @@ class Backend(Protocol):
 def stop_ids(checkpoint: Path) -> tuple[int, ...]:
     """Token ids that end a response: the model's end tokens and, where it exists, the chat end."""
     generation = checkpoint / "generation_config.json"
-    config = read_json(checkpoint / "config.json")
-    eos = (read_json(generation) if generation.exists() else {}).get("eos_token_id")
+    config = read_object(checkpoint / "config.json")
+    eos = (read_object(generation) if generation.exists() else {}).get("eos_token_id")
     eos = config.get("eos_token_id") if eos is None else eos
     chat_end = load_tokenizer(checkpoint).token_to_id(CHAT_END)
     found = [*(eos if isinstance(eos, list) else [eos]), chat_end]
@@ -72,7 +72,10 @@ def load_tokenizer(checkpoint: Path) -> Tokenizer:
     path = checkpoint / "tokenizer.json"
     if not path.exists():
         raise DataError(f"{path}: no such file; a checkpoint needs its tokenizer.json beside the weights")
-    return Tokenizer.from_file(str(path))
+    try:
+        return Tokenizer.from_file(str(path))
+    except Exception as error:  # tokenizers raises bare Exception for a malformed file
+        raise DataError(f"{path}: not a tokenizer ({error})") from None
 
 
 def until_stop(tokens: Sequence[int], stops: Sequence[int]) -> Answer:
