@@ -8,7 +8,7 @@ import re
 from functools import lru_cache
 
 from red.grading import verdict
-from red.grading.answers.limits import LONGEST_ANSWER, is_refused
+from red.grading.answers.limits import DEEPEST_NESTING, LONGEST_ANSWER, is_refused, nesting
 from red.grading.answers.normalize import gold_text, light, plain, words
 from red.grading.answers.numbers import number
 from red.grading.answers.structure import bare, same, with_both_signs
@@ -61,6 +61,8 @@ def is_usable(gold: str) -> bool:
 def compare(gold: str, box: str) -> Verdict | Undecided:
     """Strict verdict on the content of a box, or the texts that need symbolic comparison."""
     wanted, found = gold_text(gold), _PROSE.sub("", plain(box))
+    if nesting(found) > DEEPEST_NESTING:
+        return Verdict(False, False, verdict.REFUSED)
     if not (answer := light(found)):
         return Verdict(False, False, verdict.EMPTY_BOX)
     if len(answer) > max(LONGEST_ANSWER, 2 * len(wanted)):

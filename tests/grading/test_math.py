@@ -52,6 +52,7 @@ def test_each_way_of_not_answering_has_its_reason():
     assert reason(r"\boxed{5}", "5", thought_open=True) == verdict.UNCLOSED_THOUGHT
     assert reason(r"</think>\boxed{5}", "5", thought_open=True) == verdict.RIGHT
     assert reason(r"\boxed{" + "1" * 2000 + "}", "5") == verdict.REFUSED
+    assert reason(r"\boxed{" + r"\{" * 200 + "1,2" + r"\}" * 200 + "}", "5") == verdict.REFUSED
 
 
 @pytest.mark.parametrize("gold", ["", "$$", "  ", "\\frac{", "?", "\u200b"])

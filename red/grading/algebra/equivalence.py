@@ -6,6 +6,7 @@ math-verify stops itself with SIGALRM, so it fails outside a main thread; its ti
 
 import logging
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 
 from latex2sympy2_extended.latex2sympy2 import NormalizationConfig
@@ -84,7 +85,9 @@ def _named(text: str, capitals: frozenset[str]) -> str:
     text = _WORD_INDEX.sub(r"_{\1\2}", text.replace("$", ""))
     text = _INDEXED_CONSTANT.sub(lambda constant: _RENAMED[constant[0]], text)
     for capital, name in zip(sorted(capitals), _SPARE_NAMES, strict=False):
-        text = re.sub(rf"(\\[A-Za-z]+)|{capital}", lambda m, name=name: m[1] or f"{name} ", text)
+        parts = re.split(r"(\\[A-Za-z]+)", text)  # every second one is a macro
+        parts[::2] = [part.replace(capital, f"{name} ") for part in parts[::2]]
+        text = "".join(parts)
     return text
 
 
@@ -103,7 +106,7 @@ def _is_refuted(gold: Basic, answer: Basic) -> bool:
         return False
 
 
-def _verified(golds: tuple, answers: tuple) -> bool:
+def _verified(golds: Iterable, answers: Iterable) -> bool:
     return verify(gold=list(golds), target=list(answers), allow_set_relation_comp=True, timeout_seconds=None)
 
 

@@ -85,8 +85,10 @@ class Pool:
         if not active:
             return
         limit = max(0.0, min(w.deadline for w in active.values()) - time.monotonic())
-        for channel in wait(list(active), limit if timeout is None else min(limit, timeout)):
-            self._listen(active[channel])
+        ready = wait(list(active), limit if timeout is None else min(limit, timeout))
+        for channel, worker in active.items():
+            if channel in ready:
+                self._listen(worker)
         for worker in [w for w in self._workers if w.job or not w.is_ready]:
             if time.monotonic() >= worker.deadline:
                 self._give_up(worker)
@@ -146,8 +148,9 @@ class Pool:
             )
 
     def _settle(self, worker: _Worker, reason: str) -> None:
-        job, worker.job = worker.job, None
-        job.seconds, job.reason = time.monotonic() - worker.since, reason
+        if worker.job:
+            worker.job.seconds, worker.job.reason = time.monotonic() - worker.since, reason
+        worker.job = None
         worker.served += 1
 
     def _discard(self, worker: _Worker, reason: str) -> None:
@@ -156,8 +159,7 @@ class Pool:
         worker.process.kill()
         worker.process.wait()
         worker.channel.close()
-        if worker.job:
-            self._settle(worker, reason)
+        self._settle(worker, reason)
 
 
 def _start() -> _Worker:

@@ -48,13 +48,15 @@ def zeros_differ(gold: Expr, answer: Expr) -> bool:
 
 def _misses_zero(first: Expr, second: Expr, variable: Symbol, point: dict) -> bool:
     """Whether `second` does not vanish where `first` does; False if `first` is not affine."""
-    at = [_value(first, point | {variable: Rational(k)}) for k in (1, 2, 3)]
-    if None in at or at[0] == at[1] or not _are_close(at[2] - at[1], at[1] - at[0]):
+    a, b, c = (_value(first, point | {variable: Rational(k)}) for k in (1, 2, 3))
+    if a is None or b is None or c is None or a == b or not _are_close(c - b, b - a):
         return False
-    zero = 1 - at[0] / (at[1] - at[0])
+    zero = 1 - a / (b - a)
     value = _value(second, point | {variable: zero})
     beside = _value(second, point | {variable: zero + 1})
-    return None not in (value, beside) and bool(abs(value) > TOLERANCE * max(1, abs(beside)))
+    if value is None or beside is None:
+        return False
+    return bool(abs(value) > TOLERANCE * max(1, abs(beside)))
 
 
 def _opaque(expression: Expr) -> Expr:

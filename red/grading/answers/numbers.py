@@ -58,15 +58,19 @@ def _magnitude(match: re.Match[str]) -> Fraction | None:
         return _scaled(match["decimal"], match["braced"] or match["bare"] or "0")
     if match["power"] or match["digit"]:
         return _scaled("1", match["power"] or match["digit"])
-    top = _scaled(match["top"] or match["above"])
-    bottom = _scaled(match["bottom"] or match["below"])
+    top = _decimal(match["top"] or match["above"])
+    bottom = _decimal(match["bottom"] or match["below"])
     whole = int(match["whole"] or match["units"] or 0)
-    if bottom == 0 or (whole and top < 0):
+    if top is None or not bottom or (whole and top < 0):
         return None
     return whole + top / bottom
 
 
-def _scaled(decimal: str, exponent: str = "0") -> Fraction | None:
+def _scaled(decimal: str, exponent: str) -> Fraction | None:
     if len(exponent) > 6 or abs(int(exponent)) > LARGEST_EXPONENT:
         return None
-    return Fraction(decimal.removesuffix(".")) * Fraction(10) ** int(exponent)
+    return _decimal(decimal) * Fraction(10) ** int(exponent)
+
+
+def _decimal(text: str) -> Fraction:
+    return Fraction(text.removesuffix("."))

@@ -5,6 +5,7 @@ it does not inside braces or in a bare list. Elements are counted with multiplic
 """
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from red.grading.answers.estimate import differ
@@ -105,10 +106,12 @@ def _unwrapped(text: str) -> tuple[str, str, str]:
 
 
 def _same(gold: Group | str, answer: Group | str) -> bool | None:
-    if isinstance(gold, str) and isinstance(answer, str):
-        return _same_leaf(gold, answer)
-    if isinstance(gold, str) or isinstance(answer, str):
-        return _same_mixed(gold, answer)
+    if isinstance(gold, str):
+        if isinstance(answer, str):
+            return _same_leaf(gold, answer)
+        return _same_mixed(answer, gold, lambda part, leaf: _same(leaf, part))
+    if isinstance(answer, str):
+        return _same_mixed(gold, answer, _same)
     if gold.brackets and answer.brackets and gold.brackets != answer.brackets:
         return False
     if len(gold.elements) != len(answer.elements):
@@ -119,15 +122,15 @@ def _same(gold: Group | str, answer: Group | str) -> bool | None:
     return False if False in verdicts else None if None in verdicts else True
 
 
-def _same_mixed(gold: Group | str, answer: Group | str) -> bool | None:
+def _same_mixed(
+    several: Group, leaf: str, compare: Callable[[Group | str, Group | str], bool | None]
+) -> bool | None:
     """A group against a leaf: `\\{5\\}` is 5; neither a plain number nor `-(1,2)` is a list of two."""
-    several, leaf = (answer, gold) if isinstance(gold, str) else (gold, answer)
     if len(several.elements) == 1:
-        only = several.elements[0]
-        return _same(only, leaf) if several is gold else _same(leaf, only)
+        return compare(several.elements[0], leaf)
     assignment = _ASSIGNMENT.fullmatch(leaf)
     if assignment and isinstance(inner := group(assignment[2]), Group):
-        return _same(gold, inner) if leaf is answer else _same(inner, answer)
+        return compare(several, inner)
     if _has_choice(several) or _has_choice(leaf) or "=" in leaf:
         return None
     return False if "," in leaf or number(leaf) is not None else None
@@ -173,14 +176,13 @@ def _same_leaf(gold: str, answer: str) -> bool | None:
 def _same_in_base(gold: str, answer: str) -> bool | None:
     """Digits with a base, `2516_8`. The gold's base may be left out, a base of one's own may not."""
     wanted, found = _BASE.fullmatch(gold), _BASE.fullmatch(answer)
-    if wanted is None and found is None:
-        return None
-    if found is None:
+    if wanted and found:
+        return wanted[1] == found[1] and (wanted[2] or wanted[3]) == (found[2] or found[3])
+    if wanted:
         return wanted[1] == answer if answer.isalnum() else None
-    base = found[2] or found[3]
-    if wanted is None:
-        return gold == found[1] and base == "10" if gold.isalnum() else None
-    return wanted[1] == found[1] and (wanted[2] or wanted[3]) == base
+    if found:
+        return gold == found[1] and found[3] == "10" if gold.isalnum() else None
+    return None
 
 
 def _has_choice(part: Group | str) -> bool:
