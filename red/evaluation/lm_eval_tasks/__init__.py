@@ -1,0 +1,1 @@
+"""Tasks for lm-eval on local benchmark files; see tasks.py."""
