@@ -108,9 +108,9 @@ def compare(names: tuple[str, str], scores: "pd.DataFrame", dynamics: "pd.DataFr
     def tested(title: str, parts: Sequence[tuple[Any, Any]]) -> Tested:
         one, two = [a for a, _ in parts], [b for _, b in parts]
         found = paired_difference(one, two, np.random.default_rng(SEED))
-        means = (float(np.mean([a.mean() for a in side])) for side in (one, two))
+        ours, theirs = (float(np.mean([a.mean() for a in side])) for side in (one, two))
         count = sum(a.shape[1] for a in one)
-        return Tested(title, count, *means, found.mean, found.low, found.high, found.p, None)
+        return Tested(title, count, ours, theirs, found.mean, found.low, found.high, found.p, None)
 
     each = [tested(benchmark, [parts]) for (_, benchmark), parts in strata.items()]
     adjusted = adjust([test.p for test in each])

@@ -125,7 +125,7 @@ def parse_json(content: bytes, where: str, surrogates: bool = False) -> Any:
         value = json.loads(content.decode("utf-8-sig"), parse_constant=_refuse_constant)
         if b"\\u" in content and not surrogates:
             dump_json(value).encode()
-    except UnicodeError as error:
+    except (UnicodeDecodeError, UnicodeEncodeError) as error:
         raise DataError(f"{where}: not UTF-8 ({error.reason})") from None
     except (ValueError, RecursionError) as error:
         raise DataError(f"{where}: not valid JSON ({error})") from None

@@ -8,6 +8,7 @@ low rate are among those of a higher one.
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from random import Random
 
 from red.errors import ConfigError
@@ -111,7 +112,7 @@ def adversarial_chains(
             if row.id in changed:
                 continue
             random = Random(derive(seed, kind, row.id))
-            text = _acceptable(row, lambda r=random, t=row.response, b=break_chain: b(r, t, ranked), tools)
+            text = _acceptable(row, partial(break_chain, random, row.response, ranked), tools)
             if text is not None:
                 changed[row.id] = replace(row, response=text, corruption=kind)
                 quota -= 1

@@ -68,7 +68,8 @@ def _row(index: int, raw: Mapping[str, Any], wanted: OpenR1) -> Row:
     place = f"{wanted.data_dir or wanted.hub}: row {index}"
     try:
         messages = {message["role"]: message["content"] for message in raw["prompt"]}
-        target = list(raw.get("target") if raw.get("target") is not None else [])
+        found = raw.get("target")
+        target = [] if found is None else list(found)
         return Row(
             id=f"openr1-{index:05d}", system=messages.get("system", ""), question=messages["user"],
             answer=str(raw["reward_model"]["ground_truth"]),
@@ -101,5 +102,6 @@ def _hub(wanted: OpenR1) -> Iterator[Mapping[str, Any]]:
     try:
         from datasets import load_dataset
     except ImportError:
-        raise DataError("the hub needs the package datasets: pip install '.[gpu]', or give data_dir") from None
+        raise DataError(
+            "the hub needs the package datasets: pip install '.[gpu]', or give data_dir") from None
     yield from load_dataset(wanted.hub, revision=wanted.revision, split=wanted.split)

@@ -71,14 +71,15 @@ def load_problems(
     """
     taught = _demonstrations(demonstrations)
     counts: Counter[str] = Counter()
-    rows, seen = [], set()
+    rows: list[tuple[dict[str, Any], tuple[int, ...], dict[str, Any] | None]] = []
+    seen: set[str] = set()
     thought_open = render("", None, template).endswith(THOUGHT_OPEN)
     for number, row in numbered_jsonl(prompts, ("id", "question", "answer")):
         _check_prompt(row, seen, f"{prompts}: line {number}")
         seen.add(row["id"])
         text = render(row["question"], row.get("options"), template, row.get("system"))
-        ids = encoded(tokenizer, text, f"{prompts}: line {number}").ids
-        if len(ids) > limits.prompt:
+        prompt = tuple(encoded(tokenizer, text, f"{prompts}: line {number}").ids)
+        if len(prompt) > limits.prompt:
             counts["prompt_too_long"] += 1
             continue
         demonstration = taught.get(row["id"])
@@ -86,14 +87,14 @@ def load_problems(
             counts["no_demonstration"] += 1
             if need_demonstrations:
                 continue
-        rows.append((row, tuple(ids), demonstration))
+        rows.append((row, prompt, demonstration))
     if not rows:
         raise DataError(f"{prompts}: no usable problem ({dict(counts)})")
     verdicts = iter(judge((d["response"], str(r["answer"]), thought_open) for r, _, d in rows if d))
     problems = []
-    for row, ids, demonstration in rows:
+    for row, prompt, demonstration in rows:
         if demonstration is None:
-            problems.append(Problem(row["id"], ids, str(row["answer"])))
+            problems.append(Problem(row["id"], prompt, str(row["answer"])))
             continue
         verdict, forced = next(verdicts), demonstration.get("forced_accuracy")
         counts["demonstration_wrong"] += verdict == 0
@@ -104,7 +105,7 @@ def load_problems(
         problems.append(
             Problem(
                 row["id"],
-                ids,
+                prompt,
                 str(row["answer"]),
                 response[: limits.response],
                 verdict if forced is None else float(forced),

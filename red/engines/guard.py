@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Sequence as Seq
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -49,7 +49,7 @@ class Guard:
         self.stopped = ""
 
     def accepts(
-        self, loss: float, norm: float, update: Update, checkpoint: checkpoints.Checkpoint
+        self, loss: float, norm: float, update: Update, checkpoint: Callable[[], checkpoints.Checkpoint]
     ) -> bool:
         """Whether to apply the update. NumericalError after three bad ones in a row."""
         if math.isfinite(loss) and math.isfinite(norm):
@@ -57,7 +57,7 @@ class Guard:
             return True
         self.skipped += 1
         self.in_a_row += 1
-        save_update(self.failed, update, checkpoint)
+        save_update(self.failed, update, checkpoint())
         if self.in_a_row == CONSECUTIVE:
             raise NumericalError(
                 f"step {update.step}: loss {loss}, gradient norm {norm}, {CONSECUTIVE} updates in a "

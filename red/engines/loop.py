@@ -67,10 +67,21 @@ class Updated:
 class Policy(Protocol):
     """The weights of a run and what can be done with them, wherever they live."""
 
-    tokenizer: Tokenizer
-    eos_id: int
-    gpus: int
-    generate: Generate
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """The checkpoint's."""
+
+    @property
+    def eos_id(self) -> int:
+        """Ends a response."""
+
+    @property
+    def gpus(self) -> int:
+        """How many the run holds; 0 on a CPU."""
+
+    @property
+    def generate(self) -> Generate:
+        """Samples from the current weights."""
 
     def measure(self, sequences: Seq[Sequence]) -> Pass:
         """A pass without gradient."""
@@ -225,7 +236,7 @@ class Loop:
             derive(self.run.seed, "update", step, share),
             cosine=bool(training.cosine_every) and step % training.cosine_every == 0))
         update = Update(step, groups, spec, self.schedule.last, self._mu(step), training.temperature)
-        metrics |= measures.policy_metrics(done.batch, done.plan, spec) | done.metrics
+        metrics |= {**measures.policy_metrics(done.batch, done.plan, spec), **done.metrics}
         metrics |= self._judged(done, training.grad_clip, update)
         self.guard.watch(metrics.get("logp/wrong_mean"))
         losses = {f"loss/{name}": done.terms[name] for name in ("total", "online", "offline", "nll")}
@@ -256,9 +267,7 @@ class Loop:
 
     def _judged(self, done: Updated, clip: float, update: Update) -> dict[str, float]:
         """Norm and clipping of an update, or its place among those left out."""
-        whole = math.isfinite(done.terms["total"]) and math.isfinite(done.norm)
-        checkpoint = None if whole else self.policy.checkpoint()
-        self.guard.accepts(done.terms["total"], done.norm, update, checkpoint)
+        whole = self.guard.accepts(done.terms["total"], done.norm, update, self.policy.checkpoint)
         norm = {"opt/grad_norm": done.norm, "opt/clipped": float(done.norm > clip)} if whole else {}
         return norm | {"opt/skipped": float(self.guard.skipped)}
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from red.data.template import render
 from red.errors import DataError
-from red.evaluation.catalog import Benchmark, benchmark
+from red.evaluation.catalog import Benchmark, Hub, benchmark
 from red.seeds import derive
 from red.storage import as_object, parse_json, read_jsonl
 
@@ -66,7 +66,7 @@ def read(path: Path, wanted: Benchmark) -> list[Problem]:
 
 def load(wanted: Benchmark) -> list[Problem]:
     """All problems of a benchmark. DataError names the file and row of the first defect."""
-    place = _local(wanted) if wanted.data_dir is not None else _hub(wanted)
+    place = _hub(wanted) if wanted.data_dir is None else _local(wanted, wanted.data_dir)
     problems = []
     for where, row in place:
         problem = _problem(row, where)
@@ -74,7 +74,7 @@ def load(wanted: Benchmark) -> list[Problem]:
             _check_choice(problem, where)
         problems.append(problem)
     kept = [p for p in problems if all(p.extra.get(key) == value for key, value in wanted.where.items())]
-    source = f"{wanted.data_dir}/{wanted.file}" if wanted.data_dir is not None else f"hub {wanted.hub.id}"
+    source = f"hub {_source(wanted).id}" if wanted.data_dir is None else f"{wanted.data_dir}/{wanted.file}"
     if wanted.rows is not None and len(kept) != wanted.rows:
         raise DataError(f"{source}: {len(kept)} problems for {wanted.name}, expected {wanted.rows}")
     return _checked(kept, source)
@@ -130,11 +130,11 @@ def _checked(problems: list[Problem], source: str) -> list[Problem]:
     return problems
 
 
-def _local(wanted: Benchmark) -> Iterator[Row]:
-    """Rows of `data_dir`/`file`; an archive is opened in memory only."""
+def _local(wanted: Benchmark, folder: str) -> Iterator[Row]:
+    """Rows of `folder`/`file`; an archive is opened in memory only."""
     if wanted.file is None:
         raise DataError(f"benchmarks.{wanted.name}.file: missing; name the file inside data_dir")
-    path = Path(wanted.data_dir) / wanted.file
+    path = Path(folder) / wanted.file
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -185,15 +185,19 @@ def _local_row(row: Mapping[str, Any]) -> dict[str, Any]:
     return {**row, "question": row.get("problem", row.get("question")), "extra": extra}
 
 
-def _hub(wanted: Benchmark) -> Iterator[Row]:
-    """Rows of a hub data set, at the pinned revision if there is one."""
+def _source(wanted: Benchmark) -> Hub:
     if wanted.hub is None:
         raise DataError(f"benchmarks.{wanted.name}: needs data_dir (a local folder) or hub")
+    return wanted.hub
+
+
+def _hub(wanted: Benchmark) -> Iterator[Row]:
+    """Rows of a hub data set, at the pinned revision if there is one."""
+    hub = _source(wanted)
     try:
         from datasets import load_dataset
     except ImportError:
         raise DataError(f"benchmark {wanted.name}: install `datasets`, or give data_dir") from None
-    hub = wanted.hub
     try:
         data = load_dataset(hub.id, hub.config, split=hub.split, revision=hub.revision)
     except OSError as error:  # no network, no such data set, no access to a gated one
@@ -204,7 +208,7 @@ def _hub(wanted: Benchmark) -> Iterator[Row]:
 
 def hub_rows(wanted: Benchmark, data: Iterable[Mapping[str, Any]]) -> Iterator[Row]:
     """Rows of an upstream data set in our schema; ids are its row numbers."""
-    hub = wanted.hub
+    hub = _source(wanted)
     for index, row in enumerate(data):
         id = f"{wanted.part_of or wanted.name}-{index:04d}"
         columns = {column for column in hub.columns.values() if isinstance(column, str)}

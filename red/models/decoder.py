@@ -1,7 +1,7 @@
 """One token at a time for many rows: folded weights, one preallocated key-value cache."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
@@ -58,7 +58,7 @@ class Decoder:
         shape = model.shape
         self.heads, self.pairs = shape.num_attention_heads, shape.num_key_value_heads
         self.half = shape.head_dim // 2
-        self.layers = [fold(layer, shape) for layer in model.model.layers]
+        self.layers = [fold(cast(Layer, layer), shape) for layer in model.model.layers]
         self.embedding = model.model.embed_tokens.weight
         self.head = (model.lm_head.weight * model.model.norm.weight).T.contiguous()
         self.mean = self.embedding.new_full((shape.hidden_size, 1), 1 / shape.hidden_size)

@@ -1,6 +1,8 @@
 """Tensors of an optimizer step, and the plan that is computed once over all of it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -60,12 +62,13 @@ class Plan:
 
     def rows(self, index: Tensor) -> "Plan":
         """Restrict the per-sequence tensors; the normalisers stay those of the whole step."""
-        return replace(self, **{name: value[index] for name, value in self._tensors().items()})
+        return self._each(lambda value: value[index])
 
     def to(self, device: torch.device | str) -> "Plan":
         """The same plan on another device."""
-        return replace(self, **{name: value.to(device) for name, value in self._tensors().items()})
+        return self._each(lambda value: value.to(device))
 
-    def _tensors(self) -> dict[str, Tensor]:
+    def _each(self, change: Callable[[Tensor], Tensor]) -> "Plan":
         values = {f.name: getattr(self, f.name) for f in fields(self)}
-        return {name: value for name, value in values.items() if isinstance(value, Tensor)}
+        changed: dict[str, Any] = {n: change(v) for n, v in values.items() if isinstance(v, Tensor)}
+        return replace(self, **changed)

@@ -19,7 +19,7 @@ from red.engines.openrlhf.loss import ObjectiveLoss, Outcome, RankOrder, entropy
 class PlainStrategy(DeepspeedStrategy):
     """Weight decay on every parameter, as `torch.optim.AdamW` does by default."""
 
-    def _get_model_parameters(self, model: torch.nn.Module, **_options: Any) -> tuple:
+    def _get_model_parameters(self, model: Any, **_options: Any) -> tuple:
         return model.model, [p for p in model.model.parameters() if p.requires_grad]
 
 
@@ -30,7 +30,8 @@ class ObjectiveTrainer(ActorPPOTrainer):
         """After the stock constructor: our loss, and a hook that hands it the entropies."""
         self.actor_loss_fn = ObjectiveLoss(self.actor.temperature)
         self.actor.register_forward_hook(self.actor_loss_fn.observe)
-        self.moments, self.idle = "main", defaultdict(dict)
+        self.moments = "main"
+        self.idle: dict[Tensor, dict[str, Any]] = defaultdict(dict)
 
     def begin(self, order: RankOrder) -> None:
         """Learning rate, clip, moments and shuffle of the next optimizer step."""

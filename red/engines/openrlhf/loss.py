@@ -78,15 +78,15 @@ class ObjectiveLoss(torch.nn.Module):
         old = log_probs.detach() if self.order.on_policy else old_log_probs
         batch = Batch(log_probs, old, entropy[:, -mask.shape[1] :] * mask, mask)
         loss = objective(batch, self.order.spec, self.order.plan.rows(self.rows.cpu()).to(log_probs.device))
-        self._record(loss, log_probs.detach(), mask)
+        self._record(self.rows, loss, log_probs.detach(), mask)
         self.entropy = None
         zero = torch.zeros((), device=log_probs.device)
         return loss.total * dp_size, zero, zero, None, None
 
-    def _record(self, loss: Loss, logp: Tensor, mask: Tensor) -> None:
+    def _record(self, rows: Tensor, loss: Loss, logp: Tensor, mask: Tensor) -> None:
         for name, value in loss.values().items():
             self.terms[name] += value
-        for row, values, counted in zip(self.rows.tolist(), logp.cpu(), mask.bool().cpu(), strict=True):
+        for row, values, counted in zip(rows.tolist(), logp.cpu(), mask.bool().cpu(), strict=True):
             if counted.any():
                 self.logp[row] = values[counted]
 

@@ -12,5 +12,5 @@ class WeightSwap:
         """
         self.model_runner.reload_weights(weights_path=checkpoint)  # type: ignore[attr-defined]
         head = getattr(self.model_runner.get_model(), "lm_head", None)  # type: ignore[attr-defined]
-        if hasattr(head, "cpu_linear"):
+        if head is not None and hasattr(head, "cpu_linear"):
             head.quant_method.process_weights_after_loading(head)
