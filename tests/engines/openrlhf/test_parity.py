@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import rank_worker as worker
 import torch
 
 from red import methods
@@ -23,6 +22,10 @@ from red.engines.local import LocalPolicy
 from red.engines.loop import Loop
 from red.records import to_mapping
 from red.storage import read_jsonl
+
+pytest.importorskip("ray", reason="needs OpenRLHF: make setup-engines")
+pytest.importorskip("deepspeed", reason="needs OpenRLHF: make setup-engines")
+import rank_worker as worker  # noqa: E402
 
 pytestmark = pytest.mark.engines
 
