@@ -1,7 +1,9 @@
 """`red train`: one run, one seed, from its resolved spec."""
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 HELP = "train one run from a resolved spec; continues from OUT/state"
 
@@ -14,6 +16,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--demonstrations", required=True, type=Path)
     parser.add_argument("--weights-from", type=Path, help="metrics.jsonl of the run whose w is read")
     parser.add_argument("--code", default="", help="fingerprint of the code, kept in the provenance")
+    parser.add_argument("--tracking", nargs="*", default=[], choices=["tensorboard", "wandb", "trackio"],
+                        help="also send metrics there; what fails is left out")
     parser.add_argument("--out", required=True, type=Path, help="run folder")
 
 
@@ -21,20 +25,35 @@ def run(options: argparse.Namespace) -> int:
     """Train, then write the provenance last: it marks the run as whole."""
     from red.config import RunSpec
     from red.engines.base import RunFiles, train
+    from red.models.card import card
     from red.progress import StepProgress
     from red.provenance import Start, write_provenance
     from red.records import from_mapping, to_mapping
-    from red.storage import argument
+    from red.storage import argument, write_atomic
+    from red.tracking import tracking
 
     started = Start()
     spec = from_mapping(RunSpec, argument(options.spec), "spec")
     files = RunFiles(options.parent, options.prompts, options.demonstrations, options.out,
                      options.weights_from)
-    with StepProgress(f"{spec.run} seed {spec.seed}", spec.training.steps) as progress:
-        trained = train(spec, files, progress.report, options.code)
+    title, document = f"{spec.run} seed {spec.seed}", to_mapping(spec)
+    with (
+        StepProgress(title, spec.training.steps) as progress,
+        tracking(options.tracking, title, options.out, document) as trackers,
+    ):
+
+        def report(step: int, metrics: Mapping[str, Any]) -> None:
+            progress.report(step, metrics)
+            trackers.report(step, metrics)
+
+        trained = train(spec, files, report, options.code)
+    write_atomic(
+        options.out / "checkpoint" / "README.md",
+        card(document, options.code, trained.steps, trained.stopped),
+    )
     inputs = [files.parent, files.prompts, files.demonstrations, *filter(None, [files.weights])]
     write_provenance(
-        options.out / "provenance.json", to_mapping(spec), options.code, inputs, started,
+        options.out / "provenance.json", document, options.code, inputs, started,
         steps=trained.steps, stopped=trained.stopped, data=dict(trained.counts),
     )
     return 0

@@ -88,6 +88,11 @@ def collect(options: dict[str, str]) -> None:
         _lines(Path(options["--out"]) / name)
 
 
+def export(options: dict[str, str]) -> None:
+    """One file."""
+    _lines(Path(options["--out"]))
+
+
 def analyse(item: str, out: Path) -> None:
     """Every ending of an item; which ones are declared is the workflow's business."""
     for kind, endings in ENDINGS.items():

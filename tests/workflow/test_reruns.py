@@ -64,6 +64,11 @@ def test_wording_retrains_nothing(finished, again):
         assert again() == []
 
 
+def test_a_package_more_retrains_nothing(finished, again):
+    with finished.edited("environment.yml", "dependencies:", "# one more\ndependencies:"):
+        assert again() == []
+
+
 def test_an_item_is_rebuilt_alone(finished, again):
     with finished.edited("analysis/main_results.py", "def build", "NEW = 1\n\n\ndef build"):
         assert again() == ["main_results"]
@@ -116,3 +121,15 @@ def test_a_killed_training_continues_in_the_same_call(finished):
     assert done.returncode == 0, done.stderr
     assert len((finished.root / target).read_text().splitlines()) == 2
     assert len([call for call in finished.calls() if call.startswith("train ")]) == 2
+
+
+def test_trackers_rerun_nothing(finished, again):
+    assert again(finished.overlay("tracked.yaml", tracking=["tensorboard"])) == []
+
+
+def test_a_page_template_and_the_statistics_rebuild_items_only(finished, again):
+    with finished.edited("analysis/item_page.html", "74rem", "70rem"):
+        jobs = again()
+    assert "overview" in jobs and not [job for job in jobs if job.startswith(("train", "collect", "grade"))]
+    with finished.edited("red/evaluation/statistics.py", "BLOCK = 1_000", "BLOCK = 2_000"):
+        assert "overview" in again()

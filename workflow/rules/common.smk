@@ -55,6 +55,10 @@ def checked():
 KINDS = items.kinds()
 REQUESTS = checked()
 ITEMS = config["items"]
+# Named in a command, not in `params`: where metrics are shown while a run trains reruns nothing.
+TRACKING = (
+    " ".join(["--tracking", *config["tracking"]]) if config.get("tracking") else ""
+)
 TABLES = ["scores.parquet", "dynamics.parquet", "probes.parquet", "runs.json"]
 
 

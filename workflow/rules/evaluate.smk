@@ -1,6 +1,7 @@
 # What the trained models can do (generate, grade) and what they think (probe), and all of it in three tables.
 localrules:
     collect,
+    export,
 
 
 rule generate:
@@ -137,3 +138,19 @@ rule collect:
     shell:
         "python -m red collect --spec {params.spec:q} --results {params.results}"
         " --out {params.folder} > {log} 2>&1"
+
+
+rule export:
+    input:
+        collect("<results>/collected/{table}", table=TABLES),
+    output:
+        "<results>/results.json",
+    log:
+        "<logs>/export.log",
+    conda:
+        "../../environment.yml"
+    params:
+        code=code("red.export", within=("red.export",)),
+        folder=subpath(input[0], parent=True),
+    shell:
+        "python -m red export --collected {params.folder} --out {output} > {log} 2>&1"
