@@ -23,20 +23,21 @@ def final_text(response: str, *, thought_open: bool = False) -> str | None:
 def last_box(text: str) -> str | None:
     r"""Content of the last complete `\boxed{...}` or `\fbox{...}`; None if there is none.
 
-    One pass with a stack of open braces, so time is linear however many boxes stay open.
+    A box that holds nothing but another box has the content of that one. One pass with a stack of open
+    braces, so time is linear however many boxes stay open.
     """
     first = _BOX_COMMAND.search(text)
     if first is None:
         return None
-    open_braces: list[int] = []  # where the content of a box begins, -1 for a plain brace
-    start, end = -1, -1
+    open_braces: list[re.Match[str]] = []
+    start, end = -1, -1  # the content
+    begin, finish = -1, -1  # the whole box
     for match in _BOX_OR_BRACE.finditer(text, first.start()):
-        if match[1]:
-            open_braces.append(match.end())
-        elif match[2] == "{":
-            open_braces.append(-1)
-        elif match[2] == "}" and open_braces:
-            opened = open_braces.pop()
-            if opened >= 0:
-                start, end = opened, match.start()
+        if match[0][-1] == "{" and match[0] != r"\{":
+            open_braces.append(match)
+        elif match[2] == "}" and open_braces and (opening := open_braces.pop())[1]:
+            around = text[opening.end() : begin] + text[finish : match.start()]
+            if begin < opening.end() or around.strip():
+                start, end = opening.end(), match.start()
+            begin, finish = opening.start(), match.end()
     return text[start:end] if end >= 0 else None

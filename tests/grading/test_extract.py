@@ -20,8 +20,9 @@ def test_fbox_counts_and_space_before_the_brace_is_allowed():
     assert last_box(r"\fbox {x+\frac{1}{2}}") == r"x+\frac{1}{2}"
 
 
-def test_nested_box_is_inside_the_outer_one():
-    assert last_box(r"\boxed{\boxed{7}}") == r"\boxed{7}"
+def test_a_box_that_holds_only_a_box_has_its_content():
+    assert last_box(r"\boxed{ \boxed{\fbox{\frac{1}{2}}}}") == r"\frac{1}{2}"
+    assert last_box(r"\boxed{x=\boxed{7}}") == r"x=\boxed{7}"
 
 
 def test_escaped_braces_do_not_close_a_box():

@@ -1,9 +1,11 @@
+import json
 import subprocess
 import sys
 
 import pytest
 
 from red.grading import verdict
+from red.grading.answers.normalize import gold_text
 from red.grading.math import grade_math
 from red.grading.verdict import Undecided, Verdict
 
@@ -82,3 +84,27 @@ def test_cheap_grading_imports_neither_math_verify_nor_torch():
         "assert not {'math_verify', 'sympy', 'torch', 'numpy'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+@pytest.mark.parametrize(
+    "dress",
+    [
+        "{}",
+        "${}$",
+        r"\displaystyle {}",
+        "{{{}}}",
+        "{}.",
+        r"\text{{The answer is }} {}",
+        r"\boxed{{{}}}",
+        "\n{} ",
+    ],
+)
+def test_every_gold_of_the_benchmarks_is_right_in_any_dress(shared, dress):
+    rows = [
+        json.loads(line)
+        for name in ("aime24", "aime25", "amc", "math500", "minerva", "olympiad")
+        for line in (shared / "benchmarks" / f"{name}.jsonl").read_text().splitlines()
+    ]
+    answers = [(row["answer"], dress.format(gold_text(row["answer"]))) for row in rows]
+    missed = [gold for gold, answer in answers if reason(f"\\boxed{{{answer}}}", gold) != verdict.RIGHT]
+    assert missed == []

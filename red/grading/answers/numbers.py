@@ -61,7 +61,7 @@ def _magnitude(match: re.Match[str]) -> Fraction | None:
     top = _decimal(match["top"] or match["above"])
     bottom = _decimal(match["bottom"] or match["below"])
     whole = int(match["whole"] or match["units"] or 0)
-    if top is None or not bottom or (whole and top < 0):
+    if bottom == 0 or (whole and top < 0):
         return None
     return whole + top / bottom
 
