@@ -101,10 +101,12 @@ def _metrics(run: Path) -> list[dict[str, Any]]:
 
 
 def _files(folder: Path) -> dict[str, bytes]:
-    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+    """Contents by name, without the model's card: it names the commit, which others may move."""
+    files = [path for path in folder.rglob("*") if path.is_file() and path.name != "README.md"]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
-def _whole(world: World, spec: RunSpec) -> Path:
+def whole(world: World, spec: RunSpec) -> Path:
     """The same run left alone, made once per world."""
     out = world.root / "whole" / f"{spec.method}-{spec.seed}-{spec.training.steps}"
     if not (out / "provenance.json").exists():
@@ -150,7 +152,7 @@ def _chain(chain: Chain, seed: int, folder: Path, world: World) -> Callable[[], 
         arguments = world.train(folder / "run", chain.spec)
         done = _killed(chain.kills, arguments, random.Random(seed))
         assert done >= len(chain.kills) - 1, f"only {done} kills came"
-        compare(_whole(world, chain.spec), folder / "run")
+        compare(whole(world, chain.spec), folder / "run")
         return f"{done} kills"
 
     return attempt
@@ -166,7 +168,7 @@ def _sigterm(at: str, folder: Path, world: World) -> Callable[[], str]:
         assert grace or (status == -signal.SIGTERM and at.startswith("publish")), f"{status}: {errors}"
         assert not grace or list((folder / "run" / "state").glob("state-*.bin"))
         assert execute({}, arguments)[0] == 0
-        compare(_whole(world, spec), folder / "run")
+        compare(whole(world, spec), folder / "run")
         return "stopped after the step" if grace else "stopped after training"
 
     return attempt
@@ -189,7 +191,7 @@ def _by_the_clock(seed: int, folder: Path, world: World) -> Callable[[], str]:
             process.kill()
             kills += process.wait() == -signal.SIGKILL
         assert execute({}, arguments)[0] == 0
-        compare(_whole(world, spec), folder / "run")
+        compare(whole(world, spec), folder / "run")
         return f"{kills} kills"
 
     return attempt
@@ -238,7 +240,7 @@ def continue_here(world: World, spec: RunSpec, run: Path) -> None:
     from red.__main__ import main
 
     assert main(world.train(run, spec)) == 0
-    compare(_whole(world, spec), run)
+    compare(whole(world, spec), run)
 
 
 def _newest(state: Path) -> Path:
@@ -330,6 +332,6 @@ def _waits(folder: Path, world: World) -> Callable[[], None]:
         errors = [process.communicate(timeout=300)[1] for process in both]
         assert [process.returncode for process in both] == [0, 0], errors
         assert sum("another process is training here; waiting" in text for text in errors) <= 1, errors
-        compare(_whole(world, spec), folder / "run")
+        compare(whole(world, spec), folder / "run")
 
     return attempt

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from red.errors import DataError
-from red.storage import fsync_directory, read_jsonl, read_object, write_json
+from red.storage import fsync_directory, naming, read_jsonl, read_object, write_json
 
 BATCH = 65536
 KEYS = [("run", pa.string()), ("method", pa.string()), ("seed", pa.int64())]
@@ -172,7 +172,7 @@ def _table(path: Path, schema: pa.Schema):
     """A function that appends record batches; the file gets its name when all of it is written."""
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        with pq.ParquetWriter(partial, schema, compression="zstd") as writer:
+        with naming(path), pq.ParquetWriter(partial, schema, compression="zstd") as writer:
 
             def write(batches: Iterable[pa.RecordBatch]) -> None:
                 for batch in batches:

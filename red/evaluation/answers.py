@@ -1,5 +1,6 @@
 """Finished answers on disk while a benchmark is being generated: a log that survives `kill -9`."""
 
+import errno
 import os
 import shutil
 from collections.abc import Mapping
@@ -34,8 +35,10 @@ class AnswerLog:
 
     def add(self, row: Mapping[str, Any]) -> None:
         """Append one answer with a single write, so that it is there whole or not at all."""
+        line = dump_json(row).encode() + b"\n"
+        if self._stream.write(line) != len(line):  # the disk filled up within the line
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
         self.rows[row["id"], row["index"]] = dict(row)
-        self._stream.write(dump_json(row).encode() + b"\n")
 
     def discard(self, key: Key) -> None:
         """Forget an answer (its prompt or seed has changed); the next line with its key replaces it."""

@@ -102,6 +102,8 @@ def _write(checkpoint: Checkpoint, directory: Path) -> None:
     write_json(directory / "config.json", checkpoint.config)
     write_json(directory / "generation_config.json", checkpoint.generation_config)
     write_json(directory / "tokenizer_config.json", checkpoint.tokenizer_config)
+    # safetensors lets only the owner read; the folder's other files follow the umask.
+    (directory / WEIGHTS).chmod((directory / "config.json").stat().st_mode & 0o666)
 
 
 def _optional(path: Path) -> dict[str, Any]:
