@@ -17,8 +17,8 @@ class NumericalError(RedError):
     """A number is not finite where it must be; a failed update has been saved for replay."""
 
 
-def one_line(error: RedError | OSError) -> str:
-    """The message of an error of ours or of the operating system, safe to print.
+def one_line(error: Exception) -> str:
+    """The message of an error, safe to print; with its files where the operating system raised it.
 
     Data may hold line ends and terminal escapes; they are shown as escapes.
     """
