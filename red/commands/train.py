@@ -1,6 +1,7 @@
 """`red train`: one run, one seed, from its resolved spec."""
 
 import argparse
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--demonstrations", required=True, type=Path)
     parser.add_argument("--weights-from", type=Path, help="metrics.jsonl of the run whose w is read")
     parser.add_argument("--code", default="", help="fingerprint of the code, kept in the provenance")
-    parser.add_argument("--tracking", nargs="*", default=[], choices=["tensorboard", "wandb", "trackio"],
-                        help="also send metrics there; what fails is left out")
+    parser.add_argument("--tracking", nargs="*", default=os.environ.get("RED_TRACKING", "").split(),
+                        choices=["tensorboard", "wandb", "trackio"],
+                        help="also send metrics there; what fails is left out (default: $RED_TRACKING)")
     parser.add_argument("--out", required=True, type=Path, help="run folder")
 
 

@@ -6,7 +6,7 @@ for item in ITEMS:
             item
         input:
             collect("<results>/collected/{table}", table=TABLES),
-            reported="config/reported.csv",
+            reported=REPORTED,
         output:
             [reported(item, path) for path in item_files(item)],
         log:

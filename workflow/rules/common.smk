@@ -1,4 +1,5 @@
 # Shared by all rules: the checked configuration, fingerprints, and functions that name inputs.
+import os
 import re
 from functools import cache
 
@@ -55,10 +56,11 @@ def checked():
 KINDS = items.kinds()
 REQUESTS = checked()
 ITEMS = config["items"]
-# Named in a command, not in `params`: where metrics are shown while a run trains reruns nothing.
-TRACKING = (
-    " ".join(["--tracking", *config["tracking"]]) if config.get("tracking") else ""
-)
+# In the environment, not in `params`: where metrics are shown while a run trains reruns nothing.
+os.environ.update(RED_TRACKING=" ".join(config.get("tracking", [])))
+# The paper's numbers: those of the current directory, or of the checkout when this is a module.
+REPORTED = Path("config/reported.csv")
+REPORTED = str(REPORTED if REPORTED.exists() else CHECKOUT / REPORTED)
 TABLES = ["scores.parquet", "dynamics.parquet", "probes.parquet", "runs.json"]
 
 
@@ -210,7 +212,7 @@ def reported(item, path):
     """The page of an item has its place in the report; it holds the item's other files."""
     if not path.endswith(".html"):
         return path
-    caption = Path(workflow.basedir) / "report" / f"{item}.rst"
+    caption = CHECKOUT / "workflow" / "report" / f"{item}.rst"
     category = "Overview" if item == "overview" else f"{KINDS[item].title()}s"
     category = "Diagnostics" if item in DIAGNOSTICS else category
     labels = {"item": heading(item, caption)}

@@ -1,10 +1,4 @@
 # Models, prompts, demonstrations and benchmarks. Downloads run where Snakemake runs: they need the network.
-localrules:
-    prompts,
-    demonstrations,
-    benchmark,
-
-
 rule model:
     output:
         directory("<results>/models/{model}"),
@@ -33,6 +27,7 @@ rule prompts:
         system="<results>/data/system.txt",
     log:
         "<logs>/data/prompts.log",
+    localrule: True
     conda:
         "../../environment.yml"
     params:
@@ -50,6 +45,7 @@ rule demonstrations:
         summary="<results>/data/demonstrations/clean.json",
     log:
         "<logs>/data/demonstrations/clean.log",
+    localrule: True
     conda:
         "../../environment.yml"
     params:
@@ -96,6 +92,7 @@ rule benchmark:
         ensure("<results>/data/benchmarks/{benchmark}.jsonl", non_empty=True),
     log:
         "<logs>/data/benchmarks/{benchmark}.log",
+    localrule: True
     conda:
         "../../environment.yml"
     params:

@@ -1,9 +1,4 @@
 # What the trained models can do (generate, grade) and what they think (probe), and all of it in three tables.
-localrules:
-    collect,
-    export,
-
-
 rule generate:
     input:
         checkpoint=checkpoint,
@@ -128,6 +123,7 @@ rule collect:
         collect("<results>/collected/{table}", table=TABLES),
     log:
         "<logs>/collect.log",
+    localrule: True
     conda:
         "../../environment.yml"
     params:
@@ -147,6 +143,7 @@ rule export:
         "<results>/results.json",
     log:
         "<logs>/export.log",
+    localrule: True
     conda:
         "../../environment.yml"
     params:

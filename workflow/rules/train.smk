@@ -34,5 +34,5 @@ rule train:
     shell:
         "python -m red train --spec {params.spec:q} --code {params.code}"
         " --parent {params.start} --prompts {input.prompts}"
-        " --demonstrations {input.demonstrations} {params.weights} {TRACKING}"
+        " --demonstrations {input.demonstrations} {params.weights}"
         " --out {params.folder} > {log} 2>&1"
