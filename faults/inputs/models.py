@@ -44,7 +44,7 @@ def _index(**weight_map: str) -> Spoil:
     return _text("model.safetensors.index.json", json.dumps({"weight_map": weight_map}))
 
 
-def _not_finite(folder: Path) -> None:
+def not_finite(folder: Path) -> None:
     from safetensors.torch import load_file, save_file
 
     tensors = load_file(folder / "model.safetensors")
@@ -78,7 +78,7 @@ FOLDERS: tuple[tuple[str, Spoil, str], ...] = (
     ("shard that is a pickle", _index(a="weights.bin"), r"'weights\.bin' is not the name"),
     ("index without a map", _text("model.safetensors.index.json", "{}"), r"weight_map is missing or empty"),
     ("shard that is missing", _index(a="part-1.safetensors"), r"part-1\.safetensors: no such file"),
-    ("weights that are not finite", _not_finite, r"logits are not finite"),
+    ("weights that are not finite", not_finite, r"logits are not finite"),
 )  # fmt: skip
 
 
@@ -95,7 +95,7 @@ def cases(kind: str) -> list[Case]:
     return found
 
 
-def _copy(spoil: Spoil, folder: Path, world: World) -> Path:
+def copy_of(spoil: Spoil, folder: Path, world: World) -> Path:
     model = folder / "model"
     shutil.copytree(world.base, model)
     spoil(model)
@@ -104,11 +104,11 @@ def _copy(spoil: Spoil, folder: Path, world: World) -> Path:
 
 def _train(spoil: Spoil, folder: Path, world: World) -> Attempt:
     spec = run_spec("grpo", steps=1)
-    return Command.red(*world.train(folder / "run", spec, parent=_copy(spoil, folder, world)))
+    return Command.red(*world.train(folder / "run", spec, parent=copy_of(spoil, folder, world)))
 
 
 def _generate(spoil: Spoil, folder: Path, world: World) -> Attempt:
-    return Command.red(*world.generate(folder / "out", _copy(spoil, folder, world)))
+    return Command.red(*world.generate(folder / "out", copy_of(spoil, folder, world)))
 
 
 def _no_remote_code(folder: Path, world: World) -> Attempt:
@@ -133,7 +133,7 @@ def _custom_code(folder: Path, world: World) -> Attempt:
     def attempt() -> None:
         from red.__main__ import main
 
-        assert main(world.train(folder / "run", run_spec("sft", steps=1), parent=_copy(spoil, folder, world))) == 0
+        assert main(world.train(folder / "run", run_spec("sft", steps=1), parent=copy_of(spoil, folder, world))) == 0
         assert not (folder / "mark").exists()
 
     return attempt

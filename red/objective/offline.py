@@ -1,13 +1,17 @@
 """Choices of the offline policy and the ratio they put on a demonstration's token (Eq. 8, 11)."""
 
+import torch
 from torch import Tensor
 
 from red.objective.spec import Offline
 
 
-def offline_policy(probability: Tensor, beta: Tensor) -> Tensor:
-    """RED's pi_offline = beta + (1 - beta) pi (Eq. 8); `beta` broadcasts against `probability`."""
-    return beta + (1 - beta) * probability
+def log_offline_policy(logp: Tensor, beta: Tensor) -> Tensor:
+    """log of RED's pi_offline = beta + (1 - beta) pi (Eq. 8); `beta` broadcasts against `logp`.
+
+    In logarithms, because pi of an unlikely token underflows, and at beta = 0 the ratio would be 0 / 0.
+    """
+    return torch.logaddexp(beta.log(), torch.log1p(-beta) + logp)
 
 
 def offline_ratio(logp_st: Tensor, r_group_s: Tensor, spec: Offline) -> Tensor:
@@ -25,9 +29,9 @@ def offline_ratio(logp_st: Tensor, r_group_s: Tensor, spec: Offline) -> Tensor:
         case "ratio_self":
             return (logp_st - logp_st.detach()).exp()
         case "shift":
-            return probability / offline_policy(probability.detach(), beta)
+            return (logp_st - log_offline_policy(logp_st, beta).detach()).exp()
         case "shift_through":
-            return probability / offline_policy(probability, beta)
+            return (logp_st - log_offline_policy(logp_st, beta)).exp()
         case "shape":
             return probability / (probability + spec.gamma)
     raise ValueError(f"offline kind {spec.kind!r} has no ratio")
