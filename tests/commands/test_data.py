@@ -93,7 +93,7 @@ def test_benchmark_rows_have_the_agreed_keys(tmp_path):
         (("prompts", "--spec", "[]"), "--spec: expected an object"),
         (("prompts", "--spec", '{"cuont": 3}'), "prompts.cuont: unknown key; did you mean 'count'"),
         (("prompts", "--spec", '{"source": "moon"}'), "prompts.source: 'moon' is unknown"),
-        (("model", "--spec", '{"size": "huge"}'), "model.size: 'huge' is unknown; known: base, large"),
+        (("model", "--spec", '{"size": "huge"}'), "model.size: 'huge' is not one of base, large"),
         (("benchmark", "--name", "imo", "--spec", "{}"), "benchmark 'imo' is unknown"),
     ],
 )

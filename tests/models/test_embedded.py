@@ -12,6 +12,7 @@ from red.errors import ConfigError
 from red.models import embedded
 from red.models.embedded import RECIPES, EmbeddedModel, recipe
 from red.models.sampler import sample
+from red.records import from_mapping
 
 MATH = ("aime24", "aime25", "amc", "math500", "minerva", "olympiad")
 
@@ -49,8 +50,8 @@ def test_the_large_model_is_larger_and_sees_the_teacher():
     assert large.hidden_size > base.hidden_size
     assert large.teacher_share > base.teacher_share == 0
     assert recipe(EmbeddedModel(steps=7)).steps == 7
-    with pytest.raises(ConfigError, match="model.size: 'vast' is unknown; known: base, large"):
-        recipe(EmbeddedModel(size="vast"))
+    with pytest.raises(ConfigError, match="model.size: 'vast' is not one of base, large"):
+        from_mapping(EmbeddedModel, {"size": "vast"}, "model")
 
 
 @pytest.mark.slow

@@ -32,7 +32,7 @@ rule prompts:
         "../../environment.yml"
     params:
         spec=dump_json(plan.prompts_spec(config)),
-        code=code("red.data.prompts"),
+        code=code("red.data.prompts", within=ANSWERING),
     shell:
         "python -m red data prompts --spec {params.spec:q} --out {output.rows} > {log} 2>&1"
 
