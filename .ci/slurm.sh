@@ -56,6 +56,18 @@ configure() {
         -e "s|@SLURMD_PORT@|${SLURM_CI_SLURMD_PORT:-6818}|" "$here/slurm.conf.in" > "$SLURM_CONF"
 }
 
+# Inside a job SLURM_CONF is gone (the plugin drops SLURM_*): the default place must name it too.
+link_default() {
+    [[ ! -e /etc/slurm/slurm.conf ]] || return 0
+    mkdir -p /etc/slurm
+    ln -sfn "$SLURM_CONF" /etc/slurm/slurm.conf
+}
+
+unlink_default() {
+    [[ $(readlink /etc/slurm/slurm.conf 2>/dev/null) == "$SLURM_CONF" ]] || return 0
+    rm /etc/slurm/slurm.conf
+}
+
 start_munge() {
     munge -n >/dev/null 2>&1 && return
     if [[ ! -s /etc/munge/munge.key ]]; then
@@ -91,13 +103,17 @@ case ${1:-start} in
         install_packages
         mkdir -p "$dir"
         runs slurmctld || configure
+        link_default
         start_munge
         runs slurmctld || slurmctld -f "$SLURM_CONF"
         runs slurmd || slurmd -f "$SLURM_CONF" -N "$host"
         wait_for_node
         echo "export SLURM_CONF=$SLURM_CONF"
         ;;
-    stop) for daemon in slurmd slurmctld munged; do stop "$daemon"; done ;;
+    stop)
+        for daemon in slurmd slurmctld munged; do stop "$daemon"; done
+        unlink_default
+        ;;
     env) echo "export SLURM_CONF=$SLURM_CONF" ;;
     *) echo "usage: .ci/slurm.sh start|stop|env" >&2; exit 2 ;;
 esac

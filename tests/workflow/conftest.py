@@ -88,19 +88,17 @@ def copy(repository: Path, root: Path) -> Path:
     """The parts of a checkout that the workflow needs."""
     for folder in FOLDERS:
         shutil.copytree(repository / folder, root / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(MINIMAL, root / "minimal.yaml")
-    for file in (repository / "environment.yml", repository / "pyproject.toml"):
-        if file.exists():
-            shutil.copy(file, root)
+    for file in (MINIMAL, repository / "environment.yml"):
+        shutil.copy(file, root)
     return root
 
 
-@pytest.fixture
-def checkout(repository: Path, tmp_path: Path) -> Checkout:
-    """With the real commands."""
-    binaries = str(Path(sys.executable).parent)
-    path = f"{binaries}{os.pathsep}{os.environ['PATH']}"
-    return Checkout(copy(repository, tmp_path / "checkout"), {"PATH": path, "OMP_NUM_THREADS": "1"})
+@pytest.fixture(scope="session")
+def checkout(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    """With the real commands, as the Python of this test runs them."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    root = copy(repository, tmp_path_factory.mktemp("real") / "checkout")
+    return Checkout(root, {"PATH": path, "OMP_NUM_THREADS": "1"})
 
 
 @pytest.fixture(scope="session")
