@@ -1,7 +1,9 @@
 """The project's own files agree with each other."""
 
+import re
 import tomllib
 
+import pytest
 import yaml
 
 
@@ -30,3 +32,15 @@ def test_the_resolved_engine_list_holds_the_pins_it_was_resolved_from(repository
     expected = {pin.lower().replace("_", "-") for pin in wanted if not pin.startswith("torch==")}
     assert expected - resolved == set()
     assert not any(line.startswith(("torch==", "-e ")) or "://" in line for line in resolved)
+
+
+@pytest.mark.parametrize("name", ["Dockerfile", "red.def"])
+def test_containers_take_every_pin_from_the_project(repository, name):
+    """No version stands in a definition; what it reads with sed is really found."""
+    text = (repository / "containers" / name).read_text()
+    assert re.findall(r"[\w-]+==\d", text) == []
+    assert 'pip install --editable ".[gpu]"' in text
+    project = (repository / "pyproject.toml").read_text()
+    for package in re.findall(r's/\^ \*"\\\(([\w-]+)==', text):
+        assert re.search(rf'^ *"{package}==[^"]*"', project, re.MULTILINE), package
+    assert text.index("torch==") < text.index("flash-attn==") < text.index(".[gpu]")
