@@ -4,7 +4,7 @@ import os
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Sequence as Seq
 from contextlib import contextmanager
 
@@ -13,6 +13,7 @@ from red.errors import RedError
 FIRST_PORT = 20000
 PORTS = 20000
 SECONDS_TO_JOIN = 300
+SECONDS_TO_END = 30
 
 
 def hosts(environment: Mapping[str, str]) -> list[str]:
@@ -35,7 +36,7 @@ def head_port(job: str) -> int:
 def head_command(host: str, address: str, port: int, cpus: int, gpus: int) -> list[str]:
     """Starts Ray's head on `host`."""
     return [*_srun([host]), "ray", "start", "--head", f"--node-ip-address={address}", f"--port={port}",
-            *_offer(cpus, gpus)]
+            "--include-dashboard=false", *_offer(cpus, gpus)]
 
 
 def worker_command(names: Seq[str], address: str, port: int, cpus: int, gpus: int) -> list[str]:
@@ -45,46 +46,63 @@ def worker_command(names: Seq[str], address: str, port: int, cpus: int, gpus: in
 
 @contextmanager
 def ray_cluster(nodes: int, gpus_per_node: int, cpus_per_node: int) -> Iterator[None]:
-    """Connect this process to Ray with at least that much on offer, and shut it down afterwards."""
+    """Connect this process to Ray with that much on offer, and shut it down afterwards.
+
+    RedError if the allocation is too small or not all nodes join.
+    """
     import ray
 
-    found = hosts(os.environ) if nodes > 1 else []
-    if nodes > 1 and len(found) < nodes:
-        raise RedError(f"cluster.nodes: {nodes} nodes asked, but the Slurm allocation has {len(found)}")
     steps: list[subprocess.Popen] = []
     try:
         if nodes == 1:
             ray.init(num_cpus=cpus_per_node, num_gpus=gpus_per_node, include_dashboard=False)
         else:
-            address, port = socket.gethostbyname(found[0]), head_port(os.environ["SLURM_JOB_ID"])
-            offer = (address, port, cpus_per_node, gpus_per_node)
-            steps.append(subprocess.Popen(head_command(found[0], *offer)))
-            steps.append(subprocess.Popen(worker_command(found[1:nodes], *offer)))
-            _join(f"{address}:{port}", nodes, steps)
+            _start(nodes, gpus_per_node, cpus_per_node, steps)
         yield
     finally:
         ray.shutdown()
-        for step in steps:
-            step.terminate()
-            step.wait()
+        for step in reversed(steps):
+            _end(step)
 
 
-def _join(address: str, nodes: int, steps: Seq[subprocess.Popen]) -> None:
+def _start(nodes: int, gpus: int, cpus: int, steps: list[subprocess.Popen]) -> None:
     import ray
 
-    deadline = time.monotonic() + SECONDS_TO_JOIN
-    while time.monotonic() < deadline:
-        if any(step.poll() is not None for step in steps):
-            raise RedError("a `ray start` of the allocation ended at once; see its lines above")
+    names = hosts(os.environ)
+    if len(names) < nodes:
+        raise RedError(f"cluster.nodes: {nodes} nodes asked, but the Slurm allocation has {len(names)}")
+    address, port = socket.gethostbyname(names[0]), head_port(os.environ["SLURM_JOB_ID"])
+    steps.append(subprocess.Popen(head_command(names[0], address, port, cpus, gpus)))
+
+    def connected() -> bool:
         try:
-            if not ray.is_initialized():
-                ray.init(address=address)
-            if sum(node["Alive"] for node in ray.nodes()) >= nodes:
-                return
+            ray.init(address=f"{address}:{port}")
         except ConnectionError:
-            pass
+            return False
+        return True
+
+    # A node that finds no head gives up: the head comes first.
+    _wait(connected, f"Ray's head on {names[0]} does not answer", steps)
+    steps.append(subprocess.Popen(worker_command(names[1:nodes], address, port, cpus, gpus)))
+    _wait(lambda: sum(node["Alive"] for node in ray.nodes()) >= nodes,
+          f"not all of {', '.join(names[:nodes])} joined Ray", steps)
+
+
+def _wait(done: Callable[[], bool], complaint: str, steps: Seq[subprocess.Popen]) -> None:
+    deadline = time.monotonic() + SECONDS_TO_JOIN
+    while not done():
+        if time.monotonic() > deadline or any(step.poll() is not None for step in steps):
+            raise RedError(f"{complaint}; the lines of `ray start` above say more")
         time.sleep(2)
-    raise RedError(f"Ray at {address}: not all {nodes} nodes joined within {SECONDS_TO_JOIN} s")
+
+
+def _end(step: subprocess.Popen) -> None:
+    step.terminate()
+    try:
+        step.wait(SECONDS_TO_END)
+    except subprocess.TimeoutExpired:
+        step.kill()
+        step.wait()
 
 
 def _srun(names: Seq[str]) -> list[str]:

@@ -1,9 +1,9 @@
 """The command line that OpenRLHF's own parser gets. What is not named here keeps its default."""
 
-from pathlib import Path
-
 from red.config import Cluster, RunSpec
 from red.engines.base import RunFiles
+from red.engines.openrlhf import states
+from red.errors import ConfigError
 
 
 def samples_rollouts(run: RunSpec) -> bool:
@@ -23,15 +23,17 @@ def gpus(run: RunSpec) -> int:
     return max(ranks(cluster), rollout) if cluster.colocate else ranks(cluster) + rollout
 
 
-def states(files: RunFiles) -> Path:
-    """Where DeepSpeed's checkpoints are."""
-    return files.state.resolve() / "deepspeed"
-
-
 def arguments(run: RunSpec, files: RunFiles) -> list[str]:
-    """Options of `openrlhf.cli.train_ppo_ray`."""
+    """Options of `openrlhf.cli.train_ppo_ray`; ConfigError if the GPUs cannot be shared as asked."""
     training, cluster = run.training, run.cluster
     colocate = cluster.colocate and samples_rollouts(run)
+    rollout_gpus = cluster.rollout_engines * cluster.tensor_parallel
+    if colocate and rollout_gpus != ranks(cluster):
+        raise ConfigError(
+            f"cluster.colocate: vLLM takes {rollout_gpus} GPUs and the policy {ranks(cluster)}; colocated, "
+            "they share the same ones, so the numbers must be equal")
+    if samples_rollouts(run) and cluster.rollout_engines < 1:
+        raise ConfigError(f"cluster.rollout_engines: {run.method} samples rollouts and needs at least 1")
     options: dict[str, object] = {
         "actor.model_name_or_path": files.parent.resolve(),
         "actor.num_nodes": cluster.nodes,
@@ -48,6 +50,7 @@ def arguments(run: RunSpec, files: RunFiles) -> list[str]:
         "vllm.gpu_memory_utilization": cluster.vllm_memory,
         "vllm.enable_prefix_caching": True,
         "vllm.enable_sleep": colocate,
+        # Who runs the policy without fused kernels wants to see through: tests, or a debugger.
         "vllm.enforce_eager": cluster.attention == "eager",
         "train.colocate_all": colocate,
         # One accumulation step: `ObjectiveTrainer` says which micro-batch is an update's last.
@@ -67,7 +70,7 @@ def arguments(run: RunSpec, files: RunFiles) -> list[str]:
         "algo.kl.init_coef": 0,
         # Rewards come from the controller; without a name here OpenRLHF would start a reward model.
         "reward.remote_url": "controller",
-        "ckpt.path": states(files),
+        "ckpt.path": states.folder(files),
         "ckpt.output_dir": files.state.resolve() / "unused",
         "ckpt.save_steps": 1,
         "ckpt.load_enable": True,

@@ -2,7 +2,6 @@
 
 import os
 import runpy
-import shutil
 import signal
 import sys
 import threading
@@ -15,10 +14,9 @@ import ray
 
 from red.config import RunSpec
 from red.engines.base import Report, RunFiles, Trained
-from red.engines.openrlhf import arguments
+from red.engines.openrlhf import arguments, states
 from red.engines.openrlhf.allocation import ray_cluster
 from red.engines.openrlhf.controller import Controller, Task
-from red.errors import ConfigError
 from red.provenance import ROOT
 from red.storage import read_json
 
@@ -33,7 +31,7 @@ def train(run: RunSpec, files: RunFiles, report: Report) -> Trained:
     for old in (task.stop, task.result):
         old.unlink(missing_ok=True)
     files.state.mkdir(parents=True, exist_ok=True)
-    keep_whole_states(arguments.states(files) / "_actor", arguments.ranks(run.cluster))
+    states.keep_whole(states.folder(files), arguments.ranks(run.cluster))
     # Ray's workers must find this package, wherever the driver was started.
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     nodes = run.cluster.nodes
@@ -49,22 +47,6 @@ def train(run: RunSpec, files: RunFiles, report: Report) -> Trained:
         raise SystemExit(128 + received[0])
     files.publish()
     return Trained(result["steps"], result["stopped"], result["counts"])
-
-
-def keep_whole_states(folder: Path, ranks: int) -> None:
-    """Delete what a killed job left of a state; `latest` names the last whole one.
-
-    ConfigError if that one is of another number of ranks: DeepSpeed would go on without its moments.
-    """
-    latest = folder / "latest"
-    whole = latest.read_text().strip() if latest.exists() else None
-    for tag in (path for path in folder.glob("*") if path.is_dir() and path.name != whole):
-        shutil.rmtree(tag)
-    shards = len(list((folder / whole).glob("*_optim_states.pt"))) if whole else ranks
-    if shards != ranks:
-        raise ConfigError(
-            f"{folder / str(whole)}: has the shards of {shards} ranks, this run has {ranks}; give the run "
-            "its old cluster.nodes and cluster.policy_gpus, or delete the folder to start over")
 
 
 def _openrlhf(task: Task) -> None:

@@ -1,0 +1,29 @@
+"""Resume states on disk: DeepSpeed's checkpoints, one folder per saved step. Standard library."""
+
+import shutil
+from pathlib import Path
+
+from red.engines.base import RunFiles
+from red.errors import ConfigError
+
+
+def folder(files: RunFiles) -> Path:
+    """What OpenRLHF gets as its checkpoint path."""
+    return files.state.resolve() / "deepspeed"
+
+
+def keep_whole(path: Path, ranks: int) -> None:
+    """Delete what a killed job left of a state; `latest` names the last whole one.
+
+    ConfigError if that one is of another number of ranks: DeepSpeed would go on without its moments.
+    """
+    actor = path / "_actor"
+    latest = actor / "latest"
+    whole = latest.read_text().strip() if latest.exists() else None
+    for tag in (found for found in actor.glob("*") if found.is_dir() and found.name != whole):
+        shutil.rmtree(tag)
+    shards = len(list((actor / whole).glob("*_optim_states.pt"))) if whole else ranks
+    if shards != ranks:
+        raise ConfigError(
+            f"{actor / str(whole)}: has the shards of {shards} ranks, this run has {ranks}; give the run "
+            "its old cluster.nodes and cluster.policy_gpus, or delete the folder to start over")
