@@ -17,10 +17,21 @@ from red.objective.batch import Batch, Members
 from red.objective.loss import objective, plan
 from red.objective.offline import offline_ratio
 from red.objective.spec import (
-    NLL, Advantage, Aggregation, Mixture, ObjectiveSpec, Offline, Online, Weight,
+    NLL,
+    Advantage,
+    Aggregation,
+    Mixture,
+    ObjectiveSpec,
+    Offline,
+    Online,
+    Weight,
 )
 from red.objective.weight import (
-    StepEntropy, WeightSchedule, mixture_mu, overlong_penalty, sft_probability,
+    StepEntropy,
+    WeightSchedule,
+    mixture_mu,
+    overlong_penalty,
+    sft_probability,
 )
 
 TOLERANCE = 1e-10

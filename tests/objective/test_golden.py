@@ -5,9 +5,9 @@ import json
 
 import pytest
 
+from red.__main__ import main
 from red.errors import DataError
 from red.golden import SCHEMA, check
-from red.__main__ import main
 
 
 @pytest.fixture(scope="module")

@@ -11,9 +11,8 @@ from red import methods
 from red.objective.batch import Batch, Members
 from red.objective.loss import objective, plan
 from red.objective.offline import offline_ratio
-from red.objective.spec import Offline
+from red.objective.spec import Offline, Weight
 from red.objective.weight import StepEntropy, WeightSchedule, relative_change
-from red.objective.spec import Weight
 
 RANDOM = st.integers(0, 2**31 - 1)
 
