@@ -220,7 +220,7 @@ def _token(where, line: int, column: int, text: str, value: float | None, strong
         if abs(value) >= UNCHANGED:
             where.plot([column, column + width], [line + 0.93] * 2, color=BLACK, lw=0.8,
                        ls=(0, (1, 1.2)) if value < 0 else "-")  # fmt: skip
-    where.text(column, line + 0.5, text, family="DejaVu Sans Mono", fontsize=6, va="center_baseline",
+    where.text(column, line + 0.5, text, parse_math=False, family="DejaVu Sans Mono", fontsize=6, va="center_baseline",
                weight="bold" if strong or value is None else "normal",
                color=GREY if value is None else BLACK)  # fmt: skip
 

@@ -53,6 +53,7 @@ class Case:
 
     expected  pattern of the one line that must come out; None: the attempt must succeed
     quick     also run by the test suite
+    faults    how many faults it makes
     """
 
     name: str
@@ -60,6 +61,7 @@ class Case:
     build: Callable[[Path, World], Attempt]
     expected: str | None = None
     quick: bool = True
+    faults: int = 1
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,7 @@ class Outcome:
     kind: str
     result: Literal["survived", "lost", "untestable"]
     remark: str = ""
+    faults: int = 1
 
 
 def outcome(case: Case, folder: Path, world: World) -> Outcome:
@@ -77,10 +80,11 @@ def outcome(case: Case, folder: Path, world: World) -> Outcome:
     try:
         remark = _tried(case, folder, world)
     except Untestable as reason:
-        return Outcome(case.name, case.kind, "untestable", str(reason))
+        return Outcome(case.name, case.kind, "untestable", str(reason), case.faults)
     except (Exception, SystemExit) as error:  # whatever comes out is the finding
-        return Outcome(case.name, case.kind, "lost", f"{type(error).__name__}: {error}"[:2000])
-    return Outcome(case.name, case.kind, "survived", remark)
+        return Outcome(case.name, case.kind, "lost", f"{type(error).__name__}: {error}"[:2000],
+                       case.faults)  # fmt: skip
+    return Outcome(case.name, case.kind, "survived", remark, case.faults)
 
 
 def _tried(case: Case, folder: Path, world: World) -> str:

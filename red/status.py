@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,7 +15,7 @@ TAIL = 65536
 SHOWN = ("train/acc_on", "entropy/rl", "entropy/sft", "red/w", "len/on", "loss/total")
 # The last line of a Python traceback, of one of our errors, or of what the cluster says of a killed job.
 _REASON = re.compile(
-    r"^(red \w+: .+|analysis \w+: .+|slurmstepd: .+|[A-Za-z_.]+(Error|Exception|Interrupt)\b.*)$"
+    r"^(red \w+: .+|analysis \w+: .+|slurmstepd\S*: .+|[A-Za-z_.]+(Error|Exception|Interrupt)\b.*)$"
 )
 
 
@@ -67,32 +67,40 @@ def last_metrics(path: Path) -> dict[str, Any]:
 
 def _progress(config: Mapping[str, Any], run: str, seed: int) -> Progress:
     results, where = plan.results(config), Path(run) / f"seed{seed}"
-    logs = Path(config.get("pathvars", {}).get("logs", "logs"))
-    grades = [results / "evaluations" / where / f"{name}.grades.jsonl" for name in config["benchmarks"]]
-    evaluated = sum(path.is_file() for path in grades)
-    reasons = {}
-    if evaluated < len(grades):
-        reasons = {stage: failure(logs / stage / f"{where}.log") for stage in ("generate", "grade")}
-    mine = [probe for other, its, probe in plan.probed(config) if (other, its) == (run, seed)]
-    reasons |= {
-        f"probe {probe}": failure(logs / "probe" / where / f"{probe}.log")
-        for probe in mine
-        if not (results / "probes" / where / f"{probe}.parquet").is_file()
-    }
     if run == plan.BASE:
         ready = (results / "models" / plan.BASE / "config.json").is_file()
-        reasons["model"] = None if ready else failure(logs / "data" / "models" / f"{plan.BASE}.log")
         trained = Progress(run, seed, "done" if ready else "waiting", 0, 0)
     else:
         trained = _training(results / "runs" / where, run, seed, run_spec(config, run, seed).training.steps)
-        if trained.training != "done":
-            reasons["train"] = failure(logs / "train" / f"{where}.log")
-    failed = trained.training != "done" and any(reasons.get(stage) for stage in ("train", "model"))
-    return Progress(
-        run, seed, "failed" if failed else trained.training, trained.step, trained.steps, trained.metrics,
-        evaluated, len(grades), tuple(f"{stage}: {text}" for stage, text in reasons.items() if text),
-        trained.changed,
+    grades = [results / "evaluations" / where / f"{name}.grades.jsonl" for name in config["benchmarks"]]
+    evaluated = sum(path.is_file() for path in grades)
+    wanted = []
+    if trained.training != "done":
+        wanted = [("data/models", plan.BASE)] if run == plan.BASE else [("train", str(where))]
+    if evaluated < len(grades):
+        wanted += [("generate", str(where)), ("grade", str(where))]
+    mine = [probe for other, its_seed, probe in plan.probed(config) if (other, its_seed) == (run, seed)]
+    absent = [probe for probe in mine if not (results / "probes" / where / f"{probe}.parquet").is_file()]
+    wanted += [("probe", str(where / probe)) for probe in absent]
+    logs = Path(config.get("pathvars", {}).get("logs", "logs"))
+    reasons = {stage: _reason(logs, stage, name, trained.changed) for stage, name in wanted}
+    failed = any(reasons.get(stage) for stage in ("train", "data/models"))
+    return replace(
+        trained, training="failed" if failed else trained.training, evaluated=evaluated,
+        benchmarks=len(grades), reasons=tuple(f"{stage}: {text}" for stage, text in reasons.items() if text),
     )  # fmt: skip
+
+
+def _reason(logs: Path, stage: str, name: str, since: float) -> str | None:
+    """From the job's own log, else from the cluster's, if that was written after `since`.
+
+    A job that the cluster kills cannot write why; Slurm's word for it is beside Snakemake's metadata.
+    """
+    values = name.replace("/seed", "_").replace("/", "_")
+    cluster = Path(".snakemake", "slurm_logs", f"rule_{Path(stage).name.rstrip('s')}", values)
+    written = sorted(cluster.glob("*.log"), key=lambda path: path.stat().st_mtime)
+    newer = [path for path in written[-1:] if path.stat().st_mtime >= since]
+    return failure(logs / stage / f"{name}.log") or next(map(failure, newer), None)
 
 
 def _training(folder: Path, run: str, seed: int, steps: int) -> Progress:

@@ -44,6 +44,15 @@ def test_a_failure_is_told_in_its_own_words(document, tmp_path):
     assert (found.training, found.reasons) == ("failed", ("train: RuntimeError: no memory",))
 
 
+def test_a_job_that_the_cluster_killed_is_told_by_the_cluster(document, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    metrics(tmp_path / "results" / "runs" / "red" / "seed0" / "state", 3)
+    log = tmp_path / ".snakemake" / "slurm_logs" / "rule_train" / "red_0" / "12.log"
+    log.parent.mkdir(parents=True)
+    log.write_text("slurmstepd-node1: error: *** JOB 12 ON node1 CANCELLED AT 2026-01-01 ***\n")
+    assert run(document).reasons[0].startswith("train: slurmstepd-node1: error: *** JOB 12")
+
+
 def test_a_finished_run_counts_its_grades(document, tmp_path):
     folder = tmp_path / "results" / "runs" / "red" / "seed0"
     metrics(folder, 5)

@@ -39,7 +39,7 @@ def logp_and_entropy(
     block = block or BLOCK.get(hidden_nd.device.type, BLOCK_ELSEWHERE)
     if len(hidden_nd) * len(embedding_vd) <= block and hidden_nd.dtype == _wide(hidden_nd.dtype):
         return _at_once(hidden_nd, embedding_vd, target_n, temperature, cap)
-    width = max(NARROWEST, block // len(hidden_nd))
+    width = max(NARROWEST, block // max(hidden_nd.shape))
     return _Blocks.apply(hidden_nd, embedding_vd, target_n, temperature, cap, width)
 
 

@@ -61,9 +61,9 @@ def test_time_is_linear_in_the_number_of_boxes():
         "{" * 400_000,
         r"\boxed" * 60_000,
     ):
-        started = time.perf_counter()
+        started = time.process_time()
         last_box(hostile)
-        assert time.perf_counter() - started < 2
+        assert time.process_time() - started < 2
 
 
 def test_only_the_text_after_the_last_thought_counts():

@@ -116,6 +116,6 @@ def test_a_cheap_verdict_takes_microseconds():
     with Grader(lenient=False) as rewards:
         cases = [Case(f"2+4=6+{n}=. \\boxed{{{n % 100}}}", "42") for n in range(2000)]
         list(rewards.grade(cases))
-        started = time.perf_counter()
+        started = time.process_time()
         list(rewards.grade(cases))
-        assert (time.perf_counter() - started) / len(cases) < 200e-6
+        assert (time.process_time() - started) / len(cases) < 200e-6

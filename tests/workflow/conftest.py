@@ -2,6 +2,7 @@
 
 import os
 import re
+import resource
 import shutil
 import subprocess
 import sys
@@ -31,6 +32,13 @@ class Checkout:
             [sys.executable, "-m", "snakemake", *arguments], cwd=self.root, text=True,
             capture_output=True, env={**os.environ, **self.environment, **environment}, timeout=900,
         )  # fmt: skip
+
+    def seconds(self, *arguments: str) -> float:
+        """Processor time of a dry run; wall time would depend on what else runs on the machine."""
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        self.plan(*arguments)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
     def plan(self, *arguments: str) -> list[str]:
         """Jobs of a dry run, as `rule wildcard values`, sorted."""

@@ -1,4 +1,5 @@
 # Models, prompts, demonstrations and benchmarks. Downloads run where Snakemake runs: they need the network.
+# Local where it is a download, a job where it is a pretraining.
 rule model:
     output:
         directory("<results>/models/{model}"),
@@ -6,6 +7,7 @@ rule model:
         "<logs>/data/models/{model}.log",
     benchmark:
         "<benchmarks>/data/models/{model}.tsv"
+    localrule: config["model"]["source"] == "hub"
     conda:
         "../../environment.yml"
     threads: REQUESTS["model"].threads

@@ -51,6 +51,7 @@ _SUBSTITUTIONS = [
         (r"(?<![\d\x00])(\d{1,3})(?:\x00(\d{3}))+(?![\d\x00])", lambda n: n[0].replace("\0", "")),
     )
 ]
+_INTEGER = re.compile(r"-?\d+")
 _WORDS = re.compile(r"\\(?:text\w*|mbox|mathrm)\s*\{([A-Za-z][A-Za-z ,.'-]+)\}\.?")
 _THOUSANDS = re.compile(r"[-+]?[1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?%?")
 _LETTER_IN_PARENTHESES = re.compile(r"\(([A-Za-z])\)\.?")
@@ -91,6 +92,8 @@ def light(text: str) -> str:
 
     Digits that only a space separates are never joined, except in groups of three.
     """
+    if _INTEGER.fullmatch(text):
+        return text
     while (bare := _TEXT.sub(r"\1", text)) != text:
         text = bare
     for pattern, replacement in _SUBSTITUTIONS:

@@ -22,6 +22,7 @@ import torch
 from red.config import RunSpec
 from red.engines.base import RunFiles
 from red.engines.loop import Loop
+from red.errors import NumericalError
 from red.models.sampler import Sample
 from red.records import from_mapping
 
@@ -108,7 +109,7 @@ class Group:
         ])
 
 
-def policy_of(run: RunSpec, files: RunFiles, gradients: dict[str, torch.Tensor]) -> Any:
+def policy_of(case: dict, run: RunSpec, files: RunFiles, gradients: dict[str, torch.Tensor]) -> Any:
     """`RemotePolicy` over one actor per rank; the first update's gradient is put into `gradients`."""
     from deepspeed.utils import safe_get_full_grad
     from openrlhf.models import Actor
@@ -122,14 +123,17 @@ def policy_of(run: RunSpec, files: RunFiles, gradients: dict[str, torch.Tensor])
     from red.engines.openrlhf.policy import RemotePolicy
 
     args = parsed(run, files)
-    args.ds.param_dtype = "fp32"
+    args.ds.param_dtype = case.get("dtype", "fp32")
     # Ranks share their state folder, but not what their copies of the controller write.
     args.ckpt.path = str(files.out.parent / "deepspeed")
     strategy = get_strategy(args)
     strategy.__class__ = PlainStrategy
     strategy.setup_distributed()
     model = AutoModelForCausalLM.from_pretrained(
-        files.parent, dtype=torch.float32, attn_implementation="eager")
+        files.parent, attn_implementation="eager",
+        dtype=torch.bfloat16 if args.ds.param_dtype == "bf16" else torch.float32)
+    if case.get("broken"):
+        model.model.norm.weight.data[0] = float("nan")
     actor = Actor(model, temperature=run.training.temperature)
     actor.packing_samples = False
     tokenizer = get_tokenizer(str(files.parent), None, "left", strategy)
@@ -177,11 +181,12 @@ def train(case: dict, out: Path) -> dict[str, Any]:
     run, files = run_of(case), files_of(case, out)
     gradients: dict[str, torch.Tensor] = {}
     for end in [*case.get("stop_after", []), None]:
-        policy = policy_of(run, files, gradients)
+        policy = policy_of(case, run, files, gradients)
         loop = Loop.start(run, files, policy, verdicts)
-        loop.train(lambda *_: None, lambda end=end, loop=loop: loop.step == end, state_seconds=1e9)
-    if case.get("save"):
-        policy.save(files.out / "checkpoint")
+        try:
+            loop.train(lambda *_: None, lambda end=end, loop=loop: loop.step == end, state_seconds=1e9)
+        except NumericalError as error:
+            return {"error": str(error)}
     weights = policy.trainer.actor_model_group.actor.actor.model.module.state_dict()
     return {"gradients": gradients, "weights": {k: v.clone() for k, v in weights.items()}}
 

@@ -57,10 +57,23 @@ TWO_RANKS = {
     "red_offload_ranks": ("red", {}, {}, {"policy_gpus": 2, "offload_optimizer": True}, []),
 }
 EVERY = {**ONE_RANK, **TWO_RANKS}
+# In bfloat16, as on a GPU: no counterpart in the local engine.
+BFLOAT16: dict[str, tuple[dict, dict]] = {
+    "broken": ({"dtype": "bf16", "broken": True}, {}),
+    "bf16": ({"dtype": "bf16"}, {"micro_batch": 1}),
+    "bf16_offload": ({"dtype": "bf16"}, {"micro_batch": 1, "offload_optimizer": True}),
+}
 
 
 def case_of(name: str, world: Path) -> dict[str, Any]:
-    method, overrides, training, cluster, stops = EVERY[name]
+    if name in BFLOAT16:
+        extra, cluster = BFLOAT16[name]
+        return {**_case(name, ("sft", {}, {}, cluster, []), world), **extra}
+    return _case(name, EVERY[name], world)
+
+
+def _case(name: str, row: tuple[str, dict, dict, dict, list[int]], world: Path) -> dict[str, Any]:
+    method, overrides, training, cluster, stops = row
     run = RunSpec(run=name, seed=5, scale="tiny", method=method, template="plain", overrides=overrides,
                   training=Training(**{**SMALL, **training}), cluster=Cluster(**{**PLAIN, **cluster}))
     return {"name": name, "world": str(world), "run": to_mapping(run), "stop_after": stops}
@@ -72,7 +85,7 @@ def remote(world, environment, tmp_path_factory):
     made: dict[int, Path] = {}
 
     def folder(name: str) -> Path:
-        ranks, cases = (1, ONE_RANK) if name in ONE_RANK else (2, TWO_RANKS)
+        ranks, cases = (2, [*TWO_RANKS]) if name in TWO_RANKS else (1, [*ONE_RANK, *BFLOAT16])
         if ranks not in made:
             made[ranks] = tmp_path_factory.mktemp(f"remote{ranks}")
             run_ranks(ranks, [case_of(case, world) for case in cases], environment, made[ranks])

@@ -1,0 +1,101 @@
+"""python -m bench [ROW...] [--repeats N] [--case NAME] [--world DIR] [--list | --table]"""
+
+import argparse
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+
+from bench import report
+from bench.compare import REPOSITORY, compare
+from bench.row import Row, load, names
+from red.storage import read_object, write_json
+
+RESULTS = Path(__file__).parent / "results"
+WORLDS = (REPOSITORY / "results" / "tiny", REPOSITORY / "bench" / ".world")
+
+
+def main() -> int:
+    """Run the rows, one file of results each, and write the table from all files there are."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("rows", nargs="*", metavar="ROW", help=f"of {', '.join(names())}; none: all")
+    parser.add_argument("--repeats", type=int, default=5, help="turns per case")
+    parser.add_argument("--case", help="only this case of the rows")
+    parser.add_argument("--world", type=Path, help="folder with models/base and data of the tiny world")
+    parser.add_argument("--list", action="store_true", help="show rows and cases")
+    parser.add_argument("--table", action="store_true", help="only write the table")
+    options = parser.parse_args()
+    unknown = sorted(set(options.rows) - set(names()))
+    if unknown:
+        parser.error(f"no row {', '.join(unknown)}; there are {', '.join(names())}")
+    chosen = {name: load(name)[0] for name in options.rows or names()}
+    if options.list:
+        for name, row in chosen.items():
+            print(f"{name}: {row.title}", *(f"  {case.name}" for case in row.cases), sep="\n")
+        return 0
+    if not options.table:
+        world = options.world.resolve() if options.world else ready_world()
+        for name, row in chosen.items():
+            if row.needs == "cuda" and not has_cuda():
+                say(f"{name}: no GPU here")
+                continue
+            run(name, row, world, options)
+    report.write(RESULTS, {name: load(name)[0] for name in names()})
+    return 0
+
+
+def run(name: str, row: Row, world: Path, options: argparse.Namespace) -> None:
+    """Measure one row and store it."""
+    cases = [case for case in row.cases if options.case in (None, case.name)]
+    results = compare(name, row, cases, world, options.repeats, say) | {"machine": machine()}
+    path = RESULTS / f"{name}.json"
+    if options.case and path.exists():
+        others = [case for case in read_object(path)["cases"] if case["name"] != options.case]
+        order = [case.name for case in row.cases]
+        results["cases"] = sorted(results["cases"] + others, key=lambda case: order.index(case["name"]))
+    write_json(path, results)
+
+
+def ready_world() -> Path:
+    """The reproduction's tiny world if it is there, or one made once for the bench (minutes)."""
+    for world in WORLDS:
+        if all((world / part).exists() for part in ("data/demonstrations/clean.jsonl", "models/base")):
+            return world
+    world, red = WORLDS[-1], [sys.executable, "-m", "red", "data"]
+    say(f"making a tiny world in {world}")
+    prompts, base = world / "data" / "prompts.jsonl", world / "models" / "base"
+    for command in (
+        ["prompts", "--spec", '{"count": 3000, "seed": 1}', "--out", prompts],
+        ["model", "--spec", '{"size": "base", "seed": 0}', "--out", base],
+        ["demonstrations", "--spec", '{"seed": 1}', "--prompts", prompts,
+         "--out", world / "data" / "demonstrations" / "clean.jsonl"],
+    ):
+        subprocess.run([*red, *map(str, command)], check=True, cwd=REPOSITORY)
+    return world
+
+
+def machine() -> dict[str, str | int]:
+    """Where the numbers come from."""
+    model = platform.processor() or platform.machine()
+    if (info := Path("/proc/cpuinfo")).exists():
+        lines = info.read_text().splitlines()
+        model = next((line.split(":")[1].strip() for line in lines if "model name" in line), model)
+    return {"processor": model, "cores": os.cpu_count() or 1, "python": platform.python_version(),
+            "system": platform.system()}
+
+
+def has_cuda() -> bool:
+    """Whether torch sees a GPU."""
+    import torch
+
+    return torch.cuda.is_available()
+
+
+def say(line: str) -> None:
+    """Progress."""
+    print(line, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

