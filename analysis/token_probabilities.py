@@ -168,7 +168,8 @@ def _picture(responses: list[Response], runs, numbers: pd.DataFrame, heading: st
     labels = {run.name: run.label for run in runs}
     for where, response, pieces, count in zip(panels, shown, placed, lines, strict=False):
         reference = REFERENCES[_first_reference(response)][1]
-        where.set_title(f"{labels[response.run]} minus {reference}, problem {response.example}")
+        title = f"{labels[response.run]} minus {reference}, problem {response.example}"
+        where.set_title(title, parse_math=False)
         where.set(xlim=(0, LINE_CHARACTERS), ylim=(count, 0), xticks=[], yticks=[])
         where.grid(False)
         where.spines[:].set_visible(False)
@@ -220,8 +221,9 @@ def _token(where, line: int, column: int, text: str, value: float | None, strong
         if abs(value) >= UNCHANGED:
             where.plot([column, column + width], [line + 0.93] * 2, color=BLACK, lw=0.8,
                        ls=(0, (1, 1.2)) if value < 0 else "-")  # fmt: skip
-    where.text(column, line + 0.5, text, parse_math=False, family="DejaVu Sans Mono", fontsize=6, va="center_baseline",
-               weight="bold" if strong or value is None else "normal",
+    # A token may hold dollar signs that are no formula.
+    where.text(column, line + 0.5, text, family="DejaVu Sans Mono", fontsize=6, va="center_baseline",
+               parse_math=False, weight="bold" if strong or value is None else "normal",
                color=GREY if value is None else BLACK)  # fmt: skip
 
 

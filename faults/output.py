@@ -35,7 +35,7 @@ def cases(seed: int) -> list[Case]:
         Case("answers: lines of megabytes are graded in seconds", KIND, _huge),
         Case("log: control characters of data are shown as escapes", KIND, _log),
         Case("file names: ids of problems never become paths", KIND, _paths),
-        *(Case(f"one line: {text!r}", KIND, partial(_one_line, text)) for text in ("\x1b[2Jx", "a\nb", "\r\x07")),
+        *(Case(f"one line: {text!r}", KIND, partial(_one_line, text)) for text in ("\x1b[2J", "a\nb", "\r\x07")),
         Case("secrets of the environment are in no product and no log", KIND, _secrets, quick=False),
         Case("secrets of the environment are in no error message", KIND, _secret_errors, quick=False),
     ]
@@ -65,8 +65,7 @@ def _token_page(folder: Path, world: World) -> Attempt:
         path.write_text(page(PAYLOADS[1], PAYLOADS[2], _data()), encoding="utf-8")
         with browser() as found:
             seen = visit(found, path)
-            for span in found.find_elements("class name", "token"):
-                span.click()
+            found.execute_script("document.querySelectorAll('.token').forEach((token) => token.click())")
             check_quiet(found)
         assert "<img src=x" in seen and "<script>window.pwned=1" in seen, seen[:500]
         return f"{len(PAYLOADS)} payloads"
@@ -94,10 +93,10 @@ def _study(folder: Path) -> Path:
 
 
 def _built(folder: Path, *items: str) -> Path:
-    collected, out = _study(folder), folder / "out"
+    collected, out, reported = _study(folder), folder / "out", ROOT / "config" / "reported.csv"
     for item in items:
         status, printed = Command.analysis(
-            item, "--collected", collected, "--reported", ROOT / "config" / "reported.csv", "--out", out).run()
+            item, "--collected", collected, "--reported", reported, "--out", out).run()
         assert status == 0, printed
     return out
 
@@ -129,7 +128,7 @@ SNAKEFILE = """
 rule all:
     input: {inputs}
 rule item:
-    output: report("out/{{name}}.html", caption="caption.rst", category="Tables", labels={{"item": "{{name}}"}})
+    output: report("out/{{name}}.html", caption="caption.rst", category="Tables", labels={{"x": "{{name}}"}})
     shell: "cp made/{{wildcards.name}}.html {{output}}"
 rule data:
     output: report("out/{{name}}.csv", category="Data", labels={{"file": "{{name}}.csv"}})
@@ -184,8 +183,8 @@ def _click_through(found: object) -> int:
 
 def _answers(folder: Path, world: World) -> Attempt:
     def attempt() -> str:
-        folder_of = _graded(folder, [f"{payload} \\boxed{{{index}}}" for index, payload in enumerate(PAYLOADS)])
-        grades = list(read_jsonl(folder_of / "math500.grades.jsonl"))
+        answers = [f"{payload} \\boxed{{{index}}}" for index, payload in enumerate(PAYLOADS)]
+        grades = list(read_jsonl(_graded(folder, answers) / "math500.grades.jsonl"))
         assert all(row["correct"] for row in grades), [row for row in grades if not row["correct"]]
         return f"{len(grades)} answers"
 
@@ -211,7 +210,7 @@ def _huge(folder: Path, world: World) -> Attempt:
     def attempt() -> None:
         big = 5_000_000
         responses = ["x" * big + "\\boxed{0}", "\\boxed{" * (big // 7), "{" * big + "\\boxed{2}",
-                     "<think>" * (big // 7), "\\boxed{" + "9" * big + "}", "\n" * big + "\\boxed{5}"]  # fmt: skip
+                     "<think>" * (big // 7), "\\boxed{" + "9" * big + "}", "\n" * big + "\\boxed{5}"]
         started = time.monotonic()
         grades = list(read_jsonl(_graded(folder, responses) / "math500.grades.jsonl"))
         assert [row["correct"] for row in grades] == [True, False, True, False, False, True], grades
@@ -279,16 +278,17 @@ def _secrets(folder: Path, world: World) -> Attempt:
 
         run, out = folder / "results/runs/red/seed0", folder / "results/evaluations/red/seed0"
         spec = run_spec("red", steps=2)
-        printed = [_with_secrets(world.train(run, spec)), _with_secrets(world.generate(out, run / "checkpoint")),
-                   _with_secrets(world.grade(out))]  # fmt: skip
+        commands = [world.train(run, spec), world.generate(out, run / "checkpoint"), world.grade(out)]
+        printed = [_with_secrets(command) for command in commands]
         entry = {"run": "red", "method": "red", "seed": 0, "scale": "tiny", "steps": 2, "label": "RED",
                  "experiments": ["main_results"], "row_group": "red"}  # fmt: skip
         collect = {"runs": [entry], "benchmarks": {"math500": {"group": "math", "metric": "pass_at_1"}}}
-        printed.append(_with_secrets(["collect", "--spec", json.dumps(collect), "--results", str(folder / "results"),
-                                      "--out", str(folder / "collected")]))  # fmt: skip
-        printed.append(_with_secrets(["main_results", "--collected", str(folder / "collected"), "--reported",
-                                      str(ROOT / "config/reported.csv"), "--out", str(folder / "items")],
-                                     "analysis"))  # fmt: skip
+        tables, reported = str(folder / "collected"), str(ROOT / "config/reported.csv")
+        printed.append(_with_secrets(
+            ["collect", "--spec", json.dumps(collect), "--results", str(folder / "results"), "--out", tables]))
+        printed.append(_with_secrets(
+            ["main_results", "--collected", tables, "--reported", reported, "--out", str(folder / "items")],
+            "analysis"))  # fmt: skip
         files = [path for path in folder.rglob("*") if path.is_file()]
         for path in files:
             assert SECRET.encode() not in path.read_bytes(), path
