@@ -92,6 +92,15 @@ def jobs(output: str) -> list[str]:
     return sorted(found)
 
 
+def programs(folder: Path, **lines: str) -> str:
+    """Shell programs of one line each, as the first entry of the search path that is returned."""
+    folder.mkdir()
+    for name, line in lines.items():
+        (folder / name).write_text(f"#!/bin/sh\n{line}\n")
+        (folder / name).chmod(0o755)
+    return f"{folder}{os.pathsep}{os.environ['PATH']}"
+
+
 def copy(repository: Path, root: Path) -> Path:
     """The parts of a checkout that the workflow needs."""
     for folder in FOLDERS:
@@ -111,19 +120,17 @@ def checkout(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Chec
 
 @pytest.fixture(scope="session")
 def planned(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Checkout:
-    """For dry runs only: nothing is ever made in it."""
-    return Checkout(copy(repository, tmp_path_factory.mktemp("planned") / "checkout"))
+    """For dry runs only: nothing is ever made in it. No Slurm controller answers."""
+    folder = tmp_path_factory.mktemp("planned")
+    path = programs(folder / "bin", sinfo="exit 1")
+    return Checkout(copy(repository, folder / "checkout"), {"PATH": path})
 
 
 @pytest.fixture(scope="session")
 def stubbed(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Checkout:
-    """With the stand-in as `python`: a whole DAG in seconds."""
+    """With the stand-in as `python`: a whole DAG in seconds. No Slurm controller answers."""
     folder = tmp_path_factory.mktemp("stubbed")
-    binaries = folder / "bin"
-    binaries.mkdir()
-    python = binaries / "python"
-    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" -S "{STUB}" "$@"\n')
-    python.chmod(0o755)
-    path = f"{binaries}{os.pathsep}{os.environ['PATH']}"
+    python = f'exec "{sys.executable}" -S "{STUB}" "$@"'
+    path = programs(folder / "bin", python=python, sinfo="exit 1")
     calls = str(folder / "calls.txt")
     return Checkout(copy(repository, folder / "checkout"), {"PATH": path, "STUB_CALLS": calls})

@@ -1,14 +1,12 @@
-"""`--profile slurm` from the root of the checkout, with and without a controller."""
+"""`--profile slurm` from the root of the checkout, where no controller answers."""
 
 import pytest
 import yaml
 
-NO_CONTROLLER = {"SLURM_CONF": "/nonexistent/slurm.conf"}
-
 
 def test_the_profile_is_found_and_plans_everywhere(planned):
     configfiles = ("--configfile", "config/default.yaml", "minimal.yaml")
-    done = planned.snakemake("all", "-n", "--profile", "slurm", *configfiles, **NO_CONTROLLER)
+    done = planned.snakemake("all", "-n", "--profile", "slurm", *configfiles)
     assert done.returncode == 0, done.stderr
     assert "train" in done.stdout + done.stderr
 
@@ -22,7 +20,7 @@ def test_the_profile_takes_the_paper_by_default(repository):
 def test_without_a_controller_a_real_run_stops_before_its_first_job(stubbed):
     needs = {"resources": {"train": {"gpu": 8}}, "pathvars": {"results": "results/gpus"}}
     configfiles = ("--configfile", "minimal.yaml", stubbed.overlay("gpus.yaml", **needs))
-    done = stubbed.snakemake("all", "--profile", "slurm", *configfiles, **NO_CONTROLLER)
+    done = stubbed.snakemake("all", "--profile", "slurm", *configfiles)
     assert done.returncode != 0
     assert not (stubbed.root / "results" / "gpus").exists()
     message = [line for line in done.stderr.splitlines() if "snakemake all --cores" in line]
