@@ -4,7 +4,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import redirect_stderr
 from dataclasses import asdict
 from importlib import import_module
@@ -30,9 +30,8 @@ def cases(classes: Sequence[str] = CLASSES, seed: int = SEED) -> list[Case]:
     return found
 
 
-def run(wanted: Iterable[Case], say: bool = True) -> list[Outcome]:
+def run(wanted: Iterable[Case]) -> Iterator[Outcome]:
     """Try each case in a folder of its own; the world is made once."""
-    found = []
     with tempfile.TemporaryDirectory(prefix="faults-") as temporary:
         root = Path(temporary)
         with redirect_stderr(StringIO()):
@@ -42,11 +41,10 @@ def run(wanted: Iterable[Case], say: bool = True) -> list[Outcome]:
             folder.mkdir()
             started = time.monotonic()
             with redirect_stderr(StringIO()):
-                found.append(outcome(case, folder, small))
-            if say:
-                _say(found[-1], time.monotonic() - started)
+                found = outcome(case, folder, small)
+            _say(found, time.monotonic() - started)
+            yield found
             shutil.rmtree(folder, ignore_errors=True)
-    return found
 
 
 def _say(found: Outcome, seconds: float) -> None:
@@ -55,11 +53,17 @@ def _say(found: Outcome, seconds: float) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def save(outcomes: Sequence[Outcome], seed: int, path: Path = RESULTS) -> dict[str, Any]:
-    """Write the outcomes without dates or durations: the same code gives the same file."""
-    previous = read_object(path) if path.exists() else {}
-    kept = {name: previous[name] for name in ("load",) if name in previous}
-    document = {"seed": seed, "classes": totals(outcomes), "cases": [asdict(o) for o in outcomes], **kept}
+def save(
+    outcomes: Sequence[Outcome], seed: int, order: Sequence[str], path: Path = RESULTS
+) -> dict[str, Any]:
+    """Write the outcomes without dates or durations, so that the same code gives the same file.
+
+    Cases that were not tried this time keep their outcome; `order` names all that there are.
+    """
+    previous = read_object(path) if path.exists() else {"cases": []}
+    known = {case["name"]: Outcome(**case) for case in previous["cases"]} | {one.name: one for one in outcomes}
+    found = [known[name] for name in order if name in known]
+    document = {**previous, "seed": seed, "classes": totals(found), "cases": [asdict(one) for one in found]}
     write_json(path, document)
     return document
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from faults import campaign, fuzz
-from faults.case import Case, Outcome, outcome
+from faults.case import Case, Command, Outcome, outcome
 from faults.world import World
 
 QUICK = [case for case in campaign.cases() if case.quick]
@@ -40,7 +40,7 @@ def test_the_property_holds(case: Case, tmp_path: Path, world: World):
 def test_lost_faults_are_counted_and_shown(tmp_path: Path):
     found = [Outcome("a", "numbers", "survived"), Outcome("b", "numbers", "lost", "why", faults=3),
              Outcome("c", "bad input", "untestable", "no disk")]  # fmt: skip
-    document = campaign.save(found, 7, tmp_path / "results.json")
+    document = campaign.save(found, 7, ["a", "b", "c"], tmp_path / "results.json")
     assert document["classes"]["numbers"] == {"tried": 4, "survived": 1, "lost": 3, "untestable": 0}
     assert document["classes"]["all"]["tried"] == 4
     page = campaign.page(document)
@@ -48,14 +48,22 @@ def test_lost_faults_are_counted_and_shown(tmp_path: Path):
     assert json.loads((tmp_path / "results.json").read_text()) == document
 
 
-def test_a_case_that_should_be_refused_and_is_not_counts_as_lost(tmp_path: Path, world: World):
-    case = Case("accepted", "bad input", lambda folder, world: lambda: None, "refused")
-    assert outcome(case, tmp_path, world).result == "survived"  # a call judges itself
-    wrong = Case("raises", "bad input", lambda folder, world: lambda: 1 / 0)
-    assert outcome(wrong, tmp_path, world).result == "lost"
+def test_cases_that_are_not_tried_again_keep_their_outcome(tmp_path: Path):
+    path = tmp_path / "results.json"
+    campaign.save([Outcome("a", "numbers", "survived"), Outcome("gone", "numbers", "lost")], 7, ["a", "gone"], path)
+    document = campaign.save([Outcome("b", "numbers", "survived")], 7, ["a", "b"], path)
+    assert [case["name"] for case in document["cases"]] == ["a", "b"]
+
+
+def test_what_is_not_refused_or_raises_counts_as_lost(tmp_path: Path, world: World):
+    accepted = Case("accepted", "bad input", lambda folder, world: Command.red("grade", "--help"), "refused")
+    raises = Case("raises", "bad input", lambda folder, world: lambda: str(1 / 0))
+    assert outcome(accepted, tmp_path, world).result == "lost"
+    assert outcome(raises, tmp_path, world).result == "lost"
 
 
 def test_the_published_figures_have_nothing_lost():
     document = json.loads(campaign.RESULTS.read_text())
     assert document["classes"]["all"]["lost"] == 0
+    assert [case["name"] for case in document["cases"]] == campaign.names(campaign.cases())
     assert (campaign.HERE / "README.md").read_text() == campaign.page(document)
