@@ -22,8 +22,9 @@ def main() -> int:
     if options.load:
         from faults.load import measure
 
-        document = campaign.keep_load(measure())
-        print(campaign.page(document))
+        for figure in measure(options.only):
+            print(figure, file=sys.stderr, flush=True)
+            campaign.keep_load(figure)
         return 0
     every = campaign.names(campaign.cases(seed=options.seed))
     wanted = [case for case in campaign.cases(options.classes, options.seed) if options.only in case.name]

@@ -68,12 +68,14 @@ def save(
     return document
 
 
-def keep_load(rows: list[dict[str, Any]], path: Path = RESULTS) -> dict[str, Any]:
-    """Put the load figures beside the cases."""
-    document = {**read_object(path), "load": rows}
+def keep_load(figure: dict[str, Any], path: Path = RESULTS) -> None:
+    """Put a load figure beside the cases, in the place of an older one."""
+    document = read_object(path)
+    rows = {(row["what"], row["size"]): row for row in document.get("load", [])}
+    rows[figure["what"], figure["size"]] = figure
+    document["load"] = list(rows.values())
     write_json(path, document)
     publish(document)
-    return document
 
 
 def totals(outcomes: Sequence[Outcome]) -> dict[str, dict[str, int]]:

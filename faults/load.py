@@ -1,0 +1,123 @@
+"""Time and memory under load, each size in a process of its own: grading, collecting, a long run, a wide DAG."""
+
+import json
+import os
+import random
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from faults.world import ENTRY
+from red.provenance import ROOT
+from red.storage import write_jsonl
+
+SIZES = {
+    "generations graded": (10_000, 100_000, 1_000_000),
+    "generations collected": (10_000, 100_000, 1_000_000),
+    "steps of metrics collected": (1_000, 10_000, 100_000),
+    "runs planned in one DAG": (50, 100, 200),
+}
+PROBLEMS = 500
+RUN = {"run": "red", "method": "red", "seed": 0, "scale": "tiny", "steps": 1}
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One point of a curve."""
+
+    what: str
+    size: int
+    seconds: float
+    peak_mib: float
+
+
+def measure(only: str = "") -> Iterator[dict]:
+    """All points, smallest first, so that a curve can be read before it is done."""
+    makers: dict[str, Callable[[Path, int], list[str]]] = {
+        "generations graded": _grading, "generations collected": _collecting,
+        "steps of metrics collected": _metrics, "runs planned in one DAG": _planning,
+    }  # fmt: skip
+    for what, sizes in SIZES.items():
+        for size in sizes if only in what else ():
+            with tempfile.TemporaryDirectory(prefix="load-") as folder:
+                yield asdict(_timed(what, size, makers[what](Path(folder), size), Path(folder)))
+
+
+def _timed(what: str, size: int, command: Sequence[str], folder: Path) -> Figure:
+    started = time.monotonic()
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1",
+                   "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}  # fmt: skip
+    log = folder / "log"
+    # wait4 gives the peak of exactly this child.
+    to_log = [(os.POSIX_SPAWN_OPEN, n, str(log), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600) for n in (1, 2)]
+    child = os.posix_spawn(sys.executable, [sys.executable, *command], environment, file_actions=to_log)
+    _, status, usage = os.wait4(child, 0)
+    assert status == 0, log.read_text(errors="replace")[-2000:]
+    return Figure(what, size, round(time.monotonic() - started, 1), round(usage.ru_maxrss / 1024, 0))
+
+
+def _responses(count: int) -> Iterator[dict]:
+    """Right, wrong and unanswered ones, 100 to 900 characters long."""
+    draw = random.Random(7)
+    for index in range(count):
+        problem, sample = index % PROBLEMS, index // PROBLEMS
+        thought = "so we add the next term and check it again. " * draw.randrange(2, 20)
+        answer = draw.choice([problem, problem + 1, f"\\frac{{{2 * problem}}}{{2}}", f"{problem}.0", ""])
+        box = f"\\boxed{{{answer}}}" if answer != "" else "and so on"
+        yield {"id": f"p{problem}", "index": sample, "response": f"<think>{thought}</think> {box}",
+               "tokens": len(thought) // 4, "finish_reason": "stop"}  # fmt: skip
+
+
+def _problems(folder: Path) -> None:
+    write_jsonl(folder / "benchmarks" / "math500.jsonl", (
+        {"id": f"p{i}", "question": "?", "options": None, "answer": str(i), "extra": {}} for i in range(PROBLEMS)))
+
+
+def _grading(folder: Path, size: int) -> list[str]:
+    _problems(folder)
+    write_jsonl(folder / "out" / "math500.generations.jsonl", _responses(size))
+    spec = json.dumps({"workers": 1, "benchmarks": {"math500": ENTRY}})
+    return ["-m", "red", "grade", "--spec", spec, "--evaluation", str(folder / "out"), "--benchmarks",
+            str(folder / "benchmarks")]  # fmt: skip
+
+
+def _collect(folder: Path, benchmarks: dict) -> list[str]:
+    spec = json.dumps({"runs": [RUN], "benchmarks": benchmarks})
+    return ["-m", "red", "collect", "--spec", spec, "--results", str(folder), "--out", str(folder / "collected")]
+
+
+def _run_files(folder: Path, steps: int) -> None:
+    run = folder / "runs" / "red" / "seed0"
+    names = [f"group/metric{index}" for index in range(40)]
+    draw = random.Random(7)
+    write_jsonl(run / "metrics.jsonl", (
+        {"train/step": step, **{name: draw.random() for name in names}} for step in range(steps)))
+    (run / "provenance.json").write_text("{}")
+
+
+def _collecting(folder: Path, size: int) -> list[str]:
+    _run_files(folder, 1)
+    write_jsonl(folder / "evaluations" / "red" / "seed0" / "math500.grades.jsonl", (
+        {"id": f"p{i % PROBLEMS}", "index": i // PROBLEMS, "correct": i % 3 == 0, "correct_lenient": i % 3 == 0,
+         "reason": "right", "tokens": i % 900, "truncated": False} for i in range(size)))  # fmt: skip
+    return _collect(folder, {"math500": {"group": "math", "metric": "pass_at_1"}})
+
+
+def _metrics(folder: Path, size: int) -> list[str]:
+    _run_files(folder, size)
+    return _collect(folder, {})
+
+
+def _planning(folder: Path, size: int) -> list[str]:
+    """A dry run of the workflow: what a user waits for before the first job."""
+    shutil.copytree(ROOT / "config", folder / "config")
+    runs = "".join(f"  red_{i}: {{like: red, seeds: [0], weight: {{low: 0.{i:03d}}}}}\n" for i in range(size))
+    only = ", ".join(f"red_{i}" for i in range(size))
+    (folder / "overlay.yaml").write_text(f"seeds: [0]\nruns:\n{runs}only: [{only}]\nitems: [main_results]\n")
+    return ["-m", "snakemake", "all", "--dry-run", "--quiet", "all", "--cores", "1", "--snakefile",
+            str(ROOT / "workflow" / "Snakefile"), "--directory", str(folder), "--configfile",
+            str(folder / "overlay.yaml")]  # fmt: skip
