@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 pytestmark = pytest.mark.slurm
-MINUTES, STEPS = 12, 150
+MINUTES, STEPS = 25, 150
 # Long enough to be caught half-way.
 SLOW = {"runs": {"red": {"steps": STEPS, "because": "long enough to be cancelled half-way"}}}
 
