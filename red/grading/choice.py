@@ -8,9 +8,7 @@ from red.grading.extract import final_text, last_box
 from red.grading.verdict import Verdict
 
 _BOXED_LETTER = re.compile(r"\(?([A-Za-z])(?:\)|[.:)].*)?\.?")
-_STATED_LETTER = re.compile(
-    r"(?i:answer\s*:|answer\s+is\s*:?)(?:\\text\{|\\boxed\{|[\s*$({\[])*([A-Z])(?![A-Za-z])"
-)
+_STATED_LETTER = re.compile(r"(?i:answer\s*:|answer\s+is\s*:?)(?:\\text\{|\\boxed\{|[\s*$({\[])*([A-Z])(?![A-Za-z])")
 _LETTER_LINE = re.compile(r"\s*(?i:option\s+)?[*(\[$]*([A-Z])[*)\].$]*\s*")
 
 

@@ -56,8 +56,7 @@ def test_recorded_verdicts_of_five_models_are_met(shared):
     lines = (shared / "grading" / "mc_cases_dev.jsonl").read_text().splitlines()
     rows = [json.loads(line) for line in lines]
     agreed = [
-        grade_choice(row["response"], row["gold"], row["n_options"]).correct_lenient
-        == row["recorded_verdict"]
+        grade_choice(row["response"], row["gold"], row["n_options"]).correct_lenient == row["recorded_verdict"]
         for row in rows
     ]
     assert sum(agreed) / len(agreed) >= 0.995

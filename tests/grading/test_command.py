@@ -33,9 +33,7 @@ def test_every_row_gets_a_verdict_in_order(tmp_path):
 
 
 def test_choice_may_be_demanded(tmp_path):
-    cases = write(
-        tmp_path / "in.jsonl", {"id": 1, "answer": "A", "options": ["x", "y"], "response": "ANSWER: A"}
-    )
+    cases = write(tmp_path / "in.jsonl", {"id": 1, "answer": "A", "options": ["x", "y"], "response": "ANSWER: A"})
     assert main(["grade", "--cases", cases, "--out", str(tmp_path / "o"), "--kind", "choice"]) == 0
     assert read(tmp_path / "o")[0]["correct_lenient"] is True
 
@@ -108,9 +106,7 @@ def test_an_evaluation_folder_is_graded_benchmark_by_benchmark(tmp_path):
 
 
 def test_an_answer_to_an_unknown_problem_is_named(tmp_path, capsys):
-    write(
-        tmp_path / "math500.jsonl", {"id": "p", "question": "?", "options": None, "answer": "4", "extra": {}}
-    )
+    write(tmp_path / "math500.jsonl", {"id": "p", "question": "?", "options": None, "answer": "4", "extra": {}})
     row = {"id": "x", "index": 0, "response": "", "tokens": 0, "finish_reason": "stop"}
     write(tmp_path / "math500.generations.jsonl", row)
     spec = '{"benchmarks": {"math500": {}}}'

@@ -104,9 +104,7 @@ def test_agreement_with_reviewed_labels(grader, shared):
 def test_hostile_responses_are_survived_and_judged(grader, shared):
     hostile = rows(shared / "grading" / "hostile_dev.jsonl")
     verdicts = list(grader.grade(Case(row["response"], row["gold"]) for row in hostile))
-    judged = [
-        (row, v) for row, v in zip(hostile, verdicts, strict=True) if row["strict_expected"] is not None
-    ]
+    judged = [(row, v) for row, v in zip(hostile, verdicts, strict=True) if row["strict_expected"] is not None]
     assert sum(row["strict_expected"] != v.correct for row, v in judged) <= 2
     assert max(v.seconds for v in verdicts) < 8
     assert next(grader.grade([Case(r"\boxed{b+a}", "a+b")])).correct

@@ -38,9 +38,24 @@ def test_nothing_starts_before_the_first_question(one_worker):
 def test_a_worker_that_overruns_is_killed_and_replaced(one_worker, monkeypatch):
     assert settled(one_worker, EASY) == verdict.RIGHT
     monkeypatch.setattr(pool_module, "PATIENCE", 0.5)
+    monkeypatch.setattr(pool_module, "STARVED", 0.0)
     assert settled(one_worker, SLOW) == verdict.TIMEOUT
     monkeypatch.undo()
     assert settled(one_worker, EASY) == verdict.RIGHT
+
+
+def test_a_worker_that_gets_no_processor_is_given_more_time(one_worker, monkeypatch):
+    assert settled(one_worker, EASY) == verdict.RIGHT
+    monkeypatch.setattr(pool_module, "PATIENCE", 0.3)
+    process = one_worker._workers[0].process
+    os.kill(process.pid, signal.SIGSTOP)
+    job = one_worker.submit(Undecided("c+d", "d+c"))
+    while one_worker._workers[0].extended < 2:
+        one_worker.advance()
+    os.kill(process.pid, signal.SIGCONT)
+    while job.reason is None:
+        one_worker.advance()
+    assert job.reason == verdict.RIGHT
 
 
 def test_a_worker_that_dies_is_a_crash_and_replaced(one_worker):

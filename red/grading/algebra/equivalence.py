@@ -26,9 +26,7 @@ _NOTATION = NormalizationConfig(
 # No expression extraction: from an answer that does not parse it would pick some number.
 _GOLD = (LatexExtractionConfig(normalization_config=_NOTATION),)
 _ANSWER = (LatexExtractionConfig(normalization_config=_NOTATION, boxed_match_priority=0),)
-_WORD_INDEX = re.compile(
-    r"_\s*\{\s*\\(?:(?:text|textrm|mathrm|mathit)\s*\{\s*(\w+)\s*\}|(max|min|sup|inf))\s*\}"
-)
+_WORD_INDEX = re.compile(r"_\s*\{\s*\\(?:(?:text|textrm|mathrm|mathit)\s*\{\s*(\w+)\s*\}|(max|min|sup|inf))\s*\}")
 _INDEXED_CONSTANT = re.compile(r"(?<![\\A-Za-z])[EeIi](?=_)")
 _RENAMED = {"E": r"\Xi", "e": r"\xi", "I": r"\Upsilon", "i": r"\upsilon"}
 _MACRO = re.compile(r"\\(?:text|mathrm|mbox|operatorname)\s*\{[^{}]*\}|\\[A-Za-z]+")

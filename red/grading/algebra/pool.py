@@ -6,6 +6,7 @@ and nothing is started before the first comparison. A worker that dies or overru
 """
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -23,10 +24,16 @@ from red.grading.verdict import Undecided
 PATIENCE = 7.5
 """Seconds from sending a comparison to killing its worker."""
 
+STARVED = 1.0
+"""A worker that got less processor time than this in that time has not overrun: the machine is busy."""
+
+EXTENSIONS = 8
+"""How often a starved worker gets PATIENCE once more."""
+
 LIFETIME = 1_000
 """Comparisons after which a worker is replaced, because sympy's caches only grow."""
 
-_STARTUP = 120.0
+_STARTUP = 300.0
 _ROOT = Path(__file__).resolve().parents[3]
 
 
@@ -47,10 +54,12 @@ class _Worker:
     is_ready: bool = False
     job: Job | None = None
     served: int = 0
+    extended: int = 0
+    spent: float = 0.0  # processor seconds before the job
 
     @property
     def deadline(self) -> float:
-        return self.since + (PATIENCE if self.is_ready else _STARTUP)
+        return self.since + (PATIENCE * (1 + self.extended) if self.is_ready else _STARTUP)
 
 
 @dataclass(slots=True)
@@ -113,6 +122,7 @@ class Pool:
     def _send(self, worker: _Worker, job: Job) -> None:
         question = job.question
         worker.job, worker.since = job, time.monotonic()
+        worker.extended, worker.spent = 0, processor_seconds(worker.process.pid)
         message = json.dumps([question.gold, question.prediction, question.boxed])
         try:
             worker.channel.send_bytes(message.encode())
@@ -139,13 +149,14 @@ class Pool:
             self._discard(worker, verdict.CRASH)
 
     def _give_up(self, worker: _Worker) -> None:
-        if worker.is_ready:
-            self._discard(worker, verdict.TIMEOUT)
-        else:
+        if not worker.is_ready:
             self.close()
-            raise RedError(
-                f"grading worker did not start within {_STARTUP:.0f} s; is the machine overloaded?"
-            )
+            raise RedError(f"grading worker did not start within {_STARTUP:.0f} s; is the machine overloaded?")
+        starved = processor_seconds(worker.process.pid) - worker.spent < STARVED
+        if starved and worker.extended < EXTENSIONS:
+            worker.extended += 1
+        else:
+            self._discard(worker, verdict.TIMEOUT)
 
     def _settle(self, worker: _Worker, reason: str) -> None:
         if worker.job:
@@ -160,6 +171,15 @@ class Pool:
         worker.process.wait()
         worker.channel.close()
         self._settle(worker, reason)
+
+
+def processor_seconds(pid: int) -> float:
+    """Processor time that a process has used so far; infinite where the system does not tell."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return math.inf
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _start() -> _Worker:

@@ -21,9 +21,9 @@ _GREEK = re.compile(
 )
 _CLOSING = {"(": ")", "[": "]", "{": "}"}
 _CONSTANTS = {r"\pi": math.pi, "e": math.e, "i": 1j}
-_FUNCTIONS = {
-    rf"\{name}": getattr(cmath, name) for name in ("sin", "cos", "tan", "sinh", "cosh", "tanh", "exp")
-} | {r"\ln": cmath.log}
+_FUNCTIONS = {rf"\{name}": getattr(cmath, name) for name in ("sin", "cos", "tan", "sinh", "cosh", "tanh", "exp")} | {
+    r"\ln": cmath.log
+}
 _UNCLEAR = {"E", "I"}  # a name, or a constant in capitals
 
 

@@ -122,9 +122,7 @@ def _same(gold: Group | str, answer: Group | str) -> bool | None:
     return False if False in verdicts else None if None in verdicts else True
 
 
-def _same_mixed(
-    several: Group, leaf: str, compare: Callable[[Group | str, Group | str], bool | None]
-) -> bool | None:
+def _same_mixed(several: Group, leaf: str, compare: Callable[[Group | str, Group | str], bool | None]) -> bool | None:
     """A group against a leaf: `\\{5\\}` is 5; neither a plain number nor `-(1,2)` is a list of two."""
     if len(several.elements) == 1:
         return compare(several.elements[0], leaf)
