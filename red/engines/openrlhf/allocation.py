@@ -55,7 +55,7 @@ def ray_cluster(nodes: int, gpus_per_node: int, cpus_per_node: int) -> Iterator[
     steps: list[subprocess.Popen] = []
     try:
         if nodes == 1:
-            ray.init(num_cpus=cpus_per_node, num_gpus=gpus_per_node, include_dashboard=False)
+            ray.init(address="local", num_cpus=cpus_per_node, num_gpus=gpus_per_node, include_dashboard=False)
         else:
             _start(nodes, gpus_per_node, cpus_per_node, steps)
         yield
