@@ -168,7 +168,7 @@ def _picture(responses: list[Response], runs, numbers: pd.DataFrame, heading: st
     labels = {run.name: run.label for run in runs}
     for where, response, pieces, count in zip(panels, shown, placed, lines, strict=False):
         reference = REFERENCES[_first_reference(response)][1]
-        title = f"{labels[response.run]} minus {reference}, problem {response.example}"
+        title = f"{labels[response.run]} minus {reference}, problem {visible(response.example)}"
         where.set_title(title, parse_math=False)
         where.set(xlim=(0, LINE_CHARACTERS), ylim=(count, 0), xticks=[], yticks=[])
         where.grid(False)
@@ -190,6 +190,12 @@ def _first_reference(response: Response) -> str:
     return next(name for name in REFERENCES if name in response.references)
 
 
+def visible(text: str) -> str:
+    """Control characters as their pictures: an SVG may not hold them, and nobody would see them."""
+    pictures = {code: 0x2400 + code for code in range(32)} | {10: "⏎", 127: 0x2421}
+    return text.translate(pictures | dict.fromkeys(range(128, 160), "\ufffd"))
+
+
 def _placed(response: Response) -> list[tuple[int, int, str, float | None, bool]]:
     """Pieces of text as (line, column, text, change, is thinking word); a stage's name has no change.
 
@@ -199,7 +205,7 @@ def _placed(response: Response) -> list[tuple[int, int, str, float | None, bool]
     line, column, stage = 0, 0, -1
     placed: list[tuple[int, int, str, float | None, bool]] = []
     for index in _excerpt(response):
-        pieces = [(response.tokens[index].replace("\n", "⏎"), change[index])]
+        pieces = [(visible(response.tokens[index]), change[index])]
         if response.stage[index] != stage:
             stage = response.stage[index]
             pieces.insert(0, (f"{'  ' if column else ''}{STAGES[stage]}: ", None))

@@ -207,7 +207,7 @@ def _objective(draw: st.DataObject) -> None:
         online=draw.draw(st.sampled_from([None, Online(), Online(clip_low=None, clip_high=None),
                                           Online("logp_signed")])),
         offline=Offline(draw.draw(kinds)), nll=NLL(draw.draw(st.sampled_from([0.0, 0.5]))),
-        aggregation=Aggregation(draw.draw(st.sampled_from(["seq_mean", "token_mean", "const"]))),
+        aggregation=Aggregation(draw.draw(st.sampled_from(["seq_mean", "token_mean", "const"])), 8.0),
         filter=draw.draw(st.sampled_from(["none", "accuracy_variance"])),
         gate=draw.draw(st.sampled_from([None, 0.0, 0.5])),
     )  # fmt: skip
