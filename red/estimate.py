@@ -77,7 +77,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Estimate:
-    """All runs. `factor`: the total lies between total / factor and total x factor, as far as is known."""
+    """All runs. What is not measured lies between its forecast / factor and x factor, as far as is known."""
 
     scale: str
     device: str
@@ -99,6 +99,13 @@ class Estimate:
         return self.training + _sum(row.evaluation.times(row.seeds) for row in self.rows) + self.other
 
     @property
+    def hours_between(self) -> tuple[float, float]:
+        """Device-hours at least and at most: measured trainings as they were, the rest with its factor."""
+        known = _sum(row.training.times(row.seeds) for row in self.rows if row.measured).hours
+        rest = self.total.hours - known
+        return known + rest / self.factor, known + rest * self.factor
+
+    @property
     def trainings(self) -> int:
         """Number of training jobs."""
         return sum(row.seeds for row in self.rows if row.steps)
@@ -117,8 +124,8 @@ def estimate(config: Mapping[str, Any]) -> Estimate:
         seeds.setdefault(run, []).append(seed)
     specs = {run: run_spec(config, run, own[0]) for run, own in seeds.items()}
     forecast = {run: training_cost(spec, resources) for run, spec in specs.items()}
-    devices = {run: max(resources.gpus(spec), 1) for run, spec in specs.items()}
-    seconds = _measured(config, seeds, devices)
+    gpus = {run: resources.gpus(spec) for run, spec in specs.items()}
+    seconds = _measured(config, seeds, gpus)
     factor, ratio = _calibration([seconds[run] / forecast[run].seconds for run in seconds])
     costs = {
         run: _with_seconds(cost, seconds.get(run, cost.seconds * ratio)) for run, cost in forecast.items()
@@ -248,15 +255,19 @@ def _gpus_per_node(specs: Iterable[RunSpec], resources: Resources) -> int:
 
 
 def _measured(
-    config: Mapping[str, Any], seeds: Mapping[str, list[int]], devices: Mapping[str, int]
+    config: Mapping[str, Any], seeds: Mapping[str, list[int]], gpus: Mapping[str, int]
 ) -> dict[str, float]:
-    """Mean device-seconds of the finished trainings of each run."""
+    """Mean device-seconds of the finished trainings of each run.
+
+    Wall clock also on a CPU: Snakemake samples processor time too rarely for short jobs.
+    """
     folder = Path(config.get("pathvars", {}).get("benchmarks", "benchmarks")) / "train"
     found = {}
     for run, own in seeds.items():
-        values = [s for seed in own if (s := _seconds(folder / run / f"seed{seed}.tsv")) is not None]
+        files = [folder / run / f"seed{seed}.tsv" for seed in own]
+        values = [seconds for file in files if (seconds := _seconds(file)) is not None]
         if values:
-            found[run] = sum(values) / len(values) * devices[run]
+            found[run] = sum(values) / len(values) * max(gpus[run], 1)
     return found
 
 

@@ -84,6 +84,9 @@ def test_benchmark_files_replace_and_scale_the_forecast(tiny, tmp_path):
     assert after["grpo"] == pytest.approx(3 * before["grpo"])
     assert after["red"] == pytest.approx(3 * before["red"])
     assert (found.measured, found.factor) == (1, 1.5)
+    low, high = found.hours_between
+    known, rest = after["grpo"] / 3600, found.total.hours - after["grpo"] / 3600
+    assert (low, high) == pytest.approx((known + rest / 1.5, known + 1.5 * rest))
 
 
 def test_a_torn_benchmark_file_is_passed_over(tiny, tmp_path):

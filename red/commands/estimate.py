@@ -44,11 +44,11 @@ def run(options: argparse.Namespace) -> int:
 
 def headline(found: "Estimate") -> str:
     """Scale, number of trainings and the total with its uncertainty, in one line."""
-    total, factor = found.total, found.factor
+    total, (low, high) = found.total, found.hours_between
     basis = f"{found.measured} runs measured" if found.measured else "nothing measured yet"
     return (
         f"Scale {found.scale}: {found.trainings} trainings, {_hours(total.hours)} {_unit(found)} "
-        f"({_hours(total.hours / factor)} to {_hours(total.hours * factor)}, {basis}), "
+        f"({_hours(low)} to {_hours(high)}, {basis}), "
         f"{_tokens(total.sampled)} tokens sampled, {_size(total.disk)} kept on disk"
     )
 
