@@ -23,6 +23,7 @@ from red.engines.base import Report, RunFiles
 from red.engines.guard import Guard, Update
 from red.engines.rollouts import Generate, GradedSampler
 from red.engines.schedule import learning_rate, logged_weights, split
+from red.engines.state import forget_after
 from red.engines.step import Pass, UpdateStep
 from red.grading.reward import RewardJudge
 from red.methods.base import Group, Method, Sequence
@@ -139,6 +140,7 @@ class Loop:
             buffer=HardBuffer(method.finetune.buffer if method.finetune else 0),
             thought_open=problems.thought_open, counts=problems.counts,
         )
+        forget_after(files.state, whole_lines(files.metrics))
         state = policy.load_state()
         if state is not None:
             loop.load(state)
@@ -328,6 +330,11 @@ def append(path: Path, metrics: Mapping[str, float]) -> None:
     finite = {key: value for key, value in metrics.items() if math.isfinite(value)}
     with path.open("a", encoding="utf-8") as stream:
         stream.write(dump_json(finite) + "\n")
+
+
+def whole_lines(path: Path) -> int:
+    """How many lines of a growing metrics file were written to their end."""
+    return path.read_bytes().count(b"\n") if path.exists() else 0
 
 
 def truncate(path: Path, step: int) -> None:

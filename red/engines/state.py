@@ -31,3 +31,12 @@ def load_state(directory: Path) -> dict[str, Any] | None:
             return torch.load(io.BytesIO(content[32:]), weights_only=True)
         print(f"{path}: damaged; going back to the state before it", file=sys.stderr)
     return None
+
+
+def forget_after(directory: Path, step: int) -> None:
+    """Drop the states ahead of `step`: the metrics of their last steps did not reach the disk whole."""
+    for path in directory.glob("state-*.bin"):
+        number = path.stem.partition("-")[2]
+        if number.isdigit() and int(number) > step:
+            print(f"{path}: ahead of the metrics, which are torn; going back to the state before it", file=sys.stderr)
+            path.unlink()
