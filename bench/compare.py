@@ -86,34 +86,37 @@ def compare(
     """Everything that was measured, ready for JSON. A side that cannot run is listed with its reason."""
     results: dict[str, Any] = {"row": name, "title": row.title, "work": row.work, "cases": [],
                                "missing": {}, "versions": {}}
-    for case in cases:
-        with tempfile.TemporaryDirectory() as folder:
-            workers = _start(name, row, case, world, Path(folder), results, report)
-            runs: dict[str, list[dict]] = {side: [] for side in workers}
+
+    def missing(side: Side, case: str, reason: Missing) -> None:
+        if side is row.sides[0]:
+            raise reason
+        report(f"{name} {case}: {side.name} cannot run: {reason}")
+        results["missing"].setdefault(side.name, {})[case] = str(reason)
+
+    with tempfile.TemporaryDirectory() as folder:
+        workers: dict[str, Worker] = {}
+        for side in row.sides:
+            try:
+                workers[side.name] = Worker.start(name, side, world, Path(folder))
+            except Missing as reason:
+                missing(side, "every case", reason)
+        for case in cases:
+            ready = []
+            for side in row.sides:
+                try:
+                    if side.name in workers:
+                        answer = workers[side.name].ask({"prepare": dict(case.size)})
+                        results["versions"][side.name] = answer["versions"]
+                        ready.append(side.name)
+                except Missing as reason:
+                    missing(side, case.name, reason)
+            runs: dict[str, list[dict]] = {side: [] for side in ready}
             for turn in range(case.repeats or repeats):
-                order = list(workers) if turn % 2 == 0 else list(reversed(workers))
-                for side in order:
-                    runs[side].append(workers[side].ask({"run": True}))
+                for side_name in ready if turn % 2 == 0 else reversed(ready):
+                    runs[side_name].append(workers[side_name].ask({"run": True}))
                 report(f"{name} {case.name} {turn + 1}: " + ", ".join(
                     f"{side} {found[-1]['seconds']:.3g} s" for side, found in runs.items()))
-            for worker in workers.values():
-                worker.stop()
-        results["cases"].append({"name": case.name, "size": dict(case.size), "runs": runs})
+            results["cases"].append({"name": case.name, "size": dict(case.size), "runs": runs})
+        for worker in workers.values():
+            worker.stop()
     return results
-
-
-def _start(
-    name: str, row: Row, case: Case, world: Path, folder: Path, results: dict, report: Callable[[str], None]
-) -> dict[str, Worker]:
-    workers = {}
-    for side in row.sides:
-        try:
-            worker = Worker.start(name, side, world, folder)
-            results["versions"][side.name] = worker.ask({"prepare": dict(case.size)})["versions"]
-            workers[side.name] = worker
-        except Missing as reason:
-            if side is row.sides[0]:
-                raise
-            report(f"{name} {case.name}: {side.name} cannot run: {reason}")
-            results["missing"].setdefault(side.name, {})[case.name] = str(reason)
-    return workers

@@ -27,6 +27,7 @@ def main() -> None:
         order = json.loads(line)
         try:
             if "prepare" in order:
+                run = None
                 run = prepare(Setting(side, order["prepare"], Path(world)))
                 measured(run)
                 reply(answers, {"versions": versions()})
@@ -76,7 +77,7 @@ def processor_seconds() -> float:
     """Of this process, its ended children, and its living descendants."""
     times = os.times()
     living = sum(_ticks(child) for child in _descendants(os.getpid())) / os.sysconf("SC_CLK_TCK")
-    return times.user + times.system + times.children_user + times.children_system + living
+    return time.process_time() + times.children_user + times.children_system + living
 
 
 def _descendants(process: int) -> list[int]:

@@ -1,0 +1,68 @@
+"""What one waits for around the work itself: start-up, plans, and one new figure."""
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from bench.compare import REPOSITORY
+from bench.row import Bar, Case, Done, Row, Setting, Side
+
+MINIMAL = ["config/default.yaml", "tests/workflow/minimal.yaml"]
+ITEM = "analysis/training_dynamics.py"
+
+ROW = Row(
+    title="The command line and the DAG",
+    work="runs",
+    sides=(Side("ours", "main"),),
+    cases=(
+        Case("python -m red --help", {"what": "help"}),
+        Case("paper scale, dry run", {"what": "paper"}, 3),
+        Case("shortened reproduction, nothing to do", {"what": "nothing"}, 3),
+        Case("edited analysis module to its new figure", {"what": "edited"}, 3),
+    ),
+    bars=(Bar("ours", "time", 0.5, "python -m red --help"),),
+    notes="Nearly all of a plan's time is Snakemake's own start (about 1 s) and its graph of files.",
+)
+
+
+def prepare(setting: Setting):
+    """A run is one command. The last two need a finished shortened reproduction, made here (minutes)."""
+    what = setting.size["what"]
+    if what == "help":
+        return lambda: _done([sys.executable, "-m", "red", "--help"], REPOSITORY)
+    if what == "paper":
+        return lambda: _done(_snakemake("all", "-n", "--quiet", "--configfile", "config/paper.yaml"), REPOSITORY)
+    copy = _finished_copy()
+    if what == "nothing":
+        return lambda: _done(_snakemake("all", "--configfile", *MINIMAL), copy)
+
+    def edited() -> Done:
+        file = copy / ITEM
+        file.write_text(file.read_text() + f"\n\nEDITED_{len(file.read_text())} = True\n")
+        return _done(_snakemake("all", "--configfile", *MINIMAL), copy)
+
+    return edited
+
+
+def _snakemake(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "snakemake", arguments[0], "--cores", "1", *arguments[1:]]
+
+
+def _done(command: list[str], folder: Path) -> Done:
+    subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    return Done(1)
+
+
+def _finished_copy() -> Path:
+    """A copy of the tracked files with the shortened reproduction done; shared by the cases."""
+    copy = Path(tempfile.gettempdir()) / "red-bench-dag"
+    shutil.rmtree(copy, ignore_errors=True)
+    names = subprocess.run(["git", "ls-files", "-z"], cwd=REPOSITORY, check=True, capture_output=True, text=True)
+    for name in filter(None, names.stdout.split("\0")):
+        if (REPOSITORY / name).exists():
+            (copy / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(REPOSITORY / name, copy / name)
+    _done(_snakemake("all", "--configfile", *MINIMAL), copy)
+    return copy
