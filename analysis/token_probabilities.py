@@ -193,7 +193,7 @@ def _first_reference(response: Response) -> str:
 def visible(text: str) -> str:
     """Control characters as their pictures: an SVG may not hold them, and nobody would see them."""
     pictures = {code: 0x2400 + code for code in range(32)} | {10: "⏎", 127: 0x2421}
-    return text.translate(pictures | dict.fromkeys(range(128, 160), "\ufffd"))
+    return text.translate(pictures | dict.fromkeys(range(128, 160), "\ufffd"))  # type: ignore[arg-type]
 
 
 def _placed(response: Response) -> list[tuple[int, int, str, float | None, bool]]:
