@@ -30,6 +30,7 @@ class ObjectiveTrainer(ActorPPOTrainer):
         """After the stock constructor: our loss, and a hook that hands it the entropies."""
         self.actor_loss_fn = ObjectiveLoss(self.actor.temperature)
         self.actor.register_forward_hook(self.actor_loss_fn.observe)
+        accumulate_in_float32(self.actor.model.optimizer)
         self.moments = "main"
         self.idle: dict[Tensor, dict[str, Any]] = defaultdict(dict)
 
@@ -72,6 +73,17 @@ class ObjectiveTrainer(ActorPPOTrainer):
         optimizer = self.actor.model.optimizer
         flat = getattr(optimizer, "single_partition_of_fp32_groups", None)
         return optimizer.fp32_partitioned_groups_flat if flat is None else flat
+
+
+def accumulate_in_float32(optimizer: Any) -> None:
+    """Sum the micro-batches' gradients in float32 under ZeRO stage 2.
+
+    DeepSpeed 0.19.6 passes `grad_accum_dtype` to this method, which ignores it and gives the bfloat16
+    gradients, so that their sum is kept in bfloat16. Stage 3 is right by itself.
+    """
+    stock = getattr(optimizer, "get_all_grad_tensors", None)
+    if stock is not None:
+        optimizer.get_all_grad_tensors = lambda tensors, dtype: [g.to(dtype) for g in stock(tensors, dtype)]
 
 
 class PolicyActor(ppo_actor.PolicyModelActor.__ray_actor_class__):

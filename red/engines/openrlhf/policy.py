@@ -10,10 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import ray
+import torch
+from openrlhf.trainer.ppo_utils.experience import Experience
 
 from red.engines.loop import Order, Updated
+from red.engines.openrlhf.batches import deal, left_aligned, spread, tensors
 from red.engines.openrlhf.loss import Outcome, RankOrder
-from red.engines.openrlhf.samples import VllmGenerate, deal, experience, left_aligned, tensors
+from red.engines.openrlhf.samples import VllmGenerate
 from red.engines.step import Pass
 from red.methods.base import Sequence
 from red.models import checkpoint as checkpoints
@@ -79,7 +82,7 @@ class RemotePolicy:
             "begin", RankOrder(order.spec, plan, order.old is None, order.lr, order.clip, order.moments,
                                order.seed)))
         experiences = [
-            experience(order.sequences, indices, self.pad_id, before)
+            self._experience(order.sequences, indices, before)
             for indices in self._deal(order.sequences, self.args.train.micro_batch_size)
         ]
         ray.get(self.actors.async_run_method_batch(method_name="append", experience=experiences))
@@ -128,6 +131,13 @@ class RemotePolicy:
             return None
         self.engines_are_current = not self.vllm.engines
         return state
+
+    def _experience(self, sequences: Seq[Sequence], indices: Seq[int], before: Pass) -> Experience:
+        """For the actors' buffers; `row` leads back to the plan. A filler, without actions, points to row 0."""
+        batch = tensors(sequences, indices, self.pad_id)
+        old = spread(before, indices, batch["action_mask"])
+        rows = torch.tensor([max(index, 0) for index in indices])
+        return Experience(**batch, action_log_probs=old, info={"row": rows})
 
     def _deal(self, sequences: Seq[Sequence], micro_batch: int) -> list[list[int]]:
         return deal([len(s.prompt) + len(s.response) for s in sequences], self.ranks, micro_batch)

@@ -78,6 +78,9 @@ def test_supervised_training_takes_no_gpu_for_sampling(files):
 def test_gpus_that_cannot_be_shared_are_refused_with_the_key(files):
     with pytest.raises(ConfigError, match="cluster.colocate: vLLM takes 2 GPUs and the policy 4"):
         arguments(replace(RUN, cluster=Cluster(rollout_engines=2)), files)
+    for cluster in (Cluster(zero_stage=1), Cluster(offload_optimizer=True)):
+        with pytest.raises(ConfigError, match="zero_stage"):
+            arguments(replace(RUN, cluster=cluster), files)
     with pytest.raises(ConfigError, match="cluster.rollout_engines"):
         arguments(replace(RUN, cluster=Cluster(rollout_engines=0, colocate=False)), files)
 

@@ -1,0 +1,61 @@
+"""Micro-batches as OpenRLHF's actors take them: who gets which sequence, and its tensors."""
+
+from collections.abc import Sequence as Seq
+
+import torch
+from torch import Tensor
+
+from red.engines.step import Pass
+from red.methods.base import Sequence
+
+FILLER = -1
+
+
+def deal(lengths: Seq[int], ranks: int, micro_batch: int) -> list[list[int]]:
+    """Micro-batches of indices, rank after rank, equally many for each; FILLER fills up.
+
+    Sequences of similar length share a micro-batch, and every rank gets the same mix of lengths.
+    """
+    order = sorted(range(len(lengths)), key=lambda i: (-lengths[i], i))
+    order += [FILLER] * (-len(order) % (ranks * micro_batch))
+    shares = [order[rank::ranks] for rank in range(ranks)]
+    return [share[i : i + micro_batch] for share in shares for i in range(0, len(share), micro_batch)]
+
+
+def tensors(sequences: Seq[Sequence], indices: Seq[int], pad_id: int) -> dict[str, Tensor]:
+    """Right-padded `sequences`, `attention_mask` (B, T) and `action_mask` (B, T-1) of one micro-batch.
+
+    Position t of the action mask is token t+1. A filler has no action: no term of the loss sees it.
+    """
+    rows, actions = [], []
+    for index in indices:
+        if index == FILLER:
+            rows.append([pad_id, pad_id])
+            actions.append([0])
+        else:
+            prompt, response = sequences[index].prompt, sequences[index].response
+            rows.append([*prompt, *response])
+            actions.append([0] * (len(prompt) - 1) + [1] * len(response))
+    attention = [[1] * len(row) for row in rows]
+    return {"sequences": _padded(rows, pad_id), "attention_mask": _padded(attention, 0),
+            "action_mask": _padded(actions, 0)}
+
+
+def spread(values: Pass, indices: Seq[int], action_mask: Tensor) -> Tensor:
+    """(B, A) log-probabilities of a left-aligned pass at the places of one micro-batch's actions."""
+    placed = torch.zeros(action_mask.shape)
+    rows = [values.logp[index][values.mask[index].bool()] for index in indices if index != FILLER]
+    placed[action_mask.bool()] = torch.cat([*rows, torch.zeros(0)])
+    return placed
+
+
+def left_aligned(rows: Seq[Tensor]) -> tuple[Tensor, Tensor]:
+    """(S, T) values and mask of one vector of response values per sequence."""
+    value = torch.nn.utils.rnn.pad_sequence(list(rows), batch_first=True)
+    ones = [torch.ones_like(row) for row in rows]
+    return value, torch.nn.utils.rnn.pad_sequence(ones, batch_first=True)
+
+
+def _padded(rows: Seq[Seq[int]], value: int) -> Tensor:
+    width = max(len(row) for row in rows)
+    return torch.tensor([[*row, *[value] * (width - len(row))] for row in rows])
