@@ -149,7 +149,7 @@ def test_supervised_losses_follow_the_local_engine_across_the_stop(sft_run, worl
     found, expected = rows(files), rows(local)
     assert expected[-1]["loss/total"] < 0.7 * expected[0]["loss/total"]
     for row, other in zip(found, expected, strict=True):
-        # bfloat16 against float32.
-        assert row["loss/total"] == pytest.approx(other["loss/total"], rel=0.02), row["train/step"]
-        assert row["entropy/sft"] == pytest.approx(other["entropy/sft"], rel=0.02)
+        # bfloat16 and float32 differ by 0.1 %; moments lost at the stop move later losses by 1 % and more.
+        assert row["loss/total"] == pytest.approx(other["loss/total"], rel=0.005), row["train/step"]
+        assert row["entropy/sft"] == pytest.approx(other["entropy/sft"], rel=0.005)
         assert row["tokens/trained"] == other["tokens/trained"]
