@@ -70,7 +70,7 @@ def save(
 
 def keep_load(figure: dict[str, Any], path: Path = RESULTS) -> None:
     """Put a load figure beside the cases, in the place of an older one."""
-    document = read_object(path)
+    document = read_object(path) if path.exists() else {"seed": SEED, "classes": {}, "cases": []}
     rows = {(row["what"], row["size"]): row for row in document.get("load", [])}
     rows[figure["what"], figure["size"]] = figure
     document["load"] = list(rows.values())

@@ -4,6 +4,7 @@ import json
 import os
 import random
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -22,6 +23,13 @@ SIZES = {
     "runs planned in one DAG": (50, 100, 200),
 }
 PROBLEMS = 500
+# A child's peak is at least that of the process that started it, so a small one stands in between.
+LAUNCHER = """
+import resource, subprocess, sys
+status = subprocess.call([sys.executable, *sys.argv[1:]])
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+sys.exit(status)
+"""
 RUN = {"run": "red", "method": "red", "seed": 0, "scale": "tiny", "steps": 1}
 
 
@@ -32,7 +40,7 @@ class Figure:
     what: str
     size: int
     seconds: float
-    peak_mib: float
+    peak_mib: int
 
 
 def measure(only: str = "") -> Iterator[dict]:
@@ -51,13 +59,12 @@ def _timed(what: str, size: int, command: Sequence[str], folder: Path) -> Figure
     started = time.monotonic()
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1",
                    "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}  # fmt: skip
-    log = folder / "log"
-    # wait4 gives the peak of exactly this child.
-    to_log = [(os.POSIX_SPAWN_OPEN, n, str(log), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600) for n in (1, 2)]
-    child = os.posix_spawn(sys.executable, [sys.executable, *command], environment, file_actions=to_log)
-    _, status, usage = os.wait4(child, 0)
-    assert status == 0, log.read_text(errors="replace")[-2000:]
-    return Figure(what, size, round(time.monotonic() - started, 1), round(usage.ru_maxrss / 1024, 0))
+    done = subprocess.run(
+        [sys.executable, "-c", LAUNCHER, *command], env=environment, cwd=folder, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    peak = int(done.stdout.splitlines()[-1]) / 1024
+    return Figure(what, size, round(time.monotonic() - started, 1), round(peak))
 
 
 def _responses(count: int) -> Iterator[dict]:
