@@ -5,12 +5,14 @@
 CASES holds rows with gold, response and, if known, strict_label. Plain is the usual pattern
 `verify(parse("$gold$"), parse(response))`. Both run in fresh processes, in turn; plain is timed after
 its imports, ours with the start of its workers. Prints the times, the median ratio with its spread,
-and how often each agrees with the labels, as JSON.
+the processor time of each with everything it started (which does not depend on how busy the machine is), and how
+often each agrees with the labels, as JSON.
 """
 
 import argparse
 import json
 import logging
+import resource
 import statistics
 import subprocess
 import sys
@@ -52,6 +54,8 @@ def compared(turns: list[dict]) -> dict:
         "ratio_range": [round(ratios[0], 2), round(ratios[-1], 2)],
         "plain_seconds": [round(turn["plain"]["seconds"], 2) for turn in turns],
         "our_seconds": [round(turn["ours"]["seconds"], 2) for turn in turns],
+        "plain_processor_seconds": [round(turn["plain"]["processor_seconds"], 2) for turn in turns],
+        "our_processor_seconds": [round(turn["ours"]["processor_seconds"], 2) for turn in turns],
         "cases": turns[0]["ours"]["cases"],
         "plain_agreement": turns[0]["plain"]["agreement"],
         "our_agreement": turns[0]["ours"]["agreement"],
@@ -86,6 +90,10 @@ def scored(rows: list[dict], found: list[bool], seconds: float) -> dict:
     agreement = sum(label == f for label, f in pairs) / len(pairs) if pairs else None
     return {
         "seconds": seconds,
+        "processor_seconds": sum(
+            used.ru_utime + used.ru_stime
+            for used in map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+        ),
         "cases": len(rows),
         "agreement": agreement and round(agreement, 4),
         "false_positives": sum(f and not label for label, f in pairs),
