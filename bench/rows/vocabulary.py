@@ -14,8 +14,8 @@ ROW = Row(
         Side("liger", about="LigerFusedLinearCrossEntropyFunction (log-probability only)"),
         Side("plain", "main", "logits, log_softmax, gather"),
     ),
-    cases=(Case("256 tokens", {"tokens": 256}), Case("1,024 tokens", {"tokens": 1024}, 3),
-           Case("4,096 tokens", {"tokens": 4096}, 3)),
+    cases=(Case("256 tokens", {"tokens": 256}, 3), Case("1,024 tokens", {"tokens": 1024}, 2),
+           Case("4,096 tokens", {"tokens": 4096}, 2)),
     bars=(Bar("openrlhf", "time", 1 / 1.1, "4,096 tokens"), Bar("openrlhf", "memory", 8, "4,096 tokens")),
     notes="Ours forms the logits twice (4 products instead of 3) and never holds more than 4 M of them. On "
     "processors that are not Intel's, oneDNN's float32 product is about twice as fast as MKL's, which torch "
@@ -31,6 +31,8 @@ def prepare(setting: Setting):
     torch.set_num_threads(1)
     generator = torch.Generator().manual_seed(0)
     tokens = setting.size["tokens"]
+    if setting.side == "plain" and tokens > 2048:
+        raise MemoryError("left out, would take 10 GB")
     hidden = torch.randn(tokens, WIDTH, generator=generator).requires_grad_()
     embedding = torch.randn(WORDS, WIDTH, generator=generator).mul_(0.03).requires_grad_()
     target = torch.randint(WORDS, (tokens,), generator=generator)
@@ -68,8 +70,9 @@ def _openrlhf():
     utils = module_from_spec(spec)
     spec.loader.exec_module(utils)
 
-    def path(hidden, embedding, target):
+    def path(hidden, embedding, target, wide=False):
         logits = linear(hidden[None], embedding)
+        logits = logits.float() if wide else logits
         return utils.log_probs_from_logits(logits, target[None])[0], utils.compute_entropy(logits)[0]
 
     return path

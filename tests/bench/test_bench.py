@@ -28,7 +28,7 @@ def results(**sides):
 @pytest.mark.parametrize("name", row.names())
 def test_every_row_begins_with_ours_and_its_bars_name_sides_and_cases(name):
     found, _ = row.load(name)
-    assert found.sides[0].name == "ours" and found.sides[0].venv == "main"
+    assert found.sides[0].name == "ours"
     assert len({case.name for case in found.cases}) == len(found.cases)
     for bar in found.bars:
         assert bar.side in {side.name for side in found.sides}
@@ -64,6 +64,15 @@ def test_a_side_without_its_environment_is_missing_with_what_to_do(tmp_path, mon
     monkeypatch.setenv("RED_BENCH_PEERS", str(tmp_path / "nowhere"))
     with pytest.raises(Missing, match="make bench-setup"):
         Worker.start("sampler", Side("vllm"), tmp_path, tmp_path)
+
+
+def test_the_gpu_rows_run_at_a_small_size_without_one(tmp_path):
+    shape = {"vocab_size": 300, "hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1,
+             "num_attention_heads": 2, "num_key_value_heads": 1}
+    for name, size in (("vocabulary_gpu", {"words": 300}), ("training_step_gpu", {"shape": shape})):
+        _, prepare = row.load(name)
+        done = prepare(row.Setting("ours", {"tokens": 8, "device": "cpu", **size}, tmp_path))()
+        assert done.work == 8
 
 
 def test_a_model_with_wider_heads_is_the_same_function(tiny_world, tmp_path):
