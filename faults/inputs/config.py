@@ -65,6 +65,7 @@ OVERLAYS: tuple[tuple[str, str, str], ...] = (
     ("negative memory", "resources: {train: {mem_mb: -1}}", r"resources: mem_mb must be at least 1"),
     ("unknown source of prompts", "data: {prompts: {source: mapping}}", r"prompts\.source: 'mapping' is unknown"),
     ("impossible count of prompts", "data: {prompts: {count: many}}", r"prompts\.count: expected int, found 'many'"),
+    ("source of the model that is a list", "model: {source: [embedded]}", r"model\.source: \['embedded'\] is not of type 'string'"),
     ("unknown size of the model", "model: {size: huge}", r"model\.size: 'huge' is not one of"),
 )
 # name, whole file, pattern
