@@ -56,7 +56,7 @@ CHAINS = (
     Chain("sft", ("metrics:3", "update:1", "publish:1")),
 )
 SIGTERMS = ("rollout:2", "update:3", "save:2", "publish:1")
-EVALUATION = ("answer:40", "rollout:1", "finish:1", "provenance:1", "answer:9")
+EVALUATION = ("answer:40", "rollout:1", "answer:9", "finish:1", "provenance:1")
 
 
 def cases(seed: int) -> list[Case]:
