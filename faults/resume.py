@@ -83,7 +83,7 @@ def cases(seed: int) -> list[Case]:
 def compare(left: Path, right: Path, inputs: bool = True) -> None:
     """Metrics (but times), final weights, snapshots, and the facts of the provenance are equal.
 
-    `inputs` False leaves out the hashes of the input files.
+    `inputs` False leaves out the hashes of the inputs: a parent's card names the commit.
     """
     assert _metrics(left) == _metrics(right), "metrics differ"
     for name in ("checkpoint", "snapshots"):
