@@ -93,8 +93,8 @@ def _killed(seed: int, with_jobs: bool, folder: Path, world: World) -> Attempt:
         for run in ("sft", "sft", "sft_grpo") if with_jobs else ("sft",):
             process = _start(place)
             state = place / f"results/x/runs/{run}/seed0/state/metrics.jsonl"
-            before = state.stat().st_size if state.exists() else 0
-            while process.poll() is None and not (state.exists() and state.stat().st_size > before):
+            before = _changed(state)
+            while process.poll() is None and _changed(state) == before:
                 time.sleep(0.02)
             time.sleep(draw.uniform(0, 0.6))
             if process.poll() is None:
@@ -108,6 +108,10 @@ def _killed(seed: int, with_jobs: bool, folder: Path, world: World) -> Attempt:
         return f"{kills} kills"
 
     return attempt
+
+
+def _changed(path: Path) -> int:
+    return path.stat().st_mtime_ns if path.exists() else 0
 
 
 def _twice(folder: Path, world: World) -> Attempt:
