@@ -33,7 +33,7 @@ def loop(world: Path, out: Path, method: str, **training: Any):
     from red.engines.loop import Loop
     from red.grading.reward import RewardJudge
 
-    settings = {"engine": "local", "steps": 10**6, "group_size": 8, "max_new_tokens": 96, "lr": 1e-7,
+    settings = {"engine": "local", "steps": 10**6, "group_size": 8, "max_new_tokens": 128, "lr": 1e-7,
                 "lr_schedule": "constant", "max_prompt_tokens": 64}
     run = RunSpec(run="bench", seed=0, scale="tiny", method=method, template="plain",
                   training=Training(**{**settings, **training}), snapshots=(), overrides={})

@@ -63,7 +63,7 @@ class Cluster:
     rollout_engines: int = 4
     tensor_parallel: int = 1
     colocate: bool = True
-    zero_stage: Literal[1, 2, 3] = 2
+    zero_stage: Literal[2, 3] = 2
     offload_optimizer: bool = False
     micro_batch: int = 1
     packing: bool = True

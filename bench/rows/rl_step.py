@@ -16,8 +16,8 @@ ROW = Row(
         Side("trl", about="GRPOTrainer, rewards by comparing strings, no logging, no checkpointing"),
     ),
     cases=(
-        Case("8 prompts x 8, up to 96 tokens", {"prompts": 8}),
-        Case("16 prompts x 8, up to 96 tokens", {"prompts": 16}),
+        Case("8 prompts x 8, up to 128 tokens", {"prompts": 8}),
+        Case("16 prompts x 8, up to 128 tokens", {"prompts": 16}),
     ),
     bars=(Bar("trl", "time", 4.0),),
     notes="Same model, prompts, group size and limits; both sample until the end token, so lengths agree in the "
@@ -63,7 +63,7 @@ def _trl(world: Path, prompts: int):
         train_dataset=Dataset.from_list(tiny.pairs(world)).remove_columns("completion"),
         args=GRPOConfig(
             **tiny.trl_arguments(Path(tempfile.mkdtemp()), STEPS + 1), per_device_train_batch_size=prompts * 8,
-            num_generations=8, max_completion_length=96, temperature=1.0, beta=0.0, loss_type="grpo"))
+            num_generations=8, max_completion_length=128, temperature=1.0, beta=0.0, loss_type="grpo"))
 
     def run() -> Done:
         clock.steps.clear()

@@ -37,7 +37,7 @@ def prepare(setting: Setting):
     size = setting.size
     pairs = tiny.pairs(setting.world)[: size["prompts"]]
     prompts = [base.tokenizer.encode(pair["prompt"]).ids for pair in pairs]
-    found = sample(base.model, prompts, samples=size["rollouts"], max_new_tokens=96, eos_id=base.eos_id,
+    found = sample(base.model, prompts, samples=size["rollouts"], max_new_tokens=128, eos_id=base.eos_id,
                    temperature=1.0, generator=torch.Generator().manual_seed(0)) if size["rollouts"] else []
     sequences = [Sequence(tuple(prompt), tuple(s.tokens), 0.0, 0.0)
                  for prompt, group in zip(prompts, found, strict=False) for s in group]

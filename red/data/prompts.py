@@ -10,6 +10,9 @@ from red.errors import ConfigError
 from red.records import from_mapping
 from red.seeds import derive
 
+# Equal to no answer, and not settled by the cheap steps: the symbolic one has to read the gold.
+_PROBE = r"\boxed{\sqrt{2} \xi_{7}}"
+
 
 @dataclass(frozen=True)
 class Prompts:
@@ -40,14 +43,24 @@ class EmbeddedPrompts:
 
 
 def from_openr1(spec: Mapping[str, Any]) -> Prompts:
-    """The paper's prompts, each with its own system prompt."""
+    """The paper's prompts, each with its own system prompt.
+
+    Counts and drops `unparsed_answer`: a gold that only looks usable would end a training as a data error.
+    """
     from red.data.openr1 import rows
+    from red.grading.grader import Case, Grader
+    from red.grading.verdict import DATA_ERROR
 
     counts: Counter[str] = Counter()
-    found = [
-        {"id": r.id, "question": r.question, "answer": r.answer, "source": r.source, "system": r.system}
-        for r in rows(spec, counts)
-    ]
+    found = []
+    with Grader(lenient=False) as grader:
+        for row, verdict in grader.grade_rows(rows(spec, counts), lambda row: Case(_PROBE, row.answer)):
+            if verdict.reason == DATA_ERROR:
+                counts["unparsed_answer"] += 1
+                counts["rows"] -= 1
+                continue
+            found.append({"id": row.id, "question": row.question, "answer": row.answer, "source": row.source,
+                          "system": row.system})
     return Prompts(found, found[0]["system"] if found else "", dict(counts))
 
 

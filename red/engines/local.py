@@ -16,6 +16,7 @@ from typing import Any
 import torch
 
 from red.config import RunSpec, Training
+from red.engines.adamw import AdamW
 from red.engines.base import Report, RunFiles, Trained
 from red.engines.loop import Loop, Order, Updated
 from red.engines.policy import forward
@@ -53,14 +54,15 @@ class LocalPolicy:
     weights: checkpoints.Checkpoint
     training: Training
     states: Path
-    optimizers: Mapping[str, torch.optim.Optimizer]
+    optimizers: Mapping[str, AdamW]
 
     @classmethod
     def start(cls, run: RunSpec, files: RunFiles) -> "LocalPolicy":
         """The parent's weights with fresh optimizers."""
         weights = checkpoints.load(files.parent, "cuda" if torch.cuda.is_available() else "cpu")
         names = ["main", "finetune"] if run.build_method().finetune else ["main"]
-        optimizers = {name: _adamw(weights.model, run.training) for name in names}
+        training, parameters = run.training, list(weights.model.parameters())
+        optimizers = {name: AdamW(parameters, training.lr, training.betas, training.weight_decay) for name in names}
         return cls(weights, run.training, files.state, optimizers)
 
     @property
@@ -96,20 +98,19 @@ class LocalPolicy:
     def update(self, order: Order) -> Updated:
         """Forward, plan, loss, backward, clip, and a step if all of it is finite."""
         optimizer, parameters = self.optimizers[order.moments], list(self.weights.model.parameters())
-        for group in optimizer.param_groups:
-            group["lr"] = order.lr
+        optimizer.lr = order.lr
         now = self._forward(order.sequences)
         # Section 12.2: entropies are those of the pass that gives the old log-probabilities.
         plan = order.weigh((order.old or now).measured()).to(self.device)
         batch = now.batch(order.old)
         loss = objective(batch, order.spec, plan)
         metrics = self._gradient_cosine(loss, order.spec) if order.cosine else {}
-        optimizer.zero_grad(set_to_none=True)
+        optimizer.zero_grad()
         loss.total.backward()
         norm = torch.nn.utils.clip_grad_norm_(parameters, order.clip).item()
         if math.isfinite(loss.total.item()) and math.isfinite(norm):
             optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
+        optimizer.zero_grad()
         return Updated(batch, plan, loss.values(), norm, metrics)
 
     def checkpoint(self) -> checkpoints.Checkpoint:
@@ -148,11 +149,6 @@ class LocalPolicy:
         online, offline = (torch.cat([g.flatten() for g in gradients]) for gradients in parts)
         norms = online.norm() * offline.norm()
         return {"grad/cosine": (online @ offline / norms).item()} if norms > 0 else {}
-
-
-def _adamw(model: torch.nn.Module, training: Training) -> torch.optim.Optimizer:
-    return torch.optim.AdamW(
-        model.parameters(), lr=training.lr, betas=training.betas, weight_decay=training.weight_decay)
 
 
 @contextmanager

@@ -58,7 +58,8 @@ class Decoder:
         shape = model.shape
         self.heads, self.pairs = shape.num_attention_heads, shape.num_key_value_heads
         self.half = shape.head_dim // 2
-        self.layers = [fold(cast(Layer, layer), shape) for layer in model.model.layers]
+        self.group = self.heads // self.pairs
+        self.layers = [self._by_pair(fold(cast(Layer, layer), shape)) for layer in model.model.layers]
         self.embedding = model.model.embed_tokens.weight
         self.head = (model.lm_head.weight * model.model.norm.weight).T.contiguous()
         self.mean = self.embedding.new_full((shape.hidden_size, 1), 1 / shape.hidden_size)
@@ -72,9 +73,9 @@ class Decoder:
         self.turns = self._turns(shape, length + room)
         self.mask = self.embedding.new_zeros(len(prompts), length + room)
         self.mask.masked_fill_(columns < padding, NEGATIVE)
-        # [layer, key or value, row, head pair, column, channel]
+        # [layer, row and pair, key or value, column, channel]
         self.cache = self.embedding.new_empty(
-            len(self.layers), 2, len(ids) * samples, self.pairs, length + room, shape.head_dim
+            len(self.layers), len(ids) * samples * self.pairs, 2, length + room, shape.head_dim
         )
         self.logits = self._read(ids, samples).repeat_interleave(samples, 0)
         self.mask = self.mask.repeat_interleave(samples * self.pairs, 0).unsqueeze(1)
@@ -86,12 +87,10 @@ class Decoder:
         turns = self.turns[self.column]
         x = self.embedding[token]
         for layer, cache in zip(self.layers, self.cache, strict=True):
-            turned = self._project(x, layer, turns)
-            query = turned[:, : self.heads].reshape(len(x) * self.pairs, -1, 2 * self.half)
-            new = turned[:, self.heads :].unflatten(1, (2, self.pairs))
-            cache[:, :, :, self.column] = new.transpose(0, 1)
-            key, value = cache[..., :end, :].flatten(1, 2)
-            weights = torch.baddbmm(mask, query, key.transpose(1, 2)).softmax(-1)
+            turned = self._project(x, layer, turns).flatten(0, 1)
+            cache[:, :, self.column] = turned[:, self.group :]
+            key, value = cache[:, 0, :end], cache[:, 1, :end]
+            weights = torch.baddbmm(mask, turned[:, : self.group], key.transpose(1, 2)).softmax(-1)
             mixed = torch.bmm(weights, value).view(len(x), -1)
             x = self._feed_forward(torch.addmm(x, mixed, layer.out), layer)
         self.logits = self._normalize(x) @ self.head
@@ -99,11 +98,11 @@ class Decoder:
 
     def keep(self, rows: Tensor) -> None:
         """Drop all other rows; only the filled columns are copied."""
-        smaller = self.cache.new_empty(*self.cache.shape[:2], len(rows), *self.cache.shape[3:])
+        own = (rows[:, None] * self.pairs + torch.arange(self.pairs, device=rows.device)).flatten()
+        smaller = self.cache.new_empty(len(self.layers), len(own), *self.cache.shape[2:])
         filled = self.cache[..., : self.column, :]
-        torch.index_select(filled, 2, rows, out=smaller[..., : self.column, :])
-        self.cache = smaller
-        self.mask = self.mask.unflatten(0, (-1, self.pairs))[rows].flatten(0, 1)
+        torch.index_select(filled, 1, own, out=smaller[..., : self.column, :])
+        self.cache, self.mask = smaller, self.mask[own]
         self.logits = self.logits[rows]
 
     def _read(self, ids: Tensor, samples: int) -> Tensor:
@@ -111,37 +110,43 @@ class Decoder:
         count, length = ids.shape
         future = self.mask.new_full((length, length), NEGATIVE).triu(1)
         mask = self.mask[:, None, None, :length] + future
-        turns = self.turns[:length].repeat(count, 1, 1)
+        turns = self.turns[:length].repeat(count, 1, 1, 1)
         x = self.embedding[ids.flatten()]
         for layer, cache in zip(self.layers, self.cache, strict=True):
-            turned = self._project(x, layer, turns).unflatten(0, (count, length)).transpose(1, 2)
-            query, key, value = turned.split((self.heads, self.pairs, self.pairs), 1)
+            turned = self._project(x, layer, turns).unflatten(0, (count, length)).permute(0, 2, 3, 1, 4)
+            query, new = turned[:, :, : self.group].flatten(1, 2), turned[:, :, self.group :]
             mixed = F.scaled_dot_product_attention(
-                query, key, value, attn_mask=mask, scale=1.0, enable_gqa=True
+                query, new[:, :, 0], new[:, :, 1], attn_mask=mask, scale=1.0, enable_gqa=True
             )
             mixed = mixed.transpose(1, 2).reshape(len(x), -1)
             x = self._feed_forward(torch.addmm(x, mixed, layer.out), layer)
-            for kept, filled in zip(cache, (key, value), strict=True):
-                kept[:, :, :length] = filled.repeat_interleave(samples, 0)
+            cache[:, :, :length] = new.repeat_interleave(samples, 0).flatten(0, 1)
         return self._normalize(x.unflatten(0, (count, length))[:, -1]) @ self.head
 
+    def _by_pair(self, layer: Folded) -> Folded:
+        """Order the heads as [queries of a pair, its key, its value] for each pair."""
+        query, key, value = torch.arange(self.heads + 2 * self.pairs).split((self.heads, self.pairs, self.pairs))
+        heads = torch.cat([query.view(self.pairs, -1), key[:, None], value[:, None]], 1).flatten()
+        channels = (heads[:, None] * 2 * self.half + torch.arange(2 * self.half)).flatten().to(layer.qkv.device)
+        return layer._replace(qkv=layer.qkv[:, channels].contiguous(), qkv_bias=layer.qkv_bias[channels])
+
     def _turns(self, shape: Shape, columns: int) -> Tensor:
-        """Complex factors [columns, heads + 2 pairs, head_dim/2]; 1 for the values, which do not turn."""
+        """Complex factors [columns, 1, parts, head_dim/2]; 1 for the values, which do not turn."""
         cos, sin = rotary_tables(shape, columns, self.embedding.device, torch.float32)
         turn = torch.complex(cos[:, : self.half], sin[:, : self.half])
-        turns = turn[:, None].repeat(1, self.heads + 2 * self.pairs, 1)
-        turns[:, self.heads + self.pairs :] = 1
+        turns = turn[:, None, None].repeat(1, self.pairs, self.group + 2, 1)
+        turns[:, :, -1] = 1
         return turns
 
     def _project(self, x: Tensor, layer: Folded, turns: Tensor) -> Tensor:
-        """Turned queries, turned keys, values: [B, heads + 2 pairs, head_dim] from x [B, hidden]."""
+        """Turned queries, turned key, value of each pair: [B, pairs, parts, head_dim] from x [B, hidden]."""
         projected = torch.addmm(layer.qkv_bias, self._normalize(x), layer.qkv)
-        pairs = torch.view_as_complex(projected.view(len(x), -1, self.half, 2))
-        return torch.view_as_real(pairs * turns).flatten(2)
+        pairs = torch.view_as_complex(projected.view(len(x), self.pairs, -1, self.half, 2))
+        return torch.view_as_real(pairs * turns).flatten(3)
 
     def _feed_forward(self, x: Tensor, layer: Folded) -> Tensor:
         gate, up = (self._normalize(x) @ layer.gate_up).chunk(2, -1)
-        return torch.addmm(x, F.silu(gate) * up, layer.down)
+        return torch.addmm(x, F.silu(gate).mul_(up), layer.down)
 
     def _normalize(self, x: Tensor) -> Tensor:
         # The product with a column of 1/hidden is faster than a mean over short rows.

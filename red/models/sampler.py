@@ -1,5 +1,6 @@
 """Batched sampling: each prompt is read once for its group, rows that ended leave the batch."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -90,14 +91,18 @@ def _sample(row: list[int], eos_id: int) -> Sample:
 
 def _generate(decoder: Decoder, limit: Tensor, eos_id: int, uniform: Tensor | None) -> Tensor:
     """Token ids [B, max limit]; what follows a row's end token or its limit has no meaning."""
-    longest = int(limit.max())
-    out = limit.new_full((len(limit), longest), -1)
+    shortest, longest = int(limit.min()), int(limit.max())
+    out = limit.new_full((longest, len(limit)), -1)
     row = torch.arange(len(limit), device=limit.device)
     alive = torch.ones_like(row, dtype=torch.bool)
+    if uniform is not None:
+        uniform = uniform.T.contiguous()
     for position in range(longest):
-        token = _choose(decoder.logits, None if uniform is None else uniform[row, position])
-        out[row, position] = token
-        alive &= (token != eos_id) & (limit > position + 1)
+        token = _choose(decoder.logits, None if uniform is None else uniform[position])
+        out[position].index_copy_(0, row, token)
+        alive &= token != eos_id
+        if position + 1 >= shortest:
+            alive &= limit > position + 1
         count = int(alive.sum())
         if count == 0:
             break
@@ -105,8 +110,10 @@ def _generate(decoder: Decoder, limit: Tensor, eos_id: int, uniform: Tensor | No
             kept = alive.nonzero().squeeze(1)
             decoder.keep(kept)
             row, token, limit, alive = row[kept], token[kept], limit[kept], alive[kept]
+            if uniform is not None:
+                uniform = uniform[:, kept]
         decoder.step(token)
-    return out
+    return out.T
 
 
 def _choose(logits: Tensor, uniform: Tensor | None) -> Tensor:
@@ -123,5 +130,5 @@ def _choose(logits: Tensor, uniform: Tensor | None) -> Tensor:
 
 def _check(value: Tensor) -> None:
     """One number per row tells: NaN and infinite logits reach the sum and the maximum."""
-    if not value.isfinite().all():
+    if not math.isfinite(value.sum()):
         raise NumericalError("sampling: the model's logits are not finite; its weights or inputs are broken")

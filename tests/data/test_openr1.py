@@ -36,6 +36,12 @@ def test_prompts_keep_the_systems_prompt_and_count_unusable_rows(tmp_path):
     assert read_json(taught.with_suffix(".json"))["prompts_without"] == 1
 
 
+def test_a_gold_that_no_answer_can_be_compared_with_is_dropped_and_counted(tmp_path):
+    prompts, _ = made(tmp_path, [row(0), row(1, answer="$t(0,4]$"), row(2, answer="\\frac{1}{2}")])
+    assert [r["id"] for r in read_jsonl(prompts)] == ["openr1-00000", "openr1-00002"]
+    assert read_json(prompts.with_suffix(".json")) == {"rows": 2, "unparsed_answer": 1, "no_demonstration": 0}
+
+
 def test_a_row_of_another_layout_is_named(tmp_path, capsys):
     (tmp_path / "openr1.jsonl").write_text(json.dumps({"prompt": "text"}) + "\n")
     spec = json.dumps({"source": "openr1", "data_dir": str(tmp_path), "file": "openr1.jsonl"})
