@@ -56,7 +56,10 @@ class Training:
 
 @dataclass(frozen=True)
 class Cluster:
-    """Hardware of one OpenRLHF training; counts are per run. The local engine ignores it."""
+    """Hardware of one OpenRLHF training; counts are per run. The local engine ignores it.
+
+    ZeRO 1 stops at a gradient of zero, as a step without any right or any wrong answer has.
+    """
 
     nodes: int = 1
     policy_gpus: int = 4

@@ -32,9 +32,6 @@ def arguments(run: RunSpec, files: RunFiles) -> list[str]:
         raise ConfigError(
             f"cluster.colocate: vLLM takes {rollout_gpus} GPUs and the policy {ranks(cluster)}; colocated, "
             "they share the same ones, so the numbers must be equal")
-    if cluster.zero_stage == 1:
-        raise ConfigError("cluster.zero_stage: 1 stops at a gradient of zero, as a step without any right "
-                          "or any wrong answer has; use 2 or 3")
     if cluster.offload_optimizer and cluster.zero_stage == 2:
         raise ConfigError("cluster.offload_optimizer: under zero_stage 2 DeepSpeed sums the gradients of "
                           "micro-batches in bfloat16; use zero_stage 3")
