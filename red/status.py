@@ -2,7 +2,8 @@
 
 import json
 import re
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -12,6 +13,8 @@ from red.config import run_spec
 from red.storage import read_json
 
 TAIL = 65536
+# A training that wrote no step for longer is taken as not running.
+ALIVE_SECONDS = 60.0
 SHOWN = ("train/acc_on", "entropy/rl", "entropy/sft", "red/w", "len/on", "loss/total")
 # The last line of a Python traceback, of one of our errors, or of what the cluster says of a killed job.
 _REASON = re.compile(
@@ -21,7 +24,8 @@ _REASON = re.compile(
 
 @dataclass(frozen=True)
 class Progress:
-    """One (run, seed). `changed`: seconds since the epoch of the last training step, 0 if there is none."""
+    """One (run, seed). `changed`: seconds since the epoch of the last training step, 0 if there is none;
+    `step_seconds`: how long that step took."""
 
     run: str
     seed: int
@@ -33,6 +37,7 @@ class Progress:
     benchmarks: int = 0
     reasons: tuple[str, ...] = ()
     changed: float = 0.0
+    step_seconds: float = 0.0
 
     @property
     def is_whole(self) -> bool:
@@ -43,6 +48,18 @@ class Progress:
 def progress(config: Mapping[str, Any]) -> list[Progress]:
     """All of them, in the order of the configuration."""
     return [_progress(config, run, seed) for run, seed in plan.evaluated(config)]
+
+
+def left(rows: Sequence[Progress], now: float | None = None) -> float:
+    """Seconds until all trainings end, about: steps left at the mean time of a step, by the runs that train now.
+
+    0 if nothing trains now, or nothing is left.
+    """
+    now = time.time() if now is None else now
+    seconds = [row.step_seconds for row in rows if row.step_seconds]
+    training = sum(row.training == "begun" and now - row.changed < ALIVE_SECONDS for row in rows)
+    steps = sum(row.steps - row.step for row in rows if row.training in ("begun", "waiting"))
+    return steps * sum(seconds) / len(seconds) / training if seconds and training else 0.0
 
 
 def failure(log: Path) -> str | None:
@@ -110,11 +127,14 @@ def _training(folder: Path, run: str, seed: int, steps: int) -> Progress:
     last = last_metrics(metrics)
     shown = {name: last[name] for name in SHOWN if isinstance(last.get(name), (int, float))}
     step = int(last["train/step"]) + 1 if "train/step" in last else 0
+    seconds = float(last.get("time/step_s", 0.0))
     if done:
         # An early stop of the guard is a finished run with fewer steps.
-        return Progress(run, seed, "done", read_json(provenance).get("steps", step), steps, shown)
+        return Progress(run, seed, "done", read_json(provenance).get("steps", step), steps, shown,
+                        step_seconds=seconds)
     changed = metrics.stat().st_mtime if step else 0.0
-    return Progress(run, seed, "begun" if step else "waiting", step, steps, shown, changed=changed)
+    return Progress(run, seed, "begun" if step else "waiting", step, steps, shown, changed=changed,
+                    step_seconds=seconds)
 
 
 def _tail(path: Path) -> str:

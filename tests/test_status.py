@@ -77,3 +77,14 @@ def test_a_finished_run_counts_its_grades(document, tmp_path):
 def test_the_reason_is_the_last_line_that_gives_one(tmp_path, text, reason):
     (tmp_path / "log").write_text(text)
     assert status.failure(tmp_path / "log") == reason
+
+
+def test_the_time_left_counts_steps_by_what_trains_now():
+    def one(training, step, changed=100.0, seconds=0.5):
+        return status.Progress("red", 0, training, step, 300, changed=changed, step_seconds=seconds)
+
+    done, waiting = one("done", 300), one("waiting", 0, 0.0, 0.0)
+    assert status.left([done, waiting], now=100.0) == 0.0
+    both = [done, one("begun", 100), one("begun", 200), waiting]
+    assert status.left(both, now=110.0) == (200 + 100 + 300) * 0.5 / 2
+    assert status.left(both, now=1000.0) == 0.0

@@ -1,5 +1,6 @@
 """What one waits for around the work itself: start-up, plans, and one new figure."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -51,7 +52,10 @@ def _snakemake(*arguments: str) -> list[str]:
 
 
 def _done(command: list[str], folder: Path) -> Done:
-    subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    # The workflow's commands say `python`: it has to be this one.
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    subprocess.run(command, cwd=folder, env={**os.environ, "PATH": path}, check=True, stdout=subprocess.DEVNULL,
+                   stderr=subprocess.PIPE)
     return Done(1)
 
 

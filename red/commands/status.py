@@ -2,10 +2,12 @@
 
 import argparse
 import sys
+import time
 from pathlib import Path
 
 HELP = "show how far every run is, its last metrics, and why something failed"
 COLORS = {"done": "green", "begun": "cyan", "failed": "bold red", "waiting": "dim"}
+REFRESH_SECONDS = 3.0
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -13,47 +15,76 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--configfile", type=Path, nargs="*", default=[], metavar="FILE",
                         help="overlays on config/default.yaml")
     parser.add_argument("--unfinished", action="store_true", help="leave out what is done and evaluated")
+    parser.add_argument("--watch", action="store_true", help="what runs now, until all is done (ctrl-C ends it)")
 
 
 def run(options: argparse.Namespace) -> int:
-    """A table, the reasons of failures below it, and one line of totals."""
-    import time
-
+    """A table, the reasons of failures below it, and one line of totals; once, or again and again."""
     from rich.console import Console
-    from rich.table import Table
+    from rich.live import Live
 
-    from red import config, plan
-    from red.status import SHOWN, progress
+    from red import config
+    from red.status import progress
 
     document = config.load(Path("config/default.yaml"), *options.configfile)
+    console = Console(width=None if sys.stdout.isatty() else 140, highlight=False)
     rows = progress(document)
+    if not options.watch or not console.is_terminal:
+        console.print(_screen(document, rows, options))
+        return 0
+    try:
+        with Live(_screen(document, rows, options), console=console, auto_refresh=False) as live:
+            while not all(row.is_whole for row in rows):
+                time.sleep(REFRESH_SECONDS)
+                rows = progress(document)
+                live.update(_screen(document, rows, options), refresh=True)
+    except KeyboardInterrupt:
+        pass
+    return 0
+
+
+def _screen(document, rows, options):
+    from rich.console import Group
+    from rich.progress_bar import ProgressBar
+    from rich.text import Text
+
+    from red.status import left
+
+    reasons = [Text(f"{row.run} seed {row.seed}: {reason}", overflow="fold") for row in rows for reason in row.reasons]
+    done = sum(row.training == "done" for row in rows)
+    evaluated = sum(row.is_whole for row in rows)
+    failed = sum(bool(row.reasons) for row in rows)
+    totals = f"{len(rows)} runs and seeds: {done} trained, {evaluated} evaluated, {failed} with a failure"
+    seconds = left(rows)
+    if seconds:
+        totals += f"; training ends in about {_span(seconds)}"
+    bar = [ProgressBar(total=len(rows), completed=evaluated, width=60)] if options.watch else []
+    return Group(_table(document, rows, options), *reasons, *bar, Text(totals))
+
+
+def _table(document, rows, options):
+    from rich.table import Table
+
+    from red import plan
+    from red.status import SHOWN
+
     metrics = [name for name in SHOWN if any(name in row.metrics for row in rows)]
     table = Table(title=f"{plan.results(document)}, scale {document['scale']}", title_justify="left")
     for name in ("run", "seed", "training", "step", "evaluated", *metrics):
         table.add_column(name, justify="left" if name in ("run", "training") else "right", no_wrap=True)
     for row in rows:
-        if options.unfinished and row.is_whole:
+        if row.is_whole and (options.unfinished or options.watch) or row.training == "waiting" and options.watch:
             continue
-        since = f" {_ago(time.time() - row.changed)} ago" if row.changed else ""
+        since = f" {_span(time.time() - row.changed)} ago" if row.changed else ""
         table.add_row(
             row.run, str(row.seed), f"[{COLORS[row.training]}]{row.training}[/]{since}",
             f"{row.step}/{row.steps}" if row.steps else "-", f"{row.evaluated}/{row.benchmarks}",
             *(f"{row.metrics[name]:.3g}" if name in row.metrics else "" for name in metrics),
         )  # fmt: skip
-    console = Console(width=None if sys.stdout.isatty() else 140, highlight=False)
-    console.print(table)
-    for row in rows:
-        for reason in row.reasons:
-            console.print(f"{row.run} seed {row.seed}: {reason}", markup=False, soft_wrap=True)
-    done = sum(row.training == "done" for row in rows)
-    evaluated = sum(row.is_whole for row in rows)
-    failed = sum(bool(row.reasons) for row in rows)
-    counts = f"{done} trained, {evaluated} evaluated, {failed} with a failure"
-    console.print(f"{len(rows)} runs and seeds: {counts}")
-    return 0
+    return table
 
 
-def _ago(seconds: float) -> str:
+def _span(seconds: float) -> str:
     for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
         if seconds >= size:
             return f"{seconds / size:.0f} {unit}"
