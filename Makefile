@@ -16,7 +16,7 @@ $(VENV)/.complete: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	@# torch first and alone: otherwise a dependency may bring a build of several GB
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(sed -n 's/^ *"\(torch==[^"]*\)".*/\1/p' pyproject.toml)"
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev,docs]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --use-pep517 --editable ".[dev,docs]"
 	touch $@
 
 $(VENV)/.engines-complete: $(VENV)/.complete requirements/engines-cpu.txt
@@ -30,7 +30,8 @@ reproduce: setup
 	@$(MAKE) --no-print-directory report
 
 report: setup
-	snakemake all --cores 1 --report results/tiny/report.html --quiet all
+	snakemake all --cores 1 --quiet rules progress --report results/tiny/report.html \
+	  || { echo "No report: make reproduce has to end first; python -m red status shows what is missing"; exit 1; }
 	@echo "Report: results/tiny/report.html"
 
 test: setup

@@ -29,9 +29,12 @@ def page(
         for suffix, content in files.items()
         if suffix in MIME
     )
+    title = html.escape(facts["title"])
+    # A picture has its title inside: there the heading is for screen readers.
+    heading = f"<h2>{title}</h2>" if isinstance(result, Table) else f'<h2 class="spoken">{title}</h2>'
     body = table(result) if isinstance(result, Table) else picture(files["svg"], facts["title"])
     return fill(
-        TEMPLATE, NAME=name, TITLE=html.escape(facts["title"]), BODY=body, DATA=" ".join(links),
+        TEMPLATE, NAME=name, TITLE=title, HEADING=heading, BODY=body, DATA=" ".join(links),
         CAPTION=html.escape(facts["caption"]), PROVENANCE=provenance(facts.get("runs", [])),
     )  # fmt: skip
 

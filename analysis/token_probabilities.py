@@ -12,7 +12,8 @@ from analysis.item import Figure
 from analysis.style import BLACK, FULL, GREY, looks, no_data, plt, title
 from analysis.tables import Run, Tables
 from analysis.token_page import page
-from analysis.token_stages import STAGES, THINKING_WORDS, stages, thinking
+from analysis.token_stages import STAGES, stages, thinking
+from red.thinking_words import WORDS
 
 HEADING = "Change of token probabilities through training"
 REFERENCES = {"base": ("p_base", "base model"), "sft": ("p_sft", "SFT checkpoint")}
@@ -51,7 +52,7 @@ def build(tables: Tables) -> Figure:
     problems = len({response.example for response in responses})
     notes = (
         f"{problems} problems.",
-        f"Thinking words: {', '.join(THINKING_WORDS)}.",
+        f"Thinking words: {', '.join(WORDS)}.",
         f"The page shows the first {PAGE_PROBLEMS} problems; the CSV counts all."
         * (problems > PAGE_PROBLEMS),
     )

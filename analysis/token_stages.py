@@ -5,12 +5,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from red.thinking_words import PATTERN
+
 STAGES = ("Open", "Initial", "Intermediate", "Final")
 INITIAL_END, FINAL_START = 0.25, 0.75
-THINKING_WORDS = ("but", "wait", "alternatively", "hmm", "let me check again")
 END_OF_THOUGHT = "</think>"
 _SENTENCE_END = re.compile(r"[.!?](?=\s|$)|\n")
-_THINKING = re.compile(rf"\b(?:{'|'.join(map(re.escape, THINKING_WORDS))})\b", re.IGNORECASE)
 
 
 def stages(tokens: Sequence[str]) -> np.ndarray:
@@ -34,7 +34,7 @@ def thinking(tokens: Sequence[str]) -> np.ndarray:
     starts, text = _offsets(tokens)
     ends = np.append(starts[1:], len(text))
     marked = np.zeros(len(tokens), dtype=bool)
-    for match in _THINKING.finditer(text):
+    for match in PATTERN.finditer(text):
         marked |= (starts < match.end()) & (ends > match.start())
     return marked
 

@@ -66,9 +66,12 @@ def _start(place: Path, *more: str, secret: bool = False) -> subprocess.Popen[st
                             text=True, start_new_session=True)  # fmt: skip
 
 
+def _unlock(place: Path) -> None:
+    """A killed workflow leaves its lock behind."""
+    _start(place, "--unlock").communicate(timeout=300)
+
+
 def _finish(place: Path) -> None:
-    unlock = _start(place, "--unlock")
-    unlock.communicate(timeout=300)
     process = _start(place)
     said, _ = process.communicate(timeout=1800)
     assert process.returncode == 0, said[-3000:]
@@ -100,6 +103,7 @@ def _killed(seed: int, with_jobs: bool, folder: Path, world: World) -> Attempt:
             if process.poll() is None:
                 (os.killpg if with_jobs else os.kill)(process.pid, signal.SIGKILL)
                 kills += process.wait() == -signal.SIGKILL
+            _unlock(place)
         _finish(place)
         for run in ("sft", "sft_grpo"):
             where = Path("results/x/runs") / run / "seed0"

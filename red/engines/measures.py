@@ -15,10 +15,9 @@ from red.objective.batch import Batch, Plan
 from red.objective.offline import offline_ratio
 from red.objective.spec import ObjectiveSpec
 from red.objective.weight import StepEntropy, WeightStep
+from red.thinking_words import PATTERN
 
 BINS = 8
-# Section 15.3, Figure 1: words and phrases that reopen a question.
-OVERTHINKING = ("but", "wait", "alternatively", "hmm", "let me check again")
 
 
 def step_entropy(entropy_st: Tensor, mask_st: Tensor, offline_s: Tensor) -> StepEntropy:
@@ -117,10 +116,10 @@ def _shift_metrics(logp: Tensor, mask: Tensor, plan: Plan, spec: ObjectiveSpec) 
 
 
 def overthinking(texts: Seq[str], tokens: int) -> dict[str, float]:
-    """Reopening words per 1,000 response tokens."""
+    """Thinking words per 1,000 response tokens."""
     if not tokens:
         return {}
-    found = sum(text.lower().count(word) for text in texts for word in OVERTHINKING)
+    found = sum(len(PATTERN.findall(text)) for text in texts)
     return {"words/overthink_per_1k": 1000 * found / tokens}
 
 
