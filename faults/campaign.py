@@ -92,7 +92,8 @@ def totals(outcomes: Sequence[Outcome]) -> dict[str, dict[str, int]]:
 def table(document: dict[str, Any]) -> str:
     """The Markdown table of tried, survived, lost."""
     lines = ["| class | tried | survived | lost | not testable here |", "|---|--:|--:|--:|--:|"]
-    for kind, counts in document["classes"].items():
+    # The sum last, whatever the order of a file's keys.
+    for kind, counts in sorted(document["classes"].items(), key=lambda item: (item[0] == "all", item[0])):
         name = f"**{kind}**" if kind == "all" else kind
         cells = [str(counts[key]) for key in ("tried", "survived", "lost", "untestable")]
         lines.append("| " + " | ".join([name, *cells]) + " |")

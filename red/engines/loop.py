@@ -219,7 +219,7 @@ class Loop:
 
     def _update(self, step: int, groups: Seq[Group], old: Pass | None, share: int) -> dict[str, float]:
         """One optimizer step. The first of a step also moves the schedule of w."""
-        training, spec = self.run.training, self.method.objective
+        training, spec, w = self.run.training, self.method.objective, self.schedule.last
         kept = self._plan(step, groups)
         if not kept.sequences:
             return {"tokens/trained": 0}
@@ -231,7 +231,7 @@ class Loop:
             if share:
                 return kept.plan
             metrics.update(measures.weight_metrics(self.schedule.step(step, entropy), spec))
-            return self._plan(step, groups).plan
+            return kept.plan if self.schedule.last == w else self._plan(step, groups).plan
 
         done = self.policy.update(Order(
             kept.sequences, spec, weigh, old, learning_rate(step, training), training.grad_clip, "main",
