@@ -21,6 +21,16 @@ def group_mean(value_s: Tensor, group_s: Tensor, member_s: Tensor) -> tuple[Tens
     return (total / count.clamp(min=1))[index_s], count[index_s]
 
 
+def of_next_group(value_s: Tensor, group_s: Tensor) -> Tensor:
+    """The value (S,) of the next group of the step; the last group takes the first one's.
+
+    Prompts stand in a random order, so this permutes a value among them without leaving one in its place.
+    """
+    groups, index_s = torch.unique(group_s, return_inverse=True)
+    value_of_group = value_s.new_zeros(len(groups)).index_copy(0, index_s, value_s)
+    return value_of_group.roll(-1)[index_s]
+
+
 def advantages(members: Members, spec: Advantage) -> Tensor:
     """(S,): R - mean, over `std + eps` (ddof 1) if asked; a group of one keeps A = R.
 

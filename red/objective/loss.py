@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from red.objective.advantage import advantages, group_mean
+from red.objective.advantage import advantages, group_mean, of_next_group
 from red.objective.aggregate import sequence_mean, token_factor
 from red.objective.batch import Batch, Members, Plan
 from red.objective.offline import offline_ratio
@@ -54,10 +54,11 @@ def plan(
         online = torch.zeros_like(online)
     in_policy = online | offline if spec.offline.kind != "none" else online
     weighted = is_offline if random_s is None else random_s
+    r_group = {"online": accuracy, "union": union, "next_group": of_next_group(accuracy, members.group_s)}
     ones = torch.ones_like(members.reward_s)
     return Plan(
         advantage_s=advantages(members, spec.advantage),
-        r_group_s=union if spec.offline.r_group_over == "union" else accuracy,
+        r_group_s=r_group[spec.offline.r_group_over],
         accuracy_s=members.accuracy_s,
         weight_s=torch.where(weighted, ones * weight, ones),
         online_s=online,

@@ -31,11 +31,14 @@ class Online:
 
 @dataclass(frozen=True)
 class Offline:
-    """Policy-gradient term on demonstrations: the choice of the offline policy (section 12.3)."""
+    """Policy-gradient term on demonstrations: the choice of the offline policy (section 12.3).
+
+    `r_group_over` "next_group" takes the accuracy of another prompt: a control (section 12.9).
+    """
 
     kind: OfflineKind = "none"
     gamma: float = 0.1
-    r_group_over: Literal["online", "union"] = "online"
+    r_group_over: Literal["online", "union", "next_group"] = "online"
 
 
 @dataclass(frozen=True)

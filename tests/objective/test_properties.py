@@ -152,3 +152,11 @@ def test_a_step_without_demonstrations_keeps_w_and_its_references():
 def test_entropy_change_of_a_zero_reference_is_no_change_or_infinite():
     assert relative_change(0.0, [0.0]) == 0.0
     assert relative_change(0.1, [0.0]) == float("inf")
+
+
+def test_r_group_of_the_next_prompt_permutes_it_among_the_groups():
+    _, members = draw(3)
+    spec = spec_of("red")
+    own = plan(members, spec).r_group_s.view(4, -1)
+    other = plan(members, replace(spec, offline=replace(spec.offline, r_group_over="next_group"))).r_group_s.view(4, -1)
+    assert torch.equal(other, own.roll(-1, 0)) and not torch.equal(other, own)

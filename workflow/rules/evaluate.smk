@@ -1,4 +1,5 @@
 # What the trained models can do (generate, grade) and what they think (probe), and all of it in three tables.
+# What is trained is measured before the next training begins: the first numbers are there after minutes.
 rule generate:
     input:
         checkpoint=checkpoint,
@@ -20,6 +21,7 @@ rule generate:
         "<logs>/generate/{run}/seed{seed}.log",
     benchmark:
         "<benchmarks>/generate/{run}/seed{seed}.tsv"
+    priority: 1
     retries: REQUESTS["generate"].retries
     conda:
         "../../environment.yml"
@@ -67,6 +69,7 @@ rule grade:
         "<logs>/grade/{run}/seed{seed}.log",
     benchmark:
         "<benchmarks>/grade/{run}/seed{seed}.tsv"
+    priority: 1
     conda:
         "../../environment.yml"
     threads: REQUESTS["grade"].threads
