@@ -62,8 +62,8 @@ def table(result: Table) -> str:
             width = len(result.columns) + 1
             lines.append(f'<tr class="group"><th colspan="{width}">{html.escape(row.group)}</th></tr>')
         group = row.group
-        cells = "".join(f"<td>{_cell(cell)}</td>" for cell in row.cells)
-        lines.append(f"<tr><td>{html.escape(row.label)}</td>{cells}</tr>")
+        cells = "".join(f"<td{_prose(cell.text)}>{_cell(cell)}</td>" for cell in row.cells)
+        lines.append(f"<tr><td{_prose(row.label)}>{html.escape(row.label)}</td>{cells}</tr>")
     long = any(len(cell.text) > PROSE for row in result.rows for cell in row.cells)
     kind = ("prose-cells" if long else "numbers") + " broad" * (len(result.columns) > BROAD)
     return _table(head, "".join(lines), kind)
@@ -95,6 +95,11 @@ def _table(head: str, body: str, kind: str) -> str:
 def _span(span: tuple[str, int]) -> str:
     title, width = span
     return f'<th{" class=span" if title else ""} colspan="{width}">{html.escape(title)}</th>'
+
+
+def _prose(text: str) -> str:
+    """Only long texts may break into lines."""
+    return " class=prose" if len(text) > PROSE else ""
 
 
 def _cell(cell: Cell) -> str:

@@ -6,7 +6,7 @@ import pandas as pd
 from analysis.account import MATH, account
 from analysis.compare import PAIRED, compare
 from analysis.item import Figure
-from analysis.style import BLACK, GREY, LOOKS, canvas, no_data, title
+from analysis.style import BLACK, GREY, LOOKS, canvas, legend_below, no_data, title
 from analysis.tables import Run, Tables
 
 HEADING = "Offline weight w against its noise floor"
@@ -28,10 +28,11 @@ def build(tables: Tables) -> Figure:
     histogram = _histogram(tables, red, changes, rollouts)
     shares = below_two_errors(changes)
     comparison = _comparison(accuracy, [red, *controls], scores)
-    picture, axes = canvas(1, 3, 2.6, width_ratios=[1.45, 0.8, 1.0])
+    picture, axes = canvas(1, 3, 2.8, width_ratios=[1.45, 0.8, 1.0])
     _draw_histogram(axes[0][0], histogram)
     _draw_shares(axes[0][1], shares)
     _draw_comparison(axes[0][2], comparison)
+    legend_below(picture, [axes[0][0]])
     picture.suptitle(title(HEADING, tables.scale), x=0.01, ha="left")
     logged = () if len(changes) else ("entropies and their standard errors of RED",)
     said = account(tables, [red, *controls], PAIRED, scores, [*accuracy.incomplete, *logged])
@@ -137,8 +138,7 @@ def _draw_histogram(where, histogram: pd.DataFrame) -> None:
             where.plot(rows["w"], rows["value"], marker=marker, mfc="white", color=BLACK, lw=0.8,
                        ls=":" if marker == "x" else "--", label=kind)  # fmt: skip
     where.set_xticks(EDGES[:-1], [*(f"{low:g}–{low + 1:g}" for low in EDGES[:-2]), f"{HIGH:g}"], rotation=45)
-    where.legend(loc="upper center")
-    where.set_ylim(0, 1.75 * max(0.05, histogram["value"].max()))
+    where.set_ylim(0, 1.1 * max(0.05, histogram["value"].max()))
 
 
 def _draw_shares(where, shares: pd.DataFrame) -> None:
@@ -150,7 +150,7 @@ def _draw_shares(where, shares: pd.DataFrame) -> None:
         where.bar(place, mine.mean(), 0.6, color=GREY, alpha=0.5)
         where.plot([place] * len(mine), mine, ls="", marker="o", mfc="white", color=BLACK)
     where.set(xlim=(-0.6, 1.6), ylim=(0, 1.05), ylabel="share of steps")
-    where.set_xticks([0, 1], ["roll-\nouts", "demon-\nstrations"])
+    where.set_xticks([0, 1], SOURCES.values(), rotation=45, ha="right", rotation_mode="anchor")
 
 
 def _draw_comparison(where, comparison: pd.DataFrame) -> None:
