@@ -147,8 +147,11 @@ def _thinking_words(run: str, sign: int):
     def test(data: Measurements) -> Evidence:
         responses = [r for r in read_responses(data.tables, data.tables.named(run)) if "base" in r.references]
         changes = [r.change("base")[r.thinking].mean() for r in responses if r.thinking.any()]
-        if len(changes) < 2:
+        if not responses:
             return absent(f"token probe of {run}")
+        if len(changes) < 2:
+            held = f"{len(changes)} of {len(responses)} answers of {run} hold a thinking word"
+            return Evidence("not measured", held)
         return of_units(
             np.array(changes), sign, f"mean change of thinking words {np.mean(changes):+.3f} against base"
         )
