@@ -63,10 +63,11 @@ bench: setup
 	python -m bench
 
 ## Peers that the bench compares with, in an environment of their own
-bench-setup: setup-engines
+bench-setup: setup
 	$(PYTHON) -m venv bench/.venv
 	bench/.venv/bin/python -m pip install --quiet --disable-pip-version-check "$$(sed -n 's/^ *"\(torch==[^"]*\)".*/\1/p' pyproject.toml)"
-	bench/.venv/bin/python -m pip install --quiet --disable-pip-version-check --requirement bench/requirements-peers.txt
+	bench/.venv/bin/python -m pip install --quiet --disable-pip-version-check setuptools==77.0.3
+	DS_BUILD_OPS=0 bench/.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --requirement bench/requirements-peers.txt
 
 faults: setup
 	python -m faults
