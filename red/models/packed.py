@@ -15,13 +15,16 @@ from red.models.decoder import Folded, fold
 from red.models.qwen2 import Layer, Qwen2, Shape, rotary_tables
 from red.objective.product import product
 
+# The number of tokens is a multiple of this: oneDNN prepares code for each new shape and keeps it, which
+# for ever new numbers of tokens costs as much as the products, and half a megabyte each.
+MULTIPLE = 64
 # Rows whose attention is computed together differ in length by at most this factor.
 SPREAD = 1.4
 
 
 @dataclass(frozen=True)
 class Packing:
-    """N distinct tokens of pairs (prompt, response).
+    """N distinct tokens of pairs (prompt, response), and up to 63 that nothing reads.
 
     ids, position (N,): the token and its place in its sequence. rows: the token at each place of each
     sequence, one [S_b, T_b] for each set of similar lengths; what follows a row's end has no meaning.
@@ -58,6 +61,9 @@ def pack(pairs: Sequence[tuple[Sequence[int], Sequence[int]]], device: torch.dev
         row = [*read[key], *add(response[:-1], len(key))]
         rows.append(row)
         source += row[len(key) - 1 :]
+    spare = -len(ids) % MULTIPLE
+    ids += [0] * spare
+    position += [0] * spare
     buckets, home = _arrange(rows, len(ids))
     return Packing(
         ids=torch.tensor(ids, device=device),

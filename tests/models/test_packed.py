@@ -15,6 +15,7 @@ PAIRS = [
     ((3, 4, 5), (7, 8)),
     ((3, 4), tuple(range(2, 30))),
 ]
+TOKENS = 6 + 32
 
 
 def model(seed=0, **changes):
@@ -67,14 +68,15 @@ def test_float32_differs_by_rounding_only():
 def test_equal_prompts_are_read_once_and_last_tokens_not_at_all():
     packing = pack(PAIRS)
     # prompts (3, 4, 5), (2,), (3, 4); responses without their last tokens: 3 + 0 + 1 + 1 + 27
-    assert len(packing.ids) == 6 + 32
+    assert max(int(rows.max()) for rows in packing.rows) == TOKENS - 1
+    assert len(packing.ids) == len(packing.position) == packed.MULTIPLE > TOKENS
     assert len(packing.source) == len(packing.target) == sum(len(response) for _, response in PAIRS)
 
 
 def test_every_token_is_found_at_its_own_place():
     packing = pack(PAIRS)
     places = torch.cat([rows.flatten() for rows in packing.rows])
-    assert torch.equal(places[packing.home], torch.arange(len(packing.ids)))
+    assert torch.equal(places[packing.home[:TOKENS]], torch.arange(TOKENS))
 
 
 def test_rows_together_are_of_similar_length():
