@@ -88,3 +88,13 @@ def test_the_time_left_counts_steps_by_what_trains_now():
     both = [done, one("begun", 100), one("begun", 200), waiting]
     assert status.left(both, now=110.0) == (200 + 100 + 300) * 0.5 / 2
     assert status.left(both, now=1000.0) == 0.0
+
+
+def test_a_long_reason_stays_on_one_line_in_a_log(monkeypatch, capsys):
+    from red.__main__ import main
+
+    reason = "train: " + "x" * 400
+    failed = status.Progress("red", 0, "failed", 1, 300, reasons=(reason,))
+    monkeypatch.setattr(status, "progress", lambda config: [failed])
+    assert main(["status"]) == 0
+    assert f"red seed 0: {reason}" in capsys.readouterr().out.splitlines()

@@ -30,7 +30,9 @@ def run(options: argparse.Namespace) -> int:
     console = Console(width=None if sys.stdout.isatty() else 140, highlight=False)
     rows = progress(document)
     if not options.watch or not console.is_terminal:
-        console.print(_screen(document, rows, options))
+        console.print(_table(document, rows, options))
+        for line in _lines(rows):
+            console.print(line, markup=False, soft_wrap=True)
         return 0
     try:
         with Live(_screen(document, rows, options), console=console, auto_refresh=False) as live:
@@ -48,18 +50,21 @@ def _screen(document, rows, options):
     from rich.progress_bar import ProgressBar
     from rich.text import Text
 
+    bar = ProgressBar(total=len(rows), completed=sum(row.is_whole for row in rows), width=60)
+    return Group(_table(document, rows, options), *map(Text, _lines(rows)), bar)
+
+
+def _lines(rows) -> list[str]:
+    """Why something failed, and the totals."""
     from red.status import left
 
-    reasons = [Text(f"{row.run} seed {row.seed}: {reason}", overflow="fold") for row in rows for reason in row.reasons]
+    reasons = [f"{row.run} seed {row.seed}: {reason}" for row in rows for reason in row.reasons]
     done = sum(row.training == "done" for row in rows)
     evaluated = sum(row.is_whole for row in rows)
     failed = sum(bool(row.reasons) for row in rows)
     totals = f"{len(rows)} runs and seeds: {done} trained, {evaluated} evaluated, {failed} with a failure"
     seconds = left(rows)
-    if seconds:
-        totals += f"; training ends in about {_span(seconds)}"
-    bar = [ProgressBar(total=len(rows), completed=evaluated, width=60)] if options.watch else []
-    return Group(_table(document, rows, options), *reasons, *bar, Text(totals))
+    return [*reasons, totals + (f"; training ends in about {_span(seconds)}" if seconds else "")]
 
 
 def _table(document, rows, options):
