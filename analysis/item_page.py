@@ -30,9 +30,11 @@ def page(
         if suffix in MIME
     )
     title = html.escape(facts["title"])
-    # A picture has its title inside: there the heading is for screen readers.
-    heading = f"<h2>{title}</h2>" if isinstance(result, Table) else f'<h2 class="spoken">{title}</h2>'
-    body = table(result) if isinstance(result, Table) else picture(files["svg"], facts["title"])
+    if isinstance(result, Table):
+        heading, body = f"<h2>{title}</h2>", table(result)
+    else:
+        # A picture has its title inside: the heading is for screen readers.
+        heading, body = f'<h2 class="spoken">{title}</h2>', picture(files["svg"], facts["title"])
     return fill(
         TEMPLATE, NAME=name, TITLE=title, HEADING=heading, BODY=body, DATA=" ".join(links),
         CAPTION=html.escape(facts["caption"]), PROVENANCE=provenance(facts.get("runs", [])),
@@ -64,7 +66,7 @@ def table(result: Table) -> str:
         group = row.group
         cells = "".join(f"<td{_prose(cell.text)}>{_cell(cell)}</td>" for cell in row.cells)
         lines.append(f"<tr><td{_prose(row.label)}>{html.escape(row.label)}</td>{cells}</tr>")
-    long = any(len(cell.text) > PROSE for row in result.rows for cell in row.cells)
+    long = any(_prose(cell.text) for row in result.rows for cell in row.cells)
     kind = ("prose-cells" if long else "numbers") + " broad" * (len(result.columns) > BROAD)
     return _table(head, "".join(lines), kind)
 

@@ -86,7 +86,7 @@ def totals(outcomes: Sequence[Outcome]) -> dict[str, dict[str, int]]:
             counts = found.setdefault(kind, {"tried": 0, "survived": 0, "lost": 0, "untestable": 0})
             counts[one.result] += one.faults
             counts["tried"] += one.faults * (one.result != "untestable")
-    return {kind: found[kind] for kind in [*(k for k in found if k != "all"), *(["all"] if found else [])]}
+    return found
 
 
 def table(document: dict[str, Any]) -> str:

@@ -125,13 +125,17 @@ class Decoder:
 
     def _by_pair(self, layer: Folded) -> Folded:
         """Order the heads as [queries of a pair, its key, its value] for each pair."""
-        query, key, value = torch.arange(self.heads + 2 * self.pairs).split((self.heads, self.pairs, self.pairs))
-        heads = torch.cat([query.view(self.pairs, -1), key[:, None], value[:, None]], 1).flatten()
-        channels = (heads[:, None] * 2 * self.half + torch.arange(2 * self.half)).flatten().to(layer.qkv.device)
-        return layer._replace(qkv=layer.qkv[:, channels].contiguous(), qkv_bias=layer.qkv_bias[channels])
+
+        def ordered(x: Tensor) -> Tensor:
+            heads = x.unflatten(-1, (-1, 2 * self.half))
+            query, key, value = heads.split((self.heads, self.pairs, self.pairs), -2)
+            parts = [query.unflatten(-2, (self.pairs, -1)), key.unsqueeze(-2), value.unsqueeze(-2)]
+            return torch.cat(parts, -2).flatten(-3)
+
+        return layer._replace(qkv=ordered(layer.qkv), qkv_bias=ordered(layer.qkv_bias))
 
     def _turns(self, shape: Shape, columns: int) -> Tensor:
-        """Complex factors [columns, 1, parts, head_dim/2]; 1 for the values, which do not turn."""
+        """Complex factors [columns, pairs, parts, head_dim/2]; 1 for the values, which do not turn."""
         cos, sin = rotary_tables(shape, columns, self.embedding.device, torch.float32)
         turn = torch.complex(cos[:, : self.half], sin[:, : self.half])
         turns = turn[:, None, None].repeat(1, self.pairs, self.group + 2, 1)

@@ -54,11 +54,13 @@ def plan(
         online = torch.zeros_like(online)
     in_policy = online | offline if spec.offline.kind != "none" else online
     weighted = is_offline if random_s is None else random_s
-    r_group = {"online": accuracy, "union": union, "next_group": of_next_group(accuracy, members.group_s)}
+    r_group = union if spec.offline.r_group_over == "union" else accuracy
+    if spec.offline.r_group_over == "next_group":
+        r_group = of_next_group(accuracy, members.group_s)
     ones = torch.ones_like(members.reward_s)
     return Plan(
         advantage_s=advantages(members, spec.advantage),
-        r_group_s=r_group[spec.offline.r_group_over],
+        r_group_s=r_group,
         accuracy_s=members.accuracy_s,
         weight_s=torch.where(weighted, ones * weight, ones),
         online_s=online,
