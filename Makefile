@@ -63,6 +63,7 @@ smoke: setup
 
 lint: setup
 	ruff check .
+	ruff format --check .
 	snakefmt --check workflow
 	snakemake --lint
 	mypy

@@ -11,9 +11,7 @@ COMMON = ("mix_policy", "luffy", "relift", "hpt", "red")
 def build(tables: Tables) -> Table:
     """The common configurations first, then whatever else was trained beside the main table."""
     tagged = tables.of_item("ablations")
-    rest = [
-        run for run in tables.runs if run.row_group in ("ablation", "control") or run.family == "published"
-    ]
+    rest = [run for run in tables.runs if run.row_group in ("ablation", "control") or run.family == "published"]
     common = [run for run in tables.runs if run.name in COMMON]
     return accuracy_table(
         tables,

@@ -9,10 +9,16 @@ import pandas as pd
 from analysis.tables import Run, Tables
 
 BENCHMARKS = {
-    "aime24": "AIME24", "aime25": "AIME25", "amc": "AMC", "math500": "MATH500",
-    "minerva": "Minerva", "olympiad": "Olympiad",
-    "arc_c": "ARC-C", "gpqa_diamond": "GPQA-D", "mmlu_pro": "MMLU-Pro",
-}  # fmt: skip
+    "aime24": "AIME24",
+    "aime25": "AIME25",
+    "amc": "AMC",
+    "math500": "MATH500",
+    "minerva": "Minerva",
+    "olympiad": "Olympiad",
+    "arc_c": "ARC-C",
+    "gpqa_diamond": "GPQA-D",
+    "mmlu_pro": "MMLU-Pro",
+}
 MATH = ("aime24", "aime25", "amc", "math500", "minerva", "olympiad")
 OUT_OF_DOMAIN = ("arc_c", "gpqa_diamond", "mmlu_pro")
 
@@ -56,8 +62,14 @@ class Account:
         return {
             "scale": self.scale,
             "runs": [
-                {"run": run.name, "label": run.label, "seeds": list(run.seeds), "steps": run.steps,
-                 "family": run.family, "versions": {str(seed): made for seed, made in run.origins().items()}}
+                {
+                    "run": run.name,
+                    "label": run.label,
+                    "seeds": list(run.seeds),
+                    "steps": run.steps,
+                    "family": run.family,
+                    "versions": {str(seed): made for seed, made in run.origins().items()},
+                }
                 for run in self.runs
             ],
             "problems": {name: size[0] for name, size in self.sizes.items()},
@@ -65,7 +77,7 @@ class Account:
             "resampling": self.resampling,
             "missing": list(self.missing),
             "notes": list(self.notes),
-        }  # fmt: skip
+        }
 
 
 def account(

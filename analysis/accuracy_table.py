@@ -59,8 +59,7 @@ def accuracy_table(
     others = {name: compare(scores, name) for name in ("length", "lenient", "truncated", "first")}
     columns = {**{name: [name] for name in benchmarks}, "overall": list(benchmarks)}
     marks = {
-        column: ranks(accuracy, [run.name for run in runs if ranked(run)], names)
-        for column, names in columns.items()
+        column: ranks(accuracy, [run.name for run in runs if ranked(run)], names) for column, names in columns.items()
     }
     rows, numbers = [], []
     origins = tables.origins(runs)

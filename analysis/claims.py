@@ -52,11 +52,22 @@ def build(tables: Tables) -> Table:
         Row(claim.statement, tuple(map(Cell, (claim.where, e.verdict, e.found, _p(e.p), e.seeds or "–"))))
         for claim, e in found
     )
-    numbers = pd.DataFrame([
-        {"claim": claim.statement, "where": claim.where, "verdict": e.verdict, "found": e.found, "p": e.p,
-         "seeds": e.seeds, "effect": e.effect, "low": e.low, "high": e.high}
-        for claim, e in found
-    ])  # fmt: skip
+    numbers = pd.DataFrame(
+        [
+            {
+                "claim": claim.statement,
+                "where": claim.where,
+                "verdict": e.verdict,
+                "found": e.found,
+                "p": e.p,
+                "seeds": e.seeds,
+                "effect": e.effect,
+                "low": e.low,
+                "high": e.high,
+            }
+            for claim, e in found
+        ]
+    )
     used = [run for run in tables.of_item("claims") or tables.runs if run.seeds or run.missing_seeds]
     counts = numbers["verdict"].value_counts()
     said = account(tables, used, "Accuracies and lengths: paired bootstrap over problems and seeds.")
@@ -137,9 +148,7 @@ def _red_estimate(data: Measurements) -> Evidence:
         return absent("the confidence probe of the large model")
     frame = data.demonstrations.dropna(subset=["error_red"])
     nearest = min(("luffy_one", "luffy_shape"), key=lambda name: frame[f"error_{name}"].mean())
-    errors = ", ".join(
-        f"{n} {frame[f'error_{n}'].mean():.3f}" for n in ("red", "luffy_one", "luffy_shape", "small")
-    )
+    errors = ", ".join(f"{n} {frame[f'error_{n}'].mean():.3f}" for n in ("red", "luffy_one", "luffy_shape", "small"))
     return of_units(frame["error_red"] - frame[f"error_{nearest}"], -1, f"mean token error: {errors}")
 
 
@@ -152,9 +161,7 @@ def _thinking_words(run: str, sign: int):
         if len(changes) < 2:
             held = f"{len(changes)} of {len(responses)} answers of {run} hold a thinking word"
             return Evidence("not measured", held)
-        return of_units(
-            np.array(changes), sign, f"mean change of thinking words {np.mean(changes):+.3f} against base"
-        )
+        return of_units(np.array(changes), sign, f"mean change of thinking words {np.mean(changes):+.3f} against base")
 
     return test
 
@@ -188,16 +195,10 @@ CLAIMS = (
     Claim("Fig. 1", "while accuracy rises", _after_distillation("train/acc_on", 1, relative=False)),
     Claim("Table 1", "RL lowers entropy on rollouts", _phase_of("grpo", 0, "entropy_rl", -1)),
     Claim("Table 1", "SFT from base lowers entropy on rollouts", _phase_of("sft", 0, "entropy_rl", -1)),
-    Claim(
-        "Table 1",
-        "SFT from base lowers entropy on demonstrations",
-        _phase_of("sft", 0, "entropy_sft", -1),
-    ),
+    Claim("Table 1", "SFT from base lowers entropy on demonstrations", _phase_of("sft", 0, "entropy_sft", -1)),
     Claim("Sec. 4.2", "SFT after RL raises entropy on rollouts", _phase_of("sft", -1, "entropy_rl", 1)),
     Claim(
-        "Fig. 2",
-        "RED lowers entropy on demonstrations",
-        lambda d: trend(d.tables, "red", "entropy/sft", -1, " nats"),
+        "Fig. 2", "RED lowers entropy on demonstrations", lambda d: trend(d.tables, "red", "entropy/sft", -1, " nats")
     ),
     Claim("Table 2", "SFT is above pure RL", lambda d: higher(d.accuracy, "sft", "grpo")),
     Claim(
@@ -210,9 +211,7 @@ CLAIMS = (
     Claim("Table 2", "component I helps MixPolicy", lambda d: higher(d.accuracy, "red_i", "mix_policy")),
     Claim("Table 2", "component II helps MixPolicy", lambda d: higher(d.accuracy, "red_ii", "mix_policy")),
     Claim(
-        "Table 2",
-        "both components are above each alone",
-        lambda d: above_all(d.accuracy, "red", ("red_i", "red_ii")),
+        "Table 2", "both components are above each alone", lambda d: above_all(d.accuracy, "red", ("red_i", "red_ii"))
     ),
     Claim(
         "Table 2",
@@ -224,9 +223,7 @@ CLAIMS = (
         "RED is best out of domain",
         lambda d: above_all(d.accuracy, "red", ("luffy", "srft", "relift"), OUT_OF_DOMAIN),
     ),
-    Claim(
-        "Table 4", "clip (1, G) with window 1 is best", lambda d: above_all(d.accuracy, "red", ABLATIONS, TWO)
-    ),
+    Claim("Table 4", "clip (1, G) with window 1 is best", lambda d: above_all(d.accuracy, "red", ABLATIONS, TWO)),
     Claim(
         "Table 5",
         f"noisy labels cost RED less than {MARGIN:g} points",
@@ -240,9 +237,7 @@ CLAIMS = (
     Claim(
         "Table 5",
         "noisy labels cost RED less than MixPolicy",
-        lambda d: drops_less(
-            d.accuracy, "red_noisy_labels", "red", "mix_policy_noisy_labels", "mix_policy", TWO
-        ),
+        lambda d: drops_less(d.accuracy, "red_noisy_labels", "red", "mix_policy_noisy_labels", "mix_policy", TWO),
     ),
     Claim("Fig. 5", "the small model's confidence rises with its accuracy", _confidence_slope("small", 1)),
     Claim("Fig. 5", "the large model is more confident", _large_above_small),
@@ -256,14 +251,8 @@ CLAIMS = (
         "offline policy 1 lowers entropy on rollouts",
         lambda d: trend(d.tables, "mix_policy", "entropy/rl", -1, " nats"),
     ),
-    Claim(
-        "Fig. 10", "the shift is above offline policy 1", lambda d: higher(d.accuracy, "red_ii", "mix_policy")
-    ),
-    Claim(
-        "Fig. 10",
-        "the shift is above the policy itself",
-        lambda d: higher(d.accuracy, "red_ii", "offline_self"),
-    ),
+    Claim("Fig. 10", "the shift is above offline policy 1", lambda d: higher(d.accuracy, "red_ii", "mix_policy")),
+    Claim("Fig. 10", "the shift is above the policy itself", lambda d: higher(d.accuracy, "red_ii", "offline_self")),
     Claim("ours", "w is above its noise (changes beyond 2 s.e. on most steps)", _w_is_signal),
     Claim("ours", "w is better than its controls", lambda d: above_all(d.accuracy, "red", CONTROLS)),
 )

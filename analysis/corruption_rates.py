@@ -10,11 +10,7 @@ from analysis.style import canvas, legend_below, look, no_data, title
 from analysis.tables import Tables
 
 BENCHMARKS = ("math500", "aime25")
-LINES = {
-    "noisy_labels": ("-", "o"),
-    "adversarial_chains": ((0, (4, 1.6)), "s"),
-    "permuted_accuracy": (":", "^"),
-}
+LINES = {"noisy_labels": ("-", "o"), "adversarial_chains": ((0, (4, 1.6)), "s"), "permuted_accuracy": (":", "^")}
 
 
 def build(tables: Tables) -> Figure:
@@ -35,8 +31,17 @@ def build(tables: Tables) -> Figure:
             x = line["rate"] + 0.35 * (shift - 1.5)  # intervals beside, not on top of each other
             errors = [line["value"] - line["low"], line["high"] - line["value"]]
             label = f"{line['label'].iloc[0]}, {LABELS[kind].lower()}"
-            panel.errorbar(x, line["value"], errors, color=style.color, linestyle=dashes, marker=marker,
-                           label=label, elinewidth=0.7, capsize=1.5)  # fmt: skip
+            panel.errorbar(
+                x,
+                line["value"],
+                errors,
+                color=style.color,
+                linestyle=dashes,
+                marker=marker,
+                label=label,
+                elinewidth=0.7,
+                capsize=1.5,
+            )
         panel.set_title(benchmark_label(benchmark, tables.scale))
         panel.set_xlabel("prompts with corrupted demonstrations (%)")
         panel.set_ylabel("accuracy (%)")
@@ -63,9 +68,18 @@ def _numbers(tables: Tables, runs, accuracy) -> pd.DataFrame:
         for rate, run in sorted(points):
             for benchmark in BENCHMARKS:
                 if found := accuracy.estimate(run, [benchmark]):
-                    rows.append({
-                        "parent": parent, "label": labels.get(parent, parent), "kind": kind, "rate": rate,
-                        "benchmark": benchmark, "run": run, "value": 100 * found.mean,
-                        "low": 100 * found.low, "high": 100 * found.high, "seeds": found.seeds,
-                    })  # fmt: skip
+                    rows.append(
+                        {
+                            "parent": parent,
+                            "label": labels.get(parent, parent),
+                            "kind": kind,
+                            "rate": rate,
+                            "benchmark": benchmark,
+                            "run": run,
+                            "value": 100 * found.mean,
+                            "low": 100 * found.low,
+                            "high": 100 * found.high,
+                            "seeds": found.seeds,
+                        }
+                    )
     return pd.DataFrame(rows)

@@ -37,8 +37,16 @@ def build(tables: Tables) -> Figure:
         for row in here.itertuples():
             style = styles[row.run]
             errors = [[row.accuracy - row.low], [row.high - row.accuracy]]
-            where.errorbar(row.cost / factor, row.accuracy, errors, color=style.color, ls="",
-                           marker=style.marker, label=row.label, elinewidth=0.5)  # fmt: skip
+            where.errorbar(
+                row.cost / factor,
+                row.accuracy,
+                errors,
+                color=style.color,
+                ls="",
+                marker=style.marker,
+                label=row.label,
+                elinewidth=0.5,
+            )
         where.set_xlabel(f"{unit}{QUANTITIES[quantity]}".replace("of GPU", "GPU"))
         where.set_xlim(left=-0.04 * here["cost"].max() / factor)
     axes[0][0].set_ylabel("accuracy, mean of benchmarks (%)")
@@ -66,11 +74,7 @@ def _numbers(runs, spent: pd.DataFrame, estimates) -> pd.DataFrame:
         found = estimates[run.name]
         values = [100 * v for v in (found.mean, found.low, found.high)] if found else [np.nan] * 3
         for quantity in QUANTITIES:
-            cost = (
-                costs.loc[(run.name, quantity)].tolist()
-                if (run.name, quantity) in costs.index
-                else [np.nan] * 3
-            )
+            cost = costs.loc[(run.name, quantity)].tolist() if (run.name, quantity) in costs.index else [np.nan] * 3
             cost = [0.0] * 3 if run.name == BASE else cost
             rows.append((run.name, run.label, quantity, *cost, *values, len(run.seeds)))
     names = ["run", "label", "quantity", "cost", "cost_low", "cost_high", "accuracy", "low", "high", "seeds"]

@@ -38,11 +38,16 @@ def draw_boxes(axes: Axes, boxes: Sequence[Box]) -> None:
         corner = box.x - box.width / 2, box.y - box.height / 2
         axes.add_patch(
             FancyBboxPatch(
-                corner, box.width, box.height, boxstyle="round,pad=0,rounding_size=0.012",
-                facecolor=box.fill, edgecolor=box.edge, linewidth=0.9,
+                corner,
+                box.width,
+                box.height,
+                boxstyle="round,pad=0,rounding_size=0.012",
+                facecolor=box.fill,
+                edgecolor=box.edge,
+                linewidth=0.9,
                 linestyle="--" if box.dashed else "-",
             )
-        )  # fmt: skip
+        )
         axes.text(box.x, box.y, box.text, ha="center", va="center", linespacing=1.25)
 
 
@@ -52,5 +57,12 @@ def arrow(axes: Axes, start, end, text: str = "", at: float = 0.5, bend: float =
     axes.add_patch(FancyArrowPatch(start, end, connectionstyle=f"arc3,rad={bend}", **(look | options)))
     if text:
         x, y = (a + at * (b - a) for a, b in zip(start, end, strict=True))
-        axes.text(x, y, text, ha="center", va="center", linespacing=1.2,
-                  bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.0})  # fmt: skip
+        axes.text(
+            x,
+            y,
+            text,
+            ha="center",
+            va="center",
+            linespacing=1.2,
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.0},
+        )

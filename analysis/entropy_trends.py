@@ -11,11 +11,7 @@ from analysis.tables import Run, Tables
 HEADING = "Entropy on rollouts and on demonstrations"
 KINDS = {
     "entropy/rl": ("entropy_rl", "own rollouts", Look(SELF_GENERATED, "-", "o")),
-    "entropy/sft": (
-        "entropy_sft",
-        "demonstrations (teacher-forced)",
-        Look(TEACHER_FORCED, (0, (4, 1.4)), "s"),
-    ),
+    "entropy/sft": ("entropy_sft", "demonstrations (teacher-forced)", Look(TEACHER_FORCED, (0, (4, 1.4)), "s")),
 }
 
 
@@ -36,8 +32,15 @@ def build(tables: Tables) -> Figure:
         for metric, (_, label, look) in KINDS.items():
             points = probed[(probed["run"] == run.name) & (probed["metric"] == metric)]
             if len(points):
-                where.plot(points["step"], points["mean"], ls="", marker=look.marker, mfc="white",
-                           color=look.color, label=f"{label}, probe")  # fmt: skip
+                where.plot(
+                    points["step"],
+                    points["mean"],
+                    ls="",
+                    marker=look.marker,
+                    mfc="white",
+                    color=look.color,
+                    label=f"{label}, probe",
+                )
         where.set_xlabel("step")
     for where in axes[0][1:]:
         where.set_ylabel("")

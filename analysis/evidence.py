@@ -87,9 +87,7 @@ def higher(
     return _of_difference(found, sign, f"{first} − {second}", seeds, unit)
 
 
-def above_all(
-    data: Comparison, run: str, others: Sequence[str], benchmarks: Sequence[str] = MATH
-) -> Evidence:
+def above_all(data: Comparison, run: str, others: Sequence[str], benchmarks: Sequence[str] = MATH) -> Evidence:
     """`run` is above each of the others that were run, Holm-adjusted."""
     changes = {other: data.difference(run, other, benchmarks) for other in others}
     found = {other: change for other, change in changes.items() if change is not None}
@@ -105,8 +103,15 @@ def above_all(
         text += f"; not run: {', '.join(unrun)}"
     decided = "opposite" if lost else "shown" if len(won) == len(others) else "not shown"
     worst = found[nearest]
-    return Evidence(decided, text, float(max(p_values.values())), str(data.seeds(run, benchmarks)),
-                    100 * worst.mean, 100 * worst.low, 100 * worst.high)  # fmt: skip
+    return Evidence(
+        decided,
+        text,
+        float(max(p_values.values())),
+        str(data.seeds(run, benchmarks)),
+        100 * worst.mean,
+        100 * worst.low,
+        100 * worst.high,
+    )
 
 
 def groups_differ(data: Comparison, first: Sequence[str], second: Sequence[str], benchmarks=MATH) -> Evidence:
@@ -125,9 +130,7 @@ def drop_below(data: Comparison, run: str, clean: str, benchmarks: Sequence[str]
     found = data.difference(run, clean, benchmarks)
     if found is None:
         return absent(run, clean)
-    decided = (
-        "shown" if 100 * found.low > -margin else "opposite" if 100 * found.high < -margin else "not shown"
-    )
+    decided = "shown" if 100 * found.low > -margin else "opposite" if 100 * found.high < -margin else "not shown"
     seeds = f"{data.seeds(run, benchmarks)}, {data.seeds(clean, benchmarks)}"
     return Evidence(decided, f"change {_signed(found)}", found.p, seeds, *_points(found))
 
@@ -149,9 +152,7 @@ def drops_less(
     return _of_difference(found, 1, "change − change", f"{len(first[0])}, {len(second[0])}", " points")
 
 
-def trend(
-    tables: Tables, run: str, metric: str, sign: int, unit: str = "", relative: bool = False
-) -> Evidence:
+def trend(tables: Tables, run: str, metric: str, sign: int, unit: str = "", relative: bool = False) -> Evidence:
     """A logged metric moves in one direction from the first to the last tenth of training.
 
     One value per seed, t-test over seeds; with one seed only the direction is known.
@@ -193,9 +194,7 @@ def of_units(values: np.ndarray, sign: int, text: str, seeds: str = "") -> Evide
         return absent("more than one unit")
     found = paired_difference(values, np.zeros_like(values), np.random.default_rng(SEED))
     interval = bootstrap_mean(values)
-    return Evidence(
-        verdict(found.mean, found.p, sign), text, found.p, seeds, found.mean, interval.low, interval.high
-    )
+    return Evidence(verdict(found.mean, found.p, sign), text, found.p, seeds, found.mean, interval.low, interval.high)
 
 
 def _of_difference(found: Difference, sign: int, name: str, seeds: str, unit: str) -> Evidence:

@@ -14,15 +14,20 @@ from analysis.item import Cell, Figure, Table
 from analysis.template import fill
 
 TEMPLATE = Path(__file__).with_suffix(".html")
-MIME = {"csv": "text/csv", "json": "application/json", "md": "text/markdown", "tex": "application/x-tex",
-        "svg": "image/svg+xml", "png": "image/png", "pdf": "application/pdf"}  # fmt: skip
+MIME = {
+    "csv": "text/csv",
+    "json": "application/json",
+    "md": "text/markdown",
+    "tex": "application/x-tex",
+    "svg": "image/svg+xml",
+    "png": "image/png",
+    "pdf": "application/pdf",
+}
 BROAD = 8  # columns: a table with more is set smaller
 PROSE = 40  # characters: a table with longer cells reads better aligned to the left
 
 
-def page(
-    result: Table | Figure, name: str, facts: Mapping[str, Any], files: Mapping[str, bytes | str]
-) -> str:
+def page(result: Table | Figure, name: str, facts: Mapping[str, Any], files: Mapping[str, bytes | str]) -> str:
     """The page; `files` are the item's other files by suffix, `facts` is what its JSON file says."""
     links = (
         f'<a download="{name}.{suffix}" href="{data_uri(content, suffix)}">{suffix.upper()}</a>'
@@ -36,9 +41,15 @@ def page(
         # A picture has its title inside: the heading is for screen readers.
         heading, body = f'<h2 class="spoken">{title}</h2>', picture(files["svg"], facts["title"])
     return fill(
-        TEMPLATE, NAME=name, TITLE=title, HEADING=heading, BODY=body, DATA=" ".join(links),
-        CAPTION=html.escape(facts["caption"]), PROVENANCE=provenance(facts.get("runs", [])),
-    )  # fmt: skip
+        TEMPLATE,
+        NAME=name,
+        TITLE=title,
+        HEADING=heading,
+        BODY=body,
+        DATA=" ".join(links),
+        CAPTION=html.escape(facts["caption"]),
+        PROVENANCE=provenance(facts.get("runs", [])),
+    )
 
 
 def data_uri(content: bytes | str, suffix: str) -> str:

@@ -32,13 +32,23 @@ def build(tables: Tables) -> Figure:
     for name, (kappa, options, (x, dy)) in curves.items():
         below.plot(pi, kappa, **options)
         y = float(np.interp(x, pi, kappa))
-        below.annotate(name, (x, y), (0, dy), textcoords="offset points", ha="center", va="center",
-                       color=options["color"], bbox={"fc": "white", "ec": "none", "pad": 0.6})  # fmt: skip
-    below.set(xlim=(0, 1), ylim=(0, 1.09), xlabel="token probability π of the demonstration",
-              ylabel="coefficient κ on Â ∇log π")  # fmt: skip
-    numbers = pd.concat(
-        pd.DataFrame({"curve": n, "pi": pi[::8], "kappa": c[0][::8]}) for n, c in curves.items()
+        below.annotate(
+            name,
+            (x, y),
+            (0, dy),
+            textcoords="offset points",
+            ha="center",
+            va="center",
+            color=options["color"],
+            bbox={"fc": "white", "ec": "none", "pad": 0.6},
+        )
+    below.set(
+        xlim=(0, 1),
+        ylim=(0, 1.09),
+        xlabel="token probability π of the demonstration",
+        ylabel="coefficient κ on Â ∇log π",
     )
+    numbers = pd.concat(pd.DataFrame({"curve": n, "pi": pi[::8], "kappa": c[0][::8]}) for n, c in curves.items())
     return Figure(
         title="Forms of the offline objective and their token coefficients",
         caption="A drawing, no data. Above: the steps from imitation to the choice of an offline policy. "

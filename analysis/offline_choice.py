@@ -18,9 +18,7 @@ CHOICES = {  # the runs that differ in nothing else
 def build(tables: Tables) -> Figure:
     """A column per choice: entropies above, accuracy below (two rows instead of two y axes)."""
     tagged = tables.of_item("offline_choice") or tables.named(*CHOICES)
-    runs = sorted(
-        tagged, key=lambda run: list(CHOICES).index(run.name) if run.name in CHOICES else len(CHOICES)
-    )
+    runs = sorted(tagged, key=lambda run: list(CHOICES).index(run.name) if run.name in CHOICES else len(CHOICES))
     headings = [f"{CHOICES[run.name]}\n({run.label})" if run.name in CHOICES else run.label for run in runs]
     accuracy = first_logged(tables, runs, ("eval/math500/acc", "train/acc_on"))
     measured = "MATH500" if accuracy.startswith("eval") else "training prompts"
@@ -29,10 +27,14 @@ def build(tables: Tables) -> Figure:
         for run, heading in zip(runs, headings, strict=True)
     ]
     accuracies = [
-        Panel("", f"accuracy\n({measured})", (Line(run, accuracy, f"accuracy, {measured}", Look(BLACK)),),
-              smooth=not accuracy.startswith("eval"))
+        Panel(
+            "",
+            f"accuracy\n({measured})",
+            (Line(run, accuracy, f"accuracy, {measured}", Look(BLACK)),),
+            smooth=not accuracy.startswith("eval"),
+        )
         for run in runs
-    ]  # fmt: skip
+    ]
     picture, axes = canvas(2, len(runs), 3.3, sharey="row", sharex=True)
     drawn = draw(tables, axes.flat, entropies + accuracies)
     for where in axes[:, 1:].flat:

@@ -39,9 +39,12 @@ def build(tables: Tables) -> Figure:
     picture.suptitle(title(HEADING, tables.scale), x=0.01, ha="left")
     runs = (run,) if run else tables.named("base")
     said = account(
-        tables, runs, RESAMPLING, missing=() if run else ("the confidence probe",),
+        tables,
+        runs,
+        RESAMPLING,
+        missing=() if run else ("the confidence probe",),
         notes=(f"{len(frame)} demonstrations, {int(frame['tokens'].sum())} tokens.",),
-    )  # fmt: skip
+    )
     return Figure(
         title=title(HEADING, tables.scale),
         caption="What stands in for the unknown policy that wrote the demonstration, beside the probability "

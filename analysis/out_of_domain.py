@@ -13,8 +13,7 @@ def build(tables: Tables) -> Table:
         tables,
         "out_of_domain",
         "Out-of-domain accuracy",
-        "Accuracy in percent, pass@1, options shuffled with a stored seed. Avg: unweighted mean of the "
-        "three columns.",
+        "Accuracy in percent, pass@1, options shuffled with a stored seed. Avg: unweighted mean of the three columns.",
         OUT_OF_DOMAIN,
         "Avg",
         lengths=False,

@@ -17,8 +17,7 @@ def build(tables: Tables) -> Figure:
         "ratio/out_of_range_off": ("demonstration tokens", Look(TEACHER_FORCED, (0, (4, 1.4)))),
     }
     panels = [
-        Panel(run.label, "share of tokens", tuple(Line(run, m, *kind) for m, kind in kinds.items()))
-        for run in runs
+        Panel(run.label, "share of tokens", tuple(Line(run, m, *kind) for m, kind in kinds.items())) for run in runs
     ]
     picture, axes = canvas(1, len(runs), 2.2, sharey=True)
     drawn = draw(tables, axes[0], panels)

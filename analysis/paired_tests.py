@@ -36,9 +36,7 @@ def build(tables: Tables) -> Table:
         for column, difference in {"overall": overall, **each}.items():
             row = difference_number(run.name, column, f"{REFERENCE} minus run", difference)
             row |= {"p_holm": adjusted.get(run.name) if column == "overall" else None}
-            numbers.append(
-                row | {"seeds": accuracy.seeds(run.name, [column] if column != "overall" else MATH)}
-            )
+            numbers.append(row | {"seeds": accuracy.seeds(run.name, [column] if column != "overall" else MATH)})
     said = account(tables, [red, *runs], PAIRED, scores, accuracy.incomplete)
     return Table(
         title=title("RED against each other run", tables.scale),
@@ -48,12 +46,11 @@ def build(tables: Tables) -> Table:
         "Where a side has one seed its training variation is not in the interval. "
         f"{said.text()}",
         stub="RED minus",
-        columns=("Seeds", "Overall", "p", "Holm", "verdict",
-                 *(benchmark_label(name, tables.scale) for name in MATH)),
+        columns=("Seeds", "Overall", "p", "Holm", "verdict", *(benchmark_label(name, tables.scale) for name in MATH)),
         rows=tuple(rows),
         numbers=pd.DataFrame(numbers),
         facts=said.facts(),
-    )  # fmt: skip
+    )
 
 
 def _verdict(difference: Difference | None, adjusted: float | None) -> str:

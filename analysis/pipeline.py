@@ -22,7 +22,7 @@ BOXES = {
     "shift": Box(0.79, 0.90, 0.25, 0.15, "II  policy shift\n$\\pi_{off}=\\beta+(1-\\beta)\\,\\pi$", TEACHER),
     "weight": Box(0.79, 0.16, 0.25, 0.19, WEIGHT_TEXT, TEACHER),
     "update": Box(0.93, 0.60, 0.12, 0.24, "one update\nonline +\n$w$ · offline", SHARED),
-}  # fmt: skip
+}
 
 
 def build(tables: Tables) -> Figure:
@@ -44,9 +44,7 @@ def build(tables: Tables) -> Figure:
     arrow(axes, at["advantage"]("right"), at["update"]("left"))
     arrow(axes, (MEETING, at["shift"]("bottom")[1]), (MEETING, at["update"]("top")[1]))
     arrow(axes, (MEETING, at["weight"]("top")[1]), (MEETING, at["update"]("bottom")[1]))
-    numbers = pd.DataFrame(
-        [{"box": name, "text": box.text.replace("\n", " ")} for name, box in BOXES.items()]
-    )
+    numbers = pd.DataFrame([{"box": name, "text": box.text.replace("\n", " ")} for name, box in BOXES.items()])
     return Figure(
         title="One training step of RED",
         caption="A drawing, no data. Seven rollouts and one demonstration form the group of a prompt. "

@@ -43,11 +43,19 @@ def build(tables: Tables) -> Table:
         Row(check.name, (Cell(check.statement), Cell(found.holds), Cell(found.result), Cell(found.checked)))
         for check, found in findings
     ]
-    numbers = pd.DataFrame([
-        {"proposition": check.name, "statement": check.statement, "holds": found.holds,
-         "value": found.value, "result": found.result, "checked": found.checked}
-        for check, found in findings
-    ])  # fmt: skip
+    numbers = pd.DataFrame(
+        [
+            {
+                "proposition": check.name,
+                "statement": check.statement,
+                "holds": found.holds,
+                "value": found.value,
+                "result": found.result,
+                "checked": found.checked,
+            }
+            for check, found in findings
+        ]
+    )
     return Table(
         title="The paper's propositions, checked numerically",
         caption="ρ = π/(β+(1−β)π) is the coefficient of a demonstration token, β the group accuracy. Grid: "

@@ -26,11 +26,7 @@ def build(tables: Tables) -> Figure:
     _scatter(axes[0][0], overall, styles)
     _ranks(axes[0][1], overall, styles)
     picture.suptitle(title(HEADING, tables.scale), x=0.01, ha="left")
-    rank = (
-        f"Kendall's tau {tau.statistic:.2f} (p = {tau.pvalue:.2g}) over {len(overall)} methods."
-        if tau
-        else ""
-    )
+    rank = f"Kendall's tau {tau.statistic:.2f} (p = {tau.pvalue:.2g}) over {len(overall)} methods." if tau else ""
     absent = {run for run in tables.reported["run"] if run not in {r.name for r in tables.runs if r.seeds}}
     missing = [*incomplete, *(f"measured run {name}" for name in sorted(absent) if name in _main(tables))]
     said = account(tables, runs, PAIRED, scores, missing, (rank,) if rank else ())
@@ -64,8 +60,19 @@ def _numbers(tables: Tables, runs):
         source, factor = (length, 1) if cell.metric == "length" else (accuracy, 100)
         found = source.estimate(cell.run, names, FEWER)
         values = [factor * v for v in (found.mean, found.low, found.high)] if found else [np.nan] * 3
-        rows.append((cell.item, cell.run, cell.row, cell.column, cell.metric, cell.unit, cell.value, *values,
-                     found.seeds if found else 0))  # fmt: skip
+        rows.append(
+            (
+                cell.item,
+                cell.run,
+                cell.row,
+                cell.column,
+                cell.metric,
+                cell.unit,
+                cell.value,
+                *values,
+                found.seeds if found else 0,
+            )
+        )
     about = ("item", "run", "row", "column", "metric", "unit", "reported")
     frame = pd.DataFrame(rows, columns=[*about, "measured", "low", "high", "seeds"])
     frame["difference"] = frame["measured"] - frame["reported"]
@@ -79,14 +86,13 @@ def _scatter(where, overall: pd.DataFrame, styles) -> None:
     for row in overall.itertuples():
         style = styles[row.run]
         errors = [[row.measured - row.low], [row.high - row.measured]]
-        where.errorbar(row.reported, row.measured, errors, marker=style.marker, color=style.color, ls="",
-                       elinewidth=0.7)  # fmt: skip
+        where.errorbar(
+            row.reported, row.measured, errors, marker=style.marker, color=style.color, ls="", elinewidth=0.7
+        )
     low = min(overall["reported"].min(), overall["low"].min()) - 2
     high = max(overall["reported"].max(), overall["high"].max()) + 2
     where.plot([low, high], [low, high], color=GREY, lw=0.8, ls="--")
-    where.annotate(
-        "equal", (high, high), (-14, 0), textcoords="offset points", ha="right", va="top", color=GREY
-    )
+    where.annotate("equal", (high, high), (-14, 0), textcoords="offset points", ha="right", va="top", color=GREY)
     return None
 
 

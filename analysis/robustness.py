@@ -27,10 +27,7 @@ def build(tables: Tables) -> Table:
     numbers: list[dict] = []
     for clean in (one for one in known if one.kind == "clean"):
         variants = [
-            next(
-                (c.run for c in known if (c.parent, c.kind, c.rate) == (clean.parent, kind, DEFAULT_RATE)),
-                None,
-            )
+            next((c.run for c in known if (c.parent, c.kind, c.rate) == (clean.parent, kind, DEFAULT_RATE)), None)
             for kind in KINDS
         ]
         for benchmark in BENCHMARKS:

@@ -11,10 +11,7 @@ TOTALS = {
     "trained": ("tokens/trained_total", "trained tokens"),
     "gpu_hours": ("gpu/hours", "GPU-hours"),
 }
-SUMS = {
-    "rollout_s": ("time/rollout_s", "rollout seconds"),
-    "step_s": ("time/step_s", "training seconds"),
-}
+SUMS = {"rollout_s": ("time/rollout_s", "rollout seconds"), "step_s": ("time/step_s", "training seconds")}
 
 
 def spending(tables: Tables, runs: Sequence[Run]) -> pd.DataFrame:

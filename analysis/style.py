@@ -129,13 +129,15 @@ def trend(frame: pd.DataFrame, window: int = 1, log: bool = False) -> pd.DataFra
     kept = frame[frame["value"] > 0] if log else frame
     wide = kept.assign(value=forward(kept["value"])).pivot_table(index="step", columns="seed", values="value")
     smooth = wide.rolling(window, center=True, min_periods=1).mean().where(wide.notna())
-    return pd.DataFrame({
-        "step": smooth.index,
-        "mean": back(smooth.mean(axis=1).to_numpy()),
-        "low": back(smooth.min(axis=1).to_numpy()),
-        "high": back(smooth.max(axis=1).to_numpy()),
-        "seeds": smooth.notna().sum(axis=1).to_numpy(),
-    })  # fmt: skip
+    return pd.DataFrame(
+        {
+            "step": smooth.index,
+            "mean": back(smooth.mean(axis=1).to_numpy()),
+            "low": back(smooth.min(axis=1).to_numpy()),
+            "high": back(smooth.max(axis=1).to_numpy()),
+            "seeds": smooth.notna().sum(axis=1).to_numpy(),
+        }
+    )
 
 
 def draw_trend(axes: Axes, curve: pd.DataFrame, look: Look, label: str) -> None:

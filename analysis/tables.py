@@ -111,9 +111,7 @@ class Tables:
         first = pc.if_else(pc.equal(table["sample"], 0), values["accuracy"], None)
         keys = ["run", "seed", "benchmark", "problem"]
         wide = pa.table({key: table[key] for key in keys} | values | {"first": first})
-        means = wide.group_by(keys).aggregate(
-            [(name, "mean") for name in (*values, "first")] + [("accuracy", "count")]
-        )
+        means = wide.group_by(keys).aggregate([(name, "mean") for name in (*values, "first")] + [("accuracy", "count")])
         frame = means.to_pandas().rename(columns=lambda name: name.removesuffix("_mean"))
         return frame.rename(columns={"accuracy_count": "samples"}).sort_values(keys, ignore_index=True)
 

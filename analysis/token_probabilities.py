@@ -53,8 +53,7 @@ def build(tables: Tables) -> Figure:
     notes = (
         f"{problems} problems.",
         f"Thinking words: {', '.join(WORDS)}.",
-        f"The page shows the first {PAGE_PROBLEMS} problems; the CSV counts all."
-        * (problems > PAGE_PROBLEMS),
+        f"The page shows the first {PAGE_PROBLEMS} problems; the CSV counts all." * (problems > PAGE_PROBLEMS),
     )
     said = account(tables, runs, RESAMPLING, missing=missing, notes=tuple(filter(None, notes)))
     heading = title(HEADING, tables.scale)
@@ -84,18 +83,14 @@ def read_responses(tables: Tables, runs) -> list[Response]:
     order = {run.name: index for index, run in enumerate(runs)}
     found = []
     for (run, example), part in rows.groupby(["run", "example"]):
-        wide = part.pivot_table(
-            index="position", columns="quantity", values="value", aggfunc="first"
-        ).sort_index()
+        wide = part.pivot_table(index="position", columns="quantity", values="value", aggfunc="first").sort_index()
         if "p_trained" not in wide:
             continue
         texts = part.dropna(subset=["token"]).drop_duplicates("position").set_index("position")["token"]
         tokens = tuple(texts.reindex(wide.index, fill_value="").astype(str))
         references = {names[q]: wide[q].to_numpy(dtype=float) for q in wide if q in names}
         trained = wide["p_trained"].to_numpy(dtype=float)
-        found.append(
-            Response(run, str(example), tokens, trained, references, stages(tokens), thinking(tokens))
-        )
+        found.append(Response(run, str(example), tokens, trained, references, stages(tokens), thinking(tokens)))
     return sorted(found, key=lambda response: (order.get(response.run, len(order)), response.example))
 
 
@@ -112,11 +107,20 @@ def changes_by_stage(responses: list[Response], runs) -> pd.DataFrame:
                 if not parts:
                     continue
                 found = bootstrap_mean(np.array([part.mean() for part in parts]))
-                rows.append({
-                    "run": run, "label": labels[run], "reference": name, "stage": stage, "words": words,
-                    "mean": found.mean, "low": found.low, "high": found.high,
-                    "problems": found.units, "tokens": sum(map(len, parts)),
-                })  # fmt: skip
+                rows.append(
+                    {
+                        "run": run,
+                        "label": labels[run],
+                        "reference": name,
+                        "stage": stage,
+                        "words": words,
+                        "mean": found.mean,
+                        "low": found.low,
+                        "high": found.high,
+                        "problems": found.units,
+                        "tokens": sum(map(len, parts)),
+                    }
+                )
     names = ["run", "label", "reference", "stage", "words", "mean", "low", "high", "problems", "tokens"]
     return pd.DataFrame(rows, columns=names)
 
@@ -226,12 +230,21 @@ def _token(where, line: int, column: int, text: str, value: float | None, strong
         color = COLORS(0.5 + 0.5 * np.clip(value / FULL_CHANGE, -1, 1))
         where.add_patch(plt.Rectangle((column, line + 0.08), width, 0.84, facecolor=color, edgecolor="none"))
         if abs(value) >= UNCHANGED:
-            where.plot([column, column + width], [line + 0.93] * 2, color=BLACK, lw=0.8,
-                       ls=(0, (1, 1.2)) if value < 0 else "-")  # fmt: skip
+            where.plot(
+                [column, column + width], [line + 0.93] * 2, color=BLACK, lw=0.8, ls=(0, (1, 1.2)) if value < 0 else "-"
+            )
     # A token may hold dollar signs that are no formula.
-    where.text(column, line + 0.5, text, family="DejaVu Sans Mono", fontsize=6, va="center_baseline",
-               parse_math=False, weight="bold" if strong or value is None else "normal",
-               color=GREY if value is None else BLACK)  # fmt: skip
+    where.text(
+        column,
+        line + 0.5,
+        text,
+        family="DejaVu Sans Mono",
+        fontsize=6,
+        va="center_baseline",
+        parse_math=False,
+        weight="bold" if strong or value is None else "normal",
+        color=GREY if value is None else BLACK,
+    )
 
 
 def _excerpt(response: Response) -> list[int]:
@@ -267,8 +280,9 @@ def _points(axes, runs, numbers: pd.DataFrame) -> None:
             x = np.arange(len(STAGES)) + 0.16 * (row - (len(runs) - 1) / 2)
             errors = np.abs([mine["mean"] - mine["low"], mine["high"] - mine["mean"]])
             style = styles[run.name]
-            where.errorbar(x, mine["mean"], errors, ls="", marker=style.marker, color=style.color,
-                           label=run.label, elinewidth=0.8)  # fmt: skip
+            where.errorbar(
+                x, mine["mean"], errors, ls="", marker=style.marker, color=style.color, label=run.label, elinewidth=0.8
+            )
         where.axhline(0, color=BLACK, lw=0.6)
         where.set_xticks(range(len(STAGES)), STAGES)
         where.set_xlim(-0.5, len(STAGES) - 0.5)

@@ -19,8 +19,7 @@ def build(tables: Tables) -> Figure:
     above = upper.subplots(1, len(runs), sharey=True, squeeze=False)[0]
     below = lower.subplots(1, 2, squeeze=False)[0]
     entropies = [
-        Panel(f"(a) {run.label}", "nats", tuple(Line(run, m, k[1], k[2]) for m, k in KINDS.items()))
-        for run in runs
+        Panel(f"(a) {run.label}", "nats", tuple(Line(run, m, k[1], k[2]) for m, k in KINDS.items())) for run in runs
     ]
     weights = [
         Panel("(b) Raw quotient of entropy changes", "sft / rl", _lines(runs, "red/w_raw", styles), log=True),

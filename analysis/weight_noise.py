@@ -64,10 +64,12 @@ def entropy_changes(tables: Tables, run: Run) -> pd.DataFrame:
         for source in SOURCES:
             if {f"entropy/{source}", f"entropy/{source}_se"} <= set(wide):
                 entropy, error = wide[f"entropy/{source}"], wide[f"entropy/{source}_se"]
-                part = pd.DataFrame({
-                    "change": (1 - entropy / entropy.shift()).abs(),
-                    "error": np.hypot(error, error.shift()) / entropy.shift(),
-                })  # fmt: skip
+                part = pd.DataFrame(
+                    {
+                        "change": (1 - entropy / entropy.shift()).abs(),
+                        "error": np.hypot(error, error.shift()) / entropy.shift(),
+                    }
+                )
                 parts.append(part.dropna().assign(seed=seed, source=source).reset_index())
     columns = ["seed", "step", "source", "change", "error"]
     return pd.concat(parts)[columns] if parts else pd.DataFrame(columns=columns)
@@ -108,9 +110,7 @@ def _histogram(tables: Tables, red: Run, changes: pd.DataFrame, rollouts: int) -
         counts, _ = np.histogram(w, EDGES)
         for low, count in zip(EDGES, counts, strict=False):
             value = count / len(w) if len(w) else np.nan
-            rows.append(
-                {"panel": "a", "quantity": "share of steps", "source": kind, "w": low, "value": value}
-            )
+            rows.append({"panel": "a", "quantity": "share of steps", "source": kind, "w": low, "value": value})
     return pd.DataFrame(rows)
 
 
@@ -135,8 +135,16 @@ def _draw_histogram(where, histogram: pd.DataFrame) -> None:
     for kind, marker in ((IDEAL_NOISE, "x"), (LOGGED_NOISE, "o")):
         rows = histogram[histogram["source"] == kind]
         if rows["value"].notna().any():
-            where.plot(rows["w"], rows["value"], marker=marker, mfc="white", color=BLACK, lw=0.8,
-                       ls=":" if marker == "x" else "--", label=kind)  # fmt: skip
+            where.plot(
+                rows["w"],
+                rows["value"],
+                marker=marker,
+                mfc="white",
+                color=BLACK,
+                lw=0.8,
+                ls=":" if marker == "x" else "--",
+                label=kind,
+            )
     where.set_xticks(EDGES[:-1], [*(f"{low:g}–{low + 1:g}" for low in EDGES[:-2]), f"{HIGH:g}"], rotation=45)
     where.set_ylim(0, 1.1 * max(0.05, histogram["value"].max()))
 
@@ -163,12 +171,17 @@ def _draw_comparison(where, comparison: pd.DataFrame) -> None:
             continue
         style = LOOKS["red"] if row.run == "red" else None
         errors = [[row.value - row.low], [row.high - row.value]]
-        where.errorbar(row.value, place, xerr=errors, marker="X" if style else "o", ls="",
-                       color=style.color if style else BLACK, elinewidth=0.8)  # fmt: skip
+        where.errorbar(
+            row.value,
+            place,
+            xerr=errors,
+            marker="X" if style else "o",
+            ls="",
+            color=style.color if style else BLACK,
+            elinewidth=0.8,
+        )
         if not np.isnan(row.p):
-            where.annotate(
-                f"p = {row.p:.2g}", (row.value, place), (0, 4), textcoords="offset points", ha="center"
-            )
+            where.annotate(f"p = {row.p:.2g}", (row.value, place), (0, 4), textcoords="offset points", ha="center")
     where.set_yticks(range(len(comparison)), comparison["source"])
     where.set_ylim(len(comparison) - 0.5, -0.7)
     return None

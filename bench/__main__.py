@@ -68,8 +68,15 @@ def ready_world() -> Path:
     for command in (
         ["prompts", "--spec", '{"count": 3000, "seed": 1}', "--out", prompts],
         ["model", "--spec", '{"size": "base", "seed": 0}', "--out", base],
-        ["demonstrations", "--spec", '{"seed": 1}', "--prompts", prompts,
-         "--out", world / "data" / "demonstrations" / "clean.jsonl"],
+        [
+            "demonstrations",
+            "--spec",
+            '{"seed": 1}',
+            "--prompts",
+            prompts,
+            "--out",
+            world / "data" / "demonstrations" / "clean.jsonl",
+        ],
     ):
         subprocess.run([*red, *map(str, command)], check=True, cwd=REPOSITORY)
     return world
@@ -81,8 +88,12 @@ def machine() -> dict[str, str | int]:
     if (info := Path("/proc/cpuinfo")).exists():
         lines = info.read_text().splitlines()
         model = next((line.split(":")[1].strip() for line in lines if "model name" in line), model)
-    return {"processor": model, "cores": os.cpu_count() or 1, "python": platform.python_version(),
-            "system": platform.system()}
+    return {
+        "processor": model,
+        "cores": os.cpu_count() or 1,
+        "python": platform.python_version(),
+        "system": platform.system(),
+    }
 
 
 def has_cuda() -> bool:

@@ -15,8 +15,12 @@ from bench.row import Case, Row, Side
 REPOSITORY = Path(__file__).parent.parent
 PEERS = Path(__file__).parent / ".venv" / "bin" / "python"
 ENVIRONMENT = {
-    "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1",
-    "VLLM_ENABLE_V1_MULTIPROCESSING": "0", "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+    "HF_HUB_OFFLINE": "1",
+    "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
+    "VLLM_CPU_OMP_THREADS_BIND": "nobind",
     "PYTHONPATH": str(REPOSITORY),
 }
 
@@ -42,8 +46,13 @@ class Worker:
         with log.open("w") as stream:
             process = subprocess.Popen(
                 [str(python), "-m", "bench.worker", row, side.name, str(world)],
-                cwd=REPOSITORY, env={**os.environ, **ENVIRONMENT}, text=True,
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stream)
+                cwd=REPOSITORY,
+                env={**os.environ, **ENVIRONMENT},
+                text=True,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=stream,
+            )
         if hasattr(os, "sched_setaffinity"):
             os.sched_setaffinity(process.pid, {max(os.sched_getaffinity(0))})
         return cls(process, log)
@@ -84,8 +93,14 @@ def compare(
     name: str, row: Row, cases: list[Case], world: Path, repeats: int, report: Callable[[str], None]
 ) -> dict[str, Any]:
     """Everything that was measured, ready for JSON. A side that cannot run is listed with its reason."""
-    results: dict[str, Any] = {"row": name, "title": row.title, "work": row.work, "cases": [],
-                               "missing": {}, "versions": {}}
+    results: dict[str, Any] = {
+        "row": name,
+        "title": row.title,
+        "work": row.work,
+        "cases": [],
+        "missing": {},
+        "versions": {},
+    }
 
     def missing(side: Side, case: str, reason: Missing) -> None:
         if side is row.sides[0]:
@@ -114,8 +129,10 @@ def compare(
             for turn in range(case.repeats or repeats):
                 for side_name in ready if turn % 2 == 0 else reversed(ready):
                     runs[side_name].append(workers[side_name].ask({"run": True}))
-                report(f"{name} {case.name} {turn + 1}: " + ", ".join(
-                    f"{side} {found[-1]['seconds']:.3g} s" for side, found in runs.items()))
+                report(
+                    f"{name} {case.name} {turn + 1}: "
+                    + ", ".join(f"{side} {found[-1]['seconds']:.3g} s" for side, found in runs.items())
+                )
             results["cases"].append({"name": case.name, "size": dict(case.size), "runs": runs})
         for worker in workers.values():
             worker.stop()

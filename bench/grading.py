@@ -85,8 +85,9 @@ def ours(rows: list[dict], workers: int) -> dict:
 
 def scored(rows: list[dict], found: list[bool], seconds: float) -> dict:
     """Time, and agreement with the strict labels that are not null."""
-    pairs = [(row["strict_label"], f) for row, f in zip(rows, found, strict=True)
-             if row.get("strict_label") is not None]  # fmt: skip
+    pairs = [
+        (row["strict_label"], f) for row, f in zip(rows, found, strict=True) if row.get("strict_label") is not None
+    ]
     agreement = sum(label == f for label, f in pairs) / len(pairs) if pairs else None
     return {
         "seconds": seconds,

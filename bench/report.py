@@ -33,18 +33,25 @@ def section(name: str, row: Row, path: Path) -> str:
 
 def table(row: Row, results: dict[str, Any]) -> list[str]:
     """One line per case and side: rate, ratio of times to ours with its range, peak memory, facts."""
-    lines = [f"| case | side | {row.work}/s | time / ours | processor time / ours | memory, MiB | |",
-             "|---|---|---:|---:|---:|---:|---|"]
+    lines = [
+        f"| case | side | {row.work}/s | time / ours | processor time / ours | memory, MiB | |",
+        "|---|---|---:|---:|---:|---:|---|",
+    ]
     for case in results["cases"]:
         ours = row.sides[0].name
         for side, runs in in_order(row, case):
             rate = statistics.median(run["work"] / run["seconds"] for run in runs)
-            ratios = ["", ""] if side == ours else [
-                spread(ratio(case, ours, side, quantity)) for quantity in ("seconds", "cpu_seconds")]
+            ratios = (
+                ["", ""]
+                if side == ours
+                else [spread(ratio(case, ours, side, quantity)) for quantity in ("seconds", "cpu_seconds")]
+            )
             peak = memory(runs)
             facts = ", ".join(f"{key} {value:.4g}" for key, value in sorted(runs[-1]["facts"].items()))
-            lines.append(f"| {case['name']} | {side} | {rate:,.3g} | {ratios[0]} | {ratios[1]} | "
-                         f"{'' if peak is None else format(peak, ',.0f')} | {facts} |")
+            lines.append(
+                f"| {case['name']} | {side} | {rate:,.3g} | {ratios[0]} | {ratios[1]} | "
+                f"{'' if peak is None else format(peak, ',.0f')} | {facts} |"
+            )
     return lines
 
 
@@ -55,8 +62,10 @@ def in_order(row: Row, case: dict[str, Any]) -> list[tuple[str, list[dict[str, A
 
 def missing(results: dict[str, Any]) -> list[str]:
     """Sides that could not run here."""
-    lines = [f"- {side} cannot run here ({', '.join(cases)}): {next(iter(cases.values()))}"
-             for side, cases in results["missing"].items()]
+    lines = [
+        f"- {side} cannot run here ({', '.join(cases)}): {next(iter(cases.values()))}"
+        for side, cases in results["missing"].items()
+    ]
     return [*lines, ""] if lines else []
 
 

@@ -90,11 +90,20 @@ def seconds(root: Path, jobs: list[tuple[Path, Path]], answers: int) -> tuple[fl
         "template": "plain",
         "limit": answers,
         "evaluation": {"backend": "vllm", "temperature": 0.0, "max_new_tokens": 64},
-        "benchmarks": {BENCHMARK: {"source": "embedded", "grader": "math", "metric": "pass_at_1",
-                                   "samples": 1, "group": "math"}},
+        "benchmarks": {
+            BENCHMARK: {"source": "embedded", "grader": "math", "metric": "pass_at_1", "samples": 1, "group": "math"}
+        },
     }
-    command = [sys.executable, "-m", "red", "generate", "--spec", dump_json(spec),
-               "--benchmarks", str(root / "benchmarks")]
+    command = [
+        sys.executable,
+        "-m",
+        "red",
+        "generate",
+        "--spec",
+        dump_json(spec),
+        "--benchmarks",
+        str(root / "benchmarks"),
+    ]
     for checkpoint, out in jobs:
         command += ["--checkpoint", str(checkpoint), "--out", str(out)]
     started, used = time.perf_counter(), processor_seconds()

@@ -1,6 +1,6 @@
 """One side of a row in a process of its own: reads orders from stdin, writes answers to stdout.
 
-    python -m bench.worker ROW SIDE WORLD
+python -m bench.worker ROW SIDE WORLD
 """
 
 import json

@@ -21,8 +21,11 @@ def prompt(question: str) -> str:
 def pairs(world: Path) -> list[dict[str, str]]:
     """prompt, completion and answer of every training problem."""
     responses = {row["id"]: row["response"] for row in rows(world, "demonstrations/clean.jsonl")}
-    return [{"prompt": prompt(row["question"]), "completion": responses[row["id"]], "answer": row["answer"]}
-            for row in rows(world, "prompts.jsonl") if row["id"] in responses]
+    return [
+        {"prompt": prompt(row["question"]), "completion": responses[row["id"]], "answer": row["answer"]}
+        for row in rows(world, "prompts.jsonl")
+        if row["id"] in responses
+    ]
 
 
 def loop(world: Path, out: Path, method: str, **training: Any):
@@ -33,12 +36,31 @@ def loop(world: Path, out: Path, method: str, **training: Any):
     from red.engines.loop import Loop
     from red.grading.reward import RewardJudge
 
-    settings = {"engine": "local", "steps": 10**6, "group_size": 8, "max_new_tokens": 128, "lr": 1e-7,
-                "lr_schedule": "constant", "max_prompt_tokens": 64}
-    run = RunSpec(run="bench", seed=0, scale="tiny", method=method, template="plain",
-                  training=Training(**{**settings, **training}), snapshots=(), overrides={})
-    files = RunFiles(world / "models" / "base", world / "data" / "prompts.jsonl",
-                     world / "data" / "demonstrations" / "clean.jsonl", out)
+    settings = {
+        "engine": "local",
+        "steps": 10**6,
+        "group_size": 8,
+        "max_new_tokens": 128,
+        "lr": 1e-7,
+        "lr_schedule": "constant",
+        "max_prompt_tokens": 64,
+    }
+    run = RunSpec(
+        run="bench",
+        seed=0,
+        scale="tiny",
+        method=method,
+        template="plain",
+        training=Training(**{**settings, **training}),
+        snapshots=(),
+        overrides={},
+    )
+    files = RunFiles(
+        world / "models" / "base",
+        world / "data" / "prompts.jsonl",
+        world / "data" / "demonstrations" / "clean.jsonl",
+        out,
+    )
     files.state.mkdir(parents=True)
     return Loop.start(run, files, LocalPolicy.start(run, files), RewardJudge())
 
@@ -58,9 +80,20 @@ def trl_model(world: Path):
 
 def trl_arguments(out: Path, steps: int) -> dict[str, Any]:
     """As lean as the trainers allow: no reports, no checkpoints, float32, no recomputation."""
-    return {"output_dir": str(out), "max_steps": steps, "learning_rate": 1e-7, "lr_scheduler_type": "constant",
-            "report_to": "none", "save_strategy": "no", "logging_strategy": "no", "disable_tqdm": True,
-            "use_cpu": True, "bf16": False, "gradient_checkpointing": False, "adam_beta2": 0.95}
+    return {
+        "output_dir": str(out),
+        "max_steps": steps,
+        "learning_rate": 1e-7,
+        "lr_scheduler_type": "constant",
+        "report_to": "none",
+        "save_strategy": "no",
+        "logging_strategy": "no",
+        "disable_tqdm": True,
+        "use_cpu": True,
+        "bf16": False,
+        "gradient_checkpointing": False,
+        "adam_beta2": 0.95,
+    }
 
 
 def clock():

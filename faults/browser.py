@@ -11,19 +11,42 @@ from faults.case import Untestable
 
 # Runs in the page: every way in which the payloads below would leave a mark.
 MARK = "return [window.pwned, document.title.includes('PWNED'), document.querySelectorAll('.pwned').length]"
-QUIET = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-         "--disable-background-networking", "--disable-component-update", "--disable-sync")  # fmt: skip
+QUIET = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
 PAYLOADS = (
     "<script>window.pwned=1;document.title='PWNED'</script>",
     "</script><script>window.pwned=2</script>",
-    "<img src=x onerror=\"window.pwned=3\">",
-    "<svg onload=\"window.pwned=4\">",
-    "\"><b class=pwned onmouseover=\"window.pwned=5\">",
-    "<!--<script>", "-->", "]]>", "&lt;script&gt;window.pwned=6&lt;/script&gt;", "javascript:window.pwned=7",
-    "`${window.pwned=8}`", "\u2028window.pwned=9\u2029", "\\u003cscript>window.pwned=10</script>",
-    "$\\frac", "$$", "$x$y$", "\x1b[31mred\x1b[0m", "\x07\x08", "\u202e\u2066tfel", "\ufeff", "a\nb\tc", "",
-    "=HYPERLINK(\"x\")", "💥" * 3,
-)  # fmt: skip
+    '<img src=x onerror="window.pwned=3">',
+    '<svg onload="window.pwned=4">',
+    '"><b class=pwned onmouseover="window.pwned=5">',
+    "<!--<script>",
+    "-->",
+    "]]>",
+    "&lt;script&gt;window.pwned=6&lt;/script&gt;",
+    "javascript:window.pwned=7",
+    "`${window.pwned=8}`",
+    "\u2028window.pwned=9\u2029",
+    "\\u003cscript>window.pwned=10</script>",
+    "$\\frac",
+    "$$",
+    "$x$y$",
+    "\x1b[31mred\x1b[0m",
+    "\x07\x08",
+    "\u202e\u2066tfel",
+    "\ufeff",
+    "a\nb\tc",
+    "",
+    '=HYPERLINK("x")',
+    "💥" * 3,
+)
 
 
 @contextmanager

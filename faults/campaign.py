@@ -53,9 +53,7 @@ def _say(found: Outcome, seconds: float) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def save(
-    outcomes: Sequence[Outcome], seed: int, order: Sequence[str], path: Path = RESULTS
-) -> dict[str, Any]:
+def save(outcomes: Sequence[Outcome], seed: int, order: Sequence[str], path: Path = RESULTS) -> dict[str, Any]:
     """Write the outcomes without dates or durations, so that the same code gives the same file.
 
     Cases that were not tried this time keep their outcome; `order` names all that there are.
@@ -103,17 +101,22 @@ def table(document: dict[str, Any]) -> str:
 def page(document: dict[str, Any]) -> str:
     """README.md of this folder: the table, what could not be tried, and the load figures."""
     parts = ["# Faults tried, survived, lost", "", table(document)]
-    parts += ["Made by `make faults` from `faults/results.json`; seeds are fixed. A fault is survived if the "
-              "program continues to the result of an undisturbed run, bit for bit, or stops with the one "
-              "line that is expected and nothing half-written in a final place.", ""]  # fmt: skip
+    parts += [
+        "Made by `make faults` from `faults/results.json`; seeds are fixed. A fault is survived if the "
+        "program continues to the result of an undisturbed run, bit for bit, or stops with the one "
+        "line that is expected and nothing half-written in a final place.",
+        "",
+    ]
     untestable = [case for case in document["cases"] if case["result"] == "untestable"]
     if untestable:
         parts += ["## Not testable on the machine of these figures", ""]
         parts += [f"- {case['name']}: {case['remark']}" for case in untestable] + [""]
     if "load" in document:
         parts += ["## Load", "", "| what | size | seconds | peak memory, MiB |", "|---|--:|--:|--:|"]
-        parts += [f"| {row['what']} | {row['size']:,} | {row['seconds']:.1f} | {row['peak_mib']:.0f} |"
-                  for row in document["load"]]  # fmt: skip
+        parts += [
+            f"| {row['what']} | {row['size']:,} | {row['seconds']:.1f} | {row['peak_mib']:.0f} |"
+            for row in document["load"]
+        ]
         parts.append("")
     return "\n".join(parts)
 

@@ -82,8 +82,7 @@ def outcome(case: Case, folder: Path, world: World) -> Outcome:
     except Untestable as reason:
         return Outcome(case.name, case.kind, "untestable", str(reason), case.faults)
     except (Exception, SystemExit) as error:  # whatever comes out is the finding
-        return Outcome(case.name, case.kind, "lost", f"{type(error).__name__}: {error}"[:2000],
-                       case.faults)  # fmt: skip
+        return Outcome(case.name, case.kind, "lost", f"{type(error).__name__}: {error}"[:2000], case.faults)
     return Outcome(case.name, case.kind, "survived", remark, case.faults)
 
 

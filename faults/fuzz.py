@@ -38,16 +38,64 @@ EXAMPLES = 400
 QUICK = 20
 
 VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20)
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=20)
     | st.sampled_from(["sft", "red", "sft@2", "1e-3", "", "../x", 0, 1, -1, 10**400]),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
     max_leaves=6,
-)  # fmt: skip
-LATEX = st.lists(st.sampled_from([
-    "\\boxed{", "}", "{", "\\fbox{", "\\frac", "1", "2", "x", "^", "_", " ", "\\", "\\\\", "\\{", "\\}", "$",
-    "</think>", "<think>", "\\text{", "=", "(", ")", "[", "]", ",", "\n", "%", "\\sqrt", "\\pi", "\\infty", "-",
-    "!", "é", "\u2028", "٣", "．", "\\left(", "\\right)", "\\begin{pmatrix}", "\\end{pmatrix}", "&",
-]) | st.text(max_size=3), max_size=60).map("".join)  # fmt: skip
+)
+LATEX = st.lists(
+    st.sampled_from(
+        [
+            "\\boxed{",
+            "}",
+            "{",
+            "\\fbox{",
+            "\\frac",
+            "1",
+            "2",
+            "x",
+            "^",
+            "_",
+            " ",
+            "\\",
+            "\\\\",
+            "\\{",
+            "\\}",
+            "$",
+            "</think>",
+            "<think>",
+            "\\text{",
+            "=",
+            "(",
+            ")",
+            "[",
+            "]",
+            ",",
+            "\n",
+            "%",
+            "\\sqrt",
+            "\\pi",
+            "\\infty",
+            "-",
+            "!",
+            "é",
+            "\u2028",
+            "٣",
+            "．",
+            "\\left(",
+            "\\right)",
+            "\\begin{pmatrix}",
+            "\\end{pmatrix}",
+            "&",
+        ]
+    )
+    | st.text(max_size=3),
+    max_size=60,
+).map("".join)
 
 
 def cases(seed: int, examples: int = EXAMPLES) -> list[Case]:
@@ -60,9 +108,9 @@ def cases(seed: int, examples: int = EXAMPLES) -> list[Case]:
 
 def _checked(check: Callable, number: int, examples: int, folder: Path, world: World) -> Attempt:
     def attempt() -> str:
-        run = settings(
-            max_examples=examples, deadline=None, database=None, suppress_health_check=list(HealthCheck)
-        )(seed(number)(check))
+        run = settings(max_examples=examples, deadline=None, database=None, suppress_health_check=list(HealthCheck))(
+            seed(number)(check)
+        )
         with redirect_stderr(StringIO()):
             run(world=world) if check is _model else run()
         return f"{examples} examples"
@@ -127,8 +175,11 @@ def _small() -> dict[str, Any]:
     """A document that is checked quickly: few runs, every section."""
     document = config.read_yaml(ROOT / "config" / "default.yaml")
     kept = ("sft", "grpo", "red", "relift", "luffy_published", "luffy", "red_w_constant", "sft_grpo")
-    return {**document, "runs": {run: document["runs"][run] for run in kept},
-            "probes": {"confidence": {"runs": ["base"]}}}  # fmt: skip
+    return {
+        **document,
+        "runs": {run: document["runs"][run] for run in kept},
+        "probes": {"confidence": {"runs": ["base"]}},
+    }
 
 
 def _places(value: Any, path: tuple = ()) -> list[tuple]:
@@ -146,8 +197,9 @@ def _config(draw: st.DataObject) -> None:
         for key in place[:-1]:
             owner = owner[key]
         if isinstance(owner, dict) and draw.draw(st.booleans()):
-            owner[draw.draw(st.sampled_from([place[-1], "steps", "weight", "like"]) | st.text(max_size=5))] = (
-                draw.draw(VALUES))  # fmt: skip
+            owner[draw.draw(st.sampled_from([place[-1], "steps", "weight", "like"]) | st.text(max_size=5))] = draw.draw(
+                VALUES
+            )
         else:
             owner[place[-1]] = draw.draw(VALUES)
 
@@ -195,7 +247,9 @@ def _objective(draw: st.DataObject) -> None:
     numbers = st.sampled_from([0.0, -1e-6, -0.5, -3.0, -40.0, -800.0])
     logp = torch.tensor(
         draw.draw(st.lists(st.lists(numbers, min_size=length, max_size=length), min_size=count, max_size=count)),
-        dtype=torch.float64, requires_grad=True)  # fmt: skip
+        dtype=torch.float64,
+        requires_grad=True,
+    )
     lengths = torch.tensor(draw.draw(st.lists(st.integers(1, length), min_size=count, max_size=count)))
     mask = (torch.arange(length)[None] < lengths[:, None]).double()
     verdicts = torch.tensor(draw.draw(st.lists(st.sampled_from([0.0, 1.0]), min_size=count, max_size=count)))
@@ -204,13 +258,15 @@ def _objective(draw: st.DataObject) -> None:
     known = Members(group, offline, verdicts.double(), verdicts.double(), lengths.double())
     kinds = st.sampled_from(["none", "ratio_one", "ratio_self", "shift", "shift_through", "shape"])
     spec = ObjectiveSpec(
-        online=draw.draw(st.sampled_from([None, Online(), Online(clip_low=None, clip_high=None),
-                                          Online("logp_signed")])),
-        offline=Offline(draw.draw(kinds)), nll=NLL(draw.draw(st.sampled_from([0.0, 0.5]))),
+        online=draw.draw(
+            st.sampled_from([None, Online(), Online(clip_low=None, clip_high=None), Online("logp_signed")])
+        ),
+        offline=Offline(draw.draw(kinds)),
+        nll=NLL(draw.draw(st.sampled_from([0.0, 0.5]))),
         aggregation=Aggregation(draw.draw(st.sampled_from(["seq_mean", "token_mean", "const"])), 8.0),
         filter=draw.draw(st.sampled_from(["none", "accuracy_variance"])),
         gate=draw.draw(st.sampled_from([None, 0.0, 0.5])),
-    )  # fmt: skip
+    )
     whole = plan_of(known, spec, draw.draw(st.sampled_from([0.0, 1.0, 8.0])))
     batch = Batch(logp, logp.detach().clone(), torch.ones(count, length).double(), mask)
     loss = objective(batch, spec, whole)
@@ -282,7 +338,16 @@ def _line(text: str) -> None:
 
 
 PROPERTIES: dict[str, Callable] = {
-    "JSON": _json, "JSON lines": _jsonl, "YAML": _yaml, "configuration": _config, "run spec": _spec,
-    "extraction of boxes": _extractor, "cheap grading": _grader, "objective": _objective, "resume state": _state,
-    "answer log": _log, "model folder": _model, "one-line errors": _line,
-}  # fmt: skip
+    "JSON": _json,
+    "JSON lines": _jsonl,
+    "YAML": _yaml,
+    "configuration": _config,
+    "run spec": _spec,
+    "extraction of boxes": _extractor,
+    "cheap grading": _grader,
+    "objective": _objective,
+    "resume state": _state,
+    "answer log": _log,
+    "model folder": _model,
+    "one-line errors": _line,
+}

@@ -46,9 +46,11 @@ class Figure:
 def measure(only: str = "") -> Iterator[dict]:
     """All points, smallest first, so that a curve can be read before it is done."""
     makers: dict[str, Callable[[Path, int], list[str]]] = {
-        "generations graded": _grading, "generations collected": _collecting,
-        "steps of metrics collected": _metrics, "runs planned in one DAG": _planning,
-    }  # fmt: skip
+        "generations graded": _grading,
+        "generations collected": _collecting,
+        "steps of metrics collected": _metrics,
+        "runs planned in one DAG": _planning,
+    }
     for what, sizes in SIZES.items():
         for size in sizes if only in what else ():
             with tempfile.TemporaryDirectory(prefix="load-") as folder:
@@ -57,8 +59,12 @@ def measure(only: str = "") -> Iterator[dict]:
 
 def _timed(what: str, size: int, command: Sequence[str], folder: Path) -> Figure:
     started = time.monotonic()
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1",
-                   "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}  # fmt: skip
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "OMP_NUM_THREADS": "1",
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+    }
     done = subprocess.run(
         [sys.executable, "-c", LAUNCHER, *command], env=environment, cwd=folder, capture_output=True, text=True
     )
@@ -75,21 +81,37 @@ def _responses(count: int) -> Iterator[dict]:
         thought = "so we add the next term and check it again. " * draw.randrange(2, 20)
         answer = draw.choice([problem, problem + 1, f"\\frac{{{2 * problem}}}{{2}}", f"{problem}.0", ""])
         box = f"\\boxed{{{answer}}}" if answer != "" else "and so on"
-        yield {"id": f"p{problem}", "index": sample, "response": f"<think>{thought}</think> {box}",
-               "tokens": len(thought) // 4, "finish_reason": "stop"}  # fmt: skip
+        yield {
+            "id": f"p{problem}",
+            "index": sample,
+            "response": f"<think>{thought}</think> {box}",
+            "tokens": len(thought) // 4,
+            "finish_reason": "stop",
+        }
 
 
 def _problems(folder: Path) -> None:
-    write_jsonl(folder / "benchmarks" / "math500.jsonl", (
-        {"id": f"p{i}", "question": "?", "options": None, "answer": str(i), "extra": {}} for i in range(PROBLEMS)))
+    write_jsonl(
+        folder / "benchmarks" / "math500.jsonl",
+        ({"id": f"p{i}", "question": "?", "options": None, "answer": str(i), "extra": {}} for i in range(PROBLEMS)),
+    )
 
 
 def _grading(folder: Path, size: int) -> list[str]:
     _problems(folder)
     write_jsonl(folder / "out" / "math500.generations.jsonl", _responses(size))
     spec = json.dumps({"workers": 1, "benchmarks": {"math500": ENTRY}})
-    return ["-m", "red", "grade", "--spec", spec, "--evaluation", str(folder / "out"), "--benchmarks",
-            str(folder / "benchmarks")]  # fmt: skip
+    return [
+        "-m",
+        "red",
+        "grade",
+        "--spec",
+        spec,
+        "--evaluation",
+        str(folder / "out"),
+        "--benchmarks",
+        str(folder / "benchmarks"),
+    ]
 
 
 def _collect(folder: Path, benchmarks: dict) -> list[str]:
@@ -101,16 +123,30 @@ def _run_files(folder: Path, steps: int) -> None:
     run = folder / "runs" / "red" / "seed0"
     names = [f"group/metric{index}" for index in range(40)]
     draw = random.Random(7)
-    write_jsonl(run / "metrics.jsonl", (
-        {"train/step": step, **{name: draw.random() for name in names}} for step in range(steps)))
+    write_jsonl(
+        run / "metrics.jsonl",
+        ({"train/step": step, **{name: draw.random() for name in names}} for step in range(steps)),
+    )
     (run / "provenance.json").write_text("{}")
 
 
 def _collecting(folder: Path, size: int) -> list[str]:
     _run_files(folder, 1)
-    write_jsonl(folder / "evaluations" / "red" / "seed0" / "math500.grades.jsonl", (
-        {"id": f"p{i % PROBLEMS}", "index": i // PROBLEMS, "correct": i % 3 == 0, "correct_lenient": i % 3 == 0,
-         "reason": "right", "tokens": i % 900, "truncated": False} for i in range(size)))  # fmt: skip
+    write_jsonl(
+        folder / "evaluations" / "red" / "seed0" / "math500.grades.jsonl",
+        (
+            {
+                "id": f"p{i % PROBLEMS}",
+                "index": i // PROBLEMS,
+                "correct": i % 3 == 0,
+                "correct_lenient": i % 3 == 0,
+                "reason": "right",
+                "tokens": i % 900,
+                "truncated": False,
+            }
+            for i in range(size)
+        ),
+    )
     return _collect(folder, {"math500": {"group": "math", "metric": "pass_at_1"}})
 
 
@@ -125,6 +161,19 @@ def _planning(folder: Path, size: int) -> list[str]:
     runs = "".join(f"  red_{i}: {{like: red, seeds: [0], weight: {{low: 0.{i:03d}}}}}\n" for i in range(size))
     only = ", ".join(f"red_{i}" for i in range(size))
     (folder / "overlay.yaml").write_text(f"seeds: [0]\nruns:\n{runs}only: [{only}]\nitems: [main_results]\n")
-    return ["-m", "snakemake", "all", "--dry-run", "--quiet", "all", "--cores", "1", "--snakefile",
-            str(ROOT / "workflow" / "Snakefile"), "--directory", str(folder), "--configfile",
-            str(folder / "overlay.yaml")]  # fmt: skip
+    return [
+        "-m",
+        "snakemake",
+        "all",
+        "--dry-run",
+        "--quiet",
+        "all",
+        "--cores",
+        "1",
+        "--snakefile",
+        str(ROOT / "workflow" / "Snakefile"),
+        "--directory",
+        str(folder),
+        "--configfile",
+        str(folder / "overlay.yaml"),
+    ]

@@ -47,8 +47,10 @@ def cases(seed: int) -> list[Case]:
         Case("temperature near zero: finite", KIND, _cold),
         Case("demonstration of probability e^-10000: ratio 1 where no rollout is right", KIND, _underflow),
     ]
-    found += [Case(f"entropies {name}: w stays in range", KIND, partial(_weights, history))
-              for name, history in HISTORIES.items()]
+    found += [
+        Case(f"entropies {name}: w stays in range", KIND, partial(_weights, history))
+        for name, history in HISTORIES.items()
+    ]
     return found
 
 

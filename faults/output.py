@@ -45,10 +45,12 @@ def _data() -> dict:
     """What the token page shows, with payloads as tokens, problems, labels and references."""
     tokens = list(PAYLOADS)
     response = {
-        "tokens": tokens, "stage": [i % 4 for i in range(len(tokens))],
-        "thinking": [i % 2 for i in range(len(tokens))], "trained": [0.9] * len(tokens),
+        "tokens": tokens,
+        "stage": [i % 4 for i in range(len(tokens))],
+        "thinking": [i % 2 for i in range(len(tokens))],
+        "trained": [0.9] * len(tokens),
         "base": [0.1] * len(tokens),
-    }  # fmt: skip
+    }
     return {
         "stages": ["Open", "Initial", "Intermediate", PAYLOADS[0]],
         "models": [{"run": "red", "label": PAYLOADS[2], "references": ["base"]}],
@@ -95,8 +97,7 @@ def _study(folder: Path) -> Path:
 def _built(folder: Path, *items: str) -> Path:
     collected, out, reported = _study(folder), folder / "out", ROOT / "config" / "reported.csv"
     for item in items:
-        status, printed = Command.analysis(
-            item, "--collected", collected, "--reported", reported, "--out", out).run()
+        status, printed = Command.analysis(item, "--collected", collected, "--reported", reported, "--out", out).run()
         assert status == 0, printed
     return out
 
@@ -193,15 +194,24 @@ def _answers(folder: Path, world: World) -> Attempt:
 
 def _graded(folder: Path, responses: list[str]) -> Path:
     """Grade responses whose right answer is their number."""
-    write_jsonl(folder / "benchmarks" / "math500.jsonl", (
-        {"id": f"p{i}", "question": "?", "options": None, "answer": str(i), "extra": {}}
-        for i in range(len(responses))))
-    write_jsonl(folder / "out" / "math500.generations.jsonl", (
-        {"id": f"p{i}", "index": 0, "response": text, "tokens": 1, "finish_reason": "stop"}
-        for i, text in enumerate(responses)))
+    write_jsonl(
+        folder / "benchmarks" / "math500.jsonl",
+        (
+            {"id": f"p{i}", "question": "?", "options": None, "answer": str(i), "extra": {}}
+            for i in range(len(responses))
+        ),
+    )
+    write_jsonl(
+        folder / "out" / "math500.generations.jsonl",
+        (
+            {"id": f"p{i}", "index": 0, "response": text, "tokens": 1, "finish_reason": "stop"}
+            for i, text in enumerate(responses)
+        ),
+    )
     spec = json.dumps({"workers": 1, "benchmarks": {"math500": ENTRY}})
-    status, printed = Command.red("grade", "--spec", spec, "--evaluation", folder / "out", "--benchmarks",
-                                  folder / "benchmarks").run()  # fmt: skip
+    status, printed = Command.red(
+        "grade", "--spec", spec, "--evaluation", folder / "out", "--benchmarks", folder / "benchmarks"
+    ).run()
     assert status == 0, printed
     return folder / "out"
 
@@ -209,8 +219,14 @@ def _graded(folder: Path, responses: list[str]) -> Path:
 def _huge(folder: Path, world: World) -> Attempt:
     def attempt() -> None:
         big = 5_000_000
-        responses = ["x" * big + "\\boxed{0}", "\\boxed{" * (big // 7), "{" * big + "\\boxed{2}",
-                     "<think>" * (big // 7), "\\boxed{" + "9" * big + "}", "\n" * big + "\\boxed{5}"]
+        responses = [
+            "x" * big + "\\boxed{0}",
+            "\\boxed{" * (big // 7),
+            "{" * big + "\\boxed{2}",
+            "<think>" * (big // 7),
+            "\\boxed{" + "9" * big + "}",
+            "\n" * big + "\\boxed{5}",
+        ]
         started = time.monotonic()
         grades = list(read_jsonl(_graded(folder, responses) / "math500.grades.jsonl"))
         assert [row["correct"] for row in grades] == [True, False, True, False, False, True], grades
@@ -252,8 +268,10 @@ def _paths(folder: Path, world: World) -> Attempt:
     def attempt() -> str:
         ids = ["../../escaped", "/tmp/escaped", "a/b", "..", "CON", "x" * 300, ".hidden"]
         questions = [row["question"] for row in read_jsonl(world.benchmarks / "math500.jsonl")]
-        rows = [{"id": name, "question": question, "options": None, "answer": "1", "extra": {}}
-                for name, question in zip(ids, questions, strict=False)]  # fmt: skip
+        rows = [
+            {"id": name, "question": question, "options": None, "answer": "1", "extra": {}}
+            for name, question in zip(ids, questions, strict=False)
+        ]
         write_jsonl(folder / "in" / "math500.jsonl", rows)
         arguments = world.generate(folder / "in" / "out")
         arguments[arguments.index("--benchmarks") + 1] = str(folder / "in")
@@ -280,15 +298,29 @@ def _secrets(folder: Path, world: World) -> Attempt:
         spec = run_spec("red", steps=2)
         commands = [world.train(run, spec), world.generate(out, run / "checkpoint"), world.grade(out)]
         printed = [_with_secrets(command) for command in commands]
-        entry = {"run": "red", "method": "red", "seed": 0, "scale": "tiny", "steps": 2, "label": "RED",
-                 "experiments": ["main_results"], "row_group": "red"}  # fmt: skip
+        entry = {
+            "run": "red",
+            "method": "red",
+            "seed": 0,
+            "scale": "tiny",
+            "steps": 2,
+            "label": "RED",
+            "experiments": ["main_results"],
+            "row_group": "red",
+        }
         collect = {"runs": [entry], "benchmarks": {"math500": {"group": "math", "metric": "pass_at_1"}}}
         tables, reported = str(folder / "collected"), str(ROOT / "config/reported.csv")
-        printed.append(_with_secrets(
-            ["collect", "--spec", json.dumps(collect), "--results", str(folder / "results"), "--out", tables]))
-        printed.append(_with_secrets(
-            ["main_results", "--collected", tables, "--reported", reported, "--out", str(folder / "items")],
-            "analysis"))  # fmt: skip
+        printed.append(
+            _with_secrets(
+                ["collect", "--spec", json.dumps(collect), "--results", str(folder / "results"), "--out", tables]
+            )
+        )
+        printed.append(
+            _with_secrets(
+                ["main_results", "--collected", tables, "--reported", reported, "--out", str(folder / "items")],
+                "analysis",
+            )
+        )
         files = [path for path in folder.rglob("*") if path.is_file()]
         for path in files:
             assert SECRET.encode() not in path.read_bytes(), path
@@ -302,8 +334,14 @@ def _secrets(folder: Path, world: World) -> Attempt:
 
 def _with_secrets(arguments: list[str], program: str = "red", expected: int = 0) -> str:
     environment = {**os.environ, **dict.fromkeys(VARIABLES, SECRET), "PYTHONPATH": str(ROOT)}
-    done = subprocess.run([sys.executable, "-m", program, *arguments], cwd=ROOT, env=environment,
-                          capture_output=True, text=True, timeout=300)  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-m", program, *arguments],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
     assert done.returncode == expected, done.stderr
     return done.stdout + done.stderr
 

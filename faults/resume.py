@@ -24,10 +24,20 @@ KIND = "exact resume"
 TIMED = ("time/", "gpu/hours")
 # Function calls inside one entry of a phase, about; an offset beyond the end kills a little later.
 LENGTH = {
-    "load": 30000, "resume": 400, "rollout": 5000, "grading": 4000, "update": 5000, "metrics": 70,
-    "save": 21000, "snapshot": 3200, "publish": 690, "provenance": 20000, "answer": 60, "finish": 9000,
+    "load": 30000,
+    "resume": 400,
+    "rollout": 5000,
+    "grading": 4000,
+    "update": 5000,
+    "metrics": 70,
+    "save": 21000,
+    "snapshot": 3200,
+    "publish": 690,
+    "provenance": 20000,
+    "answer": 60,
+    "finish": 9000,
     "verdicts": 20,
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True)
@@ -62,15 +72,26 @@ EVALUATION = ("answer:40", "rollout:1", "answer:9", "finish:1", "provenance:1")
 def cases(seed: int) -> list[Case]:
     """All of this class."""
     found = [
-        Case(f"{chain.method} killed in {', '.join(chain.kills)}", KIND, partial(_chain, chain, seed + i),
-             quick=chain.quick, faults=len(chain.kills))
+        Case(
+            f"{chain.method} killed in {', '.join(chain.kills)}",
+            KIND,
+            partial(_chain, chain, seed + i),
+            quick=chain.quick,
+            faults=len(chain.kills),
+        )
         for i, chain in enumerate(CHAINS)
     ]
     found += [Case(f"SIGTERM in {at}", KIND, partial(_sigterm, at), quick=False) for at in SIGTERMS]
-    found.append(Case("killed by the clock, six times", KIND, partial(_by_the_clock, seed), quick=False,
-                      faults=6))
-    found.append(Case("evaluation killed in " + ", ".join(EVALUATION), KIND, partial(_evaluation, seed),
-                      quick=False, faults=len(EVALUATION) + 2))
+    found.append(Case("killed by the clock, six times", KIND, partial(_by_the_clock, seed), quick=False, faults=6))
+    found.append(
+        Case(
+            "evaluation killed in " + ", ".join(EVALUATION),
+            KIND,
+            partial(_evaluation, seed),
+            quick=False,
+            faults=len(EVALUATION) + 2,
+        )
+    )
     found += [Case(name, KIND, partial(_damaged, damage)) for name, damage in DAMAGES.items()]
     found += [
         Case("a state of another spec is set aside", KIND, _other_spec),
@@ -121,8 +142,13 @@ def execute(plan: dict[str, Any], arguments: Sequence[str]) -> tuple[int, str]:
     """Exit status (negative: the signal) and stderr of a command under a plan of `faults.moments`."""
     done = subprocess.run(
         [sys.executable, "-m", "faults.moments", json.dumps(plan), "--", *arguments],
-        cwd=ROOT, env=_environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=600,
-    )  # fmt: skip
+        cwd=ROOT,
+        env=_environment(),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
     return done.returncode, done.stderr
 
 
@@ -183,8 +209,11 @@ def _by_the_clock(seed: int, folder: Path, world: World) -> Callable[[], str]:
         arguments = world.train(folder / "run", spec)
         for _ in range(6):
             process = subprocess.Popen(
-                [sys.executable, "-m", "faults.moments", "{}", "--", *arguments], cwd=ROOT,
-                env=_environment(), stderr=subprocess.DEVNULL)  # fmt: skip
+                [sys.executable, "-m", "faults.moments", "{}", "--", *arguments],
+                cwd=ROOT,
+                env=_environment(),
+                stderr=subprocess.DEVNULL,
+            )
             begun = folder / "run" / "state"
             while process.poll() is None and not list(begun.glob("state-*.bin")):
                 time.sleep(0.05)
@@ -328,8 +357,9 @@ def _waits(folder: Path, world: World) -> Callable[[], None]:
     def attempt() -> None:
         spec = replace(run_spec("sft"), seed=4)
         command = [sys.executable, "-m", "red", *world.train(folder / "run", spec)]
-        both = [subprocess.Popen(command, cwd=ROOT, env=_environment(), stderr=subprocess.PIPE, text=True)
-                for _ in range(2)]  # fmt: skip
+        both = [
+            subprocess.Popen(command, cwd=ROOT, env=_environment(), stderr=subprocess.PIPE, text=True) for _ in range(2)
+        ]
         errors = [process.communicate(timeout=300)[1] for process in both]
         assert [process.returncode for process in both] == [0, 0], errors
         assert sum("another process is training here; waiting" in text for text in errors) <= 1, errors

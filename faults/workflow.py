@@ -35,17 +35,34 @@ TARGET = "results/x/runs/sft_grpo/seed0/checkpoint"
 def cases(seed: int) -> list[Case]:
     """All of this class."""
     return [
-        Case("workflow killed with all its jobs, three times, unlocked, same command", KIND,
-             partial(_killed, seed, True), quick=False, faults=3),
-        Case("workflow alone killed while its job lives on, unlocked, same command", KIND,
-             partial(_killed, seed + 1, False), quick=False),
+        Case(
+            "workflow killed with all its jobs, three times, unlocked, same command",
+            KIND,
+            partial(_killed, seed, True),
+            quick=False,
+            faults=3,
+        ),
+        Case(
+            "workflow alone killed while its job lives on, unlocked, same command",
+            KIND,
+            partial(_killed, seed + 1, False),
+            quick=False,
+        ),
         Case("two workflows at once: the second is refused in one line", KIND, _twice, quick=False),
-        Case("workflow started with an unknown item: refused before any job", "bad input",
-             partial(_refused, "items: [nothing]", "items: 'nothing' is unknown"), quick=False),
-        Case("workflow started with a key twice: refused before any job", "bad input",
-             partial(_refused, "seeds: [0]\nseeds: [1]", "key 'seeds' occurs twice"), quick=False),
+        Case(
+            "workflow started with an unknown item: refused before any job",
+            "bad input",
+            partial(_refused, "items: [nothing]", "items: 'nothing' is unknown"),
+            quick=False,
+        ),
+        Case(
+            "workflow started with a key twice: refused before any job",
+            "bad input",
+            partial(_refused, "seeds: [0]\nseeds: [1]", "key 'seeds' occurs twice"),
+            quick=False,
+        ),
         Case("requeued by Slurm", KIND, _slurm, quick=False),
-    ]  # fmt: skip
+    ]
 
 
 def _folder(place: Path, overlay: str = OVERLAY) -> Path:
@@ -57,13 +74,36 @@ def _folder(place: Path, overlay: str = OVERLAY) -> Path:
 
 def _start(place: Path, *more: str, secret: bool = False) -> subprocess.Popen[str]:
     """The workflow in a process group of its own, so that it can be killed with its jobs."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1",
-                   "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}  # fmt: skip
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "OMP_NUM_THREADS": "1",
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+    }
     environment |= dict.fromkeys(VARIABLES, SECRET) if secret else {}
-    command = [sys.executable, "-m", "snakemake", TARGET, "--cores", "1", "--rerun-incomplete", "--snakefile",
-               str(ROOT / "workflow" / "Snakefile"), *more, "--configfile", "overlay.yaml"]  # fmt: skip
-    return subprocess.Popen(command, cwd=place, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                            text=True, start_new_session=True)  # fmt: skip
+    command = [
+        sys.executable,
+        "-m",
+        "snakemake",
+        TARGET,
+        "--cores",
+        "1",
+        "--rerun-incomplete",
+        "--snakefile",
+        str(ROOT / "workflow" / "Snakefile"),
+        *more,
+        "--configfile",
+        "overlay.yaml",
+    ]
+    return subprocess.Popen(
+        command,
+        cwd=place,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
 
 
 def _unlock(place: Path) -> None:

@@ -12,9 +12,15 @@ from red.storage import write_jsonl
 
 ENTRY = {"source": "embedded", "grader": "math", "metric": "pass_at_1", "samples": 2, "group": "math"}
 TRAINING = {
-    "engine": "local", "steps": 6, "prompts_per_step": 4, "group_size": 4, "max_new_tokens": 40,
-    "lr": 2e-3, "cosine_every": 2, "entropy_every": 2,
-}  # fmt: skip
+    "engine": "local",
+    "steps": 6,
+    "prompts_per_step": 4,
+    "group_size": 4,
+    "max_new_tokens": 40,
+    "lr": 2e-3,
+    "cosine_every": 2,
+    "entropy_every": 2,
+}
 
 
 @dataclass(frozen=True)
@@ -58,15 +64,34 @@ class World:
         files = self.files(out, **changes)
         weights = ["--weights-from", str(files.weights)] if files.weights else []
         return [
-            "train", "--spec", json.dumps(to_mapping(spec)), "--parent", str(files.parent), "--prompts",
-            str(files.prompts), "--demonstrations", str(files.demonstrations), *weights, "--out", str(out),
-        ]  # fmt: skip
+            "train",
+            "--spec",
+            json.dumps(to_mapping(spec)),
+            "--parent",
+            str(files.parent),
+            "--prompts",
+            str(files.prompts),
+            "--demonstrations",
+            str(files.demonstrations),
+            *weights,
+            "--out",
+            str(out),
+        ]
 
     def generate(self, out: Path, checkpoint: Path | None = None, **changes: Any) -> list[str]:
         """Arguments of `red generate` on the benchmark."""
         spec = generation(**changes)
-        return ["generate", "--spec", json.dumps(spec), "--checkpoint", str(checkpoint or self.base),
-                "--benchmarks", str(self.benchmarks), "--out", str(out)]  # fmt: skip
+        return [
+            "generate",
+            "--spec",
+            json.dumps(spec),
+            "--checkpoint",
+            str(checkpoint or self.base),
+            "--benchmarks",
+            str(self.benchmarks),
+            "--out",
+            str(out),
+        ]
 
     def grade(self, out: Path) -> list[str]:
         """Arguments of `red grade`."""
@@ -90,13 +115,25 @@ def make(root: Path, steps: int = 400) -> World:
 def run_spec(method: str = "red", overrides: dict[str, Any] | None = None, **training: Any) -> RunSpec:
     """A short run with a snapshot; keyword arguments change the training."""
     return RunSpec(
-        run="fault", seed=3, scale="tiny", method=method, template="plain", snapshots=(2,),
-        training=Training(**{**TRAINING, **training}), overrides=overrides or {},
-    )  # fmt: skip
+        run="fault",
+        seed=3,
+        scale="tiny",
+        method=method,
+        template="plain",
+        snapshots=(2,),
+        training=Training(**{**TRAINING, **training}),
+        overrides=overrides or {},
+    )
 
 
 def generation(**changes: Any) -> dict[str, Any]:
     """Spec of `red generate`; keyword arguments change its top level."""
     settings = {"backend": "local", "temperature": 0.6, "max_new_tokens": 40, "seed": 0}
-    return {"run": "fault", "seed": 0, "template": "plain", "evaluation": settings,
-            "benchmarks": {"math500": ENTRY}, **changes}  # fmt: skip
+    return {
+        "run": "fault",
+        "seed": 0,
+        "template": "plain",
+        "evaluation": settings,
+        "benchmarks": {"math500": ENTRY},
+        **changes,
+    }

@@ -78,9 +78,14 @@ def minutes_of(limit: str) -> int | None:
 def _partition(parts: Sequence[str]) -> Partition:
     name, limit, nodes, cpus, memory, gres = parts
     return Partition(
-        name.rstrip("*"), name.endswith("*"), minutes_of(limit), _number(nodes), _number(cpus),
-        _number(memory), sum(_gpus_of(part) for part in gres.split(",")),
-    )  # fmt: skip
+        name.rstrip("*"),
+        name.endswith("*"),
+        minutes_of(limit),
+        _number(nodes),
+        _number(cpus),
+        _number(memory),
+        sum(_gpus_of(part) for part in gres.split(",")),
+    )
 
 
 def _gpus_of(gres: str) -> int:

@@ -16,17 +16,36 @@ from red.storage import fsync_directory, naming, read_jsonl, read_object, write_
 BATCH = 65536
 KEYS = [("run", pa.string()), ("method", pa.string()), ("seed", pa.int64())]
 ORIGIN = [("spec_hash", pa.string()), ("code", pa.string())]
-SCORES = pa.schema([
-    *KEYS, ("benchmark", pa.string()), ("group", pa.string()), ("metric", pa.string()),
-    ("problem", pa.string()), ("sample", pa.int64()), ("correct", pa.bool_()),
-    ("correct_lenient", pa.bool_()), ("reason", pa.string()), ("tokens", pa.int64()),
-    ("truncated", pa.bool_()), *ORIGIN,
-])  # fmt: skip
+SCORES = pa.schema(
+    [
+        *KEYS,
+        ("benchmark", pa.string()),
+        ("group", pa.string()),
+        ("metric", pa.string()),
+        ("problem", pa.string()),
+        ("sample", pa.int64()),
+        ("correct", pa.bool_()),
+        ("correct_lenient", pa.bool_()),
+        ("reason", pa.string()),
+        ("tokens", pa.int64()),
+        ("truncated", pa.bool_()),
+        *ORIGIN,
+    ]
+)
 DYNAMICS = pa.schema([*KEYS, ("step", pa.int64()), ("metric", pa.string()), ("value", pa.float64()), *ORIGIN])
-PROBES = pa.schema([
-    *KEYS, ("probe", pa.string()), ("step", pa.int64()), ("example", pa.string()), ("position", pa.int64()),
-    ("token", pa.string()), ("quantity", pa.string()), ("value", pa.float64()), *ORIGIN,
-])  # fmt: skip
+PROBES = pa.schema(
+    [
+        *KEYS,
+        ("probe", pa.string()),
+        ("step", pa.int64()),
+        ("example", pa.string()),
+        ("position", pa.int64()),
+        ("token", pa.string()),
+        ("quantity", pa.string()),
+        ("value", pa.float64()),
+        *ORIGIN,
+    ]
+)
 GRADE_KEYS = ("id", "index", "correct", "correct_lenient", "reason", "tokens", "truncated")
 SUMMARY = ("spec_hash", "code", "stopped", "seconds", "data")
 

@@ -21,9 +21,7 @@ from red.records import from_mapping
 SCHEMA = Path(__file__).parent / "config.schema.yaml"
 NAME = re.compile(r"[a-z0-9_]+")
 MESSAGE = 240  # characters of another library's message that are shown
-METHOD_KEYS = frozenset(ObjectiveSpec.__dataclass_fields__) | (
-    frozenset(Method.__dataclass_fields__) - {"objective"}
-)
+METHOD_KEYS = frozenset(ObjectiveSpec.__dataclass_fields__) | (frozenset(Method.__dataclass_fields__) - {"objective"})
 
 
 @dataclass(frozen=True)
@@ -107,7 +105,13 @@ class RunSpec:
 
 TRAINING_KEYS = frozenset(Training.__dataclass_fields__)
 RUN_KEYS = frozenset(RunSpec.__dataclass_fields__) - {
-    "run", "seed", "scale", "training", "template", "overrides", "snapshots",
+    "run",
+    "seed",
+    "scale",
+    "training",
+    "template",
+    "overrides",
+    "snapshots",
 }
 
 
@@ -356,8 +360,15 @@ def _unknown_key(path: str, key: str, known: frozenset[str]) -> None:
 
 
 def _check_training(training: Training, path: str) -> None:
-    for name in ("steps", "prompts_per_step", "group_size", "max_new_tokens", "max_prompt_tokens",
-                 "updates_per_rollout", "tokens_per_forward"):
+    for name in (
+        "steps",
+        "prompts_per_step",
+        "group_size",
+        "max_new_tokens",
+        "max_prompt_tokens",
+        "updates_per_rollout",
+        "tokens_per_forward",
+    ):
         if getattr(training, name) < 1:
             raise ConfigError(f"{path}.{name}: must be at least 1")
     for name in ("lr", "temperature", "grad_clip"):
@@ -422,7 +433,7 @@ def _check_order(config: Mapping[str, Any]) -> None:
 
     def visit(run: str, chain: tuple[str, ...]) -> None:
         if run in chain:
-            cycle = " -> ".join((*chain[chain.index(run):], run))
+            cycle = " -> ".join((*chain[chain.index(run) :], run))
             raise ConfigError(f"runs.{chain[-1]}.init_from: a cycle: {cycle}")
         if run not in done:
             parent, _ = parent_of(_entry(config, run, ()).get("init_from"))

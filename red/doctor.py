@@ -90,9 +90,7 @@ def accelerators(
         yield _driver(gpus[0])
 
 
-def queue(
-    resources: Resources, partitions: list[cluster.Partition], name: str | None = None
-) -> Iterator[Check]:
+def queue(resources: Resources, partitions: list[cluster.Partition], name: str | None = None) -> Iterator[Check]:
     """Requests of every stage against the limits of the partition, the default one unless named."""
     if not partitions:
         verdict: Literal["ok", "warn"] = "warn" if any(resources[stage].gpu for stage in STAGES) else "ok"

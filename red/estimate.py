@@ -127,21 +127,32 @@ def estimate(config: Mapping[str, Any]) -> Estimate:
     gpus = {run: resources.gpus(spec) for run, spec in specs.items()}
     seconds = _measured(config, seeds, gpus)
     factor, ratio = _calibration([seconds[run] / forecast[run].seconds for run in seconds])
-    costs = {
-        run: _with_seconds(cost, seconds.get(run, cost.seconds * ratio)) for run, cost in forecast.items()
-    }
+    costs = {run: _with_seconds(cost, seconds.get(run, cost.seconds * ratio)) for run, cost in forecast.items()}
     evaluation = evaluation_cost(config, resources)
     rows = [Row(plan.BASE, 1, 0, Cost(disk=2 * resources.shape.parameters), evaluation, 0, 0, False)]
     rows += [
-        Row(run, len(seeds[run]), spec.training.steps, costs[run], evaluation,
-            memory(spec, resources), 28 * resources.shape.parameters, run in seconds)
+        Row(
+            run,
+            len(seeds[run]),
+            spec.training.steps,
+            costs[run],
+            evaluation,
+            memory(spec, resources),
+            28 * resources.shape.parameters,
+            run in seconds,
+        )
         for run, spec in specs.items()
-    ]  # fmt: skip
+    ]
     return Estimate(
-        scale=config["scale"], device=resources.hardware.name, rows=tuple(rows),
-        other=_other_cost(config, resources), alone=_alone(config, seeds, costs),
-        factor=factor, measured=len(seconds), gpus_per_node=_gpus_per_node(specs.values(), resources),
-    )  # fmt: skip
+        scale=config["scale"],
+        device=resources.hardware.name,
+        rows=tuple(rows),
+        other=_other_cost(config, resources),
+        alone=_alone(config, seeds, costs),
+        factor=factor,
+        measured=len(seconds),
+        gpus_per_node=_gpus_per_node(specs.values(), resources),
+    )
 
 
 def training_cost(spec: RunSpec, resources: Resources) -> Cost:
@@ -232,9 +243,7 @@ def _other_cost(config: Mapping[str, Any], resources: Resources) -> Cost:
     return total
 
 
-def _alone(
-    config: Mapping[str, Any], seeds: Mapping[str, list[int]], costs: Mapping[str, Cost]
-) -> Cost:
+def _alone(config: Mapping[str, Any], seeds: Mapping[str, list[int]], costs: Mapping[str, Cost]) -> Cost:
     """Every run with its own copy of the runs it descends from and of the source of its weights."""
     total = Cost()
     for run, own in seeds.items():
@@ -254,9 +263,7 @@ def _gpus_per_node(specs: Iterable[RunSpec], resources: Resources) -> int:
     return max([*of_runs, *(resources[stage].gpu for stage in STAGES if stage != "train")])
 
 
-def _measured(
-    config: Mapping[str, Any], seeds: Mapping[str, list[int]], gpus: Mapping[str, int]
-) -> dict[str, float]:
+def _measured(config: Mapping[str, Any], seeds: Mapping[str, list[int]], gpus: Mapping[str, int]) -> dict[str, float]:
     """Mean device-seconds of the finished trainings of each run.
 
     Wall clock also on a CPU: Snakemake samples processor time too rarely for short jobs.

@@ -61,9 +61,7 @@ def _scores(table: "pa.Table") -> list[dict[str, Any]]:
         "first": pc.if_else(pc.equal(table["sample"], 0), pc.cast(table["correct"], pa.float64()), None),
     }
     wide = pa.table({key: table[key] for key in [*keys, "problem"]} | columns)
-    each = wide.group_by([*keys, "problem"]).aggregate(
-        [(name, "mean") for name in columns] + [("accuracy", "count")]
-    )
+    each = wide.group_by([*keys, "problem"]).aggregate([(name, "mean") for name in columns] + [("accuracy", "count")])
     means = each.group_by(keys).aggregate(
         [(f"{name}_mean", "mean") for name in columns] + [("problem", "count"), ("accuracy_count", "max")]
     )

@@ -16,23 +16,8 @@ from red.objective.aggregate import sequence_mean
 from red.objective.batch import Batch, Members
 from red.objective.loss import objective, plan
 from red.objective.offline import offline_ratio
-from red.objective.spec import (
-    NLL,
-    Advantage,
-    Aggregation,
-    Mixture,
-    ObjectiveSpec,
-    Offline,
-    Online,
-    Weight,
-)
-from red.objective.weight import (
-    StepEntropy,
-    WeightSchedule,
-    mixture_mu,
-    overlong_penalty,
-    sft_probability,
-)
+from red.objective.spec import NLL, Advantage, Aggregation, Mixture, ObjectiveSpec, Offline, Online, Weight
+from red.objective.weight import StepEntropy, WeightSchedule, mixture_mu, overlong_penalty, sft_probability
 
 TOLERANCE = 1e-10
 SCHEMA = "red-golden/1"
@@ -59,10 +44,7 @@ def summary(results: list[Result]) -> str:
     """One line per kind with passed and failed, then one line per failure."""
     passed = Counter(r.kind for r in results if not r.problem)
     failed = Counter(r.kind for r in results if r.problem)
-    lines = [
-        f"{kind:14} {passed[kind]:3} passed {failed[kind]:3} failed"
-        for kind in sorted({r.kind for r in results})
-    ]
+    lines = [f"{kind:14} {passed[kind]:3} passed {failed[kind]:3} failed" for kind in sorted({r.kind for r in results})]
     return "\n".join(lines + [f"FAILED {r.id}: {r.problem}" for r in results if r.problem])
 
 
@@ -90,8 +72,7 @@ def difference(expected: Any, found: Any, path: str = "expected") -> str:
         if not isinstance(found, list) or len(expected) != len(found):
             return f"{path}: expected {expected!r}, found {found!r}"
         pairs = zip(expected, found, strict=True)
-        return next((p for i, (e, f) in enumerate(pairs)
-                     if (p := difference(e, f, f"{path}[{i}]"))), "")
+        return next((p for i, (e, f) in enumerate(pairs) if (p := difference(e, f, f"{path}[{i}]"))), "")
     if isinstance(expected, bool) or expected is None or isinstance(expected, str):
         return "" if expected == found else f"{path}: expected {expected!r}, found {found!r}"
     close = math.isclose(expected, found, rel_tol=0, abs_tol=TOLERANCE)
@@ -99,6 +80,7 @@ def difference(expected: Any, found: Any, path: str = "expected") -> str:
 
 
 # --- losses -------------------------------------------------------------------------------------
+
 
 def tensors(sequences: list[Case], dtype: torch.dtype = torch.float64) -> tuple[Batch, Members]:
     """The inputs of a loss case as tensors; `logp` is a leaf that collects the gradient."""
@@ -137,8 +119,7 @@ def spec_of(case: Case) -> ObjectiveSpec:
         filter="accuracy_variance" if config.get("filter") == "acc_std_zero" else "none",
         gate=config.get("gate"),
     )
-    offline = Offline(config.get("offline", "none"), config.get("gamma", 0.1),
-                      config.get("r_group_over", "online"))
+    offline = Offline(config.get("offline", "none"), config.get("gamma", 0.1), config.get("r_group_over", "online"))
     match family:
         case "pg":
             return spec
@@ -149,17 +130,14 @@ def spec_of(case: Case) -> ObjectiveSpec:
         case "mixed":
             return replace(spec, offline=offline)
         case "srft":
-            return replace(spec, online=Online("logp_signed"), offline=offline,
-                           nll=NLL(0.5, "exp_neg_entropy"))
+            return replace(spec, online=Online("logp_signed"), offline=offline, nll=NLL(0.5, "exp_neg_entropy"))
         case "chord":
-            return replace(spec, mixture=_mixture(config),
-                           nll=NLL(token_weight="phi" if config["phi"] else "one"))
+            return replace(spec, mixture=_mixture(config), nll=NLL(token_weight="phi" if config["phi"] else "one"))
     raise ValueError(f"unknown family {family!r}")
 
 
 def _mixture(config: Case) -> Mixture:
-    return Mixture(config["mu_warmup_steps"], config["mu_decay_steps"], config["mu_peak"],
-                   config["mu_valley"])
+    return Mixture(config["mu_warmup_steps"], config["mu_decay_steps"], config["mu_peak"], config["mu_valley"])
 
 
 def _loss(case: Case) -> dict[str, Any]:
@@ -173,25 +151,42 @@ def _loss(case: Case) -> dict[str, Any]:
     entropy_s = sequence_mean(batch.entropy_st, batch.mask_st)
     on, off = whole.online_s, whole.offline_s
     terms: dict[str, Any] = {
-        "nll": loss.nll.item(), "sft": loss.nll.item(), "demo_sft": 0.5 * loss.nll.item(),
-        "pg": loss.online.item(), "grpo": loss.online.item(), "online": loss.online.item(),
-        "self_rollout": loss.online.item(), "offline": loss.offline.item(),
-        "demo_rl": loss.offline.item(), "entropy": loss.entropy.item(), "mu": whole.mu,
-        "kept": (on | off).tolist(), "use_online": on.tolist(), "use_offline": off.tolist(),
-        "r_group": whole.r_group_s.tolist(), "H_seq": entropy_s.tolist(),
-        "w_sft": (0.5 * (-entropy_s).exp()).tolist(), "w_rl": (0.1 * entropy_s.exp()).tolist(),
+        "nll": loss.nll.item(),
+        "sft": loss.nll.item(),
+        "demo_sft": 0.5 * loss.nll.item(),
+        "pg": loss.online.item(),
+        "grpo": loss.online.item(),
+        "online": loss.online.item(),
+        "self_rollout": loss.online.item(),
+        "offline": loss.offline.item(),
+        "demo_rl": loss.offline.item(),
+        "entropy": loss.entropy.item(),
+        "mu": whole.mu,
+        "kept": (on | off).tolist(),
+        "use_online": on.tolist(),
+        "use_offline": off.tolist(),
+        "r_group": whole.r_group_s.tolist(),
+        "H_seq": entropy_s.tolist(),
+        "w_sft": (0.5 * (-entropy_s).exp()).tolist(),
+        "w_rl": (0.1 * entropy_s.exp()).tolist(),
         "P": {str(g): _group_accuracy(members, g) for g in members.group_s.unique().tolist()},
     }
     clip = (config.get("clip_low"), config.get("clip_high"))
-    terms["out_of_range_frac"] = None if None in clip else out_of_range(
-        (batch.logp_st - batch.old_logp_st).exp(), batch.mask_st * on[:, None], *clip)
+    terms["out_of_range_frac"] = (
+        None
+        if None in clip
+        else out_of_range((batch.logp_st - batch.old_logp_st).exp(), batch.mask_st * on[:, None], *clip)
+    )
     shifted = spec.offline.kind in ("shift", "shift_through")
-    terms["rho_offline"] = offline_ratio(
-        batch.logp_st, whole.r_group_s, spec.offline
-    )[members.offline_s].tolist() if shifted else None
-    return {"advantage": whole.advantage_s.tolist() if case["expected"]["advantage"] else None,
-            "loss": loss.total.item(), "terms": terms,
-            "grad_logp": batch.logp_st.grad.tolist()}
+    terms["rho_offline"] = (
+        offline_ratio(batch.logp_st, whole.r_group_s, spec.offline)[members.offline_s].tolist() if shifted else None
+    )
+    return {
+        "advantage": whole.advantage_s.tolist() if case["expected"]["advantage"] else None,
+        "loss": loss.total.item(),
+        "terms": terms,
+        "grad_logp": batch.logp_st.grad.tolist(),
+    }
 
 
 def out_of_range(ratio: torch.Tensor, mask: torch.Tensor, low: float, high: float) -> float:
@@ -207,11 +202,18 @@ def _group_accuracy(members: Members, group: int) -> float:
 
 # --- schedules, buffers, tables -----------------------------------------------------------------
 
+
 def _w_schedule(case: Case) -> dict[str, Any]:
     config = case["config"]
-    schedule = WeightSchedule(Weight("entropy_ratio", window=config["window"],
-                                     low=config["clip"][0], high=config["clip"][1],
-                                     floor=config["denominator_floor"]))
+    schedule = WeightSchedule(
+        Weight(
+            "entropy_ratio",
+            window=config["window"],
+            low=config["clip"][0],
+            high=config["clip"][1],
+            floor=config["denominator_floor"],
+        )
+    )
     pairs = zip(case["inputs"]["H_rl"], case["inputs"]["H_sft"], strict=True)
     return {"w": [schedule.step(i, StepEntropy(rl, sft)).w for i, (rl, sft) in enumerate(pairs)]}
 
@@ -219,8 +221,7 @@ def _w_schedule(case: Case) -> dict[str, Any]:
 def _step_entropy(case: Case) -> dict[str, Any]:
     batch, members = tensors(case["inputs"]["sequences"])
     entropy_s = sequence_mean(batch.entropy_st, batch.mask_st)
-    return {"H_rl": entropy_s[~members.offline_s].mean().item(),
-            "H_sft": entropy_s[members.offline_s].mean().item()}
+    return {"H_rl": entropy_s[~members.offline_s].mean().item(), "H_sft": entropy_s[members.offline_s].mean().item()}
 
 
 def _rho_table(case: Case) -> dict[str, Any]:
@@ -235,7 +236,11 @@ def _rho_row(beta: float, pi: float) -> dict[str, Any]:
 
     rho, detached = coefficient(Offline("shift"))
     return {
-        "beta": beta, "pi": pi, "rho": rho, "lower": pi, "coef_detached": detached,
+        "beta": beta,
+        "pi": pi,
+        "rho": rho,
+        "lower": pi,
+        "coef_detached": detached,
         "tight_upper": min(1.0, pi / beta) if beta else 1.0,
         "paper_upper": 1 / (1 - beta) if beta < 1 else None,
         "coef_through": coefficient(Offline("shift_through"))[1],
@@ -253,8 +258,13 @@ def _entropy_change(logits: list[float], target: int) -> dict[str, Any]:
     entropy = -(logp.exp() * logp).sum()
     step = torch.autograd.grad(logp[target].exp(), z, retain_graph=True)[0]
     slope = torch.autograd.grad(entropy, z)[0]
-    return {"logits": logits, "target": target, "pi_target": logp[target].exp().item(),
-            "H": entropy.item(), "dH_per_unit_step": (step @ slope).item()}
+    return {
+        "logits": logits,
+        "target": target,
+        "pi_target": logp[target].exp().item(),
+        "H": entropy.item(),
+        "dH_per_unit_step": (step @ slope).item(),
+    }
 
 
 def _relift_buffer(case: Case) -> dict[str, Any]:
@@ -263,8 +273,13 @@ def _relift_buffer(case: Case) -> dict[str, Any]:
         solved = zip(row["uid"], row["n_solved_of_8"], strict=True)
         buffer.add([_group(str(uid), n) for uid, n in solved])
         batch = buffer.pop()
-        log.append({"step": row["step"], "ft_uids": [int(u) for u in batch] if batch else None,
-                    "buffer_after": [int(u) for u in buffer.ids]})
+        log.append(
+            {
+                "step": row["step"],
+                "ft_uids": [int(u) for u in batch] if batch else None,
+                "buffer_after": [int(u) for u in buffer.ids],
+            }
+        )
     return {"log": log}
 
 
@@ -284,8 +299,7 @@ def _bread_eas(case: Case) -> dict[str, Any]:
 
 def _overlong(case: Case) -> dict[str, Any]:
     config = case["config"]
-    return {"penalty": [overlong_penalty(n, config["max_len"], config["buffer"])
-                        for n in case["inputs"]["length"]]}
+    return {"penalty": [overlong_penalty(n, config["max_len"], config["buffer"]) for n in case["inputs"]["length"]]}
 
 
 def _mu_schedule(case: Case) -> dict[str, Any]:
@@ -294,8 +308,7 @@ def _mu_schedule(case: Case) -> dict[str, Any]:
 
 def _sasr(case: Case) -> dict[str, Any]:
     norms = case["inputs"]
-    return {"p_sft": sft_probability(norms["g_last_sft"], norms["g_warmup"],
-                                     case["config"]["gamma"])}
+    return {"p_sft": sft_probability(norms["g_last_sft"], norms["g_warmup"], case["config"]["gamma"])}
 
 
 def _clip_ratio(case: Case) -> dict[str, Any]:
@@ -304,13 +317,19 @@ def _clip_ratio(case: Case) -> dict[str, Any]:
     low, high = config["clip_low"], config["clip_high"]
     # min(r A, clamp(r) A) takes the clamped branch for A > 0 only where r > 1 + high.
     active = (torch.minimum(pi, pi.clamp(1 - low, 1 + high)) < pi).double().mean().item()
-    return {"out_of_range": out_of_range(pi, torch.ones_like(pi), low, high),
-            "ppo_min_active_if_A_positive": active}
+    return {"out_of_range": out_of_range(pi, torch.ones_like(pi), low, high), "ppo_min_active_if_A_positive": active}
 
 
 KINDS: Mapping[str, Callable[[Case], dict[str, Any]]] = {
-    "loss": _loss, "w_schedule": _w_schedule, "mu_schedule": _mu_schedule,
-    "step_entropy": _step_entropy, "rho_table": _rho_table, "entropy_sign": _entropy_sign,
-    "overlong": _overlong, "relift_buffer": _relift_buffer, "bread_eas": _bread_eas,
-    "sasr": _sasr, "clip_ratio": _clip_ratio,
+    "loss": _loss,
+    "w_schedule": _w_schedule,
+    "mu_schedule": _mu_schedule,
+    "step_entropy": _step_entropy,
+    "rho_table": _rho_table,
+    "entropy_sign": _entropy_sign,
+    "overlong": _overlong,
+    "relift_buffer": _relift_buffer,
+    "bread_eas": _bread_eas,
+    "sasr": _sasr,
+    "clip_ratio": _clip_ratio,
 }

@@ -47,8 +47,10 @@ def _check_products(config: Config) -> None:
     from red.models.prepare import PreparedModel
     from red.models.spec import EmbeddedModel
 
-    made = {"prompts": {"embedded": EmbeddedPrompts, "openr1": OpenR1},
-            "model": {"embedded": EmbeddedModel, "hub": PreparedModel}}  # fmt: skip
+    made = {
+        "prompts": {"embedded": EmbeddedPrompts, "openr1": OpenR1},
+        "model": {"embedded": EmbeddedModel, "hub": PreparedModel},
+    }
     specs = [("prompts", prompts_spec(config)), *(("model", spec) for spec in models(config).values())]
     for kind, spec in specs:
         if spec.get("source") not in made[kind]:
@@ -147,9 +149,12 @@ def generation_spec(config: Config, run: str, seed: int) -> dict[str, Any]:
     """What `red generate` gets: all benchmarks for one checkpoint."""
     settings = {key: value for key, value in config["evaluation"].items() if key != "workers"}
     return {
-        "run": run, "seed": seed, "template": config["template"], "evaluation": settings,
+        "run": run,
+        "seed": seed,
+        "template": config["template"],
+        "evaluation": settings,
         "benchmarks": {name: benchmark_spec(config, name) for name in config["benchmarks"]},
-    }  # fmt: skip
+    }
 
 
 def grading_spec(config: Config) -> dict[str, Any]:
@@ -176,8 +181,9 @@ def probe_models(config: Config, probe: str) -> list[str]:
 def collect_spec(config: Config) -> dict[str, Any]:
     """What `red collect` gets: every run that should be there, with how the tables present it."""
     runs = [_collected(config, run, seed) for run, seed in evaluated(config)]
-    groups = {name: {"group": entry["group"], "metric": entry["metric"]}
-              for name, entry in config["benchmarks"].items()}  # fmt: skip
+    groups = {
+        name: {"group": entry["group"], "metric": entry["metric"]} for name, entry in config["benchmarks"].items()
+    }
     probes = {probe: entry["runs"] for probe, entry in config.get("probes", {}).items()}
     return {"runs": runs, "benchmarks": groups, "probes": probes}
 
@@ -185,10 +191,16 @@ def collect_spec(config: Config) -> dict[str, Any]:
 def _collected(config: Config, run: str, seed: int) -> dict[str, Any]:
     """How one (run, seed) is presented, and the spec that says what it is."""
     if run == BASE:
-        shown = {"method": BASE, "label": "Base", "row_group": "single", "experiments": [],
-                 "family": "common", **config.get(BASE, {}), "steps": 0}  # fmt: skip
-        spec = {"run": BASE, "seed": seed, "method": BASE, "scale": config["scale"],
-                "model": models(config)[BASE]}  # fmt: skip
+        shown = {
+            "method": BASE,
+            "label": "Base",
+            "row_group": "single",
+            "experiments": [],
+            "family": "common",
+            **config.get(BASE, {}),
+            "steps": 0,
+        }
+        spec = {"run": BASE, "seed": seed, "method": BASE, "scale": config["scale"], "model": models(config)[BASE]}
     else:
         found = run_spec(config, run, seed)
         shown = {name: to_mapping(getattr(found, name)) for name in ("method", "family", *PRESENTATION)}

@@ -5,8 +5,14 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-SHOWN = (("loss/total", "loss"), ("train/acc_on", "acc"), ("len/on", "len"), ("entropy/rl", "H_rl"),
-         ("entropy/sft", "H_sft"), ("red/w", "w"))
+SHOWN = (
+    ("loss/total", "loss"),
+    ("train/acc_on", "acc"),
+    ("len/on", "len"),
+    ("entropy/rl", "H_rl"),
+    ("entropy/sft", "H_sft"),
+    ("red/w", "w"),
+)
 QUIET_SECONDS = 15.0
 
 
@@ -37,5 +43,4 @@ class StepProgress:
         left = (now - self.started) / (step + 1 - self.first) * (self.steps - step - 1)
         values = " ".join(f"{label} {metrics[key]:.3g}" for key, label in SHOWN if key in metrics)
         line = f"{self.title}: step {step + 1}/{self.steps}, {left:.0f} s left; {values}"
-        print(f"\r{line}\x1b[K" if self.live else line, end="" if self.live else "\n", file=sys.stderr,
-              flush=True)
+        print(f"\r{line}\x1b[K" if self.live else line, end="" if self.live else "\n", file=sys.stderr, flush=True)

@@ -16,8 +16,18 @@ from typing import Any
 from red.storage import dump_json, file_hash, folder_hash, write_json
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ("torch", "numpy", "transformers", "snakemake", "vllm", "openrlhf", "deepspeed", "ray",
-            "math-verify", "lm-eval")
+PACKAGES = (
+    "torch",
+    "numpy",
+    "transformers",
+    "snakemake",
+    "vllm",
+    "openrlhf",
+    "deepspeed",
+    "ray",
+    "math-verify",
+    "lm-eval",
+)
 
 
 def fingerprint(*patterns: str, root: Path = ROOT) -> str:
@@ -57,8 +67,12 @@ def environment() -> dict[str, Any]:
         except importlib.metadata.PackageNotFoundError:
             continue
     return {
-        "python": platform.python_version(), "machine": platform.machine(),
-        "system": platform.system(), "cores": os.cpu_count(), "packages": versions, **commit(),
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "system": platform.system(),
+        "cores": os.cpu_count(),
+        "packages": versions,
+        **commit(),
     }
 
 
@@ -73,8 +87,7 @@ def commit() -> Mapping[str, Any]:
 
 
 def _git(*arguments: str) -> str:
-    done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=20,
-                          check=True)
+    done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=20, check=True)
     return done.stdout.strip()
 
 
@@ -92,13 +105,19 @@ class Start:
 
 
 def write_provenance(
-    path: Path, spec: Mapping[str, Any], code: str, inputs: Iterable[Path], started: Start,
-    **facts: Any,
+    path: Path, spec: Mapping[str, Any], code: str, inputs: Iterable[Path], started: Start, **facts: Any
 ) -> None:
     """`provenance.json` of one stage."""
-    write_json(path, {
-        "spec": spec, "spec_hash": spec_hash(spec), "code": code, "environment": environment(),
-        "inputs": {p.name: folder_hash(p) if p.is_dir() else file_hash(p) for p in inputs},
-        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started.date)),
-        "seconds": round(started.seconds, 3), **facts,
-    })
+    write_json(
+        path,
+        {
+            "spec": spec,
+            "spec_hash": spec_hash(spec),
+            "code": code,
+            "environment": environment(),
+            "inputs": {p.name: folder_hash(p) if p.is_dir() else file_hash(p) for p in inputs},
+            "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started.date)),
+            "seconds": round(started.seconds, 3),
+            **facts,
+        },
+    )

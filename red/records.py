@@ -24,9 +24,7 @@ def from_mapping(cls: type[T], values: Mapping[str, Any], path: str) -> T:
         if key not in fields:
             raise ConfigError(f"{path}.{key}: unknown key{_suggestion(str(key), fields)}")
     for name, field in fields.items():
-        required = (
-            field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
-        )
+        required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
         if required and name not in values:
             raise ConfigError(f"{path}.{name}: missing")
     return cls(**{k: _convert(hints[k], v, f"{path}.{k}") for k, v in values.items()})
@@ -81,9 +79,7 @@ def _convert(hint: Any, value: Any, path: str) -> Any:
         if arguments[-1:] != (Ellipsis,) and len(value) != len(arguments):
             raise ConfigError(f"{path}: expected {len(arguments)} values, found {len(value)}")
         kinds = [arguments[0]] * len(value) if arguments[-1] is Ellipsis else arguments
-        return tuple(
-            _convert(k, v, f"{path}[{i}]") for i, (k, v) in enumerate(zip(kinds, value, strict=True))
-        )
+        return tuple(_convert(k, v, f"{path}[{i}]") for i, (k, v) in enumerate(zip(kinds, value, strict=True)))
     if origin is not None and issubclass(origin, Mapping):
         if not isinstance(value, Mapping):
             raise ConfigError(f"{path}: expected a mapping, found {value!r}")
@@ -118,9 +114,7 @@ def _convert_scalar(hint: Any, value: Any, path: str) -> Any:
             raise ConfigError(f"{path}: is beyond the largest number")
         return float(value)
     if hint is float and isinstance(value, str):
-        raise ConfigError(
-            f"{path}: {value!r} is text, not a number (YAML needs 1.0e-3, with a point)"
-        )
+        raise ConfigError(f"{path}: {value!r} is text, not a number (YAML needs 1.0e-3, with a point)")
     if hint is bool and isinstance(value, bool):
         return value
     if hint is int and isinstance(value, int) and not isinstance(value, bool):

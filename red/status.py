@@ -17,9 +17,7 @@ TAIL = 65536
 ALIVE_SECONDS = 60.0
 SHOWN = ("train/acc_on", "entropy/rl", "entropy/sft", "red/w", "len/on", "loss/total")
 # The last line of a Python traceback, of one of our errors, or of what the cluster says of a killed job.
-_REASON = re.compile(
-    r"^(red \w+: .+|analysis \w+: .+|slurmstepd\S*: .+|[A-Za-z_.]+(Error|Exception|Interrupt)\b.*)$"
-)
+_REASON = re.compile(r"^(red \w+: .+|analysis \w+: .+|slurmstepd\S*: .+|[A-Za-z_.]+(Error|Exception|Interrupt)\b.*)$")
 
 
 @dataclass(frozen=True)
@@ -103,9 +101,12 @@ def _progress(config: Mapping[str, Any], run: str, seed: int) -> Progress:
     reasons = {stage: _reason(logs, stage, name, trained.changed) for stage, name in wanted}
     failed = any(reasons.get(stage) for stage in ("train", "data/models"))
     return replace(
-        trained, training="failed" if failed else trained.training, evaluated=evaluated,
-        benchmarks=len(grades), reasons=tuple(f"{stage}: {text}" for stage, text in reasons.items() if text),
-    )  # fmt: skip
+        trained,
+        training="failed" if failed else trained.training,
+        evaluated=evaluated,
+        benchmarks=len(grades),
+        reasons=tuple(f"{stage}: {text}" for stage, text in reasons.items() if text),
+    )
 
 
 def _reason(logs: Path, stage: str, name: str, since: float) -> str | None:
@@ -130,11 +131,11 @@ def _training(folder: Path, run: str, seed: int, steps: int) -> Progress:
     seconds = float(last.get("time/step_s", 0.0))
     if done:
         # An early stop of the guard is a finished run with fewer steps.
-        return Progress(run, seed, "done", read_json(provenance).get("steps", step), steps, shown,
-                        step_seconds=seconds)
+        return Progress(run, seed, "done", read_json(provenance).get("steps", step), steps, shown, step_seconds=seconds)
     changed = metrics.stat().st_mtime if step else 0.0
-    return Progress(run, seed, "begun" if step else "waiting", step, steps, shown, changed=changed,
-                    step_seconds=seconds)
+    return Progress(
+        run, seed, "begun" if step else "waiting", step, steps, shown, changed=changed, step_seconds=seconds
+    )
 
 
 def _tail(path: Path) -> str:

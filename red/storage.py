@@ -85,8 +85,7 @@ def only_here(path: Path, doing: str) -> Iterator[None]:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            print(f"{path.parent}: another process is {doing} here; waiting for it to end", file=sys.stderr,
-                  flush=True)
+            print(f"{path.parent}: another process is {doing} here; waiting for it to end", file=sys.stderr, flush=True)
             fcntl.flock(stream, fcntl.LOCK_EX)
         except OSError as error:
             if error.errno not in (errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK):  # no locks on this file system

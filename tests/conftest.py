@@ -33,6 +33,7 @@ def tiny_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     demonstrations = root / "demonstrations" / "clean.jsonl"
     assert main(["data", "model", "--spec", '{"size": "base", "steps": 150}', "--out", str(model)]) == 0
     assert main(["data", "prompts", "--spec", '{"count": 64}', "--out", str(prompts)]) == 0
-    assert main(["data", "demonstrations", "--spec", "{}", "--prompts", str(prompts),
-                 "--out", str(demonstrations)]) == 0
+    assert (
+        main(["data", "demonstrations", "--spec", "{}", "--prompts", str(prompts), "--out", str(demonstrations)]) == 0
+    )
     return root

@@ -19,8 +19,11 @@ def program(tmp_path, monkeypatch):
 
 
 def test_lines_of_one_partition_are_joined(program):
-    program("sinfo", "gpu*|2-00:00:00|4|64|500000+|gpu:h100:8(S:0-1)\ngpu*|2-00:00:00|1|32|100000|gpu:2\n"
-                     "cpu|infinite|9|16|64000|(null)")  # fmt: skip
+    program(
+        "sinfo",
+        "gpu*|2-00:00:00|4|64|500000+|gpu:h100:8(S:0-1)\ngpu*|2-00:00:00|1|32|100000|gpu:2\n"
+        "cpu|infinite|9|16|64000|(null)",
+    )
     gpu, cpu = cluster.partitions()
     assert (gpu.name, gpu.is_default, gpu.minutes, gpu.nodes, gpu.gpus) == ("gpu", True, 2880, 5, 8)
     assert (gpu.cpus, gpu.memory_mb) == (64, 500000)
@@ -42,8 +45,7 @@ def test_gpus_and_the_cuda_of_their_driver(program):
 
 
 @pytest.mark.parametrize(
-    ("limit", "minutes"),
-    [("30:00", 30), ("12:00:00", 720), ("1-00:00:00", 1440), ("infinite", None), ("n/a", None)],
+    ("limit", "minutes"), [("30:00", 30), ("12:00:00", 720), ("1-00:00:00", 1440), ("infinite", None), ("n/a", None)]
 )
 def test_time_limits_are_minutes(limit, minutes):
     assert cluster.minutes_of(limit) == minutes

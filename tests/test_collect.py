@@ -49,23 +49,26 @@ def spec(*runs: dict) -> dict:
 
 
 def tables(folder: Path) -> dict[str, list[dict]]:
-    return {name: pq.read_table(folder / f"{name}.parquet").to_pylist()
-            for name in ("scores", "dynamics", "probes")}  # fmt: skip
+    return {name: pq.read_table(folder / f"{name}.parquet").to_pylist() for name in ("scores", "dynamics", "probes")}
 
 
 def test_rows_carry_run_benchmark_and_origin(results, tmp_path):
     collect(spec(entry("base", "base"), entry("red")), results, tmp_path / "out")
     found = tables(tmp_path / "out")
     assert [(r["run"], r["problem"], r["sample"], r["correct"]) for r in found["scores"]] == [
-        ("base", "a", 0, True), ("base", "a", 1, False), ("red", "a", 0, True), ("red", "a", 1, False),
-    ]  # fmt: skip
+        ("base", "a", 0, True),
+        ("base", "a", 1, False),
+        ("red", "a", 0, True),
+        ("red", "a", 1, False),
+    ]
     assert found["scores"][0]["spec_hash"] == "base-answers"
     assert {(r["group"], r["metric"], r["spec_hash"], r["code"]) for r in found["scores"][2:]} == {
         ("math", "avg_at_k", "h", "c")
     }
     assert [(r["step"], r["metric"], r["value"]) for r in found["dynamics"] if r["metric"] == "red/w"] == [
-        (0, "red/w", 1.5), (1, "red/w", 2.5),
-    ]  # fmt: skip
+        (0, "red/w", 1.5),
+        (1, "red/w", 2.5),
+    ]
     assert found["probes"][0]["value"] == 0.5 and found["probes"][0]["token"] is None
 
 
@@ -73,8 +76,10 @@ def test_a_run_that_lacks_a_file_is_missing_and_has_no_rows(results, tmp_path):
     collect(spec(entry("red"), entry("grpo", "grpo"), entry("red", seed=1)), results, tmp_path / "out")
     listed = json.loads((tmp_path / "out" / "runs.json").read_text())
     assert [(run["run"], run["seed"], run["status"]) for run in listed] == [
-        ("red", 0, "done"), ("grpo", 0, "missing"), ("red", 1, "missing"),
-    ]  # fmt: skip
+        ("red", 0, "done"),
+        ("grpo", 0, "missing"),
+        ("red", 1, "missing"),
+    ]
     assert "runs/grpo/seed0/provenance.json" in listed[1]["lacks"]
     assert {row["run"] for row in tables(tmp_path / "out")["scores"]} == {"red"}
 

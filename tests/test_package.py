@@ -19,8 +19,18 @@ def wheel(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("README.md", "LICENSE", "pyproject.toml"):
         (root / name).write_bytes((repository / name).read_bytes())
     out = root.parent / "dist"
-    _run(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir",
-         str(out), str(root))  # fmt: skip
+    _run(
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "--quiet",
+        "--no-deps",
+        "--no-build-isolation",
+        "--wheel-dir",
+        str(out),
+        str(root),
+    )
     return next(out.glob("*.whl"))
 
 
@@ -44,8 +54,19 @@ def test_an_installed_wheel_has_the_red_command(wheel: Path, tmp_path: Path):
     python = tmp_path / "venv" / "bin" / "python"
     site = next(path for path in (tmp_path / "venv" / "lib").glob("python*/site-packages"))
     (site / "parent.pth").write_text("\n".join(p for p in sys.path if p.endswith("site-packages")) + "\n")
-    _run(sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet", "--no-deps",
-         "--no-index", "--force-reinstall", str(wheel))  # fmt: skip
+    _run(
+        sys.executable,
+        "-m",
+        "pip",
+        "--python",
+        str(python),
+        "install",
+        "--quiet",
+        "--no-deps",
+        "--no-index",
+        "--force-reinstall",
+        str(wheel),
+    )
     shown = _run(str(python.with_name("red")), "--help", cwd=tmp_path)
     assert "compare" in shown and "train" in shown
     where = _run(str(python), "-c", "import red, analysis; print(red.__file__)", cwd=tmp_path)

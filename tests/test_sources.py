@@ -24,9 +24,7 @@ def package(tmp_path):
 
 
 def test_imports_are_followed_also_inside_functions_and_relative_ones(package):
-    assert sources("p.a", within=["p"], root=package) == [
-        "p/__init__.py", "p/a.py", "p/b.py", "p/c.py", "p/d.py",
-    ]  # fmt: skip
+    assert sources("p.a", within=["p"], root=package) == ["p/__init__.py", "p/a.py", "p/b.py", "p/c.py", "p/d.py"]
 
 
 def test_nothing_outside_of_the_packages_is_followed(package):

@@ -68,12 +68,14 @@ def test_a_finished_run_counts_its_grades(document, tmp_path):
     ("text", "reason"),
     [
         ("red train: data.jsonl: line 3: not valid JSON\n", "red train: data.jsonl: line 3: not valid JSON"),
-        ("slurmstepd: error: *** JOB 8 CANCELLED DUE TO TIME LIMIT ***\n",
-         "slurmstepd: error: *** JOB 8 CANCELLED DUE TO TIME LIMIT ***"),
+        (
+            "slurmstepd: error: *** JOB 8 CANCELLED DUE TO TIME LIMIT ***\n",
+            "slurmstepd: error: *** JOB 8 CANCELLED DUE TO TIME LIMIT ***",
+        ),
         ("step 1/10\n", None),
         ("", None),
     ],
-)  # fmt: skip
+)
 def test_the_reason_is_the_last_line_that_gives_one(tmp_path, text, reason):
     (tmp_path / "log").write_text(text)
     assert status.failure(tmp_path / "log") == reason

@@ -54,8 +54,14 @@ def _snakemake(*arguments: str) -> list[str]:
 def _done(command: list[str], folder: Path) -> Done:
     # The workflow's commands say `python`: it has to be this one.
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    subprocess.run(command, cwd=folder, env={**os.environ, "PATH": path}, check=True, stdout=subprocess.DEVNULL,
-                   stderr=subprocess.PIPE)
+    subprocess.run(
+        command,
+        cwd=folder,
+        env={**os.environ, "PATH": path},
+        check=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
     return Done(1)
 
 

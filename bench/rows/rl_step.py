@@ -59,18 +59,32 @@ def _trl(world: Path, prompts: int):
 
     clock = tiny.clock()
     trainer = GRPOTrainer(
-        model=model, reward_funcs=reward, processing_class=tokenizer, callbacks=[clock],
+        model=model,
+        reward_funcs=reward,
+        processing_class=tokenizer,
+        callbacks=[clock],
         train_dataset=Dataset.from_list(tiny.pairs(world)).remove_columns("completion"),
         args=GRPOConfig(
-            **tiny.trl_arguments(Path(tempfile.mkdtemp()), STEPS + 1), per_device_train_batch_size=prompts * 8,
-            num_generations=8, max_completion_length=128, temperature=1.0, beta=0.0, loss_type="grpo"))
+            **tiny.trl_arguments(Path(tempfile.mkdtemp()), STEPS + 1),
+            per_device_train_batch_size=prompts * 8,
+            num_generations=8,
+            max_completion_length=128,
+            temperature=1.0,
+            beta=0.0,
+            loss_type="grpo",
+        ),
+    )
 
     def run() -> Done:
         clock.steps.clear()
         lengths.clear()
         trainer.train()
         (start, start_cpu), (end, end_cpu) = clock.steps[0], clock.steps[-1]
-        return Done(STEPS, seconds=end - start, cpu_seconds=end_cpu - start_cpu,
-                    facts={"mean length": sum(lengths) / len(lengths)})
+        return Done(
+            STEPS,
+            seconds=end - start,
+            cpu_seconds=end_cpu - start_cpu,
+            facts={"mean length": sum(lengths) / len(lengths)},
+        )
 
     return run

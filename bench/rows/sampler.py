@@ -24,8 +24,11 @@ ROW = Row(
         Case("64 prompts x 8, exactly 64 tokens", {"prompts": 64, "samples": 8, "length": 64, "exact": True}),
     ),
     # The bars are for the tiny world's own lengths; the exact lengths show how the ratio moves with the work.
-    bars=tuple(Bar(side, "time", least, f"{prompts} prompts x 8, up to 128 tokens")
-               for side, least in (("transformers", 6.0), ("vllm", 1.5)) for prompts in (8, 32)),
+    bars=tuple(
+        Bar(side, "time", least, f"{prompts} prompts x 8, up to 128 tokens")
+        for side, least in (("transformers", 6.0), ("vllm", 1.5))
+        for prompts in (8, 32)
+    ),
     notes="Ours reads each prompt once per group, folds norms and scales into the matrices, keeps one cache for "
     "all layers and drops rows that ended. What limits it: about 25 small kernels per layer and token. "
     "vLLM's CPU attention has no heads of size 16; it serves the same function with heads of size 32, half of "
@@ -61,8 +64,14 @@ def _ours(base: Path, prompts, samples, length, exact):
 
     def call():
         groups = sampler.sample(
-            model.model, prompts, samples=samples, max_new_tokens=length, temperature=1.0, generator=generator,
-            eos_id=-1 if exact else model.eos_id)
+            model.model,
+            prompts,
+            samples=samples,
+            max_new_tokens=length,
+            temperature=1.0,
+            generator=generator,
+            eos_id=-1 if exact else model.eos_id,
+        )
         return [len(s.tokens) for group in groups for s in group]
 
     return call
@@ -81,8 +90,18 @@ def _transformers(base: Path, prompts, samples, length, exact):
     @torch.inference_mode()
     def call():
         out = model.generate(
-            input_ids=ids, attention_mask=mask, do_sample=True, temperature=1.0, top_k=0, top_p=1.0,
-            num_return_sequences=samples, max_new_tokens=length, pad_token_id=0, eos_token_id=eos, **ending)
+            input_ids=ids,
+            attention_mask=mask,
+            do_sample=True,
+            temperature=1.0,
+            top_k=0,
+            top_p=1.0,
+            num_return_sequences=samples,
+            max_new_tokens=length,
+            pad_token_id=0,
+            eos_token_id=eos,
+            **ending,
+        )
         rows = out[:, width:].tolist()
         return [row.index(eos) + 1 if eos in row else len(row) for row in rows]
 
@@ -97,11 +116,13 @@ def _vllm(base: Path, prompts, samples, length, exact):
     eos = json.loads((base / "config.json").read_text())["eos_token_id"]
 
     def parameters(**changes):
-        return SamplingParams(max_tokens=length, detokenize=False, ignore_eos=exact,
-                              stop_token_ids=[] if exact else [eos], **changes)
+        return SamplingParams(
+            max_tokens=length, detokenize=False, ignore_eos=exact, stop_token_ids=[] if exact else [eos], **changes
+        )
 
-    _check_greedy(base, prompts, engine, inputs, SamplingParams(
-        max_tokens=24, detokenize=False, ignore_eos=True, temperature=0.0))
+    _check_greedy(
+        base, prompts, engine, inputs, SamplingParams(max_tokens=24, detokenize=False, ignore_eos=True, temperature=0.0)
+    )
 
     def call():
         outputs = engine.generate(inputs, parameters(temperature=1.0, n=samples), use_tqdm=False)
@@ -172,6 +193,11 @@ def widen_heads(base: Path, folder: Path, size: int = 32) -> None:
             weights[name.replace("weight", "bias")] = torch.zeros(len(tensor))
     shutil.copytree(base, folder, dirs_exist_ok=True)
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
-    config |= {"head_dim": size, "rope_theta": config["rope_theta"] ** (size / old), "attention_bias": True,
-               "model_type": "llama", "architectures": ["LlamaForCausalLM"]}
+    config |= {
+        "head_dim": size,
+        "rope_theta": config["rope_theta"] ** (size / old),
+        "attention_bias": True,
+        "model_type": "llama",
+        "architectures": ["LlamaForCausalLM"],
+    }
     (folder / "config.json").write_text(json.dumps(config))

@@ -47,10 +47,17 @@ def _trl(world: Path, batch: int):
     model, tokenizer = tiny.trl_model(world)
     clock = tiny.clock()
     trainer = SFTTrainer(
-        model=model, processing_class=tokenizer, callbacks=[clock],
+        model=model,
+        processing_class=tokenizer,
+        callbacks=[clock],
         train_dataset=Dataset.from_list(tiny.pairs(world)).remove_columns("answer"),
-        args=SFTConfig(**tiny.trl_arguments(Path(tempfile.mkdtemp()), STEPS + 1), max_length=256,
-                       per_device_train_batch_size=batch, completion_only_loss=True))
+        args=SFTConfig(
+            **tiny.trl_arguments(Path(tempfile.mkdtemp()), STEPS + 1),
+            max_length=256,
+            per_device_train_batch_size=batch,
+            completion_only_loss=True,
+        ),
+    )
     counted: list[int] = []
     collate = trainer.data_collator
 

@@ -37,14 +37,29 @@ def prepare(setting: Setting):
     size = setting.size
     pairs = tiny.pairs(setting.world)[: size["prompts"]]
     prompts = [base.tokenizer.encode(pair["prompt"]).ids for pair in pairs]
-    found = sample(base.model, prompts, samples=size["rollouts"], max_new_tokens=128, eos_id=base.eos_id,
-                   temperature=1.0, generator=torch.Generator().manual_seed(0)) if size["rollouts"] else []
-    sequences = [Sequence(tuple(prompt), tuple(s.tokens), 0.0, 0.0)
-                 for prompt, group in zip(prompts, found, strict=False) for s in group]
+    found = (
+        sample(
+            base.model,
+            prompts,
+            samples=size["rollouts"],
+            max_new_tokens=128,
+            eos_id=base.eos_id,
+            temperature=1.0,
+            generator=torch.Generator().manual_seed(0),
+        )
+        if size["rollouts"]
+        else []
+    )
+    sequences = [
+        Sequence(tuple(prompt), tuple(s.tokens), 0.0, 0.0)
+        for prompt, group in zip(prompts, found, strict=False)
+        for s in group
+    ]
     if size["demonstrations"]:
         texts = [base.tokenizer.encode(pair["completion"]).ids for pair in pairs]
-        sequences += [Sequence(tuple(prompt), (*text, base.eos_id), 1.0, 1.0)
-                      for prompt, text in zip(prompts, texts, strict=True)]
+        sequences += [
+            Sequence(tuple(prompt), (*text, base.eos_id), 1.0, 1.0) for prompt, text in zip(prompts, texts, strict=True)
+        ]
     useful = sum(len(s.response) for s in sequences)
     logp, computed = globals()[f"_{setting.side}"](base.model, sequences)
 

@@ -5,9 +5,14 @@ from bench.rows import vocabulary
 from bench.rows.vocabulary_gpu import peak_mib, start
 
 SHAPE = {
-    "vocab_size": vocabulary.WORDS, "hidden_size": vocabulary.WIDTH, "intermediate_size": 8960,
-    "num_hidden_layers": 28, "num_attention_heads": 12, "num_key_value_heads": 2,
-    "max_position_embeddings": 32_768, "tie_word_embeddings": True,
+    "vocab_size": vocabulary.WORDS,
+    "hidden_size": vocabulary.WIDTH,
+    "intermediate_size": 8960,
+    "num_hidden_layers": 28,
+    "num_attention_heads": 12,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": 32_768,
+    "tie_word_embeddings": True,
 }
 
 ROW = Row(

@@ -14,8 +14,11 @@ ROW = Row(
         Side("liger", about="LigerFusedLinearCrossEntropyFunction (log-probability only)"),
         Side("plain", "main", "logits, log_softmax, gather"),
     ),
-    cases=(Case("256 tokens", {"tokens": 256}, 3), Case("1,024 tokens", {"tokens": 1024}, 2),
-           Case("4,096 tokens", {"tokens": 4096}, 2)),
+    cases=(
+        Case("256 tokens", {"tokens": 256}, 3),
+        Case("1,024 tokens", {"tokens": 1024}, 2),
+        Case("4,096 tokens", {"tokens": 4096}, 2),
+    ),
     bars=(Bar("openrlhf", "time", 1 / 1.1, "4,096 tokens"), Bar("openrlhf", "memory", 8, "4,096 tokens")),
     notes="Ours forms the logits twice (4 products instead of 3) and never holds more than 4 M of them. On "
     "processors that are not Intel's, oneDNN's float32 product is about twice as fast as MKL's, which torch "
@@ -94,8 +97,7 @@ def _liger():
     from liger_kernel.ops.fused_linear_cross_entropy import LigerFusedLinearCrossEntropyFunction
 
     def path(hidden, embedding, target):
-        loss = LigerFusedLinearCrossEntropyFunction.apply(
-            hidden, embedding, target, None, None, -100, 0.0, 0.0, "none")
+        loss = LigerFusedLinearCrossEntropyFunction.apply(hidden, embedding, target, None, None, -100, 0.0, 0.0, "none")
         return -(loss[0] if isinstance(loss, tuple) else loss), None
 
     return path

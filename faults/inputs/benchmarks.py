@@ -22,7 +22,11 @@ FILES: tuple[tuple[str, bytes, str], ...] = (
     ("extra that is a list", json.dumps({**ROW, "extra": [1]}).encode(), r"line 1: extra must be an object"),
     ("id twice", (json.dumps(ROW) + "\n" + json.dumps(ROW)).encode(), r"id 'a' occurs twice"),
     ("id that is a number", json.dumps({**ROW, "id": 3}).encode(), r"line 1: id is missing or empty"),
-    ("word outside the vocabulary", json.dumps({**ROW, "question": "quantum foam"}).encode(), r"math500: a: cannot be tokenized"),
+    (
+        "word outside the vocabulary",
+        json.dumps({**ROW, "question": "quantum foam"}).encode(),
+        r"math500: a: cannot be tokenized",
+    ),
 )
 LOCAL = json.dumps({"id": "a", "problem": "1 + 1", "answer": "2"}).encode()
 
@@ -42,13 +46,31 @@ SOURCES: tuple[tuple[str, str, Callable[[], bytes], dict, str | None], ...] = (
     ("right hash accepted", "x.jsonl", lambda: LOCAL, {"sha256": hashlib.sha256(LOCAL).hexdigest()}, None),
     ("fewer problems than expected", "x.jsonl", lambda: LOCAL, {"rows": 30}, r"1 problems for x, expected 30"),
     ("source that is a text", "x.jsonl", lambda: LOCAL[:-1] + b', "source": "tnywr_relay"}', {}, None),
-    ("answer no option has", "x.jsonl", lambda: LOCAL[:-1] + b', "options": ["p", "q"]}', {"grader": "choice"}, r"line 1: answer '2' is not one of the letters"),
+    (
+        "answer no option has",
+        "x.jsonl",
+        lambda: LOCAL[:-1] + b', "options": ["p", "q"]}',
+        {"grader": "choice"},
+        r"line 1: answer '2' is not one of the letters",
+    ),
     ("not an archive", "x.zip", lambda: b"PK nothing", {}, r"x\.zip: cannot be opened"),
     ("archive truncated", "x.zip", lambda: _zip(("a", LOCAL))[:-30], {}, r"x\.zip: cannot be opened"),
-    ("archive with a damaged member", "x.zip", lambda: _damaged(_zip(("a", LOCAL * 50))), {}, r"x\.zip: cannot be opened"),
-    ("archive of two files", "x.zip", lambda: _zip(("a", LOCAL), ("b", LOCAL)), {}, r"x\.zip: 2 files inside, expected one"),
+    (
+        "archive with a damaged member",
+        "x.zip",
+        lambda: _damaged(_zip(("a", LOCAL * 50))),
+        {},
+        r"x\.zip: cannot be opened",
+    ),
+    (
+        "archive of two files",
+        "x.zip",
+        lambda: _zip(("a", LOCAL), ("b", LOCAL)),
+        {},
+        r"x\.zip: 2 files inside, expected one",
+    ),
     ("archive bomb", "x.zip", lambda: _zip(("a", bytes(300 << 20))), {}, r"x\.zip: unpacks to more than 256 MiB"),
-)  # fmt: skip
+)
 # Answers that `red grade` reads: name, row, pattern.
 ANSWER = {"id": "a", "index": 0, "response": r"\boxed{2}", "tokens": 3, "finish_reason": "stop"}
 ANSWERS: tuple[tuple[str, object, str], ...] = (
@@ -56,7 +78,7 @@ ANSWERS: tuple[tuple[str, object, str], ...] = (
     ("without a response", {k: v for k, v in ANSWER.items() if k != "response"}, r"line 1: missing key 'response'"),
     ("response that is null", {**ANSWER, "response": None}, r"line 1: id and response must be texts"),
     ("id that is a list", {**ANSWER, "id": ["a"]}, r"line 1: id and response must be texts"),
-)  # fmt: skip
+)
 
 
 def _damaged(content: bytes) -> bytes:
@@ -67,16 +89,38 @@ def _damaged(content: bytes) -> bytes:
 def cases(kind: str) -> list[Case]:
     """One per line above, and names that lead elsewhere."""
     found = [Case(f"benchmark: {name}", kind, partial(_generate, content), said) for name, content, said in FILES]
-    found += [Case(f"benchmark source: {name}", kind, partial(_source, file, make, more), said)
-              for name, file, make, more, said in SOURCES]  # fmt: skip
+    found += [
+        Case(f"benchmark source: {name}", kind, partial(_source, file, make, more), said)
+        for name, file, make, more, said in SOURCES
+    ]
     found += [Case(f"answers: {name}", kind, partial(_grade, row), said) for name, row, said in ANSWERS]
     found.append(Case("benchmark source: archive member outside the target is not written", kind, _traversal))
     found.append(Case("benchmark: a name that climbs", kind, _climbing, r"'\.\./\.\./x' is no name"))
-    found.append(Case("benchmark: no such file", kind, lambda folder, world: Command.red(
-        *_with(world.generate(folder / "out"), folder)), r"math500\.jsonl: no such file"))
-    found.append(Case("benchmark source: no such file", kind, lambda folder, world: Command.red(
-        "data", "benchmark", "--name", "x", "--spec", json.dumps({**ENTRY, "source": "x", "data_dir": str(folder), "file": "x.jsonl"}),
-        "--out", folder / "out.jsonl"), r"x\.jsonl: No such file"))
+    found.append(
+        Case(
+            "benchmark: no such file",
+            kind,
+            lambda folder, world: Command.red(*_with(world.generate(folder / "out"), folder)),
+            r"math500\.jsonl: no such file",
+        )
+    )
+    found.append(
+        Case(
+            "benchmark source: no such file",
+            kind,
+            lambda folder, world: Command.red(
+                "data",
+                "benchmark",
+                "--name",
+                "x",
+                "--spec",
+                json.dumps({**ENTRY, "source": "x", "data_dir": str(folder), "file": "x.jsonl"}),
+                "--out",
+                folder / "out.jsonl",
+            ),
+            r"x\.jsonl: No such file",
+        )
+    )
     found.append(Case("answer log with a damaged line", kind, _log, r"math500\.[0-9a-f]+\.jsonl: line 1: "))
     return found
 
@@ -108,10 +152,11 @@ def _traversal(folder: Path, world: World) -> Attempt:
 
     def attempt() -> None:
         (folder / "deep").mkdir()
-        (folder / "deep" / "x.zip").write_bytes(_zip(("../../escaped.jsonl", LOCAL), ))
+        (folder / "deep" / "x.zip").write_bytes(_zip(("../../escaped.jsonl", LOCAL)))
         spec = {**ENTRY, "source": "x", "data_dir": str(folder / "deep"), "file": "x.zip"}
         status, printed = Command.red(
-            "data", "benchmark", "--name", "x", "--spec", json.dumps(spec), "--out", folder / "out.jsonl").run()
+            "data", "benchmark", "--name", "x", "--spec", json.dumps(spec), "--out", folder / "out.jsonl"
+        ).run()
         assert status == 0, printed
         assert sorted(p.name for p in folder.rglob("*")) == ["deep", "out.jsonl", "x.zip"]
         assert not (folder.parent / "escaped.jsonl").exists()
@@ -120,8 +165,9 @@ def _traversal(folder: Path, world: World) -> Attempt:
 
 
 def _climbing(folder: Path, world: World) -> Attempt:
-    return Command.red("evaluate", "--model", world.base, "--benchmarks", "../../x", "--data-dir", folder,
-                       "--out", folder / "out")
+    return Command.red(
+        "evaluate", "--model", world.base, "--benchmarks", "../../x", "--data-dir", folder, "--out", folder / "out"
+    )
 
 
 def _log(folder: Path, world: World) -> Attempt:

@@ -39,7 +39,11 @@ PROMPTS: tuple[tuple[str, Spoil, str], ...] = (
     ("empty file", lambda c: b"", r"prompts\.jsonl: no usable problem"),
     ("row that is a list", _line(2, lambda row: [1]), r"line 2: expected an object"),
     ("id twice", _key(9, id="train-00000"), r"line 9: id 'train-00000' occurs twice"),
-    ("id twice after a blank line", lambda c: b"\n" + _key(9, id="train-00000")(c), r"line 10: id 'train-00000' occurs twice"),
+    (
+        "id twice after a blank line",
+        lambda c: b"\n" + _key(9, id="train-00000")(c),
+        r"line 10: id 'train-00000' occurs twice",
+    ),
     ("id that is a number", _key(3, id=7), r"line 3: id 7 is not a text"),
     ("id that is a list", _key(3, id=["x"]), r"line 3: id \['x'\] is not a text"),
     ("no answer", _without(4, "answer"), r"line 4: missing key 'answer'"),
@@ -47,8 +51,16 @@ PROMPTS: tuple[tuple[str, Spoil, str], ...] = (
     ("answer blank", _key(4, answer="  "), r"line 4: answer is empty"),
     ("answer that cannot be graded", _key(4, answer="?!"), r"line 4: answer '\?!' cannot be graded"),
     ("question null", _key(6, question=None), r"line 6: question is empty or not a text"),
-    ("NaN for an answer", _line(6, lambda row: b'{"id":"a","question":"b","answer":NaN}'), r"line 6: not valid JSON \(NaN"),
-    ("half a surrogate pair", _line(6, lambda row: b'{"id":"a","question":"\\ud800","answer":"1"}'), r"line 6: not UTF-8"),
+    (
+        "NaN for an answer",
+        _line(6, lambda row: b'{"id":"a","question":"b","answer":NaN}'),
+        r"line 6: not valid JSON \(NaN",
+    ),
+    (
+        "half a surrogate pair",
+        _line(6, lambda row: b'{"id":"a","question":"\\ud800","answer":"1"}'),
+        r"line 6: not UTF-8",
+    ),
     ("number of 5000 digits", _line(6, lambda row: b'{"id":' + b"9" * 5000 + b"}"), r"line 6: not valid JSON"),
     ("endless nesting", _line(6, lambda row: b"[" * 100000), r"line 6: not valid JSON"),
     ("line of 70 MB", _line(6, lambda row: b'{"id": "' + b"x" * 70_000_000 + b'"}'), r"line 6: longer than 64 MiB"),
@@ -65,7 +77,7 @@ DEMONSTRATIONS: tuple[tuple[str, Spoil, str], ...] = (
     ("of other prompts", lambda c: c.replace(b"train-", b"other-"), r"no usable problem .*no_demonstration"),
     ("word outside the vocabulary", _key(8, response="quantum foam"), r"train-00007: cannot be tokenized"),
     ("no response", _without(7, "response"), r"clean\.jsonl: line 7: missing key 'response'"),
-)  # fmt: skip
+)
 # Accepted: the run must equal the one on the clean files.
 HARMLESS: dict[str, Spoil] = {
     "CRLF": lambda c: c.replace(b"\n", b"\r\n"),
@@ -80,22 +92,60 @@ def cases(kind: str) -> list[Case]:
     """One per line above, and the missing files."""
     spec = run_spec("sft")
     found = [Case(f"prompts: {n}", kind, partial(_train, "prompts", spoil), said) for n, spoil, said in PROMPTS]
-    found += [Case(f"demonstrations: {name}", kind, partial(_train, "demonstrations", spoil), said)
-              for name, spoil, said in DEMONSTRATIONS]
+    found += [
+        Case(f"demonstrations: {name}", kind, partial(_train, "demonstrations", spoil), said)
+        for name, spoil, said in DEMONSTRATIONS
+    ]
     found += [Case(f"prompts: {name} accepted", kind, partial(_equal, spoil)) for name, spoil in HARMLESS.items()]
     found.append(Case("demonstrations: longer than the limit are cut and counted", kind, _cut))
-    found.append(Case("prompts: all longer than the limit", kind, lambda folder, world: Command.red(
-        *world.train(folder / "run", run_spec("sft", max_prompt_tokens=2))), r"no usable problem .*prompt_too_long"))
-    found.append(Case("prompts: no such file", kind, lambda folder, world: Command.red(
-        *world.train(folder / "run", spec, prompts=folder / "none.jsonl")), r"none\.jsonl: No such file"))
-    found.append(Case("prompts: a folder", kind, lambda folder, world: Command.red(
-        *world.train(folder / "run", spec, prompts=folder)), r"Is a directory"))
-    found.append(Case("spec: not JSON", kind, lambda folder, world: Command.red(
-        *_with_spec(world.train(folder / "run", spec), "{")), r"--spec: not valid JSON"))
-    found.append(Case("spec: a list", kind, lambda folder, world: Command.red(
-        *_with_spec(world.train(folder / "run", spec), "[]")), r"--spec: expected an object"))
-    found.append(Case("spec: unknown key", kind, lambda folder, world: Command.red(
-        *_with_spec(world.train(folder / "run", spec), '{"runs": 1}')), r"spec\.runs: unknown key; did you mean 'run'"))
+    found.append(
+        Case(
+            "prompts: all longer than the limit",
+            kind,
+            lambda folder, world: Command.red(*world.train(folder / "run", run_spec("sft", max_prompt_tokens=2))),
+            r"no usable problem .*prompt_too_long",
+        )
+    )
+    found.append(
+        Case(
+            "prompts: no such file",
+            kind,
+            lambda folder, world: Command.red(*world.train(folder / "run", spec, prompts=folder / "none.jsonl")),
+            r"none\.jsonl: No such file",
+        )
+    )
+    found.append(
+        Case(
+            "prompts: a folder",
+            kind,
+            lambda folder, world: Command.red(*world.train(folder / "run", spec, prompts=folder)),
+            r"Is a directory",
+        )
+    )
+    found.append(
+        Case(
+            "spec: not JSON",
+            kind,
+            lambda folder, world: Command.red(*_with_spec(world.train(folder / "run", spec), "{")),
+            r"--spec: not valid JSON",
+        )
+    )
+    found.append(
+        Case(
+            "spec: a list",
+            kind,
+            lambda folder, world: Command.red(*_with_spec(world.train(folder / "run", spec), "[]")),
+            r"--spec: expected an object",
+        )
+    )
+    found.append(
+        Case(
+            "spec: unknown key",
+            kind,
+            lambda folder, world: Command.red(*_with_spec(world.train(folder / "run", spec), '{"runs": 1}')),
+            r"spec\.runs: unknown key; did you mean 'run'",
+        )
+    )
     return found
 
 

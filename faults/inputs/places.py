@@ -47,7 +47,9 @@ def disk(folder: Path, size: str) -> Iterator[Path]:
     """A small file system in memory; needs the right to mount."""
     place = folder / "disk"
     place.mkdir()
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", place], capture_output=True, text=True)
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", place], capture_output=True, text=True
+    )
     if done.returncode:
         raise Untestable(f"no right to mount a tmpfs: {done.stderr.strip()}")
     try:
@@ -156,8 +158,9 @@ def _as_ordinary_user(arguments: Sequence[str]) -> subprocess.CompletedProcess[s
             raise Untestable("root ignores file modes, and there is no setpriv to become somebody else")
         command = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", *command]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", "HOME": "/nonexistent"}
-    reaches = subprocess.run([*command[: command.index("-m")], "-c", "import red.data"], env=environment,
-                             capture_output=True, cwd="/")
+    reaches = subprocess.run(
+        [*command[: command.index("-m")], "-c", "import red.data"], env=environment, capture_output=True, cwd="/"
+    )
     if reaches.returncode:
         raise Untestable("an ordinary user cannot read this checkout or its Python")
     return subprocess.run(command, env=environment, capture_output=True, text=True, cwd="/", timeout=300)

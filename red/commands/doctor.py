@@ -9,8 +9,9 @@ MARKS = {"ok": "[green]ok  [/]", "warn": "[yellow]warn[/]", "fail": "[bold red]f
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The same overlay as Snakemake's `--configfile`."""
-    parser.add_argument("--configfile", type=Path, nargs="*", default=[], metavar="FILE",
-                        help="overlays on config/default.yaml")
+    parser.add_argument(
+        "--configfile", type=Path, nargs="*", default=[], metavar="FILE", help="overlays on config/default.yaml"
+    )
     parser.add_argument("--partition", help="Slurm partition to check against, by default the default one")
 
 

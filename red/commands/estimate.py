@@ -14,8 +14,9 @@ DEFAULT = Path("config/default.yaml")
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The same overlay as Snakemake's `--configfile`."""
-    parser.add_argument("--configfile", type=Path, nargs="*", default=[], metavar="FILE",
-                        help="overlays on config/default.yaml")
+    parser.add_argument(
+        "--configfile", type=Path, nargs="*", default=[], metavar="FILE", help="overlays on config/default.yaml"
+    )
     parser.add_argument("--json", action="store_true", help="for machines")
 
 
@@ -36,8 +37,10 @@ def run(options: argparse.Namespace) -> int:
     _print_table(found)
     print(headline(found))
     saved = found.saved
-    print(f"Sharing saves {_hours(saved.hours)} {_unit(found)} and {_tokens(saved.sampled + saved.trained)} "
-          "tokens against training each method with its own copy of the runs it starts from.")
+    print(
+        f"Sharing saves {_hours(saved.hours)} {_unit(found)} and {_tokens(saved.sampled + saved.trained)} "
+        "tokens against training each method with its own copy of the runs it starts from."
+    )
     print("Formulas: red/estimate.py. Assumptions: sections `hardware`, `shape`, `lengths`, `behaviour`.")
     return 0
 
@@ -60,17 +63,33 @@ def _print_table(found: "Estimate") -> None:
     table = Table(title=f"Forecast, scale {found.scale}, on {found.device}", title_justify="left")
     table.add_column("run")
     unit = "core-h" if _unit(found) == "core-hours" else "GPU-h"
-    for name in ("seeds", "steps", f"train {unit}", f"evaluate {unit}", "memory/device", "sampled", "trained",
-                 "disk", "while running"):  # fmt: skip
+    for name in (
+        "seeds",
+        "steps",
+        f"train {unit}",
+        f"evaluate {unit}",
+        "memory/device",
+        "sampled",
+        "trained",
+        "disk",
+        "while running",
+    ):
         table.add_column(name, justify="right")
     for row in found.rows:
         mark = "" if row.measured else "~"
         training, evaluation = row.training.times(row.seeds), row.evaluation.times(row.seeds)
         table.add_row(
-            row.run, str(row.seeds), str(row.steps), mark + _hours(training.hours),
-            "~" + _hours(evaluation.hours), _size(row.memory), _tokens(training.sampled),
-            _tokens(training.trained), _size(training.disk + evaluation.disk), _size(row.state),
-        )  # fmt: skip
+            row.run,
+            str(row.seeds),
+            str(row.steps),
+            mark + _hours(training.hours),
+            "~" + _hours(evaluation.hours),
+            _size(row.memory),
+            _tokens(training.sampled),
+            _tokens(training.trained),
+            _size(training.disk + evaluation.disk),
+            _size(row.state),
+        )
     Console(width=None if sys.stdout.isatty() else 140).print(table)
 
 

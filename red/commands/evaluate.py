@@ -13,9 +13,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", required=True, type=Path, help="folder; a second call continues there")
     parser.add_argument("--data-dir", type=Path, help="folder with local copies; without it, from the hub")
     parser.add_argument(
-        "--config", type=Path, action="append", default=[],
+        "--config",
+        type=Path,
+        action="append",
+        default=[],
         help="take benchmarks, template and sampling from a configuration (repeat for an overlay)",
-    )  # fmt: skip
+    )
     parser.add_argument("--backend", choices=("local", "vllm"), help="default: vllm where it is installed")
     parser.add_argument("--samples", type=int, help="responses per problem, for every benchmark")
     parser.add_argument("--limit", type=int, help="first problems of each benchmark only")

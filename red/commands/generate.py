@@ -37,7 +37,11 @@ def run(options: argparse.Namespace) -> int:
     files = [options.benchmarks / f"{name}.jsonl" for name in spec.benchmarks]
     for checkpoint, out in jobs:
         write_provenance(
-            out / "provenance.json", to_mapping(spec), options.code, [checkpoint, *files], started,
+            out / "provenance.json",
+            to_mapping(spec),
+            options.code,
+            [checkpoint, *files],
+            started,
             checkpoints_in_this_process=len(jobs),
         )
     return 0

@@ -25,9 +25,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     cases.add_argument("--cases", type=Path, help="rows with id, response, gold (or answer), options")
     cases.add_argument("--out", type=Path, help="verdicts in the same order")
     cases.add_argument(
-        "--kind", choices=("math", "choice"),
+        "--kind",
+        choices=("math", "choice"),
         help="how all rows are judged; without it, by letter where a row has options and its gold is one",
-    )  # fmt: skip
+    )
     parser.add_argument("--workers", type=int, help="symbolic processes (default: usable cores)")
 
 

@@ -10,8 +10,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """What the workflow's rule `probe` passes."""
     parser.add_argument("--spec", required=True, help="probe spec, JSON")
     parser.add_argument("--checkpoint", required=True, type=Path)
-    parser.add_argument("--model", action="append", default=[], metavar="NAME=DIR",
-                        help="another model to measure: parent, base, sft or large")
+    parser.add_argument(
+        "--model",
+        action="append",
+        default=[],
+        metavar="NAME=DIR",
+        help="another model to measure: parent, base, sft or large",
+    )
     parser.add_argument("--prompts", required=True, type=Path)
     parser.add_argument("--demonstrations", required=True, type=Path)
     parser.add_argument("--out", required=True, type=Path, help="parquet file")
@@ -39,13 +44,18 @@ def run(options: argparse.Namespace) -> int:
         raise ConfigError("--model: give NAME=DIR")
     others = {name: load(Path(folder)) for name, folder in named.items()}
     with RewardJudge() as judge:
-        rows = list(measure(probe, load(options.checkpoint), others, options.prompts,
-                            options.demonstrations, judge))
-    schema = pa.schema([
-        ("probe", pa.string()), ("step", pa.int64()), ("example", pa.string()),
-        ("position", pa.int64()), ("token", pa.string()), ("quantity", pa.string()),
-        ("value", pa.float64()),
-    ])
+        rows = list(measure(probe, load(options.checkpoint), others, options.prompts, options.demonstrations, judge))
+    schema = pa.schema(
+        [
+            ("probe", pa.string()),
+            ("step", pa.int64()),
+            ("example", pa.string()),
+            ("position", pa.int64()),
+            ("token", pa.string()),
+            ("quantity", pa.string()),
+            ("value", pa.float64()),
+        ]
+    )
     columns = {name: [getattr(row, name) for row in rows] for name in schema.names}
     buffer = io.BytesIO()
     pq.write_table(pa.table(columns, schema=schema), buffer, compression="zstd")

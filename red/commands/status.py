@@ -12,8 +12,9 @@ REFRESH_SECONDS = 3.0
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The same overlay as Snakemake's `--configfile`."""
-    parser.add_argument("--configfile", type=Path, nargs="*", default=[], metavar="FILE",
-                        help="overlays on config/default.yaml")
+    parser.add_argument(
+        "--configfile", type=Path, nargs="*", default=[], metavar="FILE", help="overlays on config/default.yaml"
+    )
     parser.add_argument("--unfinished", action="store_true", help="leave out what is done and evaluated")
     parser.add_argument("--watch", action="store_true", help="what runs now, until all is done (ctrl-C ends it)")
 
@@ -82,10 +83,13 @@ def _table(document, rows, options):
             continue
         since = f" {_span(time.time() - row.changed)} ago" if row.changed else ""
         table.add_row(
-            row.run, str(row.seed), f"[{COLORS[row.training]}]{row.training}[/]{since}",
-            f"{row.step}/{row.steps}" if row.steps else "-", f"{row.evaluated}/{row.benchmarks}",
+            row.run,
+            str(row.seed),
+            f"[{COLORS[row.training]}]{row.training}[/]{since}",
+            f"{row.step}/{row.steps}" if row.steps else "-",
+            f"{row.evaluated}/{row.benchmarks}",
             *(f"{row.metrics[name]:.3g}" if name in row.metrics else "" for name in metrics),
-        )  # fmt: skip
+        )
     return table
 
 

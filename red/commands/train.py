@@ -17,9 +17,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--demonstrations", required=True, type=Path)
     parser.add_argument("--weights-from", type=Path, help="metrics.jsonl of the run whose w is read")
     parser.add_argument("--code", default="", help="fingerprint of the code, kept in the provenance")
-    parser.add_argument("--tracking", nargs="*", default=os.environ.get("RED_TRACKING", "").split(),
-                        choices=["tensorboard", "wandb", "trackio"],
-                        help="also send metrics there; what fails is left out (default: $RED_TRACKING)")
+    parser.add_argument(
+        "--tracking",
+        nargs="*",
+        default=os.environ.get("RED_TRACKING", "").split(),
+        choices=["tensorboard", "wandb", "trackio"],
+        help="also send metrics there; what fails is left out (default: $RED_TRACKING)",
+    )
     parser.add_argument("--out", required=True, type=Path, help="run folder")
 
 
@@ -36,8 +40,7 @@ def run(options: argparse.Namespace) -> int:
 
     started = Start()
     spec = from_mapping(RunSpec, argument(options.spec), "spec")
-    files = RunFiles(options.parent, options.prompts, options.demonstrations, options.out,
-                     options.weights_from)
+    files = RunFiles(options.parent, options.prompts, options.demonstrations, options.out, options.weights_from)
     title, document = f"{spec.run} seed {spec.seed}", to_mapping(spec)
     with (
         StepProgress(title, spec.training.steps) as progress,
@@ -49,13 +52,16 @@ def run(options: argparse.Namespace) -> int:
             trackers.report(step, metrics)
 
         trained = train(spec, files, report, options.code)
-    write_atomic(
-        options.out / "checkpoint" / "README.md",
-        card(document, options.code, trained.steps, trained.stopped),
-    )
+    write_atomic(options.out / "checkpoint" / "README.md", card(document, options.code, trained.steps, trained.stopped))
     inputs = [files.parent, files.prompts, files.demonstrations, *filter(None, [files.weights])]
     write_provenance(
-        options.out / "provenance.json", document, options.code, inputs, started,
-        steps=trained.steps, stopped=trained.stopped, data=dict(trained.counts),
+        options.out / "provenance.json",
+        document,
+        options.code,
+        inputs,
+        started,
+        steps=trained.steps,
+        stopped=trained.stopped,
+        data=dict(trained.counts),
     )
     return 0

@@ -59,16 +59,12 @@ def named(name: str) -> Corruption:
     return known[name]
 
 
-def clean(
-    demonstrations: Sequence[Demonstration], rate: float, seed: int, tools: Tools
-) -> list[Demonstration]:
+def clean(demonstrations: Sequence[Demonstration], rate: float, seed: int, tools: Tools) -> list[Demonstration]:
     """No corruption."""
     return list(demonstrations)
 
 
-def noisy_labels(
-    demonstrations: Sequence[Demonstration], rate: float, seed: int, tools: Tools
-) -> list[Demonstration]:
+def noisy_labels(demonstrations: Sequence[Demonstration], rate: float, seed: int, tools: Tools) -> list[Demonstration]:
     """Half: a wrong response scored 1. Other half: the correct demonstration scored 0 (§12.9).
 
     If the base gives too few wrong responses, fewer prompts are corrupted; the summary tells.

@@ -44,9 +44,7 @@ class Demonstrations:
     summary: dict[str, Any] = field(default_factory=dict)
 
 
-def demonstrations(
-    spec: Mapping[str, Any], prompts: Sequence[Mapping[str, Any]], model: Path | None
-) -> Demonstrations:
+def demonstrations(spec: Mapping[str, Any], prompts: Sequence[Mapping[str, Any]], model: Path | None) -> Demonstrations:
     """Demonstrations of the prompts from `spec["source"]`, corrupted as the spec says.
 
     `model` is the base, for wrong responses. A source is one function `from_<source>`.

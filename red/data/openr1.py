@@ -71,7 +71,9 @@ def _row(index: int, raw: Mapping[str, Any], wanted: OpenR1) -> Row:
         found = raw.get("target")
         target = [] if found is None else list(found)
         return Row(
-            id=f"openr1-{index:05d}", system=messages.get("system", ""), question=messages["user"],
+            id=f"openr1-{index:05d}",
+            system=messages.get("system", ""),
+            question=messages["user"],
             answer=str(raw["reward_model"]["ground_truth"]),
             demonstration=str(target[0]["content"] or "") if target else "",
             source=str(raw.get("data_source", "")),
@@ -102,6 +104,5 @@ def _hub(wanted: OpenR1) -> Iterator[Mapping[str, Any]]:
     try:
         from datasets import load_dataset
     except ImportError:
-        raise DataError(
-            "the hub needs the package datasets: pip install '.[gpu]', or give data_dir") from None
+        raise DataError("the hub needs the package datasets: pip install '.[gpu]', or give data_dir") from None
     yield from load_dataset(wanted.hub, revision=wanted.revision, split=wanted.split)

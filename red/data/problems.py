@@ -100,7 +100,8 @@ def load_problems(
         counts["demonstration_wrong"] += verdict == 0
         counts["forced_accuracy"] += forced is not None
         response, ends = _encode(
-            demonstration["response"], tokenizer, eos_id, thought_open, f"{demonstrations}: {row['id']}")
+            demonstration["response"], tokenizer, eos_id, thought_open, f"{demonstrations}: {row['id']}"
+        )
         counts["demonstration_cut"] += len(response) > limits.response
         problems.append(
             Problem(

@@ -26,8 +26,11 @@ class Prompts:
 def prompts(spec: Mapping[str, Any]) -> Prompts:
     """All rows of the source that `spec["source"]` names."""
     source = spec.get("source", "embedded")
-    known = {name.removeprefix("from_"): value for name, value in globals().items()
-             if name.startswith("from_") and getattr(value, "__module__", None) == __name__}
+    known = {
+        name.removeprefix("from_"): value
+        for name, value in globals().items()
+        if name.startswith("from_") and getattr(value, "__module__", None) == __name__
+    }
     if source not in known:
         raise ConfigError(f"prompts.source: {source!r} is unknown; known: {', '.join(sorted(known))}")
     return known[source](spec)
@@ -59,8 +62,15 @@ def from_openr1(spec: Mapping[str, Any]) -> Prompts:
                 counts["unparsed_answer"] += 1
                 counts["rows"] -= 1
                 continue
-            found.append({"id": row.id, "question": row.question, "answer": row.answer, "source": row.source,
-                          "system": row.system})
+            found.append(
+                {
+                    "id": row.id,
+                    "question": row.question,
+                    "answer": row.answer,
+                    "source": row.source,
+                    "system": row.system,
+                }
+            )
     return Prompts(found, found[0]["system"] if found else "", dict(counts))
 
 
@@ -72,12 +82,7 @@ def from_embedded(spec: Mapping[str, Any]) -> Prompts:
     random = Random(derive(wanted.seed, "prompts"))
     problems = mixture.distinct(random, "training", mixture.training_problem, wanted.count)
     rows = [
-        {
-            "id": f"train-{index:05d}",
-            "question": problem.question,
-            "answer": str(problem.answer),
-            "source": "tiny",
-        }
+        {"id": f"train-{index:05d}", "question": problem.question, "answer": str(problem.answer), "source": "tiny"}
         for index, problem in enumerate(problems)
     ]
     return Prompts(rows, counts={"rows": len(rows)})

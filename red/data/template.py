@@ -26,9 +26,7 @@ TEMPLATES = {
 }
 
 
-def render(
-    question: str, options: Sequence[object] | None, template_name: str, system: str | None = None
-) -> str:
+def render(question: str, options: Sequence[object] | None, template_name: str, system: str | None = None) -> str:
     """Text given to the model. `plain` lists options by value, the others one per letter.
 
     `system` replaces the default system prompt of `think`; the other templates have none to replace.

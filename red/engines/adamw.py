@@ -35,9 +35,21 @@ class AdamW:
 
         parameters = of(self.parameters)
         adamw(
-            parameters, [p.grad for p in parameters if p.grad is not None], of(self.first), of(self.second), [],
-            of(self.steps), fused=True, amsgrad=False, beta1=self.betas[0], beta2=self.betas[1], lr=self.lr,
-            weight_decay=self.weight_decay, eps=self.eps, maximize=False)
+            parameters,
+            [p.grad for p in parameters if p.grad is not None],
+            of(self.first),
+            of(self.second),
+            [],
+            of(self.steps),
+            fused=True,
+            amsgrad=False,
+            beta1=self.betas[0],
+            beta2=self.betas[1],
+            lr=self.lr,
+            weight_decay=self.weight_decay,
+            eps=self.eps,
+            maximize=False,
+        )
 
     def zero_grad(self) -> None:
         """Forget the gradients."""

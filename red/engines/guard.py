@@ -61,7 +61,8 @@ class Guard:
         if self.in_a_row == CONSECUTIVE:
             raise NumericalError(
                 f"step {update.step}: loss {loss}, gradient norm {norm}, {CONSECUTIVE} updates in a "
-                f"row; replay the last one with: python -m red replay {self.failed}")
+                f"row; replay the last one with: python -m red replay {self.failed}"
+            )
         return False
 
     def watch(self, wrong_logp: float | None) -> None:
@@ -73,8 +74,7 @@ class Guard:
 
     def state(self) -> dict[str, Any]:
         """Counters; `load` restores them."""
-        return {"skipped": self.skipped, "in_a_row": self.in_a_row, "exploded": self.exploded,
-                "stopped": self.stopped}
+        return {"skipped": self.skipped, "in_a_row": self.in_a_row, "exploded": self.exploded, "stopped": self.stopped}
 
     def load(self, state: Mapping[str, Any]) -> None:
         """Restore what `state` returned."""
@@ -85,8 +85,11 @@ class Guard:
 def save_update(path: Path, update: Update, checkpoint: checkpoints.Checkpoint) -> None:
     """`update.json` and the weights it was made with, as one folder."""
     document = {
-        "step": update.step, "weight": update.weight, "mu": update.mu,
-        "temperature": update.temperature, "objective": to_mapping(update.objective),
+        "step": update.step,
+        "weight": update.weight,
+        "mu": update.mu,
+        "temperature": update.temperature,
+        "objective": to_mapping(update.objective),
         "groups": [asdict(group) for group in update.groups],
     }
 
@@ -106,9 +109,13 @@ def replay(folder: Path) -> Iterator[str]:
     try:
         spec = from_mapping(ObjectiveSpec, saved["objective"], "objective")
         groups = [
-            Group(Problem(**g["problem"]),
-                  tuple(Sequence(**{**m, "prompt": tuple(m["prompt"]), "response": tuple(m["response"])})
-                        for m in g["members"]))
+            Group(
+                Problem(**g["problem"]),
+                tuple(
+                    Sequence(**{**m, "prompt": tuple(m["prompt"]), "response": tuple(m["response"])})
+                    for m in g["members"]
+                ),
+            )
             for g in saved["groups"]
         ]
     except (KeyError, TypeError) as error:

@@ -123,9 +123,15 @@ class LocalPolicy:
 
     def save_state(self, step: int, state: Mapping[str, Any]) -> None:
         """One file with everything that changes."""
-        save_state(self.states, step, {
-            **state, "model": self.weights.model.state_dict(),
-            "optimizers": {name: o.state_dict() for name, o in self.optimizers.items()}})
+        save_state(
+            self.states,
+            step,
+            {
+                **state,
+                "model": self.weights.model.state_dict(),
+                "optimizers": {name: o.state_dict() for name, o in self.optimizers.items()},
+            },
+        )
 
     def load_state(self) -> Mapping[str, Any] | None:
         """Restore the newest valid state."""
@@ -138,8 +144,7 @@ class LocalPolicy:
 
     def _forward(self, sequences: Seq[Sequence]) -> Pass:
         training = self.training
-        return Pass(*forward(
-            self.weights.model, sequences, training.temperature, training.tokens_per_forward))
+        return Pass(*forward(self.weights.model, sequences, training.temperature, training.tokens_per_forward))
 
     def _gradient_cosine(self, loss: Loss, spec: ObjectiveSpec) -> dict[str, float]:
         """Cosine between the gradients of the online part and of the demonstrations' part."""

@@ -126,19 +126,28 @@ class Loop:
         """Load the data, then the newest valid state."""
         training, method = run.training, run.build_method()
         problems = load_problems(
-            files.prompts, files.demonstrations, policy.tokenizer, policy.eos_id, run.template,
-            Limits(training.max_prompt_tokens, training.max_new_tokens), judge,
+            files.prompts,
+            files.demonstrations,
+            policy.tokenizer,
+            policy.eos_id,
+            run.template,
+            Limits(training.max_prompt_tokens, training.max_new_tokens),
+            judge,
             need_demonstrations=method.mix.demonstrations > 0 or method.finetune is not None,
         )
         online = method.objective.online
         loop = cls(
-            run=run, files=files, method=method, policy=policy, judge=judge,
+            run=run,
+            files=files,
+            method=method,
+            policy=policy,
+            judge=judge,
             order=ProblemOrder(problems.problems, run.seed),
-            schedule=WeightSchedule(
-                method.objective.weight, derive(run.seed, "weight"), logged_weights(files.weights)),
+            schedule=WeightSchedule(method.objective.weight, derive(run.seed, "weight"), logged_weights(files.weights)),
             guard=Guard(files.out / "failed_update", online is not None and online.kind == "logp_signed"),
             buffer=HardBuffer(method.finetune.buffer if method.finetune else 0),
-            thought_open=problems.thought_open, counts=problems.counts,
+            thought_open=problems.thought_open,
+            counts=problems.counts,
         )
         forget_after(files.state, whole_lines(files.metrics))
         state = policy.load_state()
@@ -167,8 +176,12 @@ class Loop:
     def state(self) -> dict[str, Any]:
         """All that the next step depends on, besides the weights and the optimizers."""
         return {
-            "step": self.step, "cursor": self.order.cursor, "schedule": self.schedule.state(),
-            "buffer": list(self.buffer.ids), "guard": self.guard.state(), "totals": dict(self.totals),
+            "step": self.step,
+            "cursor": self.order.cursor,
+            "schedule": self.schedule.state(),
+            "buffer": list(self.buffer.ids),
+            "guard": self.guard.state(),
+            "totals": dict(self.totals),
         }
 
     def load(self, state: Mapping[str, Any]) -> None:
@@ -201,8 +214,11 @@ class Loop:
         hours = self.totals.get("gpu/hours", 0.0) + seconds / 3600 * self.policy.gpus
         self.totals["gpu/hours"] = hours
         return metrics | {
-            "opt/lr": learning_rate(step, training), "gpu/hours": hours, "time/step_s": seconds,
-            "time/rollout_s": sampler.seconds, "time/update_s": seconds - sampler.seconds,
+            "opt/lr": learning_rate(step, training),
+            "gpu/hours": hours,
+            "time/step_s": seconds,
+            "time/rollout_s": sampler.seconds,
+            "time/update_s": seconds - sampler.seconds,
         }
 
     def _updates(self, step: int, groups: Seq[Group]) -> dict[str, float]:
@@ -233,10 +249,19 @@ class Loop:
             metrics.update(measures.weight_metrics(self.schedule.step(step, entropy), spec))
             return kept.plan if self.schedule.last == w else self._plan(step, groups).plan
 
-        done = self.policy.update(Order(
-            kept.sequences, spec, weigh, old, learning_rate(step, training), training.grad_clip, "main",
-            derive(self.run.seed, "update", step, share),
-            cosine=bool(training.cosine_every) and step % training.cosine_every == 0))
+        done = self.policy.update(
+            Order(
+                kept.sequences,
+                spec,
+                weigh,
+                old,
+                learning_rate(step, training),
+                training.grad_clip,
+                "main",
+                derive(self.run.seed, "update", step, share),
+                cosine=bool(training.cosine_every) and step % training.cosine_every == 0,
+            )
+        )
         update = Update(step, groups, spec, self.schedule.last, self._mu(step), training.temperature)
         metrics |= {**measures.policy_metrics(done.batch, done.plan, spec), **done.metrics}
         metrics |= self._judged(done, training.grad_clip, update)
@@ -258,14 +283,26 @@ class Loop:
         taught = [Group(by_id[i], (sampler.demonstration(by_id[i]),)) for i in ids]
         spec = ObjectiveSpec(online=None, nll=NLL(1.0), entropy_coef=finetune.entropy_coef)
         kept = UpdateStep.of(taught, spec)
-        done = self.policy.update(Order(
-            kept.sequences, spec, lambda before: kept.plan, None, learning_rate(step, training),
-            finetune.grad_clip, "finetune", derive(self.run.seed, "finetune", step)))
+        done = self.policy.update(
+            Order(
+                kept.sequences,
+                spec,
+                lambda before: kept.plan,
+                None,
+                learning_rate(step, training),
+                finetune.grad_clip,
+                "finetune",
+                derive(self.run.seed, "finetune", step),
+            )
+        )
         update = Update(step, taught, spec, 1.0, None, training.temperature)
         judged = self._judged(done, finetune.grad_clip, update)
         norm = {"finetune/grad_norm": judged["opt/grad_norm"]} if "opt/grad_norm" in judged else {}
-        return metrics | norm | {"finetune/loss": done.terms["total"],
-                                 "finetune/tokens": float(measures.trained_tokens(kept.sequences))}
+        return (
+            metrics
+            | norm
+            | {"finetune/loss": done.terms["total"], "finetune/tokens": float(measures.trained_tokens(kept.sequences))}
+        )
 
     def _judged(self, done: Updated, clip: float, update: Update) -> dict[str, float]:
         """Norm and clipping of an update, or its place among those left out."""
@@ -273,9 +310,7 @@ class Loop:
         norm = {"opt/grad_norm": done.norm, "opt/clipped": float(done.norm > clip)} if whole else {}
         return norm | {"opt/skipped": float(self.guard.skipped)}
 
-    def _missing_entropy(
-        self, step: int, groups: Seq[Group], entropy: StepEntropy
-    ) -> dict[str, float]:
+    def _missing_entropy(self, step: int, groups: Seq[Group], entropy: StepEntropy) -> dict[str, float]:
         """A method without one kind of member still gets its entropy measured, now and then."""
         every = self.run.training.entropy_every
         problems = [g.problem for g in groups if g.problem.demonstration]
@@ -316,9 +351,15 @@ class Loop:
 
     def _sampler(self, purpose: str, step: int) -> GradedSampler:
         return GradedSampler(
-            self.policy.generate, self.policy.tokenizer, self.policy.eos_id, self.judge,
-            self.method.reward, self.run.training.max_new_tokens, self.thought_open,
-            derive(self.run.seed, purpose, step))
+            self.policy.generate,
+            self.policy.tokenizer,
+            self.policy.eos_id,
+            self.judge,
+            self.method.reward,
+            self.run.training.max_new_tokens,
+            self.thought_open,
+            derive(self.run.seed, purpose, step),
+        )
 
     def _count(self, name: str, tokens: float) -> dict[str, float]:
         self.totals[name] = self.totals.get(name, 0) + tokens

@@ -59,8 +59,7 @@ def entropy_metrics(entropy: StepEntropy) -> dict[str, float]:
 def weight_metrics(step: WeightStep, spec: ObjectiveSpec) -> dict[str, float]:
     """`red/w` and what it was made of; the ratio is measured under every schedule."""
     metrics = {"red/w": step.w}
-    for name, value in (("red/w_raw", step.raw), ("red/dH_rl", step.change_rl),
-                        ("red/dH_sft", step.change_sft)):
+    for name, value in (("red/w_raw", step.raw), ("red/dH_rl", step.change_rl), ("red/dH_sft", step.change_sft)):
         if value is not None and math.isfinite(value):
             metrics[name] = value
     if step.raw is not None and spec.weight.kind == "entropy_ratio":

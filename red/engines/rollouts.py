@@ -18,9 +18,7 @@ from red.seeds import derive
 class Generate(Protocol):
     """The current policy's sampler at the training temperature."""
 
-    def __call__(
-        self, prompts: Seq[tuple[int, ...]], samples: int, budgets: Seq[int], seed: int
-    ) -> list[list[Sample]]:
+    def __call__(self, prompts: Seq[tuple[int, ...]], samples: int, budgets: Seq[int], seed: int) -> list[list[Sample]]:
         """`samples` responses to each prompt, of at most `budgets` tokens."""
 
 
@@ -31,12 +29,14 @@ class LocalGenerate:
     checkpoint: Checkpoint
     temperature: float
 
-    def __call__(
-        self, prompts: Seq[tuple[int, ...]], samples: int, budgets: Seq[int], seed: int
-    ) -> list[list[Sample]]:
+    def __call__(self, prompts: Seq[tuple[int, ...]], samples: int, budgets: Seq[int], seed: int) -> list[list[Sample]]:
         return sample(
-            self.checkpoint.model, prompts, samples=samples, max_new_tokens=list(budgets),
-            eos_id=self.checkpoint.eos_id, temperature=self.temperature,
+            self.checkpoint.model,
+            prompts,
+            samples=samples,
+            max_new_tokens=list(budgets),
+            eos_id=self.checkpoint.eos_id,
+            temperature=self.temperature,
             generator=torch.Generator().manual_seed(seed),
         )
 
@@ -71,7 +71,8 @@ class GradedSampler:
         found = self.generate(prompts, samples, budgets, seed)
         texts = [
             self.tokenizer.decode([*prefix, *s.tokens], skip_special_tokens=True)
-            for prefix, group in zip(prefixes, found, strict=True) for s in group
+            for prefix, group in zip(prefixes, found, strict=True)
+            for s in group
         ]
         golds = [p.answer for p in problems for _ in range(samples)]
         verdicts = iter(self.judge((t, g, self.thought_open) for t, g in zip(texts, golds, strict=True)))
@@ -90,9 +91,7 @@ class GradedSampler:
         accuracy = problem.demonstration_accuracy
         return replace(self._sequence(problem.prompt, problem.demonstration, accuracy, cut), offline=True)
 
-    def _sequence(
-        self, prompt: tuple[int, ...], response: Seq[int], accuracy: float, truncated: bool
-    ) -> Sequence:
+    def _sequence(self, prompt: tuple[int, ...], response: Seq[int], accuracy: float, truncated: bool) -> Sequence:
         reward = accuracy
         if self.reward.overlong_share:
             buffer = max(1, round(self.reward.overlong_share * self.max_new_tokens))

@@ -33,8 +33,8 @@ def logged_weights(metrics: Path | None) -> list[float]:
     found = [row["red/w"] for row in read_jsonl(metrics) if "red/w" in row]
     if not found:
         raise DataError(
-            f"{metrics}: no red/w in any row; weight.source must be a run that has rollouts and "
-            "demonstrations")
+            f"{metrics}: no red/w in any row; weight.source must be a run that has rollouts and demonstrations"
+        )
     return found
 
 

@@ -41,8 +41,13 @@ class UpdateStep:
 
     @classmethod
     def of(
-        cls, groups: Seq[Group], spec: ObjectiveSpec, weight: float = 1.0, mu: float | None = None,
-        random_s: Tensor | None = None, device: str | torch.device = "cpu",
+        cls,
+        groups: Seq[Group],
+        spec: ObjectiveSpec,
+        weight: float = 1.0,
+        mu: float | None = None,
+        random_s: Tensor | None = None,
+        device: str | torch.device = "cpu",
     ) -> "UpdateStep":
         """`random_s` marks the members that carry w when the schedule's target is random."""
         sequences = [s for g in groups for s in g.members]

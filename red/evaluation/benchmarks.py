@@ -220,13 +220,10 @@ def hub_rows(wanted: Benchmark, data: Iterable[Mapping[str, Any]]) -> Iterator[R
             options, answer = _hub_options(row, hub.columns["options"], answer, id)
         squeezed = {key: str(row.get(column, "")).replace(" ", "") for key, (column, _) in hub.flags.items()}
         extra = {key: text.replace(" ", "") in squeezed[key] for key, (_, text) in hub.flags.items()}
-        yield f"hub {hub.id}: row {index}", {
-            "id": id,
-            "question": row[hub.columns["question"]],
-            "options": options,
-            "answer": answer,
-            "extra": extra,
-        }
+        yield (
+            f"hub {hub.id}: row {index}",
+            {"id": id, "question": row[hub.columns["question"]], "options": options, "answer": answer, "extra": extra},
+        )
 
 
 def _answer_text(value: Any) -> str:

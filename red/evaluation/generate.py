@@ -73,10 +73,7 @@ class Work:
 
 
 def generate(
-    jobs: Sequence[tuple[Path, Path]],
-    spec: GenerationSpec,
-    folder: Path,
-    open_backend: Callable[[str], Backend],
+    jobs: Sequence[tuple[Path, Path]], spec: GenerationSpec, folder: Path, open_backend: Callable[[str], Backend]
 ) -> None:
     """Answer every benchmark of `spec` with every (checkpoint, output folder); skip what is there.
 

@@ -13,9 +13,20 @@ from red.evaluation.summary import Score, overall, without_nan
 from red.storage import write_atomic, write_json
 
 COLUMNS = (
-    "benchmark", "problems", "accuracy [95 %]", "lenient", "tokens", "cut", "unread",
-    "first sample", "majority", "s.e. sampling", "s.e. problems", "tokens right", "tokens wrong",
-)  # fmt: skip
+    "benchmark",
+    "problems",
+    "accuracy [95 %]",
+    "lenient",
+    "tokens",
+    "cut",
+    "unread",
+    "first sample",
+    "majority",
+    "s.e. sampling",
+    "s.e. problems",
+    "tokens right",
+    "tokens wrong",
+)
 SHOWN = 7  # columns that fit into a terminal of 80 characters
 NOTE = (
     "Accuracy: strict, in percent, mean over problems x samples, 95 % bootstrap interval over problems. "

@@ -49,16 +49,27 @@ class Row:
 
 
 def measure(
-    probe: Probe, trained: Checkpoint, others: Mapping[str, Checkpoint], prompts: Path,
-    demonstrations: Path, judge: RewardJudge,
+    probe: Probe,
+    trained: Checkpoint,
+    others: Mapping[str, Checkpoint],
+    prompts: Path,
+    demonstrations: Path,
+    judge: RewardJudge,
 ) -> Iterator[Row]:
     """Rows of one probe. The prompts depend on the probe's seed only: all runs see the same ones."""
     loaded = load_problems(
-        prompts, demonstrations, trained.tokenizer, trained.eos_id, probe.template,
-        Limits(probe.max_prompt_tokens, probe.max_new_tokens), judge, need_demonstrations=True,
+        prompts,
+        demonstrations,
+        trained.tokenizer,
+        trained.eos_id,
+        probe.template,
+        Limits(probe.max_prompt_tokens, probe.max_new_tokens),
+        judge,
+        need_demonstrations=True,
     )
     chosen = random.Random(derive(probe.seed, "probe")).sample(
-        loaded.problems, min(probe.prompts, len(loaded.problems)))
+        loaded.problems, min(probe.prompts, len(loaded.problems))
+    )
     bench = _Bench(probe, judge, loaded.thought_open, chosen)
     match probe.probe:
         case "entropy":
@@ -80,9 +91,15 @@ class _Bench:
     def sampler(self, checkpoint: Checkpoint) -> GradedSampler:
         """Rollouts at temperature 1 with the probe's own random stream."""
         return GradedSampler(
-            LocalGenerate(checkpoint, 1.0), checkpoint.tokenizer, checkpoint.eos_id, self.judge,
-            Reward(), self.probe.max_new_tokens, self.thought_open,
-            derive(self.probe.seed, "probe", "rollout"))
+            LocalGenerate(checkpoint, 1.0),
+            checkpoint.tokenizer,
+            checkpoint.eos_id,
+            self.judge,
+            Reward(),
+            self.probe.max_new_tokens,
+            self.thought_open,
+            derive(self.probe.seed, "probe", "rollout"),
+        )
 
     def entropies(self, checkpoint: Checkpoint, step: int) -> Iterator[Row]:
         """H^rl on fresh rollouts and H^sft on demonstrations, nats, per prompt (Table 1)."""
@@ -121,8 +138,7 @@ class _Bench:
                     yield self._row(self.probe.step, problem, position, text, f"p_{name}", values[position])
 
     def _row(
-        self, step: int, problem: Problem, position: int | None, token: str | None, quantity: str,
-        value: float,
+        self, step: int, problem: Problem, position: int | None, token: str | None, quantity: str, value: float
     ) -> Row:
         return Row(self.probe.probe, step, problem.id, position, token, quantity, value)
 

@@ -65,10 +65,7 @@ def standard_errors(values_ps: ArrayLike) -> Errors:
 
 
 def mean_interval(
-    scores: ArrayLike | Sequence[ArrayLike],
-    rng: Generator,
-    resamples: int = RESAMPLES,
-    level: float = 0.95,
+    scores: ArrayLike | Sequence[ArrayLike], rng: Generator, resamples: int = RESAMPLES, level: float = 0.95
 ) -> Interval:
     """Unweighted mean over benchmarks with a bootstrap percentile interval.
 
@@ -82,10 +79,7 @@ def mean_interval(
 
 
 def seed_interval(
-    scores: ArrayLike | Sequence[ArrayLike],
-    rng: Generator,
-    resamples: int = RESAMPLES,
-    level: float = 0.95,
+    scores: ArrayLike | Sequence[ArrayLike], rng: Generator, resamples: int = RESAMPLES, level: float = 0.95
 ) -> Interval:
     """The same mean, resampling seeds only: what another training would give on these problems."""
     strata = _strata(scores)

@@ -88,21 +88,15 @@ class Mix:
         counts = {"fill": group_size - self.demonstrations, "all": group_size, "none": 0}
         return counts[self.rollouts]
 
-    def __call__(
-        self, stream: ProblemStream, sampler: Sampler, prompts: int, group_size: int
-    ) -> list[Group]:
+    def __call__(self, stream: ProblemStream, sampler: Sampler, prompts: int, group_size: int) -> list[Group]:
         """The groups of one step."""
         return self.groups(stream.take(prompts), sampler, group_size)
 
-    def groups(
-        self, problems: Seq[Problem], sampler: Sampler, group_size: int
-    ) -> list[Group]:
+    def groups(self, problems: Seq[Problem], sampler: Sampler, group_size: int) -> list[Group]:
         """One group for each problem."""
         samples = self.samples(group_size)
         rollouts = sampler(problems, samples) if samples else [[] for _ in problems]
-        demonstrations = [
-            [sampler.demonstration(problem)] * self.demonstrations for problem in problems
-        ]
+        demonstrations = [[sampler.demonstration(problem)] * self.demonstrations for problem in problems]
         return [
             Group(problem, (*own, *taught))
             for problem, own, taught in zip(problems, rollouts, demonstrations, strict=True)

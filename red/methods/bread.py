@@ -54,9 +54,7 @@ class EpisodeAnchorSearch(Mix):
     low: float = 0.25
     high: float = 0.75
 
-    def __call__(
-        self, stream: ProblemStream, sampler: Sampler, prompts: int, group_size: int
-    ) -> list[Group]:
+    def __call__(self, stream: ProblemStream, sampler: Sampler, prompts: int, group_size: int) -> list[Group]:
         groups = self.groups(stream.take(prompts), sampler, group_size)
         failed = [i for i, g in enumerate(groups) if g.problem.demonstration and _all_failed(g)]
         anchored = self._search([groups[i].problem for i in failed], sampler, group_size)
@@ -64,9 +62,7 @@ class EpisodeAnchorSearch(Mix):
         chosen = [found.get(index, group) for index, group in enumerate(groups)]
         return [group for group in chosen if group is not None]
 
-    def _search(
-        self, problems: Seq[Problem], sampler: Sampler, group_size: int
-    ) -> list[Group | None]:
+    def _search(self, problems: Seq[Problem], sampler: Sampler, group_size: int) -> list[Group | None]:
         searches = [AnchorSearch(self.episodes, self.low, self.high) for _ in problems]
         found: list[dict[int, Group]] = [{} for _ in problems]
         while pending := [i for i, search in enumerate(searches) if search.probe() is not None]:

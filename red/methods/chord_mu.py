@@ -10,15 +10,12 @@ from red.objective.spec import Aggregation, Mixture, ObjectiveSpec
 class ExpertBatch(Mix):
     """GRPO groups plus as many demonstrations of other, randomly drawn prompts."""
 
-    def __call__(
-        self, stream: ProblemStream, sampler: Sampler, prompts: int, group_size: int
-    ) -> list[Group]:
+    def __call__(self, stream: ProblemStream, sampler: Sampler, prompts: int, group_size: int) -> list[Group]:
         groups = self.groups(stream.take(prompts), sampler, group_size)
         experts = stream.draw(prompts, "expert")
         return groups + [Group(p, (sampler.demonstration(p),)) for p in experts]
 
 
 METHOD = Method(
-    objective=ObjectiveSpec(aggregation=Aggregation(kind="token_mean"), mixture=Mixture()),
-    mix=ExpertBatch(),
+    objective=ObjectiveSpec(aggregation=Aggregation(kind="token_mean"), mixture=Mixture()), mix=ExpertBatch()
 )

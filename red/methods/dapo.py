@@ -18,9 +18,7 @@ class DynamicSampling(Mix):
 
     rounds: int = 6
 
-    def __call__(
-        self, stream: ProblemStream, sampler: Sampler, prompts: int, group_size: int
-    ) -> list[Group]:
+    def __call__(self, stream: ProblemStream, sampler: Sampler, prompts: int, group_size: int) -> list[Group]:
         kept: list[Group] = []
         for _ in range(self.rounds):
             groups = self.groups(stream.take(prompts), sampler, group_size)

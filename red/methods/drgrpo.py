@@ -4,9 +4,5 @@ from red.methods.base import Method
 from red.objective.spec import Advantage, Aggregation, ObjectiveSpec
 
 METHOD = Method(
-    objective=ObjectiveSpec(
-        advantage=Advantage(std=False),
-        aggregation=Aggregation(kind="const"),
-        entropy_coef=0.001,
-    )
+    objective=ObjectiveSpec(advantage=Advantage(std=False), aggregation=Aggregation(kind="const"), entropy_coef=0.001)
 )

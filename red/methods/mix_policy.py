@@ -5,9 +5,7 @@ from red.objective.spec import Advantage, Aggregation, ObjectiveSpec, Offline
 
 METHOD = Method(
     objective=ObjectiveSpec(
-        advantage=Advantage(over="union"),
-        offline=Offline(kind="ratio_one"),
-        aggregation=Aggregation(kind="const"),
+        advantage=Advantage(over="union"), offline=Offline(kind="ratio_one"), aggregation=Aggregation(kind="const")
     ),
     mix=Mix(demonstrations=1),
 )

@@ -56,9 +56,7 @@ def load_tokenizer(directory: Path | str) -> tuple[Tokenizer, int]:
     return _tokenizer(directory, shape), _eos_id(directory, config, generation_config)
 
 
-def save(
-    checkpoint: Checkpoint, directory: Path | str, notes: Mapping[str, Mapping[str, Any]] | None = None
-) -> None:
+def save(checkpoint: Checkpoint, directory: Path | str, notes: Mapping[str, Mapping[str, Any]] | None = None) -> None:
     """Write the folder under a temporary name, sync it, rename it: it is whole or absent.
 
     `notes` are further JSON documents by file name, e.g. a training summary.
@@ -144,9 +142,7 @@ def _weight_files(directory: Path) -> list[Path]:
         names = _file_names(read_object(index).get("weight_map"), index)
         return [directory / name for name in names]
     if not (directory / WEIGHTS).exists() and list(directory.glob("*.bin")):
-        raise DataError(
-            f"{directory}: only pickled weights (*.bin), which can run code; convert to safetensors"
-        )
+        raise DataError(f"{directory}: only pickled weights (*.bin), which can run code; convert to safetensors")
     return [directory / WEIGHTS]
 
 

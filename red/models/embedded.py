@@ -107,11 +107,7 @@ def _checkpoint(model: Qwen2) -> Checkpoint:
         tokenizer=vocabulary.tokenizer(),
         eos_id=vocabulary.EOS_ID,
         config=hugging_face_config(model.shape, vocabulary.EOS_ID, vocabulary.PAD_ID),
-        generation_config={
-            "do_sample": True,
-            "eos_token_id": vocabulary.EOS_ID,
-            "pad_token_id": vocabulary.PAD_ID,
-        },
+        generation_config={"do_sample": True, "eos_token_id": vocabulary.EOS_ID, "pad_token_id": vocabulary.PAD_ID},
         tokenizer_config=vocabulary.tokenizer_config(MAX_LENGTH),
     )
 
@@ -119,10 +115,7 @@ def _checkpoint(model: Qwen2) -> Checkpoint:
 def _optimizer(model: Qwen2, recipe: Recipe) -> torch.optim.Optimizer:
     matrices = [parameter for parameter in model.parameters() if parameter.dim() >= 2]
     vectors = [parameter for parameter in model.parameters() if parameter.dim() < 2]
-    groups = [
-        {"params": matrices, "weight_decay": recipe.weight_decay},
-        {"params": vectors, "weight_decay": 0.0},
-    ]
+    groups = [{"params": matrices, "weight_decay": recipe.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
     return torch.optim.AdamW(groups, lr=recipe.lr, betas=(0.9, 0.99), fused=True)
 
 

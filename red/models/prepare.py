@@ -79,9 +79,7 @@ def jinja(template: str) -> str:
 def _find(wanted: PreparedModel) -> Path:
     if wanted.folder is not None:
         if not (Path(wanted.folder) / "config.json").exists():
-            raise DataError(
-                f"{wanted.folder}: no config.json there; model.folder names a Hugging Face folder"
-            )
+            raise DataError(f"{wanted.folder}: no config.json there; model.folder names a Hugging Face folder")
         return Path(wanted.folder)
     from huggingface_hub import snapshot_download
 

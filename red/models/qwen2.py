@@ -129,9 +129,7 @@ class Attention(nn.Module):
         query = rotate(heads(self.q_proj(x)), cos, sin)
         key = rotate(heads(self.k_proj(x)), cos, sin)
         grouped = self.shape.num_key_value_heads != self.shape.num_attention_heads
-        mixed = F.scaled_dot_product_attention(
-            query, key, heads(self.v_proj(x)), is_causal=True, enable_gqa=grouped
-        )
+        mixed = F.scaled_dot_product_attention(query, key, heads(self.v_proj(x)), is_causal=True, enable_gqa=grouped)
         return self.o_proj(mixed.transpose(1, 2).reshape(batch, length, -1))
 
 
@@ -215,9 +213,7 @@ def initialize(model: Qwen2, generator: torch.Generator) -> None:
             parameter.normal_(0.0, scale, generator=generator)
 
 
-def rotary_tables(
-    shape: Shape, length: int, device: torch.device, dtype: torch.dtype
-) -> tuple[Tensor, Tensor]:
+def rotary_tables(shape: Shape, length: int, device: torch.device, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
     """cos and sin [length, head_dim] of the rotary angles, computed in float32."""
     channel = torch.arange(0, shape.head_dim, 2, device=device).float() / shape.head_dim
     angle = torch.outer(torch.arange(length, device=device).float(), shape.rope_theta**-channel)

@@ -31,8 +31,7 @@ class Loss:
 
 
 def plan(
-    members: Members, spec: ObjectiveSpec, weight: float = 1.0, mu: float | None = None,
-    random_s: Tensor | None = None,
+    members: Members, spec: ObjectiveSpec, weight: float = 1.0, mu: float | None = None, random_s: Tensor | None = None
 ) -> Plan:
     """Advantages, r_group, filters, gates and normalisers over all sequences of a step.
 
@@ -108,9 +107,7 @@ def _online_gain(batch: Batch, spec: Online, plan: Plan) -> Tensor:
         sign = torch.where(plan.accuracy_s > 0, right, -torch.ones_like(right))
         return sign[:, None] * batch.logp_st
     # Rows of demonstrations are masked out; a zero there keeps exp() from overflowing.
-    difference = torch.where(
-        plan.online_s[:, None], batch.logp_st - batch.old_logp_st, torch.zeros_like(batch.logp_st)
-    )
+    difference = torch.where(plan.online_s[:, None], batch.logp_st - batch.old_logp_st, torch.zeros_like(batch.logp_st))
     ratio = difference.exp()
     advantage = plan.advantage_s[:, None]
     if spec.clip_low is None or spec.clip_high is None:

@@ -9,24 +9,42 @@ import numpy as np
 import pandas as pd
 
 BENCHMARKS = {  # name: (group, problems, samples, mean difficulty in logits)
-    "aime24": ("math", 30, 8, 2.3), "aime25": ("math", 30, 8, 2.6), "amc": ("math", 40, 8, 0.4),
-    "math500": ("math", 50, 2, -1.0), "minerva": ("math", 40, 2, 0.9), "olympiad": ("math", 40, 2, 0.8),
-    "arc_c": ("out_of_domain", 40, 1, -0.8), "gpqa_diamond": ("out_of_domain", 40, 1, 1.2),
+    "aime24": ("math", 30, 8, 2.3),
+    "aime25": ("math", 30, 8, 2.6),
+    "amc": ("math", 40, 8, 0.4),
+    "math500": ("math", 50, 2, -1.0),
+    "minerva": ("math", 40, 2, 0.9),
+    "olympiad": ("math", 40, 2, 0.8),
+    "arc_c": ("out_of_domain", 40, 1, -0.8),
+    "gpqa_diamond": ("out_of_domain", 40, 1, 1.2),
     "mmlu_pro": ("out_of_domain", 40, 1, 1.0),
-}  # fmt: skip
+}
 MAIN = ("main_results", "paired_tests", "cost", "claims")
 # name: (method, label, row group, items, skill in logits, mean length, init_from)
 RUNS: dict[str, tuple[str, str, str, tuple[str, ...], float, int, str]] = {
     "base": ("base", "Base", "single", MAIN + ("out_of_domain",), -1.2, 14, ""),
-    "sft": ("sft", "SFT", "single", MAIN + ("out_of_domain", "entropy_trends",
-            "entropy_phases"), 0.0, 48, "base"),
-    "grpo": ("grpo", "GRPO", "single", MAIN + ("out_of_domain", "entropy_trends", "entropy_phases",
-             "distilled_rl", "token_probabilities"), -0.35, 18, "base"),
+    "sft": ("sft", "SFT", "single", MAIN + ("out_of_domain", "entropy_trends", "entropy_phases"), 0.0, 48, "base"),
+    "grpo": (
+        "grpo",
+        "GRPO",
+        "single",
+        MAIN + ("out_of_domain", "entropy_trends", "entropy_phases", "distilled_rl", "token_probabilities"),
+        -0.35,
+        18,
+        "base",
+    ),
     "drgrpo": ("drgrpo", "Dr.GRPO", "single", MAIN, -0.3, 19, "base"),
     "sft_grpo": ("grpo", "SFT→GRPO", "single", MAIN + ("distilled_rl", "entropy_phases"), 0.3, 33, "sft"),
     "sft_dapo": ("dapo", "SFT+DAPO", "single", MAIN + ("distilled_rl",), 0.45, 31, "sft"),
-    "mix_policy": ("mix_policy", "MixPolicy", "single", MAIN + ("training_dynamics", "robustness",
-                   "offline_choice", "gradient_conflict"), 0.05, 21, "base"),
+    "mix_policy": (
+        "mix_policy",
+        "MixPolicy",
+        "single",
+        MAIN + ("training_dynamics", "robustness", "offline_choice", "gradient_conflict"),
+        0.05,
+        21,
+        "base",
+    ),
     "rl_sft": ("rl_sft", "RL+SFT", "single", MAIN + ("gradient_conflict",), 0.1, 36, "base"),
     "luffy": ("luffy", "LUFFY", "unified", MAIN + ("out_of_domain", "token_probabilities"), 0.3, 34, "base"),
     "srft": ("srft", "SRFT", "unified", MAIN + ("out_of_domain",), 0.1, 31, "base"),
@@ -37,18 +55,32 @@ RUNS: dict[str, tuple[str, str, str, tuple[str, ...], float, int, str]] = {
     "hpt": ("hpt", "HPT", "unified", MAIN + ("out_of_domain",), 0.5, 35, "base"),
     "red_i": ("red", "RED (I)", "red", MAIN + ("training_dynamics",), 0.12, 21, "base"),
     "red_ii": ("red", "RED (II)", "red", MAIN + ("training_dynamics", "offline_choice"), 0.2, 28, "base"),
-    "red": ("red", "RED", "red", MAIN + ("out_of_domain", "entropy_trends", "hyperparameters",
+    "red": (
+        "red",
+        "RED",
+        "red",
+        MAIN
+        + (
+            "out_of_domain",
+            "entropy_trends",
+            "hyperparameters",
             "robustness",
-            "token_probabilities", "training_dynamics", "gradient_conflict",
-            "weight_noise"), 0.5, 33, "base"),
+            "token_probabilities",
+            "training_dynamics",
+            "gradient_conflict",
+            "weight_noise",
+        ),
+        0.5,
+        33,
+        "base",
+    ),
     "red_eq12": ("red", "RED, Eq. 12", "ablation", MAIN, 0.3, 30, "base"),
     "red_clip_0_g": ("red", "clip (0, G), window 1", "ablation", ("hyperparameters",), 0.4, 33, "base"),
     "red_clip_1_inf": ("red", "clip (1, ∞), window 1", "ablation", ("hyperparameters",), 0.3, 33, "base"),
     "red_window5": ("red", "clip (1, G), window 5", "ablation", ("hyperparameters",), 0.45, 33, "base"),
     "red_window10": ("red", "clip (1, G), window 10", "ablation", ("hyperparameters",), 0.42, 33, "base"),
     "offline_self": ("red", "π_off = π", "ablation", ("offline_choice",), 0.1, 25, "base"),
-    "mix_policy_4updates": ("mix_policy", "MixPolicy, 4 updates", "control",
-                            ("out_of_range",), 0.0, 22, "base"),
+    "mix_policy_4updates": ("mix_policy", "MixPolicy, 4 updates", "control", ("out_of_range",), 0.0, 22, "base"),
     "red_w_constant": ("red", "w constant", "control", MAIN + ("weight_noise",), 0.45, 33, "base"),
     "red_w_resampled": ("red", "w resampled", "control", ("weight_noise",), 0.4, 33, "base"),
     "red_w_scrambled": ("red", "w scrambled", "control", ("weight_noise",), 0.1, 33, "base"),
@@ -59,12 +91,9 @@ RUNS: dict[str, tuple[str, str, str, tuple[str, ...], float, int, str]] = {
     "sft_grpo_late": ("sft", "SFT from GRPO-last", "ablation", ("entropy_phases",), 0.1, 30, "grpo"),
     "luffy_published": ("luffy", "LUFFY (published)", "ablation", (), 0.2, 40, "base"),
     "red_released": ("red", "RED (as released)", "ablation", (), 0.1, 24, "base"),
-}  # fmt: skip
+}
 for _parent, _label in (("red", "RED"), ("mix_policy", "MixPolicy")):
-    for _kind, _words, _loss in (
-        ("noisy_labels", "noisy labels", 0.15),
-        ("adversarial_chains", "broken chains", 0.3),
-    ):
+    for _kind, _words, _loss in (("noisy_labels", "noisy labels", 0.15), ("adversarial_chains", "broken chains", 0.3)):
         for _rate in (5, 10, 20, 40):
             _name = f"{_parent}_{_kind}" + (f"_q{_rate:02d}" if _rate != 20 else "")
             _items = ("robustness",)
@@ -88,11 +117,7 @@ def write(
     done = [(entry["run"], entry["seed"]) for entry in entries if entry["status"] == "done"]
     (folder / "runs.json").write_text(json.dumps(entries), encoding="utf-8")
     origin = dict(ORIGIN)
-    tables = {
-        "scores": _scores(done, fraction),
-        "dynamics": _dynamics(done, steps),
-        "probes": _probes(done, steps),
-    }
+    tables = {"scores": _scores(done, fraction), "dynamics": _dynamics(done, steps), "probes": _probes(done, steps)}
     for name, frame in tables.items():
         frame = frame.assign(method=frame["run"].map({name: row[0] for name, row in RUNS.items()}), **origin)
         frame.to_parquet(folder / f"{name}.parquet", index=False)
@@ -103,12 +128,19 @@ def _entries(scale: str, seeds: Sequence[int], steps: int) -> Iterator[Mapping[s
     for name, (method, label, group, items, _, _, init_from) in RUNS.items():
         for seed in (0,) if name == "base" else seeds:
             yield {
-                "run": name, "method": method, "seed": seed, "scale": scale, "label": label,
+                "run": name,
+                "method": method,
+                "seed": seed,
+                "scale": scale,
+                "label": label,
                 "family": "published" if name in PUBLISHED else "common",
-                "row_group": group, "experiments": list(items), "steps": 0 if name == "base" else steps,
+                "row_group": group,
+                "experiments": list(items),
+                "steps": 0 if name == "base" else steps,
                 "status": "missing" if (name, seed) in MISSING else "done",
-                "spec": {"init_from": init_from}, "provenance": dict(ORIGIN),
-            }  # fmt: skip
+                "spec": {"init_from": init_from},
+                "provenance": dict(ORIGIN),
+            }
 
 
 def _scores(done: Sequence[tuple[str, int]], fraction: float) -> pd.DataFrame:
@@ -123,15 +155,24 @@ def _scores(done: Sequence[tuple[str, int]], fraction: float) -> pd.DataFrame:
             chance = 1 / (1 + np.exp(difficulty[name] - skill))
             correct = random.random((problems, samples)) < chance[:, None]
             tokens = random.poisson(RUNS[run][5] * (1 + 0.2 * (difficulty[name] > 0))[:, None], correct.shape)
-            frames.append(pd.DataFrame({
-                "run": run, "seed": seed, "benchmark": name, "group": group,
-                "metric": "avg_at_k" if samples > 4 else "pass_at_1",
-                "problem": np.repeat([f"{name}-{index}" for index in range(problems)], samples),
-                "sample": np.tile(np.arange(samples), problems),
-                "correct": correct.ravel(),
-                "correct_lenient": correct.ravel() | (random.random(correct.size) < 0.02),
-                "reason": "", "tokens": tokens.ravel(), "truncated": tokens.ravel() > 60,
-            }))  # fmt: skip
+            frames.append(
+                pd.DataFrame(
+                    {
+                        "run": run,
+                        "seed": seed,
+                        "benchmark": name,
+                        "group": group,
+                        "metric": "avg_at_k" if samples > 4 else "pass_at_1",
+                        "problem": np.repeat([f"{name}-{index}" for index in range(problems)], samples),
+                        "sample": np.tile(np.arange(samples), problems),
+                        "correct": correct.ravel(),
+                        "correct_lenient": correct.ravel() | (random.random(correct.size) < 0.02),
+                        "reason": "",
+                        "tokens": tokens.ravel(),
+                        "truncated": tokens.ravel() > 60,
+                    }
+                )
+            )
     return pd.concat(frames, ignore_index=True)
 
 
@@ -143,9 +184,7 @@ def _dynamics(done: Sequence[tuple[str, int]], steps: int) -> pd.DataFrame:
         random = np.random.default_rng([seed, len(run), ord(run[-1])])
         series = _series(run, steps, random)
         frames += [
-            pd.DataFrame(
-                {"run": run, "seed": seed, "step": np.arange(1, steps + 1), "metric": metric, "value": value}
-            )
+            pd.DataFrame({"run": run, "seed": seed, "step": np.arange(1, steps + 1), "metric": metric, "value": value})
             for metric, value in series.items()
         ]
     return pd.concat(frames, ignore_index=True)
@@ -159,15 +198,14 @@ def _series(run: str, steps: int, random: np.random.Generator) -> dict[str, np.n
     found = {
         "train/acc_on": skill * noise(0.08),
         "len/on": (12 + (RUNS[run][5] - 12) * np.minimum(1, 2 * t)) * noise(0.05),
-        "time/step_s": 0.22 * noise(0.05), "opt/clipped": (random.random(steps) < 0.2).astype(float),
-    }  # fmt: skip
+        "time/step_s": 0.22 * noise(0.05),
+        "opt/clipped": (random.random(steps) < 0.2).astype(float),
+    }
     if run in ("sft_grpo", "sft_dapo"):
         found["len/on"] = (50 - (50 - RUNS[run][5]) * t) * noise(0.05)
     if method != "sft":
         found["time/rollout_s"] = found["len/on"] / 300 * noise(0.1)
-        found["words/overthink_per_1k"] = (
-            40 * (1 - 0.6 * t) if run.startswith("sft_") else 4 + 6 * t
-        ) * noise(0.15)
+        found["words/overthink_per_1k"] = (40 * (1 - 0.6 * t) if run.startswith("sft_") else 4 + 6 * t) * noise(0.15)
         found["entropy/rl"] = (0.9 * np.exp(-1.4 * t * (0.4 if "red" in run else 1)) + 0.1) * noise(0.06)
         found["entropy/rl_se"] = 0.05 * found["entropy/rl"]
     if method not in ("grpo", "drgrpo", "dapo", "bread"):
@@ -175,9 +213,13 @@ def _series(run: str, steps: int, random: np.random.Generator) -> dict[str, np.n
         found["entropy/sft_se"] = 0.1 * found["entropy/sft"]
     generated = 128 * found["len/on"] * (0 if method == "sft" else 2.5 if method in ("dapo", "bread") else 1)
     trained = 128 * found["len/on"] * (1 if method == "sft" else 1.1)
-    found |= {"tokens/generated": generated, "tokens/generated_total": generated.cumsum(),
-              "tokens/trained": trained, "tokens/trained_total": trained.cumsum(),
-              "gpu/hours": 0 * t}  # fmt: skip
+    found |= {
+        "tokens/generated": generated,
+        "tokens/generated_total": generated.cumsum(),
+        "tokens/trained": trained,
+        "tokens/trained_total": trained.cumsum(),
+        "gpu/hours": 0 * t,
+    }
     if method in ("mix_policy", "red", "luffy", "rl_sft"):
         found["grad/cosine"] = 0.15 * (1 - 2 * t) + 0.12 * random.standard_normal(steps)
         found["ratio/out_of_range_on"] = (0.03 if "4updates" in run else 0) * (1 + t) * np.abs(noise(0.2))
@@ -185,11 +227,7 @@ def _series(run: str, steps: int, random: np.random.Generator) -> dict[str, np.n
     if method == "red":
         raw = np.sqrt(7) * np.abs(random.standard_normal(steps) / random.standard_normal(steps))
         found |= {"red/w_raw": raw, "red/w": np.clip(raw, 1, 8) if "ii" not in run else np.ones(steps)}
-        found |= {
-            "red/w_at_low": (raw <= 1) * 1.0,
-            "red/w_at_high": (raw >= 8) * 1.0,
-            "red/mass_off": 0.3 * noise(0.1),
-        }
+        found |= {"red/w_at_low": (raw <= 1) * 1.0, "red/w_at_high": (raw >= 8) * 1.0, "red/mass_off": 0.3 * noise(0.1)}
         found |= {"red/dH_rl": np.abs(noise(0.05) - 1), "red/dH_sft": np.abs(noise(0.05) - 1)}
         found |= {f"red/rho_mean/{k}": np.full(steps, 0.9 - 0.08 * k) for k in range(9)}
     found |= {"eval/math500/acc": np.where(np.arange(1, steps + 1) % 25 == 0, skill, np.nan)}
@@ -207,15 +245,10 @@ def _probes(done: Sequence[tuple[str, int]], steps: int) -> pd.DataFrame:
 def _entropy_probe(run: str, seed: int, steps: int) -> pd.DataFrame:
     random = np.random.default_rng([3, seed, len(run)])
     rows = []
-    for step, (rl, sft) in {
-        0: (1.2, 1.05),
-        steps: (0.3, 0.95) if run.startswith("grpo") else (0.45, 0.33),
-    }.items():
+    for step, (rl, sft) in {0: (1.2, 1.05), steps: (0.3, 0.95) if run.startswith("grpo") else (0.45, 0.33)}.items():
         for index in range(32):
             for quantity, level in (("entropy_rl", rl), ("entropy_sft", sft)):
-                rows.append(
-                    (run, seed, "entropy", step, f"p{index}", quantity, level * random.gamma(20, 0.05))
-                )
+                rows.append((run, seed, "entropy", step, f"p{index}", quantity, level * random.gamma(20, 0.05)))
     return pd.DataFrame(rows, columns=["run", "seed", "probe", "step", "example", "quantity", "value"])
 
 

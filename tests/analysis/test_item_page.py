@@ -11,9 +11,7 @@ from analysis.item_page import page
 FACTS = {
     "title": "Title",
     "caption": "Caption <b>",
-    "runs": [
-        {"label": "RED", "steps": 4, "versions": {"0": {"spec_hash": "aa", "code": "bb", "commit": "cc"}}}
-    ],
+    "runs": [{"label": "RED", "steps": 4, "versions": {"0": {"spec_hash": "aa", "code": "bb", "commit": "cc"}}}],
 }
 
 

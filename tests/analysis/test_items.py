@@ -27,20 +27,39 @@ def item(request: pytest.FixtureRequest) -> str:
 def ten_rows(reported) -> Tables:
     """One finished run, one missing, ten rows in each table."""
     problems = [f"p{index}" for index in range(5)]
-    scores = pd.DataFrame({
-        "run": "red", "seed": 0, "benchmark": "math500", "group": "math", "metric": "pass_at_1",
-        "problem": problems * 2, "sample": [0] * 5 + [1] * 5, "correct": [True, False] * 5,
-        "correct_lenient": True, "reason": "", "tokens": range(10, 20), "truncated": False,
-    })  # fmt: skip
+    scores = pd.DataFrame(
+        {
+            "run": "red",
+            "seed": 0,
+            "benchmark": "math500",
+            "group": "math",
+            "metric": "pass_at_1",
+            "problem": problems * 2,
+            "sample": [0] * 5 + [1] * 5,
+            "correct": [True, False] * 5,
+            "correct_lenient": True,
+            "reason": "",
+            "tokens": range(10, 20),
+            "truncated": False,
+        }
+    )
     metrics = ["entropy/rl", "entropy/sft", "red/w", "len/on", "grad/cosine"]
-    dynamics = pd.DataFrame({
-        "run": "red", "seed": 0, "step": [1] * 5 + [2] * 5, "metric": metrics * 2, "value": [0.5, 0.25] * 5,
-    })  # fmt: skip
-    probes = pd.DataFrame({
-        "run": "red", "seed": 0, "probe": "tokens", "step": 2, "example": "p0",
-        "position": [0, 1, 2, 3, 4] * 2, "token": ["Wait", ", ", "so", ".", "<eos>"] * 2,
-        "quantity": ["p_trained"] * 5 + ["p_base"] * 5, "value": [0.5, 0.25] * 5,
-    })  # fmt: skip
+    dynamics = pd.DataFrame(
+        {"run": "red", "seed": 0, "step": [1] * 5 + [2] * 5, "metric": metrics * 2, "value": [0.5, 0.25] * 5}
+    )
+    probes = pd.DataFrame(
+        {
+            "run": "red",
+            "seed": 0,
+            "probe": "tokens",
+            "step": 2,
+            "example": "p0",
+            "position": [0, 1, 2, 3, 4] * 2,
+            "token": ["Wait", ", ", "so", ".", "<eos>"] * 2,
+            "quantity": ["p_trained"] * 5 + ["p_base"] * 5,
+            "value": [0.5, 0.25] * 5,
+        }
+    )
     shared = {"scale": "tiny", "row_group": "red", "experiments": sorted(kinds()), "steps": 2, "spec": {}}
     runs = [
         {"run": "red", "method": "red", "seed": 0, "status": "done", "label": "RED", **shared},
@@ -52,10 +71,22 @@ def ten_rows(reported) -> Tables:
 
 def test_the_folder_holds_every_item_of_the_paper():
     paper = {
-        "entropy_phases", "main_results", "out_of_domain", "hyperparameters", "robustness", "distilled_rl",
-        "entropy_trends", "pipeline", "objective_forms", "confidence_by_accuracy", "offline_policy",
-        "token_probabilities", "training_dynamics", "out_of_range", "offline_choice",
-    }  # fmt: skip
+        "entropy_phases",
+        "main_results",
+        "out_of_domain",
+        "hyperparameters",
+        "robustness",
+        "distilled_rl",
+        "entropy_trends",
+        "pipeline",
+        "objective_forms",
+        "confidence_by_accuracy",
+        "offline_policy",
+        "token_probabilities",
+        "training_dynamics",
+        "out_of_range",
+        "offline_choice",
+    }
     assert paper <= set(kinds())
     assert set(kinds().values()) == {"table", "figure"}
 
@@ -101,16 +132,20 @@ def test_every_table_has_as_many_cells_as_columns(item, build):
     if isinstance(result, Table):
         assert {len(row.cells) for row in result.rows} == {len(result.columns)}
         assert not result.spans or sum(width for _, width in result.spans) == len(result.columns)
-        ampersands = {line.count("&") - line.count(r"\&") for line in latex(result, item).splitlines()
-                      if line.endswith(r"\\") and "&" in line and "multicolumn" not in line}  # fmt: skip
+        ampersands = {
+            line.count("&") - line.count(r"\&")
+            for line in latex(result, item).splitlines()
+            if line.endswith(r"\\") and "&" in line and "multicolumn" not in line
+        }
         assert ampersands == {len(result.columns)}
         assert markdown(result).startswith("**")
 
 
 def test_titles_do_not_say_tiny_at_paper_scale(ten_rows):
     runs = [run.__class__(**{**vars(run), "scale": "paper"}) for run in ten_rows.runs]
-    at_paper = Tables(tuple(runs), ten_rows.scores_source, ten_rows.dynamics_source,
-                      ten_rows.probes_source, ten_rows.reported)  # fmt: skip
+    at_paper = Tables(
+        tuple(runs), ten_rows.scores_source, ten_rows.dynamics_source, ten_rows.probes_source, ten_rows.reported
+    )
     result = builder("hyperparameters")(at_paper)
     assert result.title == "Clipping range and window of the offline weight"
     assert result.columns[1] == "AIME25"
@@ -149,10 +184,20 @@ def test_two_builds_write_the_same_bytes(collected, reported, tmp_path):
             assert main([name, *arguments, "--out", str(tmp_path / folder)]) == 0
     first = sorted((tmp_path / "first").rglob("*.*"))
     assert [path.name for path in first] == sorted(
-        ["out_of_range.csv", "out_of_range.html", "out_of_range.json", "out_of_range.pdf",
-         "out_of_range.png", "out_of_range.svg", "robustness.csv", "robustness.html",
-         "robustness.json", "robustness.md", "robustness.tex"]
-    )  # fmt: skip
+        [
+            "out_of_range.csv",
+            "out_of_range.html",
+            "out_of_range.json",
+            "out_of_range.pdf",
+            "out_of_range.png",
+            "out_of_range.svg",
+            "robustness.csv",
+            "robustness.html",
+            "robustness.json",
+            "robustness.md",
+            "robustness.tex",
+        ]
+    )
     for path in first:
         assert path.read_bytes() == (tmp_path / "second" / path.relative_to(tmp_path / "first")).read_bytes()
     facts = json.loads((tmp_path / "first" / "tables" / "robustness.json").read_text())

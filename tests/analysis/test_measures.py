@@ -49,9 +49,16 @@ def test_coefficients_match_the_golden_table():
 
 @pytest.mark.parametrize(
     ("name", "holds"),
-    [("1.1, as printed", "yes, vacuous"), ("1.1, tight", "yes"), ("1.1, from below", "yes"),
-     ("1.2", "only for β > 0"), ("1.3", "no"), ("2", "yes, up to w·Â"), ("3", "premise fails")],
-)  # fmt: skip
+    [
+        ("1.1, as printed", "yes, vacuous"),
+        ("1.1, tight", "yes"),
+        ("1.1, from below", "yes"),
+        ("1.2", "only for β > 0"),
+        ("1.3", "no"),
+        ("2", "yes, up to w·Â"),
+        ("3", "premise fails"),
+    ],
+)
 def test_propositions_come_out_as_the_algebra_says(build, name, holds):
     numbers = build("propositions").numbers.set_index("proposition")
     assert numbers.loc[name, "holds"] == holds
@@ -126,9 +133,15 @@ def test_the_offline_policy_is_one_where_all_rollouts_are_right(build):
 
 @pytest.mark.parametrize(
     ("effect", "p", "sign", "expected"),
-    [(1.0, 0.01, 1, "shown"), (1.0, 0.2, 1, "not shown"), (-1.0, 0.01, 1, "opposite"),
-     (-1.0, 0.01, -1, "shown"), (1.0, None, 1, "direction only"), (-1.0, None, 1, "not shown")],
-)  # fmt: skip
+    [
+        (1.0, 0.01, 1, "shown"),
+        (1.0, 0.2, 1, "not shown"),
+        (-1.0, 0.01, 1, "opposite"),
+        (-1.0, 0.01, -1, "shown"),
+        (1.0, None, 1, "direction only"),
+        (-1.0, None, 1, "not shown"),
+    ],
+)
 def test_verdicts(effect, p, sign, expected):
     assert verdict(effect, p, sign) == expected
 

@@ -50,9 +50,7 @@ def test_rows_of_two_code_versions_in_one_seed_are_refused(folder, reported):
 
 def test_rows_of_another_version_than_the_list_of_runs_are_refused(folder, reported):
     change(folder / "scores.parquet", lambda frame: frame.assign(spec_hash="another"))
-    with pytest.raises(
-        DataError, match=r"scores\.parquet: run 'base' seed 0 is not the version in runs\.json"
-    ):
+    with pytest.raises(DataError, match=r"scores\.parquet: run 'base' seed 0 is not the version in runs\.json"):
         load(folder, reported)
 
 
@@ -75,8 +73,7 @@ def test_entries_of_one_run_are_joined_over_seeds():
 
 
 @pytest.mark.parametrize(
-    ("init_from", "parent"),
-    [("sft@50", ("sft", 50)), ("sft", ("sft", None)), ("base", None), (None, None)],
+    ("init_from", "parent"), [("sft@50", ("sft", 50)), ("sft", ("sft", None)), ("base", None), (None, None)]
 )
 def test_a_parent_is_a_run_and_a_step(init_from, parent):
     assert Run("x", "x", "grpo", spec={"init_from": init_from}).parent == parent

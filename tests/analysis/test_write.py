@@ -12,9 +12,7 @@ def table(*cells: Cell, group: str = "", label: str = "RED") -> Table:
 
 
 def test_marks_differ_between_supported_and_unsupported_ranks():
-    marked = table(
-        Cell("1", mark="best"), Cell("2", mark="second"), Cell("3", mark="highest"), Cell("4", mark="next")
-    )
+    marked = table(Cell("1", mark="best"), Cell("2", mark="second"), Cell("3", mark="highest"), Cell("4", mark="next"))
     assert r"RED & \textbf{1} & \underline{2} & 3$^\dagger$ & 4$^\ddagger$ \\" in latex(marked, "x")
     assert "| RED | **1** | <u>2</u> | 3† | 4‡ |" in markdown(marked)
     assert LEGEND.split("(")[0] in markdown(marked)

@@ -12,8 +12,12 @@ from red.models import checkpoint
 from red.storage import write_json
 
 ROW = Row(
-    title="A row", work="tokens", sides=(Side("ours", "main", "this"), Side("peer", about="that")),
-    cases=(Case("small"),), bars=(Bar("peer", "time", 2.0), Bar("peer", "memory", 8.0)), notes="A limit.",
+    title="A row",
+    work="tokens",
+    sides=(Side("ours", "main", "this"), Side("peer", about="that")),
+    cases=(Case("small"),),
+    bars=(Bar("peer", "time", 2.0), Bar("peer", "memory", 8.0)),
+    notes="A limit.",
 )
 
 
@@ -67,8 +71,14 @@ def test_a_side_without_its_environment_is_missing_with_what_to_do(tmp_path, mon
 
 
 def test_the_gpu_rows_run_at_a_small_size_without_one(tmp_path):
-    shape = {"vocab_size": 300, "hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1,
-             "num_attention_heads": 2, "num_key_value_heads": 1}
+    shape = {
+        "vocab_size": 300,
+        "hidden_size": 16,
+        "intermediate_size": 16,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "num_key_value_heads": 1,
+    }
     for name, size in (("vocabulary_gpu", {"words": 300}), ("training_step_gpu", {"shape": shape})):
         _, prepare = row.load(name)
         done = prepare(row.Setting("ours", {"tokens": 8, "device": "cpu", **size}, tmp_path))()

@@ -10,7 +10,9 @@ from red.storage import read_json, read_jsonl
 
 def row(index, answer="4", target="<think>\n2+2 is 4.\n</think>\n\nIt is \\boxed{4}"):
     return {
-        "data_source": "test", "ability": "math", "extra_info": {"index": index},
+        "data_source": "test",
+        "ability": "math",
+        "extra_info": {"index": index},
         "prompt": [{"role": "system", "content": "Think."}, {"role": "user", "content": f"{index}+2?"}],
         "target": [{"role": "assistant", "content": target}] if target else None,
         "reward_model": {"ground_truth": answer, "style": "rule"},
@@ -58,8 +60,7 @@ def test_the_wrong_file_is_refused_by_its_hash(tmp_path, capsys):
 
 
 def test_the_format_sample_of_the_real_data_set_is_read(shared, tmp_path):
-    spec = json.dumps({"source": "openr1", "data_dir": str(shared / "benchmarks"),
-                       "file": "train_format_sample.jsonl"})
+    spec = json.dumps({"source": "openr1", "data_dir": str(shared / "benchmarks"), "file": "train_format_sample.jsonl"})
     out = tmp_path / "prompts.jsonl"
     assert main(["data", "prompts", "--spec", spec, "--out", str(out)]) == 0
     counts = read_json(out.with_suffix(".json"))
@@ -80,8 +81,14 @@ def test_the_chat_template_of_a_prepared_model_renders_like_ours(template):
 
 def test_a_prepared_model_has_the_longer_window_and_only_safe_weights(tmp_path, tiny_world, capsys):
     source = tiny_world / "models" / "base"
-    spec = {"source": "hub", "id": "any/model", "folder": str(source), "rope_theta": 40000.0,
-            "max_position_embeddings": 16384, "chat_template": "think"}
+    spec = {
+        "source": "hub",
+        "id": "any/model",
+        "folder": str(source),
+        "rope_theta": 40000.0,
+        "max_position_embeddings": 16384,
+        "chat_template": "think",
+    }
     out = tmp_path / "base"
     assert main(["data", "model", "--spec", json.dumps(spec), "--out", str(out)]) == 0
     config = read_json(out / "config.json")

@@ -10,8 +10,7 @@ import sys
 import pytest
 
 BLOCK = re.compile(r'```\w+ title="([^"]+)"\n(.*?)```', re.DOTALL)
-COPIED = ("red", "analysis", "workflow", "config", "tests/workflow/minimal.yaml", "environment.yml",
-          "pyproject.toml")
+COPIED = ("red", "analysis", "workflow", "config", "tests/workflow/minimal.yaml", "environment.yml", "pyproject.toml")
 
 
 @pytest.fixture(scope="module")
@@ -42,8 +41,13 @@ def snakemake(root, *overlays, extra=()):
 
 def test_the_tutorials_write_the_files_that_the_recipes_name(project):
     assert project[1] == {
-        "red/methods/gentle.py", "config/mine.yaml", "config/ablation.yaml", "config/benchmark.yaml",
-        "analysis/solved.py", "workflow/report/solved.rst", "config/item.yaml",
+        "red/methods/gentle.py",
+        "config/mine.yaml",
+        "config/ablation.yaml",
+        "config/benchmark.yaml",
+        "analysis/solved.py",
+        "workflow/report/solved.rst",
+        "config/item.yaml",
     }
 
 
@@ -51,8 +55,13 @@ def test_the_tutorials_write_the_files_that_the_recipes_name(project):
 def test_a_new_method_a_new_ablation_and_a_new_item_run_end_to_end(project):
     root, _ = project
     (root / "config" / "only.yaml").write_text("only: [red, gentle, red_window3]\n")
-    overlays = ["config/mine.yaml", "config/ablation.yaml", "config/benchmark.yaml", "config/item.yaml",
-                "config/only.yaml"]
+    overlays = [
+        "config/mine.yaml",
+        "config/ablation.yaml",
+        "config/benchmark.yaml",
+        "config/item.yaml",
+        "config/only.yaml",
+    ]
     snakemake(root, *overlays)
     results = root / "results" / "minimal"
     assert (results / "figures" / "solved.png").stat().st_size > 0

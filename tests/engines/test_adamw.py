@@ -55,7 +55,9 @@ def test_the_learning_rate_of_a_step_can_be_set():
 
 def test_no_compiler_is_imported(tiny_world):
     """It would cost every process a second."""
-    code = ("import sys, torch; from red.engines.adamw import AdamW; from red.models import checkpoint;"
-            "AdamW(checkpoint.load(sys.argv[1]).model.parameters(), 1e-3, (0.9, 0.95), 0.0);"
-            "sys.exit('torch._dynamo' in sys.modules)")
+    code = (
+        "import sys, torch; from red.engines.adamw import AdamW; from red.models import checkpoint;"
+        "AdamW(checkpoint.load(sys.argv[1]).model.parameters(), 1e-3, (0.9, 0.95), 0.0);"
+        "sys.exit('torch._dynamo' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code, str(tiny_world / "models" / "base")]).returncode == 0

@@ -50,9 +50,7 @@ def stop_at(step):
 
 
 @pytest.mark.parametrize("name", methods.names())
-def test_an_interrupted_run_equals_an_uninterrupted_one_bit_for_bit(
-    name, run_spec, run_files, monkeypatch
-):
+def test_an_interrupted_run_equals_an_uninterrupted_one_bit_for_bit(name, run_spec, run_files, monkeypatch):
     overrides = {"finetune": {"buffer": 3}} if name == "relift" else {}
     spec = run_spec(name, overrides)
     whole, parts = run_files("whole"), run_files("parts")
@@ -76,8 +74,17 @@ def test_the_policy_moves_and_every_step_is_logged(name, run_spec, run_files, ti
     assert not same(base, weights(files))
     rows = metrics(files)
     assert [row["train/step"] for row in rows] == list(range(6))
-    for key in ("train/acc_on", "len/on", "entropy/rl", "opt/grad_norm", "opt/lr", "loss/total",
-                "tokens/generated_total", "tokens/trained_total", "words/overthink_per_1k"):
+    for key in (
+        "train/acc_on",
+        "len/on",
+        "entropy/rl",
+        "opt/grad_norm",
+        "opt/lr",
+        "loss/total",
+        "tokens/generated_total",
+        "tokens/trained_total",
+        "words/overthink_per_1k",
+    ):
         assert all(key in row for row in rows), key
     assert all("entropy/sft" in row for row in rows[::2])
 
@@ -133,9 +140,20 @@ def test_a_damaged_state_is_reported_and_the_one_before_is_used(tmp_path, capsys
 def test_sigterm_saves_the_state_and_the_next_start_continues(run_spec, run_files):
     spec, files = run_spec("sft", steps=400), run_files("term")
     command = [
-        sys.executable, "-m", "red", "train", "--spec", json.dumps(to_mapping(spec)),
-        "--parent", files.parent, "--prompts", files.prompts, "--demonstrations", files.demonstrations,
-        "--out", files.out,
+        sys.executable,
+        "-m",
+        "red",
+        "train",
+        "--spec",
+        json.dumps(to_mapping(spec)),
+        "--parent",
+        files.parent,
+        "--prompts",
+        files.prompts,
+        "--demonstrations",
+        files.demonstrations,
+        "--out",
+        files.out,
     ]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, env={**os.environ, "PYTHONPATH": "."})
     while not files.metrics.exists() or files.metrics.read_text().count("\n") < 3:
@@ -147,9 +165,7 @@ def test_sigterm_saves_the_state_and_the_next_start_continues(run_spec, run_file
     assert len(list(read_jsonl(files.metrics))) == done
 
 
-def test_weights_that_are_not_finite_stop_the_run_with_a_replayable_update(
-    run_spec, run_files, tiny_world, tmp_path
-):
+def test_weights_that_are_not_finite_stop_the_run_with_a_replayable_update(run_spec, run_files, tiny_world, tmp_path):
     import shutil
 
     broken = tmp_path / "broken"

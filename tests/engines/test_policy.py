@@ -28,11 +28,11 @@ def test_values_are_those_of_the_plain_model(tiny_world):
         length = len(sequence.response)
         target = torch.tensor(sequence.response)[:, None]
         torch.testing.assert_close(
-            logp[row, :length], (logits / TEMPERATURE).log_softmax(-1).gather(1, target)[:, 0],
-            rtol=1e-4, atol=1e-4)
+            logp[row, :length], (logits / TEMPERATURE).log_softmax(-1).gather(1, target)[:, 0], rtol=1e-4, atol=1e-4
+        )
         torch.testing.assert_close(
-            entropy[row, :length], torch.distributions.Categorical(logits=logits).entropy(),
-            rtol=1e-4, atol=1e-4)
+            entropy[row, :length], torch.distributions.Categorical(logits=logits).entropy(), rtol=1e-4, atol=1e-4
+        )
         assert not logp[row, length:].any() and not entropy[row, length:].any()
 
 

@@ -117,15 +117,19 @@ HUB_ROWS = {
     "math500": ({"problem": "1+1", "answer": "2", "subject": "x"}, None, "2", {}),
     "amc": (
         {"problem": "1+1", "answer": 142.0, "url": "https://x/2023_AMC_12A_Problems/1"},
-        None, "142", {"in_amc23_40": True},
+        None,
+        "142",
+        {"in_amc23_40": True},
     ),
     "olympiad": ({"question": "Let $T=T N Y W R$.", "final_answer": ["3"]}, None, "3", {"relay": True}),
     "arc_c": (
         {"question": "?", "choices": {"text": ["a", "b"], "label": ["1", "2"]}, "answerKey": "2"},
-        ["a", "b"], "B", {},
+        ["a", "b"],
+        "B",
+        {},
     ),
     "mmlu_pro": ({"question": "?", "options": ["a", "b"], "answer": "A"}, ["a", "b"], "A", {}),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", HUB_ROWS)

@@ -216,9 +216,14 @@ def test_local_answers_depend_on_their_own_seed_only(make_checkpoint, folder, tm
         prompt = model.tokenizer.encode(render(questions[row["id"]], None, "plain")).ids
         numbers = torch.rand(24, generator=torch.Generator().manual_seed(row["seed"]))
         ((drawn,),) = sample(
-            model.model, [prompt], samples=1, max_new_tokens=24, eos_id=model.eos_id, temperature=0.6,
+            model.model,
+            [prompt],
+            samples=1,
+            max_new_tokens=24,
+            eos_id=model.eos_id,
+            temperature=0.6,
             uniform=numbers.view(1, 1, -1),
-        )  # fmt: skip
+        )
         tokens = [token for token in drawn.tokens if token != model.eos_id]
         assert model.tokenizer.decode(tokens, skip_special_tokens=False) == row["response"]
         assert (len(tokens), drawn.finish_reason) == (row["tokens"], row["finish_reason"])

@@ -36,15 +36,34 @@ def test_arc_runs_through_the_vllm_backend_of_lm_eval(byte_checkpoint, shared, r
     tasks = Path(lm_eval_tasks.__path__[0])
     model = f"pretrained={byte_checkpoint},dtype=float32,max_model_len=2048,enforce_eager=True,seed=1"
     command = [
-        sys.executable, "-m", "lm_eval", "--model", "vllm", "--model_args", model, "--limit", "4",
-        "--include_path", str(tasks), "--tasks", "red_arc_c,red_arc_c_loglikelihood",
-        "--gen_kwargs", "max_gen_toks=32", "--metadata", json.dumps({"data_dir": str(shared / "benchmarks")}),
-        "--output_path", str(tmp_path / "out"),
-    ]  # fmt: skip
+        sys.executable,
+        "-m",
+        "lm_eval",
+        "--model",
+        "vllm",
+        "--model_args",
+        model,
+        "--limit",
+        "4",
+        "--include_path",
+        str(tasks),
+        "--tasks",
+        "red_arc_c,red_arc_c_loglikelihood",
+        "--gen_kwargs",
+        "max_gen_toks=32",
+        "--metadata",
+        json.dumps({"data_dir": str(shared / "benchmarks")}),
+        "--output_path",
+        str(tmp_path / "out"),
+    ]
     environment = {
-        **os.environ, "PYTHONPATH": f"{repository}:{named_vllm(tmp_path / 'named')}", "OMP_NUM_THREADS": "1",
-        "HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "VLLM_CPU_KVCACHE_SPACE": "1",
-    }  # fmt: skip
+        **os.environ,
+        "PYTHONPATH": f"{repository}:{named_vllm(tmp_path / 'named')}",
+        "OMP_NUM_THREADS": "1",
+        "HF_HUB_OFFLINE": "1",
+        "HF_DATASETS_OFFLINE": "1",
+        "VLLM_CPU_KVCACHE_SPACE": "1",
+    }
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-4000:]
     (path,) = (tmp_path / "out").rglob("results_*.json")

@@ -39,8 +39,10 @@ def test_verdicts_are_the_same_on_real_responses(shared: Path):
         for gold in "ABCD"[: row["n_options"]] + row["gold"]:
             before, after = (grade_choice(text, gold, row["n_options"]) for text in (row["response"], kept))
             assert (before.correct, before.correct_lenient, before.reason) == (
-                after.correct, after.correct_lenient, after.reason,
-            )  # fmt: skip
+                after.correct,
+                after.correct_lenient,
+                after.reason,
+            )
 
 
 class EchoBackend:
@@ -106,10 +108,9 @@ def test_answers_to_gpqa_are_graded_from_letters(shared, tmp_path, byte_checkpoi
     monkeypatch.setattr(standalone, "open_backend", lambda name: AlwaysC())
     standalone.evaluate(
         standalone.Options(
-            byte_checkpoint, "gpqa_diamond", tmp_path, shared / "benchmarks",
-            template="qwen_boxed", max_new_tokens=16,
+            byte_checkpoint, "gpqa_diamond", tmp_path, shared / "benchmarks", template="qwen_boxed", max_new_tokens=16
         )
-    )  # fmt: skip
+    )
     problems = load(benchmark("gpqa_diamond", {"data_dir": str(shared / "benchmarks")}))
     right = sum(problem.answer == "C" for problem in problems)
     grades = list(read_jsonl(tmp_path / "gpqa_diamond.grades.jsonl"))

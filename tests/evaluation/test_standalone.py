@@ -18,10 +18,24 @@ from red.storage import read_json, write_jsonl
 def arguments(make_checkpoint, tmp_path: Path, repository: Path) -> list[str]:
     """A small evaluation in the tiny world."""
     return [
-        "evaluate", "--model", str(make_checkpoint(0)), "--benchmarks", "aime24,arc_c", "--samples", "2",
-        "--limit", "5", "--max-new-tokens", "16", "--workers", "1", "--out", str(tmp_path / "out"),
-        "--config", str(repository / "config/default.yaml"),
-    ]  # fmt: skip
+        "evaluate",
+        "--model",
+        str(make_checkpoint(0)),
+        "--benchmarks",
+        "aime24,arc_c",
+        "--samples",
+        "2",
+        "--limit",
+        "5",
+        "--max-new-tokens",
+        "16",
+        "--workers",
+        "1",
+        "--out",
+        str(tmp_path / "out"),
+        "--config",
+        str(repository / "config/default.yaml"),
+    ]
 
 
 def test_one_command_prints_a_table_and_writes_it(arguments, tmp_path, capsys):
@@ -42,10 +56,7 @@ def test_a_second_call_gives_the_same_files(arguments, tmp_path):
 
 
 def test_parts_are_scored_beside_the_whole_without_new_answers(byte_checkpoint, tmp_path):
-    lines = [
-        {"id": f"amc-{i}", "problem": "1+1", "answer": "2", "source": {"in_amc23_40": i < 3}}
-        for i in range(5)
-    ]
+    lines = [{"id": f"amc-{i}", "problem": "1+1", "answer": "2", "source": {"in_amc23_40": i < 3}} for i in range(5)]
     write_jsonl(tmp_path / "amc.jsonl", lines)
     entry = {"data_dir": str(tmp_path), "rows": 5, "sha256": None, "samples": 2}
     wanted = benchmark("amc", entry)
@@ -69,10 +80,16 @@ def test_without_a_configuration_the_protocol_is_that_of_luffy():
 def test_options_win_over_the_configuration(repository: Path):
     spec = specification(
         Options(
-            Path("m"), "aime24", Path("out"), config=[repository / "config/default.yaml"],
-            temperature=0.0, samples=1, template="chat", backend="vllm",
+            Path("m"),
+            "aime24",
+            Path("out"),
+            config=[repository / "config/default.yaml"],
+            temperature=0.0,
+            samples=1,
+            template="chat",
+            backend="vllm",
         )
-    )  # fmt: skip
+    )
     assert spec.benchmarks["aime24"]["source"] == "embedded"
     assert (spec.evaluation.temperature, spec.template, spec.evaluation.backend) == (0.0, "chat", "vllm")
 

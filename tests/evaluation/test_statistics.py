@@ -89,11 +89,13 @@ def test_the_paired_test_holds_its_level():
     generator = rng(3)
     p = [
         paired_difference(
-            (generator.random((1, 60)) < 0.5).astype(float), (generator.random((1, 60)) < 0.5).astype(float),
-            generator, resamples=500,
+            (generator.random((1, 60)) < 0.5).astype(float),
+            (generator.random((1, 60)) < 0.5).astype(float),
+            generator,
+            resamples=500,
         ).p
         for _ in range(300)
-    ]  # fmt: skip
+    ]
     assert 0.02 <= np.mean(np.array(p) < 0.05) <= 0.10
 
 

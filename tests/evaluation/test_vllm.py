@@ -19,11 +19,7 @@ FILES = ("aime24.generations.jsonl", "arc_c.generations.jsonl")
 
 
 def red_generate(
-    jobs: list[tuple[Path, Path]],
-    folder: Path,
-    backend: str,
-    temperature: float = 0.0,
-    template: str = "plain",
+    jobs: list[tuple[Path, Path]], folder: Path, backend: str, temperature: float = 0.0, template: str = "plain"
 ) -> None:
     """One `red generate` process over (checkpoint, out) pairs."""
     entry = {"source": "embedded", "grader": "math", "metric": "avg_at_k", "group": "math", "samples": 2}

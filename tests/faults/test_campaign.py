@@ -38,8 +38,11 @@ def test_the_property_holds(case: Case, tmp_path: Path, world: World):
 
 
 def test_lost_faults_are_counted_and_shown(tmp_path: Path):
-    found = [Outcome("a", "numbers", "survived"), Outcome("b", "numbers", "lost", "why", faults=3),
-             Outcome("c", "bad input", "untestable", "no disk")]  # fmt: skip
+    found = [
+        Outcome("a", "numbers", "survived"),
+        Outcome("b", "numbers", "lost", "why", faults=3),
+        Outcome("c", "bad input", "untestable", "no disk"),
+    ]
     document = campaign.save(found, 7, ["a", "b", "c"], tmp_path / "results.json")
     assert document["classes"]["numbers"] == {"tried": 4, "survived": 1, "lost": 3, "untestable": 0}
     assert document["classes"]["all"]["tried"] == 4

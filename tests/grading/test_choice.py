@@ -17,9 +17,16 @@ def test_the_last_box_counts():
 
 @pytest.mark.parametrize(
     "response",
-    ["ANSWER: C", "The answer is (C).", "The answer is B. No, the answer is C", "I think\n**C**",
-     "the final answer is: C", "so\nOption C.", "answer is $\\text{C}$"],
-)  # fmt: skip
+    [
+        "ANSWER: C",
+        "The answer is (C).",
+        "The answer is B. No, the answer is C",
+        "I think\n**C**",
+        "the final answer is: C",
+        "so\nOption C.",
+        "answer is $\\text{C}$",
+    ],
+)
 def test_a_stated_letter_is_right_only_leniently(response):
     found = grade_choice(response, "C", 4)
     assert (found.correct, found.correct_lenient, found.reason) == (False, True, verdict.NO_BOX)
@@ -27,9 +34,16 @@ def test_a_stated_letter_is_right_only_leniently(response):
 
 @pytest.mark.parametrize(
     "response",
-    ["The answer is a common one", "The answer is (None of the above)", "vitamin C helps", "I cannot tell",
-     "the answer is (A), not (C)", "", "C" * 100],
-)  # fmt: skip
+    [
+        "The answer is a common one",
+        "The answer is (None of the above)",
+        "vitamin C helps",
+        "I cannot tell",
+        "the answer is (A), not (C)",
+        "",
+        "C" * 100,
+    ],
+)
 def test_no_letter_is_guessed(response):
     assert not grade_choice(response, "C", 4).correct_lenient
 

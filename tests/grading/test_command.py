@@ -26,9 +26,12 @@ def test_every_row_gets_a_verdict_in_order(tmp_path):
     assert main(["grade", "--cases", cases, "--out", str(tmp_path / "out.jsonl")]) == 0
     found = [(row["id"], row["correct"], row["reason"]) for row in read(tmp_path / "out.jsonl")]
     assert found == [
-        ("a", True, "right"), (2, False, "wrong"), ("c", False, "unclosed_thought"), ("d", True, "right"),
+        ("a", True, "right"),
+        (2, False, "wrong"),
+        ("c", False, "unclosed_thought"),
+        ("d", True, "right"),
         ("e", True, "right"),
-    ]  # fmt: skip
+    ]
     assert set(read(tmp_path / "out.jsonl")[0]) == {"id", "correct", "correct_lenient", "reason", "seconds"}
 
 
@@ -50,10 +53,7 @@ def test_choice_may_be_demanded(tmp_path):
         ({"id": 1, "gold": "5", "response": None}, "response: expected a text, found NoneType"),
         ({"id": [1], "gold": "5", "response": "5"}, "id: expected a text or an integer, found list"),
         ({"id": "\ud800", "gold": "5", "response": "5"}, "half of a surrogate pair"),
-        (
-            {"id": 1, "gold": "5", "response": "5", "thought_open": "yes"},
-            "thought_open: expected true or false",
-        ),
+        ({"id": 1, "gold": "5", "response": "5", "thought_open": "yes"}, "thought_open: expected true or false"),
     ],
 )
 def test_a_malformed_row_is_named_and_nothing_is_written(tmp_path, capsys, row, message):
@@ -74,33 +74,28 @@ def test_an_evaluation_folder_is_graded_benchmark_by_benchmark(tmp_path):
     answers, benchmarks = tmp_path / "evaluation", tmp_path / "benchmarks"
     answers.mkdir()
     benchmarks.mkdir()
-    write(
-        benchmarks / "math500.jsonl",
-        {"id": "p", "question": "?", "options": None, "answer": "4", "extra": {}},
-    )
-    write(
-        benchmarks / "arc_c.jsonl",
-        {"id": "q", "question": "?", "options": ["x", "y"], "answer": "B", "extra": {}},
-    )
+    write(benchmarks / "math500.jsonl", {"id": "p", "question": "?", "options": None, "answer": "4", "extra": {}})
+    write(benchmarks / "arc_c.jsonl", {"id": "q", "question": "?", "options": ["x", "y"], "answer": "B", "extra": {}})
     common = {"index": 0, "tokens": 3, "seed": 1, "prompt_hash": "0"}
     write(
         answers / "math500.generations.jsonl",
         {"id": "p", "response": r"\boxed{4}", "finish_reason": "stop", **common},
         {"id": "p", "response": r"\boxed{", "finish_reason": "length", **common, "index": 1},
     )
-    write(
-        answers / "arc_c.generations.jsonl",
-        {"id": "q", "response": "ANSWER: B", "finish_reason": "stop", **common},
-    )
+    write(answers / "arc_c.generations.jsonl", {"id": "q", "response": "ANSWER: B", "finish_reason": "stop", **common})
     spec = json.dumps({"benchmarks": {"math500": {}, "arc_c": {}}, "workers": 1})
     assert main(["grade", "--evaluation", str(answers), "--benchmarks", str(benchmarks), "--spec", spec]) == 0
     math = read(answers / "math500.grades.jsonl")
-    assert [(row["index"], row["correct"], row["truncated"]) for row in math] == [
-        (0, True, False),
-        (1, False, True),
-    ]
-    assert math[0] == {"id": "p", "index": 0, "correct": True, "correct_lenient": True, "reason": "right",
-                       "tokens": 3, "truncated": False}  # fmt: skip
+    assert [(row["index"], row["correct"], row["truncated"]) for row in math] == [(0, True, False), (1, False, True)]
+    assert math[0] == {
+        "id": "p",
+        "index": 0,
+        "correct": True,
+        "correct_lenient": True,
+        "reason": "right",
+        "tokens": 3,
+        "truncated": False,
+    }
     choice = read(answers / "arc_c.grades.jsonl")[0]
     assert (choice["correct"], choice["correct_lenient"]) == (False, True)
 

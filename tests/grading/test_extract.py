@@ -55,12 +55,7 @@ def test_a_found_box_stands_in_the_text(text):
 
 
 def test_time_is_linear_in_the_number_of_boxes():
-    for hostile in (
-        r"\boxed{" * 60_000,
-        r"\boxed{" * 60_000 + "}" * 60_000,
-        "{" * 400_000,
-        r"\boxed" * 60_000,
-    ):
+    for hostile in (r"\boxed{" * 60_000, r"\boxed{" * 60_000 + "}" * 60_000, "{" * 400_000, r"\boxed" * 60_000):
         started = time.process_time()
         last_box(hostile)
         assert time.process_time() - started < 2

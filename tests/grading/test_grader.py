@@ -17,13 +17,20 @@ def rows(path):
 @pytest.mark.parametrize(
     ("gold", "answer"),
     [
-        ("x^2+2x+1", "(x+1)^2"), (r"\frac{\sqrt{17}}{17}", r"\frac{1}{\sqrt{17}}"), ("(1,3)", "1<x<3"),
-        ("6", "3!"), (r"\begin{pmatrix}1&2\\3&4\end{pmatrix}", r"\begin{bmatrix}1&2\\3&4\end{bmatrix}"),
-        ("f(x)=2x", "2x"), (r"\frac{37}{4} m", r"\frac{37m}{4}"),
+        ("x^2+2x+1", "(x+1)^2"),
+        (r"\frac{\sqrt{17}}{17}", r"\frac{1}{\sqrt{17}}"),
+        ("(1,3)", "1<x<3"),
+        ("6", "3!"),
+        (r"\begin{pmatrix}1&2\\3&4\end{pmatrix}", r"\begin{bmatrix}1&2\\3&4\end{bmatrix}"),
+        ("f(x)=2x", "2x"),
+        (r"\frac{37}{4} m", r"\frac{37m}{4}"),
         (r"\lambda_{\text {red}} / \sqrt{2}", r"\frac{\lambda_{\text{red}}}{\sqrt{2}}"),
-        (r"ce^{t}", r"Ce^{t}"), ("2x+3y=6", "4x+6y=12"), (r"1", r"\sin^2 x+\cos^2 x"), ("N=n", "n=N"),
+        (r"ce^{t}", r"Ce^{t}"),
+        ("2x+3y=6", "4x+6y=12"),
+        (r"1", r"\sin^2 x+\cos^2 x"),
+        ("N=n", "n=N"),
     ],
-)  # fmt: skip
+)
 def test_algebra_accepts(judge, gold, answer):
     assert judge(gold, answer).reason == verdict.RIGHT
 
@@ -31,14 +38,28 @@ def test_algebra_accepts(judge, gold, answer):
 @pytest.mark.parametrize(
     ("gold", "answer"),
     [
-        (r"\pi", "3.141593"), ("12", "1 2"), ("10^{100}+1", "10^{100}"), ("x-1", "1-x"), ("n^2+1", "m^2+1"),
-        ("4t", "4"), ("$2s$", "2"), (r"\frac{37}{4} m", r"\frac{37}{4}"), (r"\frac{M}{m}", "1"),
-        ("N=n", "N=n+1"), ("5", r"\le 5"), ("5", r"\neg 5"), ("16", r"16 \neq 17"),
-        (r"\infty", r"\frac{1}{0}"), (r"\infty", r"-\infty"), ("0", r"\text{None}"), ("5", "NaN"),
-        ("5", r"5\text{ million}"), (r"\frac{7}{3}", r"2\cdot\frac{1}{3}"),
+        (r"\pi", "3.141593"),
+        ("12", "1 2"),
+        ("10^{100}+1", "10^{100}"),
+        ("x-1", "1-x"),
+        ("n^2+1", "m^2+1"),
+        ("4t", "4"),
+        ("$2s$", "2"),
+        (r"\frac{37}{4} m", r"\frac{37}{4}"),
+        (r"\frac{M}{m}", "1"),
+        ("N=n", "N=n+1"),
+        ("5", r"\le 5"),
+        ("5", r"\neg 5"),
+        ("16", r"16 \neq 17"),
+        (r"\infty", r"\frac{1}{0}"),
+        (r"\infty", r"-\infty"),
+        ("0", r"\text{None}"),
+        ("5", "NaN"),
+        ("5", r"5\text{ million}"),
+        (r"\frac{7}{3}", r"2\cdot\frac{1}{3}"),
         (r"\sqrt{2}\cdot x", "1.414214x"),
     ],
-)  # fmt: skip
+)
 def test_algebra_refuses(judge, gold, answer):
     assert not judge(gold, answer).correct
 

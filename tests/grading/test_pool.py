@@ -119,9 +119,15 @@ def test_the_timer_of_a_worker_counts_processor_time(monkeypatch):
 
 @pytest.mark.parametrize(
     "action",
-    ["open('made', 'w')", "os.system('true')", "socket.socket().connect(('127.0.0.1', 9))", "os.remove('x')",
-     "subprocess.Popen(['true'])", "os.open('made', os.O_CREAT)"],
-)  # fmt: skip
+    [
+        "open('made', 'w')",
+        "os.system('true')",
+        "socket.socket().connect(('127.0.0.1', 9))",
+        "os.remove('x')",
+        "subprocess.Popen(['true'])",
+        "os.open('made', os.O_CREAT)",
+    ],
+)
 def test_a_confined_worker_has_no_side_effects(action, tmp_path):
     program = (
         "import os, socket, subprocess; from red.grading.algebra.worker import confine; confine()\n"

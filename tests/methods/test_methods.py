@@ -22,8 +22,10 @@ class Script:
         prefixes = prefixes or [()] * len(problems)
         self.calls += [(len(problems), samples, tuple(map(len, prefixes)))]
         return [
-            [Sequence(p.prompt + prefix, (5, 1), float(i < self.right.get(len(prefix), 0)), 0.0)
-             for i in range(samples)]
+            [
+                Sequence(p.prompt + prefix, (5, 1), float(i < self.right.get(len(prefix), 0)), 0.0)
+                for i in range(samples)
+            ]
             for p, prefix in zip(problems, prefixes, strict=True)
         ]
 
@@ -50,8 +52,18 @@ def problem(index):
 
 @pytest.mark.parametrize(
     ("name", "rollouts", "demonstrations"),
-    [("sft", 0, 1), ("grpo", 8, 0), ("drgrpo", 8, 0), ("rl_sft", 7, 1), ("mix_policy", 7, 1),
-     ("luffy", 7, 1), ("srft", 7, 1), ("relift", 8, 0), ("hpt", 8, 1), ("red", 7, 1)],
+    [
+        ("sft", 0, 1),
+        ("grpo", 8, 0),
+        ("drgrpo", 8, 0),
+        ("rl_sft", 7, 1),
+        ("mix_policy", 7, 1),
+        ("luffy", 7, 1),
+        ("srft", 7, 1),
+        ("relift", 8, 0),
+        ("hpt", 8, 1),
+        ("red", 7, 1),
+    ],
 )
 def test_members_per_prompt_are_those_of_the_table(name, rollouts, demonstrations):
     groups = methods.method(name).mix(Stream(), Script({0: 3}), 4, 8)
@@ -159,6 +171,11 @@ def test_specs_are_those_of_the_specification():
     }
     for name, row in expected.items():
         spec = methods.method(name).objective
-        found = (spec.advantage.over, spec.advantage.std, (spec.online.clip_low, spec.online.clip_high),
-                 spec.offline.kind, spec.aggregation.kind)
+        found = (
+            spec.advantage.over,
+            spec.advantage.std,
+            (spec.online.clip_low, spec.online.clip_high),
+            spec.offline.kind,
+            spec.aggregation.kind,
+        )
         assert found == row, name

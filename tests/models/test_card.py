@@ -10,8 +10,16 @@ SPEC = {"run": "red_i", "method": "red", "seed": 1, "scale": "tiny", "init_from"
 
 def test_it_names_method_base_seed_scale_and_origin():
     text = card(SPEC, "abc", 300, "")
-    for part in ("red_i, seed 1", "| method | red |", "sft@50", "| scale | tiny |", "| steps | 300 |", "abc",
-                 spec_hash(SPEC), '"init_from": "sft@50"'):  # fmt: skip
+    for part in (
+        "red_i, seed 1",
+        "| method | red |",
+        "sft@50",
+        "| scale | tiny |",
+        "| steps | 300 |",
+        "abc",
+        spec_hash(SPEC),
+        '"init_from": "sft@50"',
+    ):
         assert part in text
 
 

@@ -19,11 +19,19 @@ TOKENS = 6 + 32
 
 
 def model(seed=0, **changes):
-    shape = Shape(**{
-        "vocab_size": 31, "hidden_size": 12, "intermediate_size": 20, "num_hidden_layers": 2,
-        "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 6, "max_position_embeddings": 64,
-        **changes,
-    })
+    shape = Shape(
+        **{
+            "vocab_size": 31,
+            "hidden_size": 12,
+            "intermediate_size": 20,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 4,
+            "num_key_value_heads": 2,
+            "head_dim": 6,
+            "max_position_embeddings": 64,
+            **changes,
+        }
+    )
     made, generator = Qwen2(shape).double(), torch.Generator().manual_seed(seed)
     initialize(made, generator)
     with torch.no_grad():
@@ -46,8 +54,9 @@ def plain_logps(made, pairs):
     return torch.cat(found)
 
 
-@pytest.mark.parametrize("changes", [
-    {}, {"tie_word_embeddings": False}, {"num_key_value_heads": 4}, {"num_key_value_heads": 1}])
+@pytest.mark.parametrize(
+    "changes", [{}, {"tie_word_embeddings": False}, {"num_key_value_heads": 4}, {"num_key_value_heads": 1}]
+)
 def test_values_and_gradients_are_those_of_the_plain_model(changes):
     made = model(**changes)
     found, expected = logps(made, pack(PAIRS)), plain_logps(made, PAIRS)
@@ -55,7 +64,8 @@ def test_values_and_gradients_are_those_of_the_plain_model(changes):
     coefficient = torch.linspace(-1, 2, len(expected), dtype=torch.float64)
     for one, other in zip(
         torch.autograd.grad((found * coefficient).sum(), list(made.parameters())),
-        torch.autograd.grad((expected * coefficient).sum(), list(made.parameters())), strict=True,
+        torch.autograd.grad((expected * coefficient).sum(), list(made.parameters())),
+        strict=True,
     ):
         torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-11)
 
@@ -105,7 +115,8 @@ def test_hand_written_gradients_are_those_of_finite_differences():
     generator = torch.Generator().manual_seed(0)
     x, weight, bias, gates = (
         torch.randn(size, generator=generator, dtype=torch.float64, requires_grad=True)
-        for size in ((5, 4), (3, 4), (3,), (5, 6)))
+        for size in ((5, 4), (3, 4), (3,), (5, 6))
+    )
     assert gradcheck(packed._linear, (x, weight, bias))
     assert gradcheck(packed._linear, (x, weight))
     assert gradcheck(lambda x: packed._normalize(x, 1e-6), (x,))

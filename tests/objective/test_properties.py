@@ -39,8 +39,7 @@ def draw(seed, groups=4, rollouts=3, demonstrations=1, tokens=6):
     old = logp + 0.3 * torch.randn(total, tokens, generator=g, dtype=torch.float64)
     entropy = 2 * torch.rand(total, tokens, generator=g, dtype=torch.float64)
     batch = Batch(logp.requires_grad_(), old, entropy, mask)
-    members = Members(torch.arange(groups).repeat_interleave(size), offline, accuracy, accuracy,
-                      length.double())
+    members = Members(torch.arange(groups).repeat_interleave(size), offline, accuracy, accuracy, length.double())
     return batch, members
 
 
@@ -112,8 +111,9 @@ def test_all_failed_group_gets_plain_imitation_in_red_and_nothing_through_the_de
 
 def test_equal_rewards_give_zero_advantage_and_finite_loss():
     batch, members = draw(1)
-    members = replace(members, reward_s=torch.ones_like(members.reward_s),
-                      accuracy_s=torch.ones_like(members.accuracy_s))
+    members = replace(
+        members, reward_s=torch.ones_like(members.reward_s), accuracy_s=torch.ones_like(members.accuracy_s)
+    )
     for name in methods.names():
         spec = spec_of(name)
         loss = objective(batch, spec, plan(members, spec, mu=0.1 if spec.mixture else None))
@@ -136,8 +136,7 @@ def test_w_survives_a_round_trip_of_its_state():
         first.step(i, entropies[i])
     second = WeightSchedule(first.spec)
     second.load(first.state())
-    assert [first.step(i, entropies[i]) for i in range(4, 8)] == [
-        second.step(i, entropies[i]) for i in range(4, 8)]
+    assert [first.step(i, entropies[i]) for i in range(4, 8)] == [second.step(i, entropies[i]) for i in range(4, 8)]
 
 
 def test_a_step_without_demonstrations_keeps_w_and_its_references():

@@ -47,14 +47,16 @@ def test_values_are_those_of_the_textbook(temperature, cap):
     inputs = example()
     for function in (in_blocks, logp_and_entropy):
         torch.testing.assert_close(
-            function(*inputs, temperature, cap), textbook(*inputs, temperature, cap), rtol=1e-12, atol=1e-12)
+            function(*inputs, temperature, cap), textbook(*inputs, temperature, cap), rtol=1e-12, atol=1e-12
+        )
 
 
 @pytest.mark.parametrize(("temperature", "cap"), CASES)
 def test_gradients_are_those_of_finite_differences(temperature, cap):
     hidden, embedding, target = example(tokens=3, width=2, words=140)
     torch.autograd.gradcheck(
-        lambda h, e: in_blocks(h, e, target, temperature, cap), (hidden, embedding), fast_mode=False)
+        lambda h, e: in_blocks(h, e, target, temperature, cap), (hidden, embedding), fast_mode=False
+    )
 
 
 @pytest.mark.parametrize("coefficients", [(1.0, 0.0), (0.0, 1.0), (1.3, -0.7)])
@@ -71,7 +73,8 @@ def test_a_loss_of_one_output_alone_has_its_gradient(output):
     inputs = example()
     for found, expected in zip(
         torch.autograd.grad(in_blocks(*inputs)[output].sum(), inputs[:2]),
-        torch.autograd.grad(textbook(*inputs)[output].sum(), inputs[:2]), strict=True,
+        torch.autograd.grad(textbook(*inputs)[output].sum(), inputs[:2]),
+        strict=True,
     ):
         torch.testing.assert_close(found, expected, rtol=1e-11, atol=1e-12)
 
@@ -79,9 +82,7 @@ def test_a_loss_of_one_output_alone_has_its_gradient(output):
 def test_a_frozen_embedding_or_a_frozen_body_needs_no_gradient():
     hidden, embedding, target = example()
     expected = torch.autograd.grad(textbook(hidden, embedding, target)[0].sum(), (hidden, embedding))
-    for grad, inputs in zip(
-        expected, [(hidden, embedding.detach()), (hidden.detach(), embedding)], strict=True
-    ):
+    for grad, inputs in zip(expected, [(hidden, embedding.detach()), (hidden.detach(), embedding)], strict=True):
         live = [x for x in inputs if x.requires_grad]
         (found,) = torch.autograd.grad(in_blocks(*inputs, target)[0].sum(), live)
         torch.testing.assert_close(found, grad, rtol=1e-11, atol=1e-12)
@@ -188,8 +189,7 @@ def test_mixed_types_are_refused():
 def test_a_gpu_agrees_with_the_cpu(dtype):
     inputs = example(tokens=40, width=64, words=1000, dtype=dtype)
     there = tuple(x.detach().cuda().requires_grad_(x.is_floating_point()) for x in inputs)
-    torch.testing.assert_close([x.cpu() for x in in_blocks(*there)], list(in_blocks(*inputs)),
-                               rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close([x.cpu() for x in in_blocks(*there)], list(in_blocks(*inputs)), rtol=1e-3, atol=1e-3)
     found, expected = gradients_on(there), gradients_on(inputs)
     torch.testing.assert_close([x.cpu() for x in found], list(expected), rtol=2e-2, atol=2e-2)
 

@@ -38,9 +38,15 @@ esac
     assert made.returncode == 0, (made.stdout + made.stderr)[-3000:]
     target = checkout.root / "results/tiny/report.html"
     written: subprocess.CompletedProcess = checkout.snakemake(
-        "all", "--cores", "1", *options, "--report", str(target),
-        http_proxy="http://127.0.0.1:9", https_proxy="http://127.0.0.1:9",
-    )  # fmt: skip
+        "all",
+        "--cores",
+        "1",
+        *options,
+        "--report",
+        str(target),
+        http_proxy="http://127.0.0.1:9",
+        https_proxy="http://127.0.0.1:9",
+    )
     assert written.returncode == 0, (written.stdout + written.stderr)[-3000:]
     return target
 

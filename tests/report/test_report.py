@@ -28,8 +28,13 @@ def opened(page, report: Path):
 
 def test_the_front_page_shows_headline_entropy_runs_and_differences(opened):
     text = opened.execute_script("return document.body.innerText")
-    for part in ("Headline results", "These are not results of the paper", "What was run", "RED",
-                 "What differs from the paper"):  # fmt: skip
+    for part in (
+        "Headline results",
+        "These are not results of the paper",
+        "What was run",
+        "RED",
+        "What differs from the paper",
+    ):
         assert part in text
     assert opened.execute_script("return document.querySelector('#entropy_trends img').naturalWidth") > 100
 

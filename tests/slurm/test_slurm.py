@@ -19,11 +19,28 @@ def test_a_cancelled_training_continues_and_the_dag_finishes(checkout, environme
     overlay.write_text(json.dumps(SLOW))
     log = (tmp_path / "snakemake.log").open("w")
     dag = subprocess.Popen(
-        [sys.executable, "-m", "snakemake", "all", "--profile", "slurm",
-         "--slurm-init-seconds-before-status-checks", "2", "--seconds-between-status-checks", "2",
-         "--configfile", "config/default.yaml", "minimal.yaml", overlay.name],
-        cwd=checkout, env=environment, stdout=log, stderr=subprocess.STDOUT, text=True,
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-m",
+            "snakemake",
+            "all",
+            "--profile",
+            "slurm",
+            "--slurm-init-seconds-before-status-checks",
+            "2",
+            "--seconds-between-status-checks",
+            "2",
+            "--configfile",
+            "config/default.yaml",
+            "minimal.yaml",
+            overlay.name,
+        ],
+        cwd=checkout,
+        env=environment,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
     run = checkout / "results" / "minimal" / "runs" / "red" / "seed0"
     try:
         steps = cancel_when_begun(dag, run / "state" / "metrics.jsonl", environment)
@@ -57,9 +74,12 @@ def cancel_when_begun(dag: subprocess.Popen, metrics: Path, environment: dict[st
 def job_of(comment: str, environment: dict[str, str]) -> str | None:
     """The running job whose comment names the rule `train` and this run."""
     listing = subprocess.run(
-        ["squeue", "--noheader", "--states=RUNNING", "--format=%i|%k"], capture_output=True, text=True,
-        env=environment, check=True,
-    ).stdout  # fmt: skip
+        ["squeue", "--noheader", "--states=RUNNING", "--format=%i|%k"],
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=True,
+    ).stdout
     for line in listing.splitlines():
         job, _, said = line.partition("|")
         if "train" in said and comment in said:

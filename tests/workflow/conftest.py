@@ -29,9 +29,13 @@ class Checkout:
     def snakemake(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run it; standard error and output come back as text."""
         return subprocess.run(
-            [sys.executable, "-m", "snakemake", *arguments], cwd=self.root, text=True,
-            capture_output=True, env={**os.environ, **self.environment, **environment}, timeout=900,
-        )  # fmt: skip
+            [sys.executable, "-m", "snakemake", *arguments],
+            cwd=self.root,
+            text=True,
+            capture_output=True,
+            env={**os.environ, **self.environment, **environment},
+            timeout=900,
+        )
 
     def seconds(self, *arguments: str) -> float:
         """Processor time of a dry run; wall time would depend on what else runs on the machine."""

@@ -11,10 +11,7 @@ import signal
 import sys
 from pathlib import Path
 
-ENDINGS = {
-    "table": ("html", "csv", "tex", "md", "json"),
-    "figure": ("html", "svg", "pdf", "png", "csv", "json"),
-}
+ENDINGS = {"table": ("html", "csv", "tex", "md", "json"), "figure": ("html", "svg", "pdf", "png", "csv", "json")}
 
 
 def main(arguments: list[str]) -> None:

@@ -71,11 +71,18 @@ def test_a_method_an_ablation_a_benchmark_and_an_item_are_added_and_run(made):
             "red_window3": {"like": "red", "weight": {"window": 3}},
         },
         benchmarks={
-            "own": {"source": "own", "data_dir": ".", "file": "own.jsonl", "grader": "math",
-                    "metric": "pass_at_1", "samples": 1, "group": "math"},
+            "own": {
+                "source": "own",
+                "data_dir": ".",
+                "file": "own.jsonl",
+                "grader": "math",
+                "metric": "pass_at_1",
+                "samples": 1,
+                "group": "math",
+            }
         },
         items=["main_results", "again"],
-    )  # fmt: skip
+    )
     done = made.snakemake("all", "--cores", "all", "--configfile", "minimal.yaml", overlay)
     assert done.returncode == 0, (done.stderr + done.stdout)[-3000:]
     results = made.root / "results" / "minimal"

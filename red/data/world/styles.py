@@ -106,19 +106,12 @@ def _quotient(step: Step) -> str:
     rest = step.left - high
     if not ones:
         return f"{tens}*{step.right}={high}, {step.left}-{high}=0"
-    return (
-        f"{tens}*{step.right}={high}, {step.left}-{high}={rest}/{step.right}={ones}, "
-        f"{tens}+{ones}={step.result}"
-    )
+    return f"{tens}*{step.right}={high}, {step.left}-{high}={rest}/{step.right}={ones}, {tens}+{ones}={step.result}"
 
 
 def _recheck(random: Random, step: Step) -> str:
     inverse = {"+": "-", "-": "+", "*": "/", "/": "*"}[step.operator]
     check = f"{step.result}{inverse}{step.right}={step.left}"
     return random.choice(
-        (
-            f"Wait, let me check {check}. Yes. ",
-            f"But is it right? {check}. Yes. ",
-            f"Alternatively, {check}. ",
-        )
+        (f"Wait, let me check {check}. Yes. ", f"But is it right? {check}. Yes. ", f"Alternatively, {check}. ")
     )

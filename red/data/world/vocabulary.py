@@ -9,14 +9,39 @@ EOS = "<eos>"
 THINKING_WORDS = ("Wait, ", "But ", "Alternatively, ")
 NUMBERS = tuple(str(number) for number in range(100))
 QUESTION_WORDS = (
-    "Compute ", "Split ", "Solve ", "x", " boxes of ", " pens, then ", " more", " lost",
-    "\nOptions: ", ".\nA:",
-)  # fmt: skip
+    "Compute ",
+    "Split ",
+    "Solve ",
+    "x",
+    " boxes of ",
+    " pens, then ",
+    " more",
+    " lost",
+    "\nOptions: ",
+    ".\nA:",
+)
 SOLUTION_WORDS = (
-    "+", "-", "*", "/", "=", ": ", ", ", ". ", "\\boxed{", "}", "Answer ",
-    "Okay, let me think. ", "First, ", "Then ", "Next, ", *THINKING_WORDS,
-    "let me check ", "is it right? ", "Yes. ", "So the answer is ",
-)  # fmt: skip
+    "+",
+    "-",
+    "*",
+    "/",
+    "=",
+    ": ",
+    ", ",
+    ". ",
+    "\\boxed{",
+    "}",
+    "Answer ",
+    "Okay, let me think. ",
+    "First, ",
+    "Then ",
+    "Next, ",
+    *THINKING_WORDS,
+    "let me check ",
+    "is it right? ",
+    "Yes. ",
+    "So the answer is ",
+)
 WORDS = QUESTION_WORDS + SOLUTION_WORDS + NUMBERS
 VOCABULARY = (PAD, EOS, *WORDS)
 PAD_ID, EOS_ID = 0, 1

@@ -46,9 +46,7 @@ class ObjectiveTrainer(ActorPPOTrainer):
         self.actor_loss_fn.begin(order)
         torch.manual_seed(order.seed)
 
-    def training_step(
-        self, experience: Any, kl_ctl: float, step: int, loss_batch_info: dict | None = None
-    ) -> dict:
+    def training_step(self, experience: Any, kl_ctl: float, step: int, loss_batch_info: dict | None = None) -> dict:
         """Number `step` of the micro-batches; the last one applies the accumulated gradient."""
         last = len(self.replay_buffer) // self.micro_train_batch_size - 1
         self.actor.model.set_gradient_accumulation_boundary(step == last)
@@ -103,8 +101,12 @@ class PolicyActor(ppo_actor.PolicyModelActor.__ray_actor_class__):
         self.actor.eval()
         with torch.no_grad():
             logp, output = self.actor(
-                sequences.to(device), action_mask.to(device), attention_mask.to(device),
-                return_output=True, return_entropy=True)
+                sequences.to(device),
+                action_mask.to(device),
+                attention_mask.to(device),
+                return_output=True,
+                return_entropy=True,
+            )
             entropy = entropy_of(output, self.actor.temperature)[:, -action_mask.shape[1] :]
         self.actor.train()
         return torch.stack([logp, entropy * action_mask.to(device)]).cpu()

@@ -21,8 +21,7 @@ def hosts(environment: Mapping[str, str]) -> list[str]:
     nodes = environment.get("SLURM_JOB_NODELIST")
     if not nodes:
         return []
-    done = subprocess.run(
-        ["scontrol", "show", "hostnames", nodes], capture_output=True, text=True, check=True)
+    done = subprocess.run(["scontrol", "show", "hostnames", nodes], capture_output=True, text=True, check=True)
     names = done.stdout.split()
     here = environment.get("SLURMD_NODENAME", names[0])
     return sorted(names, key=lambda name: name != here)
@@ -35,8 +34,16 @@ def head_port(job: str) -> int:
 
 def head_command(host: str, address: str, port: int, cpus: int, gpus: int) -> list[str]:
     """Starts Ray's head on `host`."""
-    return [*_srun([host]), "ray", "start", "--head", f"--node-ip-address={address}", f"--port={port}",
-            "--include-dashboard=false", *_offer(cpus, gpus)]
+    return [
+        *_srun([host]),
+        "ray",
+        "start",
+        "--head",
+        f"--node-ip-address={address}",
+        f"--port={port}",
+        "--include-dashboard=false",
+        *_offer(cpus, gpus),
+    ]
 
 
 def worker_command(names: Seq[str], address: str, port: int, cpus: int, gpus: int) -> list[str]:
@@ -84,8 +91,11 @@ def _start(nodes: int, gpus: int, cpus: int, steps: list[subprocess.Popen]) -> N
     # A node that finds no head gives up: the head comes first.
     _wait(connected, f"Ray's head on {names[0]} does not answer", steps)
     steps.append(subprocess.Popen(worker_command(names[1:nodes], address, port, cpus, gpus)))
-    _wait(lambda: sum(node["Alive"] for node in ray.nodes()) >= nodes,
-          f"not all of {', '.join(names[:nodes])} joined Ray", steps)
+    _wait(
+        lambda: sum(node["Alive"] for node in ray.nodes()) >= nodes,
+        f"not all of {', '.join(names[:nodes])} joined Ray",
+        steps,
+    )
 
 
 def _wait(done: Callable[[], bool], complaint: str, steps: Seq[subprocess.Popen]) -> None:
@@ -107,8 +117,15 @@ def _end(step: subprocess.Popen) -> None:
 
 def _srun(names: Seq[str]) -> list[str]:
     count = len(names)
-    return ["srun", "--overlap", f"--nodes={count}", f"--ntasks={count}", "--ntasks-per-node=1",
-            f"--nodelist={','.join(names)}", "--kill-on-bad-exit=0"]
+    return [
+        "srun",
+        "--overlap",
+        f"--nodes={count}",
+        f"--ntasks={count}",
+        "--ntasks-per-node=1",
+        f"--nodelist={','.join(names)}",
+        "--kill-on-bad-exit=0",
+    ]
 
 
 def _offer(cpus: int, gpus: int) -> list[str]:

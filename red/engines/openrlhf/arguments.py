@@ -31,10 +31,13 @@ def arguments(run: RunSpec, files: RunFiles) -> list[str]:
     if colocate and rollout_gpus != ranks(cluster):
         raise ConfigError(
             f"cluster.colocate: vLLM takes {rollout_gpus} GPUs and the policy {ranks(cluster)}; colocated, "
-            "they share the same ones, so the numbers must be equal")
+            "they share the same ones, so the numbers must be equal"
+        )
     if cluster.offload_optimizer and cluster.zero_stage == 2:
-        raise ConfigError("cluster.offload_optimizer: under zero_stage 2 DeepSpeed sums the gradients of "
-                          "micro-batches in bfloat16; use zero_stage 3")
+        raise ConfigError(
+            "cluster.offload_optimizer: under zero_stage 2 DeepSpeed sums the gradients of "
+            "micro-batches in bfloat16; use zero_stage 3"
+        )
     if samples_rollouts(run) and cluster.rollout_engines < 1:
         raise ConfigError(f"cluster.rollout_engines: {run.method} samples rollouts and needs at least 1")
     options: dict[str, object] = {

@@ -37,8 +37,11 @@ def tensors(sequences: Seq[Sequence], indices: Seq[int], pad_id: int) -> dict[st
             rows.append([*prompt, *response])
             actions.append([0] * (len(prompt) - 1) + [1] * len(response))
     attention = [[1] * len(row) for row in rows]
-    return {"sequences": _padded(rows, pad_id), "attention_mask": _padded(attention, 0),
-            "action_mask": _padded(actions, 0)}
+    return {
+        "sequences": _padded(rows, pad_id),
+        "attention_mask": _padded(attention, 0),
+        "action_mask": _padded(actions, 0),
+    }
 
 
 def spread(values: Pass, indices: Seq[int], action_mask: Tensor) -> Tensor:

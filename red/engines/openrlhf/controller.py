@@ -39,12 +39,26 @@ class Controller(BasePPOTrainer):
     """In the place of OpenRLHF's `PPOTrainer`, with the same constructor after `task`."""
 
     def __init__(
-        self, task: Task, pretrain: str, strategy: Any, actor_model_group: Any, critic_model_group: Any,
-        reward_model_group: Any, reference_model_group: Any, vllm_engines: Seq[Any] | None, **_options: Any,
+        self,
+        task: Task,
+        pretrain: str,
+        strategy: Any,
+        actor_model_group: Any,
+        critic_model_group: Any,
+        reward_model_group: Any,
+        reference_model_group: Any,
+        vllm_engines: Seq[Any] | None,
+        **_options: Any,
     ) -> None:
         super().__init__(
-            strategy, actor_model_group, critic_model_group, reward_model_group, reference_model_group,
-            vllm_engines, get_tokenizer(pretrain, None, "left", strategy))
+            strategy,
+            actor_model_group,
+            critic_model_group,
+            reward_model_group,
+            reference_model_group,
+            vllm_engines,
+            get_tokenizer(pretrain, None, "left", strategy),
+        )
         self.task = task
 
     def get_max_steps(self) -> int:
@@ -60,5 +74,7 @@ class Controller(BasePPOTrainer):
             ended = loop.train(lambda *_: None, self.task.stop.exists, 60 * run.cluster.state_minutes)
         if ended:
             policy.save(files.out / "checkpoint")
-        write_json(self.task.result, {
-            "steps": loop.step, "stopped": loop.guard.stopped, "counts": dict(loop.counts), "ended": ended})
+        write_json(
+            self.task.result,
+            {"steps": loop.step, "stopped": loop.guard.stopped, "counts": dict(loop.counts), "ended": ended},
+        )

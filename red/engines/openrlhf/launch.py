@@ -25,8 +25,9 @@ SECONDS_BETWEEN_REPORTS = 2.0
 
 def train(run: RunSpec, files: RunFiles, report: Report) -> Trained:
     """Start the cluster, run OpenRLHF's driver to its end, and read what the controller left."""
-    files = RunFiles(*(getattr(files, name) and getattr(files, name).resolve()
-                       for name in RunFiles.__dataclass_fields__))
+    files = RunFiles(
+        *(getattr(files, name) and getattr(files, name).resolve() for name in RunFiles.__dataclass_fields__)
+    )
     task = Task(run, files, arguments.gpus(run))
     for old in (task.stop, task.result):
         old.unlink(missing_ok=True)
@@ -58,7 +59,8 @@ def _openrlhf(task: Task) -> None:
     controller = ray.remote(Controller)
     ppo_actor.PolicyModelActor = ray.remote(num_gpus=1)(PolicyActor)
     ppo_trainer.PPOTrainer = SimpleNamespace(
-        remote=lambda *positional, **named: controller.remote(task, *positional, **named))
+        remote=lambda *positional, **named: controller.remote(task, *positional, **named)
+    )
     before = sys.argv
     sys.argv = ["train_ppo_ray", *arguments.arguments(task.run, task.files)]
     try:

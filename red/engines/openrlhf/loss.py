@@ -68,8 +68,14 @@ class ObjectiveLoss(torch.nn.Module):
         self.entropy = entropy_of(output, self.temperature) if wanted else None
 
     def forward(
-        self, log_probs: Tensor, old_log_probs: Tensor, advantages: Tensor | None,
-        action_mask: Tensor, rollout_log_probs: Tensor | None = None, dp_size: int = 1, **_norms: Any,
+        self,
+        log_probs: Tensor,
+        old_log_probs: Tensor,
+        advantages: Tensor | None,
+        action_mask: Tensor,
+        rollout_log_probs: Tensor | None = None,
+        dp_size: int = 1,
+        **_norms: Any,
     ) -> tuple[Tensor, Tensor, Tensor, None, None]:
         """(B, A) tensors, where A are the positions of tokens 1..T-1; masked ones are prompt or padding."""
         assert self.order is not None and self.rows is not None

@@ -39,14 +39,11 @@ class RemotePolicy:
         self.tokenizer, self.eos_id = checkpoints.load_tokenizer(parent)
         self.pad_id = trainer.tokenizer.pad_token_id
         self.ranks = self.args.actor.num_nodes * self.args.actor.num_gpus_per_node
-        self.vllm = VllmGenerate(
-            trainer.vllm_engines or (), self.eos_id, temperature, self.args.vllm.enable_sleep)
+        self.vllm = VllmGenerate(trainer.vllm_engines or (), self.eos_id, temperature, self.args.vllm.enable_sleep)
         self.engines_are_current = True
         self.seconds_syncing = 0.0
 
-    def generate(
-        self, prompts: Seq[tuple[int, ...]], samples: int, budgets: Seq[int], seed: int
-    ) -> list[list[Sample]]:
+    def generate(self, prompts: Seq[tuple[int, ...]], samples: int, budgets: Seq[int], seed: int) -> list[list[Sample]]:
         """Responses of the current weights: vLLM gets them when somebody samples."""
         if not self.engines_are_current:
             started = time.perf_counter()
@@ -64,9 +61,7 @@ class RemotePolicy:
         logp: dict[int, Any] = {}
         entropy: dict[int, Any] = {}
         for indices, batch, found in zip(order, batches, chain(*ray.get(refs)), strict=True):
-            for index, mask, values in zip(
-                indices, batch["action_mask"].bool(), found.unbind(1), strict=True
-            ):
+            for index, mask, values in zip(indices, batch["action_mask"].bool(), found.unbind(1), strict=True):
                 logp[index], entropy[index] = values[0][mask], values[1][mask]
         rows = range(len(sequences))
         values, mask = left_aligned([logp[i] for i in rows])
@@ -78,9 +73,11 @@ class RemotePolicy:
         metrics = self.vllm.kl(order.sequences, before) | {"time/sync_s": self.seconds_syncing}
         self.seconds_syncing = 0.0
         plan = order.weigh(before)
-        ray.get(self.actors.async_run_method(
-            "begin", RankOrder(order.spec, plan, order.old is None, order.lr, order.clip, order.moments,
-                               order.seed)))
+        ray.get(
+            self.actors.async_run_method(
+                "begin", RankOrder(order.spec, plan, order.old is None, order.lr, order.clip, order.moments, order.seed)
+            )
+        )
         experiences = [
             self._experience(order.sequences, indices, before)
             for indices in self._deal(order.sequences, self.args.train.micro_batch_size)
@@ -94,8 +91,7 @@ class RemotePolicy:
         terms = {name: sum(o.terms[name] for o in outcomes) for name in outcomes[0].terms}
         norm = outcomes[0].norm
         old = now if order.old is None else before.logp
-        return Updated(
-            Batch(now, old, before.entropy, mask), plan, terms, math.nan if norm is None else norm, metrics)
+        return Updated(Batch(now, old, before.entropy, mask), plan, terms, math.nan if norm is None else norm, metrics)
 
     def checkpoint(self) -> checkpoints.Checkpoint:
         """The weights, fetched through the file system."""

@@ -29,17 +29,18 @@ class VllmGenerate:
     sleeps: bool
     logp: dict[tuple[tuple[int, ...], tuple[int, ...]], list[float]] = field(default_factory=dict)
 
-    def __call__(
-        self, prompts: Seq[tuple[int, ...]], samples: int, budgets: Seq[int], seed: int
-    ) -> list[list[Sample]]:
+    def __call__(self, prompts: Seq[tuple[int, ...]], samples: int, budgets: Seq[int], seed: int) -> list[list[Sample]]:
         """One request per prompt; its seed depends on the prompt's place in the call."""
         if self.sleeps:
             batch_vllm_engine_call(self.engines, "wake_up")
-        answers = ray.get([
-            self.engines[index % len(self.engines)].generate.remote(
-                list(prompt), self._parameters(index, samples, budget, seed))
-            for index, (prompt, budget) in enumerate(zip(prompts, budgets, strict=True))
-        ])
+        answers = ray.get(
+            [
+                self.engines[index % len(self.engines)].generate.remote(
+                    list(prompt), self._parameters(index, samples, budget, seed)
+                )
+                for index, (prompt, budget) in enumerate(zip(prompts, budgets, strict=True))
+            ]
+        )
         if self.sleeps:
             batch_vllm_engine_call(self.engines, "sleep")
         return [
@@ -50,8 +51,13 @@ class VllmGenerate:
     def _parameters(self, index: int, samples: int, budget: int, seed: int) -> SamplingParams:
         compared = index < COMPARED_PROMPTS and self.temperature == 1.0
         return SamplingParams(
-            n=samples, temperature=self.temperature, max_tokens=budget, seed=derive(seed, index),
-            stop_token_ids=[self.eos_id], detokenize=False, logprobs=0 if compared else None,
+            n=samples,
+            temperature=self.temperature,
+            max_tokens=budget,
+            seed=derive(seed, index),
+            stop_token_ids=[self.eos_id],
+            detokenize=False,
+            logprobs=0 if compared else None,
             # Otherwise an answer holds only the response that finished last.
             output_kind=RequestOutputKind.FINAL_ONLY,
         )

@@ -26,4 +26,5 @@ def keep_whole(path: Path, ranks: int) -> None:
     if shards != ranks:
         raise ConfigError(
             f"{actor / str(whole)}: has the shards of {shards} ranks, this run has {ranks}; give the run "
-            "its old cluster.nodes and cluster.policy_gpus, or delete the folder to start over")
+            "its old cluster.nodes and cluster.policy_gpus, or delete the folder to start over"
+        )

@@ -24,9 +24,27 @@ MEMORY = 3 << 30
 SECONDS = 5.0
 """Processor time of one comparison; it does not depend on how busy the machine is."""
 
-_FORBIDDEN = ("os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.fork", "subprocess.Popen",
-              "socket.", "os.remove", "os.rename", "os.mkdir", "os.rmdir", "os.symlink", "os.link",
-              "os.truncate", "os.chmod", "os.kill", "shutil.", "ftplib.", "urllib.")  # fmt: skip
+_FORBIDDEN = (
+    "os.system",
+    "os.exec",
+    "os.posix_spawn",
+    "os.spawn",
+    "os.fork",
+    "subprocess.Popen",
+    "socket.",
+    "os.remove",
+    "os.rename",
+    "os.mkdir",
+    "os.rmdir",
+    "os.symlink",
+    "os.link",
+    "os.truncate",
+    "os.chmod",
+    "os.kill",
+    "shutil.",
+    "ftplib.",
+    "urllib.",
+)
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 
 

@@ -31,22 +31,37 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     root = tmp_path_factory.mktemp("openrlhf_world")
     shape = Shape(
-        vocab_size=len(vocabulary.VOCABULARY), hidden_size=64, intermediate_size=96, num_hidden_layers=2,
-        num_attention_heads=2, num_key_value_heads=1, head_dim=32, max_position_embeddings=512)
+        vocab_size=len(vocabulary.VOCABULARY),
+        hidden_size=64,
+        intermediate_size=96,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        num_key_value_heads=1,
+        head_dim=32,
+        max_position_embeddings=512,
+    )
     model = Qwen2(shape)
     initialize(model, torch.Generator().manual_seed(1))
     with torch.no_grad():
         # Larger embeddings, which are the head too: a policy with preferences, far from uniform.
         model.model.embed_tokens.weight.mul_(6)
     ids = {"eos_token_id": vocabulary.EOS_ID, "pad_token_id": vocabulary.PAD_ID}
-    checkpoints.save(checkpoints.Checkpoint(
-        model, vocabulary.tokenizer(), vocabulary.EOS_ID,
-        checkpoints.hugging_face_config(shape, vocabulary.EOS_ID, vocabulary.PAD_ID),
-        {"do_sample": True, **ids}, vocabulary.tokenizer_config(512)), root / "model")
+    checkpoints.save(
+        checkpoints.Checkpoint(
+            model,
+            vocabulary.tokenizer(),
+            vocabulary.EOS_ID,
+            checkpoints.hugging_face_config(shape, vocabulary.EOS_ID, vocabulary.PAD_ID),
+            {"do_sample": True, **ids},
+            vocabulary.tokenizer_config(512),
+        ),
+        root / "model",
+    )
     prompts, demonstrations = root / "prompts.jsonl", root / "demonstrations.jsonl"
     assert main(["data", "prompts", "--spec", '{"count": 48}', "--out", str(prompts)]) == 0
-    assert main(["data", "demonstrations", "--spec", "{}", "--prompts", str(prompts),
-                 "--out", str(demonstrations)]) == 0
+    assert (
+        main(["data", "demonstrations", "--spec", "{}", "--prompts", str(prompts), "--out", str(demonstrations)]) == 0
+    )
     return root
 
 
@@ -57,8 +72,14 @@ def environment(repository: Path) -> dict[str, str]:
         **os.environ,
         "PYTHONPATH": os.pathsep.join([str(HERE / "site"), str(repository)]),
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
-        "RED_CPU_SHIM": "1", "DS_ACCELERATOR": "cpu", "TORCHDYNAMO_DISABLE": "1", "OMP_NUM_THREADS": "1",
-        "VLLM_CPU_KVCACHE_SPACE": "1", "HF_HUB_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1",
-        "RAY_USAGE_STATS_ENABLED": "0", "TOKENIZERS_PARALLELISM": "false",
+        "RED_CPU_SHIM": "1",
+        "DS_ACCELERATOR": "cpu",
+        "TORCHDYNAMO_DISABLE": "1",
+        "OMP_NUM_THREADS": "1",
+        "VLLM_CPU_KVCACHE_SPACE": "1",
+        "HF_HUB_OFFLINE": "1",
+        "VLLM_NO_USAGE_STATS": "1",
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "TOKENIZERS_PARALLELISM": "false",
         "RAY_DEFAULT_OBJECT_STORE_MAX_MEMORY_BYTES": str(256 * 1024**2),
     }

@@ -15,7 +15,7 @@ from typing import Any
 
 
 class CpuDevice(str):
-    """"cpu" as a device, "0" inside of an f-string: OpenRLHF uses the current device for both."""
+    """ "cpu" as a device, "0" inside of an f-string: OpenRLHF uses the current device for both."""
 
     def __format__(self, spec: str) -> str:
         return "0"
@@ -50,8 +50,7 @@ def gloo_weight_sync(module: ModuleType) -> None:
             if self.rank != src:
                 tensor.copy_(received)
 
-    module.stateless_init_process_group = lambda host, port, rank, size, _device: Communicator(
-        host, port, rank, size)
+    module.stateless_init_process_group = lambda host, port, rank, size, _device: Communicator(host, port, rank, size)
 
 
 def receive_on_worker_device(module: ModuleType) -> None:

@@ -103,10 +103,9 @@ class Group:
         size = len(next(iter(columns.values()))) // torch.distributed.get_world_size()
         start = size * torch.distributed.get_rank()
         method = getattr(self.actor, method_name)
-        return self.gathered([
-            method(**{name: values[i] for name, values in columns.items()})
-            for i in range(start, start + size)
-        ])
+        return self.gathered(
+            [method(**{name: values[i] for name, values in columns.items()}) for i in range(start, start + size)]
+        )
 
 
 def policy_of(case: dict, run: RunSpec, files: RunFiles, gradients: dict[str, torch.Tensor]) -> Any:
@@ -130,16 +129,23 @@ def policy_of(case: dict, run: RunSpec, files: RunFiles, gradients: dict[str, to
     strategy.__class__ = PlainStrategy
     strategy.setup_distributed()
     model = AutoModelForCausalLM.from_pretrained(
-        files.parent, attn_implementation="eager",
-        dtype=torch.bfloat16 if args.ds.param_dtype == "bf16" else torch.float32)
+        files.parent,
+        attn_implementation="eager",
+        dtype=torch.bfloat16 if args.ds.param_dtype == "bf16" else torch.float32,
+    )
     if case.get("broken"):
         model.model.norm.weight.data[0] = float("nan")
     actor = Actor(model, temperature=run.training.temperature)
     actor.packing_samples = False
     tokenizer = get_tokenizer(str(files.parent), None, "left", strategy)
     options = {
-        "optim": "adam", "muon": {}, "adam": vars(args.actor.adam), "lr_scheduler": "constant",
-        "lr_warmup_ratio": 0.0, "scheduler_steps": 100, "max_norm": args.actor.max_norm,
+        "optim": "adam",
+        "muon": {},
+        "adam": vars(args.actor.adam),
+        "lr_scheduler": "constant",
+        "lr_warmup_ratio": 0.0,
+        "scheduler_steps": 100,
+        "max_norm": args.actor.max_norm,
     }
 
     worker = PolicyActor.__new__(PolicyActor)
@@ -150,8 +156,14 @@ def policy_of(case: dict, run: RunSpec, files: RunFiles, gradients: dict[str, to
     if folder.exists():
         worker.checkpoint_states = strategy.load_ckpt(worker.actor.model, str(folder))[1]
     worker.trainer = ActorPPOTrainer(
-        strategy, worker.actor, None, optimizer, scheduler, tokenizer=tokenizer,
-        micro_train_batch_size=args.train.micro_batch_size)
+        strategy,
+        worker.actor,
+        None,
+        optimizer,
+        scheduler,
+        tokenizer=tokenizer,
+        micro_train_batch_size=args.train.micro_batch_size,
+    )
     worker.trainer.__class__ = ObjectiveTrainer
     worker.trainer.attach()
     worker._load_idle_moments()

@@ -15,9 +15,13 @@ from red.errors import ConfigError
 from red.records import from_mapping
 
 RUN = RunSpec(
-    run="red", seed=2, scale="paper", method="red", template="think",
-    training=Training(engine="openrlhf", steps=500, prompts_per_step=128, group_size=8,
-                      max_new_tokens=8192, lr=2e-6))
+    run="red",
+    seed=2,
+    scale="paper",
+    method="red",
+    template="think",
+    training=Training(engine="openrlhf", steps=500, prompts_per_step=128, group_size=8, max_new_tokens=8192, lr=2e-6),
+)
 
 
 @pytest.fixture
@@ -32,12 +36,33 @@ def option(words, name):
 def test_the_head_starts_on_one_node_and_the_workers_join_it_in_one_step():
     head = head_command("node1", "10.0.0.1", 24711, 64, 8)
     assert head == [
-        "srun", "--overlap", "--nodes=1", "--ntasks=1", "--ntasks-per-node=1", "--nodelist=node1",
-        "--kill-on-bad-exit=0", "ray", "start", "--head", "--node-ip-address=10.0.0.1", "--port=24711",
-        "--include-dashboard=false", "--num-cpus=64", "--num-gpus=8", "--disable-usage-stats", "--block"]
+        "srun",
+        "--overlap",
+        "--nodes=1",
+        "--ntasks=1",
+        "--ntasks-per-node=1",
+        "--nodelist=node1",
+        "--kill-on-bad-exit=0",
+        "ray",
+        "start",
+        "--head",
+        "--node-ip-address=10.0.0.1",
+        "--port=24711",
+        "--include-dashboard=false",
+        "--num-cpus=64",
+        "--num-gpus=8",
+        "--disable-usage-stats",
+        "--block",
+    ]
     workers = worker_command(["node2", "node3"], "10.0.0.1", 24711, 64, 8)
     assert workers[:6] == [
-        "srun", "--overlap", "--nodes=2", "--ntasks=2", "--ntasks-per-node=1", "--nodelist=node2,node3"]
+        "srun",
+        "--overlap",
+        "--nodes=2",
+        "--ntasks=2",
+        "--ntasks-per-node=1",
+        "--nodelist=node2,node3",
+    ]
     assert "--address=10.0.0.1:24711" in workers and workers[-1] == "--block"
 
 

@@ -30,10 +30,24 @@ import rank_worker as worker  # noqa: E402
 
 pytestmark = pytest.mark.engines
 
-SMALL = {"engine": "openrlhf", "steps": 5, "prompts_per_step": 4, "group_size": 4, "max_new_tokens": 40,
-         "max_prompt_tokens": 60, "lr": 1e-3, "entropy_every": 2}
-PLAIN = {"policy_gpus": 1, "colocate": False, "micro_batch": 3, "packing": False, "attention": "eager",
-         "gradient_checkpointing": False}
+SMALL = {
+    "engine": "openrlhf",
+    "steps": 5,
+    "prompts_per_step": 4,
+    "group_size": 4,
+    "max_new_tokens": 40,
+    "max_prompt_tokens": 60,
+    "lr": 1e-3,
+    "entropy_every": 2,
+}
+PLAIN = {
+    "policy_gpus": 1,
+    "colocate": False,
+    "micro_batch": 3,
+    "packing": False,
+    "attention": "eager",
+    "gradient_checkpointing": False,
+}
 OURS_ALONE = ("time/", "gpu/", "grad/")
 RELIFT = {"finetune": {"buffer": 2}}
 
@@ -54,8 +68,7 @@ TWO_RANKS = {
     "hpt_ranks": ("hpt", {}, {}, {"policy_gpus": 2}, []),
     "relift_ranks": ("relift", RELIFT, {}, {"policy_gpus": 2}, [2]),
     "luffy_zero3_ranks": ("luffy", {}, {}, {"policy_gpus": 2, "zero_stage": 3}, []),
-    "red_offload_ranks": ("red", {}, {},
-                          {"policy_gpus": 2, "zero_stage": 3, "offload_optimizer": True}, []),
+    "red_offload_ranks": ("red", {}, {}, {"policy_gpus": 2, "zero_stage": 3, "offload_optimizer": True}, []),
 }
 EVERY = {**ONE_RANK, **TWO_RANKS}
 # One supervised update of 32 sequences in bfloat16, as on a GPU.
@@ -78,8 +91,16 @@ def case_of(name: str, world: Path) -> dict[str, Any]:
 
 def _case(name: str, row: tuple[str, dict, dict, dict, list[int]], world: Path) -> dict[str, Any]:
     method, overrides, training, cluster, stops = row
-    run = RunSpec(run=name, seed=5, scale="tiny", method=method, template="plain", overrides=overrides,
-                  training=Training(**{**SMALL, **training}), cluster=Cluster(**{**PLAIN, **cluster}))
+    run = RunSpec(
+        run=name,
+        seed=5,
+        scale="tiny",
+        method=method,
+        template="plain",
+        overrides=overrides,
+        training=Training(**{**SMALL, **training}),
+        cluster=Cluster(**{**PLAIN, **cluster}),
+    )
     return {"name": name, "world": str(world), "run": to_mapping(run), "stop_after": stops}
 
 
@@ -106,11 +127,21 @@ def run_ranks(ranks: int, cases: list[dict], environment: dict[str, str], out: P
     logs = [out / f"log{rank}.txt" for rank in range(ranks)]
     processes = []
     for rank, log in enumerate(logs):
-        variables = {"RANK": str(rank), "LOCAL_RANK": "0", "WORLD_SIZE": str(ranks),
-                     "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-        processes.append(subprocess.Popen(
-            [sys.executable, worker.__file__, str(out / "cases.json"), str(out)], stdout=log.open("w"),
-            stderr=subprocess.STDOUT, env={**environment, **variables}))
+        variables = {
+            "RANK": str(rank),
+            "LOCAL_RANK": "0",
+            "WORLD_SIZE": str(ranks),
+            "MASTER_ADDR": "127.0.0.1",
+            "MASTER_PORT": str(port),
+        }
+        processes.append(
+            subprocess.Popen(
+                [sys.executable, worker.__file__, str(out / "cases.json"), str(out)],
+                stdout=log.open("w"),
+                stderr=subprocess.STDOUT,
+                env={**environment, **variables},
+            )
+        )
     codes = [process.wait(timeout=900) for process in processes]
     assert not any(codes), logs[0].read_text()[-3000:]
 
@@ -206,7 +237,8 @@ def test_a_resumed_run_repeats_the_uninterrupted_one_exactly(name, remote):
         assert torch.equal(resumed["weights"][key], value), key
     for row, other in zip(rows, expected, strict=True):
         assert {k: v for k, v in row.items() if not k.startswith(OURS_ALONE)} == {
-            k: v for k, v in other.items() if not k.startswith(OURS_ALONE)}
+            k: v for k, v in other.items() if not k.startswith(OURS_ALONE)
+        }
 
 
 @pytest.mark.parametrize("name", ["bf16_one_by_one", "bf16_zero3", "bf16_offload"])

@@ -28,15 +28,40 @@ pytestmark = pytest.mark.engines
 
 # One update at this rate moves the policy by 0.3 nats per token.
 LARGE = 1e-2
-CPU = Cluster(policy_gpus=1, rollout_engines=1, colocate=False, micro_batch=4, packing=False,
-              attention="eager", gradient_checkpointing=False, vllm_memory=0.3, graders=1)
+CPU = Cluster(
+    policy_gpus=1,
+    rollout_engines=1,
+    colocate=False,
+    micro_batch=4,
+    packing=False,
+    attention="eager",
+    gradient_checkpointing=False,
+    vllm_memory=0.3,
+    graders=1,
+)
 
 
 def spec(method: str, **training: Any) -> RunSpec:
-    values = {"engine": "openrlhf", "steps": 3, "prompts_per_step": 4, "group_size": 4,
-              "max_new_tokens": 40, "max_prompt_tokens": 60, "lr": LARGE, "lr_schedule": "constant"}
-    return RunSpec(run=method, seed=7, scale="tiny", method=method, template="plain", snapshots=(1,),
-                   training=Training(**{**values, **training}), cluster=CPU)
+    values = {
+        "engine": "openrlhf",
+        "steps": 3,
+        "prompts_per_step": 4,
+        "group_size": 4,
+        "max_new_tokens": 40,
+        "max_prompt_tokens": 60,
+        "lr": LARGE,
+        "lr_schedule": "constant",
+    }
+    return RunSpec(
+        run=method,
+        seed=7,
+        scale="tiny",
+        method=method,
+        template="plain",
+        snapshots=(1,),
+        training=Training(**{**values, **training}),
+        cluster=CPU,
+    )
 
 
 def files_of(world: Path, out: Path) -> RunFiles:
@@ -44,11 +69,23 @@ def files_of(world: Path, out: Path) -> RunFiles:
 
 
 def start(run: RunSpec, files: RunFiles, environment: dict[str, str], log: Path) -> subprocess.Popen:
-    command = [sys.executable, "-m", "red", "train", "--spec", json.dumps(to_mapping(run)),
-               "--parent", files.parent, "--prompts", files.prompts,
-               "--demonstrations", files.demonstrations, "--out", files.out]
-    return subprocess.Popen(command, env=environment, stdout=log.open("a"), stderr=subprocess.STDOUT,
-                            cwd=log.parent)
+    command = [
+        sys.executable,
+        "-m",
+        "red",
+        "train",
+        "--spec",
+        json.dumps(to_mapping(run)),
+        "--parent",
+        files.parent,
+        "--prompts",
+        files.prompts,
+        "--demonstrations",
+        files.demonstrations,
+        "--out",
+        files.out,
+    ]
+    return subprocess.Popen(command, env=environment, stdout=log.open("a"), stderr=subprocess.STDOUT, cwd=log.parent)
 
 
 def rows(files: RunFiles) -> list[dict[str, float]]:
@@ -119,8 +156,11 @@ def stale_kl(old: checkpoints.Checkpoint, new: checkpoints.Checkpoint) -> float:
     policies = [LocalPolicy(weights, training, Path(), {}) for weights in (old, new)]
     prompts = [tuple(range(10, 16)), tuple(range(20, 26))]
     samples = policies[0].generate(prompts, 16, [30, 30], 0)
-    sequences = [Sequence(prompt, tuple(s.tokens), 0.0, 0.0)
-                 for prompt, group in zip(prompts, samples, strict=True) for s in group]
+    sequences = [
+        Sequence(prompt, tuple(s.tokens), 0.0, 0.0)
+        for prompt, group in zip(prompts, samples, strict=True)
+        for s in group
+    ]
     before, after = (policy.measure(sequences) for policy in policies)
     return ((before.logp - after.logp) * before.mask).sum().item() / before.mask.sum().item()
 
