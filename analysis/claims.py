@@ -25,9 +25,9 @@ from analysis.evidence import (
 )
 from analysis.item import Cell, Row, Table
 from analysis.style import title
-from analysis.tables import Tables
 from analysis.token_probabilities import read_responses
 from analysis.weight_noise import CONTROLS, below_two_errors, entropy_changes
+from red.tables.reader import Tables
 
 BASELINES = ("sft", "grpo", "sft_dapo", "mix_policy", "luffy", "srft", "relift", "bread")
 ABLATIONS = ("red_clip_0_g", "red_clip_1_inf", "red_window5", "red_window10")

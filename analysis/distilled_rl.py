@@ -4,7 +4,7 @@ from analysis.account import account
 from analysis.curves import Line, Panel, draw, first_logged
 from analysis.item import Figure
 from analysis.style import canvas, legend_below, looks, title
-from analysis.tables import Tables
+from red.tables.reader import Tables
 
 HEADING = "Reinforcement learning after distillation"
 

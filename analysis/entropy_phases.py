@@ -9,7 +9,7 @@ from analysis.account import account
 from analysis.compare import Estimate, bootstrap_mean
 from analysis.item import Cell, Row, Table
 from analysis.style import title
-from analysis.tables import Run, Tables
+from red.tables.reader import Run, Tables
 
 HEADING = "Entropy before and after a training phase"
 QUANTITIES = {"entropy_rl": ("RL", "entropy/rl"), "entropy_sft": ("SFT", "entropy/sft")}

@@ -6,7 +6,7 @@ from analysis.account import account
 from analysis.curves import Line, Panel, draw
 from analysis.item import Figure
 from analysis.style import SELF_GENERATED, TEACHER_FORCED, Look, canvas, legend_below, no_data, title
-from analysis.tables import Run, Tables
+from red.tables.reader import Run, Tables
 
 HEADING = "Entropy on rollouts and on demonstrations"
 KINDS = {

@@ -4,7 +4,7 @@ from analysis.account import account
 from analysis.curves import Line, Panel, draw
 from analysis.item import Figure
 from analysis.style import canvas, legend_below, looks, no_data, title
-from analysis.tables import Tables
+from red.tables.reader import Tables
 
 HEADING = "Cosine between online and offline gradients"
 METRIC = "grad/cosine"

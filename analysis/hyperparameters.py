@@ -4,7 +4,7 @@ import numpy as np
 
 from analysis.accuracy_table import Extra, accuracy_table
 from analysis.item import Cell, Table
-from analysis.tables import Run, Tables
+from red.tables.reader import Run, Tables
 
 EDGES = (0.0, 0.5, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, np.inf)
 

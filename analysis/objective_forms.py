@@ -7,7 +7,7 @@ from analysis.coefficients import LUFFY_GAMMA, luffy, shift_ratio
 from analysis.drawing import Box, arrow, draw_boxes
 from analysis.item import Figure
 from analysis.style import BLACK, BLUE, FULL, GREY, LOOKS, MAGENTA, plt
-from analysis.tables import Tables
+from red.tables.reader import Tables
 
 STEPS = (
     Box(0.11, 0.5, 0.20, 0.80, "imitation (SFT)\n\n$-\\log\\pi$", "#f9e0ec"),

@@ -5,7 +5,7 @@ from analysis.curves import Line, Panel, draw, first_logged
 from analysis.entropy_trends import KINDS
 from analysis.item import Figure
 from analysis.style import BLACK, Look, canvas, legend_below, title
-from analysis.tables import Tables
+from red.tables.reader import Tables
 
 HEADING = "Choice of the offline policy"
 CHOICES = {  # the runs that differ in nothing else

@@ -4,7 +4,7 @@ from analysis.account import account
 from analysis.curves import Line, Panel, draw
 from analysis.item import Figure
 from analysis.style import SELF_GENERATED, TEACHER_FORCED, Look, canvas, legend_below, title
-from analysis.tables import Tables
+from red.tables.reader import Tables
 
 HEADING = "Tokens outside the clipping range"
 

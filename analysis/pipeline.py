@@ -5,7 +5,7 @@ import pandas as pd
 from analysis.drawing import Box, arrow, draw_boxes
 from analysis.item import Figure
 from analysis.style import FULL, plt
-from analysis.tables import Tables
+from red.tables.reader import Tables
 
 MEETING = 0.895  # where the components' arrows enter the update
 ENTROPY_TEXT = "entropy changes\n$\\Delta H^{sft}$, $\\Delta H^{rl}$\nsince last step"

@@ -8,7 +8,7 @@ from analysis.compare import FEWER, PAIRED, Difference, compare
 from analysis.corruptions import DEFAULT_RATE, LABELS, corruptions
 from analysis.item import Cell, Row, Table
 from analysis.style import title
-from analysis.tables import Tables
+from red.tables.reader import Tables
 
 BENCHMARKS = ("math500", "aime25")
 KINDS = ("noisy_labels", "adversarial_chains")

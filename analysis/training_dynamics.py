@@ -5,7 +5,7 @@ from analysis.curves import Line, Panel, draw
 from analysis.entropy_trends import KINDS
 from analysis.item import Figure
 from analysis.style import FULL, legend_below, looks, plt, title
-from analysis.tables import Tables
+from red.tables.reader import Tables
 
 HEADING = "Training dynamics of MixPolicy and RED"
 

@@ -7,7 +7,7 @@ from analysis.account import MATH, account
 from analysis.compare import PAIRED, compare
 from analysis.item import Figure
 from analysis.style import BLACK, GREY, LOOKS, canvas, legend_below, no_data, title
-from analysis.tables import Run, Tables
+from red.tables.reader import Run, Tables
 
 HEADING = "Offline weight w against its noise floor"
 CONTROLS = ("red_w_constant", "red_w_resampled", "red_w_scrambled")

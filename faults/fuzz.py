@@ -16,9 +16,6 @@ from hypothesis import strategies as st
 
 from faults.case import Attempt, Case
 from faults.world import World, run_spec
-from red import config, plan
-from red.config import RunSpec
-from red.engines.state import load_state, save_state
 from red.errors import ConfigError, DataError, RedError, one_line
 from red.evaluation.answers import AnswerLog
 from red.grading.extract import final_text, last_box
@@ -29,9 +26,13 @@ from red.objective.batch import Batch, Members
 from red.objective.loss import objective
 from red.objective.loss import plan as plan_of
 from red.objective.spec import NLL, Aggregation, ObjectiveSpec, Offline, Online
-from red.provenance import ROOT
-from red.records import from_mapping, to_mapping
-from red.storage import dump_json, numbered_jsonl, parse_json
+from red.plumbing.documents import read_yaml
+from red.plumbing.provenance import ROOT
+from red.plumbing.records import from_mapping, to_mapping
+from red.plumbing.storage import dump_json, numbered_jsonl, parse_json
+from red.study import config, jobs
+from red.training.spec import RunSpec
+from red.training.state import load_state, save_state
 
 KIND = "fuzzing"
 EXAMPLES = 400
@@ -167,13 +168,13 @@ def _yaml(draw: st.DataObject) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "x.yaml"
         path.write_bytes(content)
-        assert isinstance(_refused_or(lambda: config.read_yaml(path)), (dict, type(None)))
+        assert isinstance(_refused_or(lambda: read_yaml(path)), (dict, type(None)))
 
 
 @cache
 def _small() -> dict[str, Any]:
     """A document that is checked quickly: few runs, every section."""
-    document = config.read_yaml(ROOT / "config" / "default.yaml")
+    document = read_yaml(ROOT / "config" / "default.yaml")
     kept = ("sft", "grpo", "red", "relift", "luffy_published", "luffy", "red_w_constant", "sft_grpo")
     return {
         **document,
@@ -206,12 +207,12 @@ def _config(draw: st.DataObject) -> None:
     def checked() -> bool:
         found = config.select(document)
         config.check(found)
-        plan.check(found)
+        jobs.check(found)
         return True
 
     if _refused_or(checked):
-        for run, number in plan.trained(document):
-            spec = plan.training_spec(document, run, number)
+        for run, number in jobs.trained(document):
+            spec = jobs.training_spec(document, run, number)
             assert to_mapping(from_mapping(RunSpec, parse_json(dump_json(spec).encode(), "spec"), "spec"))
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+pytest_plugins = ["tests.fixtures.checkpoints", "tests.fixtures.runs", "tests.fixtures.study"]
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 

@@ -29,14 +29,15 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Train, then write the provenance last: it marks the run as whole."""
-    from red.config import RunSpec
-    from red.engines.base import RunFiles, train
+    from red.engines import train
     from red.models.card import card
-    from red.progress import StepProgress
-    from red.provenance import Start, write_provenance
-    from red.records import from_mapping, to_mapping
-    from red.storage import argument, write_atomic
-    from red.tracking import tracking
+    from red.plumbing.progress import StepProgress
+    from red.plumbing.provenance import Start, write_provenance
+    from red.plumbing.records import from_mapping, to_mapping
+    from red.plumbing.storage import argument, write_atomic
+    from red.plumbing.tracking import tracking
+    from red.training.files import RunFiles
+    from red.training.spec import RunSpec
 
     started = Start()
     spec = from_mapping(RunSpec, argument(options.spec), "spec")

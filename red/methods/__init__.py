@@ -9,7 +9,7 @@ from typing import Any
 from red.errors import ConfigError
 from red.methods.base import Method
 from red.objective.spec import ObjectiveSpec
-from red.records import merged
+from red.plumbing.records import merged
 
 NOT_METHODS = {"base"}
 

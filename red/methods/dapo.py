@@ -27,6 +27,10 @@ class DynamicSampling(Mix):
                 break
         return kept[:prompts]
 
+    def sampled_per_kept(self, failed: float, uninformative: float) -> float:
+        """Dropped groups are sampled again, for at most `rounds` rounds."""
+        return min(self.rounds, 1 / (1 - min(uninformative, 0.99)))
+
     def _verdicts(self, group: Group) -> list[float]:
         return [member.accuracy for member in group.members]
 

@@ -27,6 +27,10 @@ class Batch:
         """The sequences selected by an index or a boolean mask."""
         return Batch(*(getattr(self, f.name)[index] for f in fields(self)))
 
+    def measured(self) -> "Batch":
+        """Without the graph, on the CPU."""
+        return Batch(*(getattr(self, f.name).detach().cpu() for f in fields(self)))
+
 
 @dataclass(frozen=True)
 class Members:

@@ -30,6 +30,29 @@ class Loss:
         return {n: getattr(self, n).item() for n in Loss.__dataclass_fields__}
 
 
+def roles(members: Members, spec: ObjectiveSpec) -> tuple[Tensor, Tensor]:
+    """(S,) booleans: the rollouts and the demonstrations that enter the loss, after filters and gates."""
+    accuracy, union = _accuracies(members)
+    kept = torch.ones_like(members.offline_s)
+    if spec.filter == "accuracy_variance":
+        varied = union if spec.offline.kind != "none" else accuracy
+        kept = (varied > 0) & (varied < 1)
+    online, offline = kept & ~members.offline_s, kept & members.offline_s
+    if spec.gate is not None:
+        solved = accuracy > spec.gate
+        online, offline = online & solved, offline & ~solved
+    if spec.online is None:
+        online = torch.zeros_like(online)
+    return online, offline
+
+
+def _accuracies(members: Members) -> tuple[Tensor, Tensor]:
+    """(S,) accuracy of each sequence's group: of its rollouts, and of all its members."""
+    rollouts, _ = group_mean(members.accuracy_s, members.group_s, ~members.offline_s)
+    union, _ = group_mean(members.accuracy_s, members.group_s, torch.ones_like(members.offline_s))
+    return rollouts, union
+
+
 def plan(
     members: Members, spec: ObjectiveSpec, weight: float = 1.0, mu: float | None = None, random_s: Tensor | None = None
 ) -> Plan:
@@ -39,18 +62,8 @@ def plan(
     sequences that carry w when `spec.weight.target` is "random".
     """
     is_offline = members.offline_s
-    accuracy, rollouts = group_mean(members.accuracy_s, members.group_s, ~is_offline)
-    union, _ = group_mean(members.accuracy_s, members.group_s, torch.ones_like(is_offline))
-    kept = torch.ones_like(is_offline)
-    if spec.filter == "accuracy_variance":
-        varied = union if spec.offline.kind != "none" else accuracy
-        kept = (varied > 0) & (varied < 1)
-    online, offline = kept & ~is_offline, kept & is_offline
-    if spec.gate is not None:
-        solved = accuracy > spec.gate
-        online, offline = online & solved, offline & ~solved
-    if spec.online is None:
-        online = torch.zeros_like(online)
+    accuracy, union = _accuracies(members)
+    online, offline = roles(members, spec)
     in_policy = online | offline if spec.offline.kind != "none" else online
     weighted = is_offline if random_s is None else random_s
     r_group = union if spec.offline.r_group_over == "union" else accuracy

@@ -9,9 +9,9 @@ from analysis.__main__ import main
 from analysis.account import BENCHMARKS
 from analysis.item import Figure, Table, builder, kinds
 from analysis.style import plt
-from analysis.tables import Tables, from_frames, read_reported
 from analysis.write import csv, latex, markdown
 from red.errors import ConfigError
+from red.tables.reader import Tables, from_frames, read_reported
 
 DRAWN = {"pipeline", "objective_forms", "propositions"}
 ORIGIN = {"spec_hash": "a", "code": "b", "method": "red"}

@@ -9,8 +9,8 @@ from analysis.corruptions import corruptions
 from analysis.curves import Drawn
 from analysis.evidence import trend, verdict
 from analysis.spending import spending
-from analysis.tables import Run, from_frames
 from analysis.weight_noise import below_two_errors, entropy_changes, noise_weights
+from red.tables.reader import Run, from_frames
 
 ORIGIN = {"spec_hash": "a", "code": "b", "method": "x"}
 

@@ -119,10 +119,9 @@ def test_hard_prompts_go_in_front_and_the_newest_are_used_first():
     buffer = HardBuffer(2)
     failed = Group(problem(1), (Sequence((), (), 0.0, 0.0),))
     solved = Group(problem(2), (Sequence((), (), 1.0, 1.0), Sequence((), (), 0.0, 0.0)))
-    buffer.add([failed, solved])
-    assert buffer.pop() is None
-    buffer.add([replace(failed, problem=problem(3)), replace(failed, problem=problem(4))])
-    assert buffer.pop() == ["3", "4"] and buffer.ids == ["1"]
+    assert buffer.due([failed, solved]) == []
+    assert buffer.due([replace(failed, problem=problem(3)), replace(failed, problem=problem(4))]) == ["3", "4"]
+    assert buffer.ids == ["1"]
 
 
 def test_a_run_overrides_nested_fields_and_nothing_else():

@@ -12,7 +12,7 @@ from red.objective.batch import Batch, Members
 from red.objective.loss import objective, plan
 from red.objective.offline import offline_ratio
 from red.objective.spec import Offline, Weight
-from red.objective.weight import StepEntropy, WeightSchedule, relative_change
+from red.training.weight import StepEntropy, WeightSchedule, relative_change
 
 RANDOM = st.integers(0, 2**31 - 1)
 

@@ -15,14 +15,14 @@ from typing import Any
 import pytest
 import torch
 
-from red.config import Cluster, RunSpec, Training
-from red.engines.base import RunFiles
-from red.engines.local import LocalPolicy
-from red.engines.local import train as train_locally
+from red.engines.local.policy import LocalPolicy
+from red.engines.local.policy import train as train_locally
 from red.methods.base import Sequence
 from red.models import checkpoint as checkpoints
-from red.records import to_mapping
-from red.storage import read_json, read_jsonl
+from red.plumbing.records import to_mapping
+from red.plumbing.storage import read_json, read_jsonl
+from red.training.files import RunFiles
+from red.training.spec import Cluster, RunSpec, Training
 
 pytestmark = pytest.mark.engines
 
