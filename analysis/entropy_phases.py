@@ -12,7 +12,7 @@ from analysis.style import title
 from red.tables.reader import Run, Tables
 
 HEADING = "Entropy before and after a training phase"
-QUANTITIES = {"entropy_rl": ("RL", "entropy/rl"), "entropy_sft": ("SFT", "entropy/sft")}
+QUANTITIES = {"entropy_rollout": ("RL", "entropy/rollout"), "entropy_demonstration": ("SFT", "entropy/demonstration")}
 PHASES = {"grpo": "RL phase", "sft": "SFT phase"}
 PRINTED = ("early", "middle", "late")  # the paper's checkpoints after 50, 100 and 300 steps
 RESAMPLING = "Intervals: 95 % bootstrap over probe prompts; a prompt's value is its mean over seeds."

@@ -10,8 +10,12 @@ from red.tables.reader import Run, Tables
 
 HEADING = "Entropy on rollouts and on demonstrations"
 KINDS = {
-    "entropy/rl": ("entropy_rl", "own rollouts", Look(SELF_GENERATED, "-", "o")),
-    "entropy/sft": ("entropy_sft", "demonstrations (teacher-forced)", Look(TEACHER_FORCED, (0, (4, 1.4)), "s")),
+    "entropy/rollout": ("entropy_rollout", "own rollouts", Look(SELF_GENERATED, "-", "o")),
+    "entropy/demonstration": (
+        "entropy_demonstration",
+        "demonstrations (teacher-forced)",
+        Look(TEACHER_FORCED, (0, (4, 1.4)), "s"),
+    ),
 }
 
 

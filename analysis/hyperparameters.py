@@ -1,4 +1,4 @@
-"""Table 4: clipping range and averaging window of the offline weight w."""
+"""Table 4: clipping range and averaging window of the weight w on demonstrations."""
 
 import numpy as np
 
@@ -15,7 +15,7 @@ def build(tables: Tables) -> Table:
     return accuracy_table(
         tables,
         "hyperparameters",
-        "Clipping range and window of the offline weight",
+        "Clipping range and window of the weight w",
         "Accuracy in percent. Overall: unweighted mean of the two columns. Median w and the share of "
         "steps at the lower / upper bound are over all steps and seeds; the CSV has the histogram of w.",
         ("aime25", "math500"),

@@ -12,7 +12,7 @@ from red.tables.reader import Tables
 
 BENCHMARKS = ("math500", "aime25")
 KINDS = ("noisy_labels", "adversarial_chains")
-SIDE_METRICS = ("red/w", "entropy/rl", "entropy/sft", "len/on", "red/mass_off")
+SIDE_METRICS = ("red/w", "entropy/rollout", "entropy/demonstration", "length/rollout", "red/mass_demonstration")
 LAST_SHARE = 0.1
 
 

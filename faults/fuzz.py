@@ -25,7 +25,7 @@ from red.models import checkpoint
 from red.objective.batch import Batch, Members
 from red.objective.loss import objective
 from red.objective.loss import plan as plan_of
-from red.objective.spec import NLL, Aggregation, ObjectiveSpec, Offline, Online
+from red.objective.spec import NLL, Aggregation, DemonstrationTerm, ObjectiveSpec, RolloutTerm
 from red.plumbing.documents import read_yaml
 from red.plumbing.provenance import ROOT
 from red.plumbing.records import from_mapping, to_mapping
@@ -254,15 +254,17 @@ def _objective(draw: st.DataObject) -> None:
     lengths = torch.tensor(draw.draw(st.lists(st.integers(1, length), min_size=count, max_size=count)))
     mask = (torch.arange(length)[None] < lengths[:, None]).double()
     verdicts = torch.tensor(draw.draw(st.lists(st.sampled_from([0.0, 1.0]), min_size=count, max_size=count)))
-    offline = torch.tensor(draw.draw(st.lists(st.booleans(), min_size=count, max_size=count)))
+    demonstration = torch.tensor(draw.draw(st.lists(st.booleans(), min_size=count, max_size=count)))
     group = torch.arange(groups).repeat_interleave(members)
-    known = Members(group, offline, verdicts.double(), verdicts.double(), lengths.double())
+    known = Members(group, demonstration, verdicts.double(), verdicts.double(), lengths.double())
     kinds = st.sampled_from(["none", "ratio_one", "ratio_self", "shift", "shift_through", "shape"])
     spec = ObjectiveSpec(
-        online=draw.draw(
-            st.sampled_from([None, Online(), Online(clip_low=None, clip_high=None), Online("logp_signed")])
+        rollout=draw.draw(
+            st.sampled_from(
+                [None, RolloutTerm(), RolloutTerm(clip_low=None, clip_high=None), RolloutTerm("logp_signed")]
+            )
         ),
-        offline=Offline(draw.draw(kinds)),
+        demonstration=DemonstrationTerm(draw.draw(kinds)),
         nll=NLL(draw.draw(st.sampled_from([0.0, 0.5]))),
         aggregation=Aggregation(draw.draw(st.sampled_from(["seq_mean", "token_mean", "const"])), 8.0),
         filter=draw.draw(st.sampled_from(["none", "accuracy_variance"])),

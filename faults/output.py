@@ -305,7 +305,7 @@ def _secrets(folder: Path, world: World) -> Attempt:
             "scale": "tiny",
             "steps": 2,
             "label": "RED",
-            "experiments": ["main_results"],
+            "items": ["main_results"],
             "row_group": "red",
         }
         collect = {"runs": [entry], "benchmarks": {"math500": {"group": "math", "metric": "pass_at_1"}}}

@@ -62,7 +62,7 @@ class World:
     def train(self, out: Path, spec: RunSpec, **changes: Path) -> list[str]:
         """Arguments of `red train`."""
         files = self.files(out, **changes)
-        weights = ["--weights-from", str(files.weights)] if files.weights else []
+        weights = ["--w-log", str(files.w_log)] if files.w_log else []
         return [
             "train",
             "--spec",

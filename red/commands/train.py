@@ -15,7 +15,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--parent", required=True, type=Path, help="checkpoint to start from")
     parser.add_argument("--prompts", required=True, type=Path)
     parser.add_argument("--demonstrations", required=True, type=Path)
-    parser.add_argument("--weights-from", type=Path, help="metrics.jsonl of the run whose w is read")
+    parser.add_argument("--w-log", type=Path, help="metrics.jsonl of the run whose w is read")
     parser.add_argument("--code", default="", help="fingerprint of the code, kept in the provenance")
     parser.add_argument(
         "--tracking",
@@ -41,7 +41,7 @@ def run(options: argparse.Namespace) -> int:
 
     started = Start()
     spec = from_mapping(RunSpec, argument(options.spec), "spec")
-    files = RunFiles(options.parent, options.prompts, options.demonstrations, options.out, options.weights_from)
+    files = RunFiles(options.parent, options.prompts, options.demonstrations, options.out, options.w_log)
     title, document = f"{spec.run} seed {spec.seed}", to_mapping(spec)
     with (
         StepProgress(title, spec.training.steps) as progress,
@@ -54,7 +54,7 @@ def run(options: argparse.Namespace) -> int:
 
         trained = train(spec, files, report, options.code)
     write_atomic(options.out / "checkpoint" / "README.md", card(document, options.code, trained.steps, trained.stopped))
-    inputs = [files.parent, files.prompts, files.demonstrations, *filter(None, [files.weights])]
+    inputs = [files.parent, files.prompts, files.demonstrations, *filter(None, [files.w_log])]
     write_provenance(
         options.out / "provenance.json",
         document,

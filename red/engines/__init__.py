@@ -53,8 +53,8 @@ def train(run: RunSpec, files: RunFiles, report: Report, code: str = "") -> Trai
     (its fingerprint) and inputs.
     """
     weight = run.build_method().objective.weight
-    if weight.kind in ("mean_of", "resampled_from") and files.weights is None:
-        raise ConfigError(f"--weights-from: {weight.kind} reads the metrics of another run")
+    if weight.kind in ("mean_of", "resampled_from") and files.w_log is None:
+        raise ConfigError(f"--w-log: {weight.kind} reads the metrics of another run")
     with only_here(files.out / ".lock", "training"):
         claim(files.state, identity(run, files, code))
         return engine(run.training.engine).train(run, files, report)

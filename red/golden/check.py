@@ -15,8 +15,17 @@ from red.methods.relift import HardBuffer
 from red.objective.aggregate import sequence_mean
 from red.objective.batch import Batch, Members
 from red.objective.loss import objective, plan
-from red.objective.offline import offline_ratio
-from red.objective.spec import NLL, Advantage, Aggregation, Mixture, ObjectiveSpec, Offline, Online, Weight
+from red.objective.offline_policy import demonstration_ratio
+from red.objective.spec import (
+    NLL,
+    Advantage,
+    Aggregation,
+    DemonstrationTerm,
+    Mixture,
+    ObjectiveSpec,
+    RolloutTerm,
+    Weight,
+)
 from red.training.schedule import mixture_mu
 from red.training.weight import StepEntropy, WeightSchedule
 
@@ -99,7 +108,7 @@ def tensors(sequences: list[Case], dtype: torch.dtype = torch.float64) -> tuple[
     )
     members = Members(
         group_s=torch.tensor([s["group"] for s in sequences]),
-        offline_s=torch.tensor([s["source"] == "offline" for s in sequences]),
+        demonstration_s=torch.tensor([s["source"] == "offline" for s in sequences]),
         reward_s=torch.tensor([s["reward"] for s in sequences], dtype=dtype),
         accuracy_s=torch.tensor([s["acc"] for s in sequences], dtype=dtype),
         tokens_s=mask.sum(dim=1),
@@ -111,27 +120,32 @@ def spec_of(case: Case) -> ObjectiveSpec:
     """The `ObjectiveSpec` that a case's family and config name."""
     config, family = case["config"], case["family"]
     aggregation = Aggregation(config["agg"], config.get("agg_L", 512.0))
-    over: Literal["online", "union"] = "union" if family in ("mixed", "srft") else "online"
+    over: Literal["rollouts", "union"] = "union" if family in ("mixed", "srft") else "rollouts"
     spec = ObjectiveSpec(
         advantage=Advantage(over, config.get("std", False), config.get("adv_eps", 1e-6)),
-        online=Online(clip_low=config.get("clip_low"), clip_high=config.get("clip_high")),
+        rollout=RolloutTerm(clip_low=config.get("clip_low"), clip_high=config.get("clip_high")),
         aggregation=aggregation,
         entropy_coef=config.get("entropy_coef", 0.0),
         filter="accuracy_variance" if config.get("filter") == "acc_std_zero" else "none",
         gate=config.get("gate"),
     )
-    offline = Offline(config.get("offline", "none"), config.get("gamma", 0.1), config.get("r_group_over", "online"))
+    over_all = config.get("r_group_over", "online") == "union"
+    demonstration = DemonstrationTerm(
+        config.get("offline", "none"), config.get("gamma", 0.1), "union" if over_all else "rollouts"
+    )
     match family:
         case "pg":
             return spec
         case "sft":
-            return replace(spec, online=None, nll=NLL(1.0, aggregation=config["agg"]))
+            return replace(spec, rollout=None, nll=NLL(1.0, aggregation=config["agg"]))
         case "rl_sft" | "hpt":
             return replace(spec, nll=NLL(config["sft_coef"]))
         case "mixed":
-            return replace(spec, offline=offline)
+            return replace(spec, demonstration=demonstration)
         case "srft":
-            return replace(spec, online=Online("logp_signed"), offline=offline, nll=NLL(0.5, "exp_neg_entropy"))
+            return replace(
+                spec, rollout=RolloutTerm("logp_signed"), demonstration=demonstration, nll=NLL(0.5, "exp_neg_entropy")
+            )
         case "chord":
             return replace(spec, mixture=_mixture(config), nll=NLL(token_weight="phi" if config["phi"] else "one"))
     raise ValueError(f"unknown family {family!r}")
@@ -150,17 +164,17 @@ def _loss(case: Case) -> dict[str, Any]:
     loss.total.backward()
     assert batch.logp_st.grad is not None
     entropy_s = sequence_mean(batch.entropy_st, batch.mask_st)
-    on, off = whole.online_s, whole.offline_s
+    on, off = whole.rollout_s, whole.demonstration_s
     terms: dict[str, Any] = {
         "nll": loss.nll.item(),
         "sft": loss.nll.item(),
         "demo_sft": 0.5 * loss.nll.item(),
-        "pg": loss.online.item(),
-        "grpo": loss.online.item(),
-        "online": loss.online.item(),
-        "self_rollout": loss.online.item(),
-        "offline": loss.offline.item(),
-        "demo_rl": loss.offline.item(),
+        "pg": loss.rollout.item(),
+        "grpo": loss.rollout.item(),
+        "online": loss.rollout.item(),
+        "self_rollout": loss.rollout.item(),
+        "offline": loss.demonstration.item(),
+        "demo_rl": loss.demonstration.item(),
         "entropy": loss.entropy.item(),
         "mu": whole.mu,
         "kept": (on | off).tolist(),
@@ -178,9 +192,11 @@ def _loss(case: Case) -> dict[str, Any]:
         if None in clip
         else out_of_range((batch.logp_st - batch.old_logp_st).exp(), batch.mask_st * on[:, None], *clip)
     )
-    shifted = spec.offline.kind in ("shift", "shift_through")
+    shifted = spec.demonstration.kind in ("shift", "shift_through")
     terms["rho_offline"] = (
-        offline_ratio(batch.logp_st, whole.r_group_s, spec.offline)[members.offline_s].tolist() if shifted else None
+        demonstration_ratio(batch.logp_st, whole.r_group_s, spec.demonstration)[members.demonstration_s].tolist()
+        if shifted
+        else None
     )
     return {
         "advantage": whole.advantage_s.tolist() if case["expected"]["advantage"] else None,
@@ -197,7 +213,7 @@ def out_of_range(ratio: torch.Tensor, mask: torch.Tensor, low: float, high: floa
 
 
 def _group_accuracy(members: Members, group: int) -> float:
-    inside = (members.group_s == group) & ~members.offline_s
+    inside = (members.group_s == group) & ~members.demonstration_s
     return members.accuracy_s[inside].mean().item()
 
 
@@ -222,7 +238,10 @@ def _w_schedule(case: Case) -> dict[str, Any]:
 def _step_entropy(case: Case) -> dict[str, Any]:
     batch, members = tensors(case["inputs"]["sequences"])
     entropy_s = sequence_mean(batch.entropy_st, batch.mask_st)
-    return {"H_rl": entropy_s[~members.offline_s].mean().item(), "H_sft": entropy_s[members.offline_s].mean().item()}
+    return {
+        "H_rl": entropy_s[~members.demonstration_s].mean().item(),
+        "H_sft": entropy_s[members.demonstration_s].mean().item(),
+    }
 
 
 def _rho_table(case: Case) -> dict[str, Any]:
@@ -230,12 +249,12 @@ def _rho_table(case: Case) -> dict[str, Any]:
 
 
 def _rho_row(beta: float, pi: float) -> dict[str, Any]:
-    def coefficient(spec: Offline) -> tuple[float, float]:
+    def coefficient(spec: DemonstrationTerm) -> tuple[float, float]:
         logp = torch.tensor([[math.log(pi)]], dtype=torch.float64, requires_grad=True)
-        ratio = offline_ratio(logp, torch.tensor([beta], dtype=torch.float64), spec)
+        ratio = demonstration_ratio(logp, torch.tensor([beta], dtype=torch.float64), spec)
         return ratio.item(), torch.autograd.grad(ratio.sum(), logp)[0].item()
 
-    rho, detached = coefficient(Offline("shift"))
+    rho, detached = coefficient(DemonstrationTerm("shift"))
     return {
         "beta": beta,
         "pi": pi,
@@ -244,8 +263,8 @@ def _rho_row(beta: float, pi: float) -> dict[str, Any]:
         "coef_detached": detached,
         "tight_upper": min(1.0, pi / beta) if beta else 1.0,
         "paper_upper": 1 / (1 - beta) if beta < 1 else None,
-        "coef_through": coefficient(Offline("shift_through"))[1],
-        "coef_luffy_0.1": coefficient(Offline("shape", 0.1))[1],
+        "coef_through": coefficient(DemonstrationTerm("shift_through"))[1],
+        "coef_luffy_0.1": coefficient(DemonstrationTerm("shape", 0.1))[1],
     }
 
 

@@ -32,7 +32,7 @@ class Sequence:
     response: tuple[int, ...]
     accuracy: float
     reward: float
-    offline: bool = False
+    is_demonstration: bool = False
     truncated: bool = False
 
 
@@ -46,7 +46,7 @@ class Group:
     @property
     def rollouts(self) -> list[Sequence]:
         """The on-policy members."""
-        return [member for member in self.members if not member.offline]
+        return [member for member in self.members if not member.is_demonstration]
 
     @property
     def accuracies(self) -> list[float]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence as Seq
 from dataclasses import dataclass
 
 from red.methods.base import Group, Method, Mix, ProblemStream, Reward, Sampler
-from red.objective.spec import Aggregation, ObjectiveSpec, Online
+from red.objective.spec import Aggregation, ObjectiveSpec, RolloutTerm
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def is_informative(verdicts: Seq[float]) -> bool:
 
 METHOD = Method(
     objective=ObjectiveSpec(
-        online=Online(clip_low=0.2, clip_high=0.28),
+        rollout=RolloutTerm(clip_low=0.2, clip_high=0.28),
         aggregation=Aggregation(kind="token_mean"),
         filter="accuracy_variance",
     ),

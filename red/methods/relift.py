@@ -4,7 +4,7 @@ from collections.abc import Sequence as Seq
 from dataclasses import dataclass, field
 
 from red.methods.base import Group, Method, SecondStep
-from red.objective.spec import NLL, Advantage, Aggregation, ObjectiveSpec, Online
+from red.objective.spec import NLL, Advantage, Aggregation, ObjectiveSpec, RolloutTerm
 
 
 @dataclass
@@ -45,7 +45,7 @@ class FineTune(SecondStep):
     @property
     def objective(self) -> ObjectiveSpec:
         """The supervised loss with its entropy bonus."""
-        return ObjectiveSpec(online=None, nll=NLL(1.0), entropy_coef=self.entropy_coef)
+        return ObjectiveSpec(rollout=None, nll=NLL(1.0), entropy_coef=self.entropy_coef)
 
     def start(self) -> HardBuffer:
         """An empty buffer."""
@@ -59,7 +59,7 @@ class FineTune(SecondStep):
 METHOD = Method(
     objective=ObjectiveSpec(
         advantage=Advantage(std=False),
-        online=Online(clip_low=None, clip_high=None),
+        rollout=RolloutTerm(clip_low=None, clip_high=None),
         aggregation=Aggregation(kind="const"),
         entropy_coef=0.001,
     ),

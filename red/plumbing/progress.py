@@ -7,10 +7,10 @@ from typing import Any
 
 SHOWN = (
     ("loss/total", "loss"),
-    ("train/acc_on", "acc"),
-    ("len/on", "len"),
-    ("entropy/rl", "H_rl"),
-    ("entropy/sft", "H_sft"),
+    ("accuracy/rollout", "acc"),
+    ("length/rollout", "len"),
+    ("entropy/rollout", "H_rollout"),
+    ("entropy/demonstration", "H_demonstration"),
     ("red/w", "w"),
 )
 QUIET_SECONDS = 15.0

@@ -106,7 +106,7 @@ class _Bench:
         sampler = self.sampler(checkpoint)
         rollouts = sampler(self.problems, self.probe.samples)
         taught = [[sampler.demonstration(p)] for p in self.problems]
-        for quantity, groups in (("entropy_rl", rollouts), ("entropy_sft", taught)):
+        for quantity, groups in (("entropy_rollout", rollouts), ("entropy_demonstration", taught)):
             flat = [s for group in groups for s in group]
             measured = _pass(checkpoint, flat)
             values = iter(sequence_mean(measured.entropy, measured.mask).tolist())

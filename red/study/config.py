@@ -11,7 +11,7 @@ from typing import Any
 
 from red.errors import ConfigError
 from red.plumbing.documents import MESSAGE, deep_merge, read_yaml
-from red.study.runs import entry, lineage, parent_of, run_seeds, run_spec, weight_source
+from red.study.runs import entry, lineage, parent_of, run_seeds, run_spec, w_source
 from red.training.spec import RunSpec
 
 SCHEMA = Path(__file__).parent / "config.schema.yaml"
@@ -41,7 +41,7 @@ def select(config: Mapping[str, Any]) -> dict[str, Any]:
         if run not in config["runs"]:
             raise ConfigError(f"only: no run named {run!r}")
         kept.add(run)
-        needed = {parent_of(entry(config, run).get("init_from"))[0], weight_source(config, run)}
+        needed = {parent_of(entry(config, run).get("init_from"))[0], w_source(config, run)}
         waiting += needed - kept - {None}
     runs = {run: entry(config, run) for run in config["runs"] if run in kept}
     probes = {
@@ -136,7 +136,7 @@ def _check_parents(config: Mapping[str, Any]) -> None:
 
 def _check_weight_sources(config: Mapping[str, Any]) -> None:
     for run in config["runs"]:
-        source, path = weight_source(config, run), f"runs.{run}.weight.source"
+        source, path = w_source(config, run), f"runs.{run}.weight.source"
         needs = run_spec(config, run, 0).build_method().objective.weight.kind
         if needs in ("mean_of", "resampled_from") and source is None:
             raise ConfigError(f"{path}: {needs} needs the name of a run")
@@ -144,7 +144,7 @@ def _check_weight_sources(config: Mapping[str, Any]) -> None:
             continue
         if source not in config["runs"] or source == run:
             raise ConfigError(f"{path}: no other run named {source!r}")
-        if weight_source(config, source) is not None:
+        if w_source(config, source) is not None:
             raise ConfigError(f"{path}: {source!r} is itself a control")
         _check_seeds(config, run, source)
 
@@ -164,7 +164,7 @@ def _check_order(config: Mapping[str, Any]) -> None:
             raise ConfigError(f"runs.{chain[-1]}.init_from: a cycle: {cycle}")
         if run not in done:
             parent, _ = parent_of(entry(config, run).get("init_from"))
-            for needed in filter(None, (parent, weight_source(config, run))):
+            for needed in filter(None, (parent, w_source(config, run))):
                 visit(needed, (*chain, run))
             done.add(run)
 

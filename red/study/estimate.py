@@ -28,7 +28,7 @@ from typing import Any
 
 from red.study import jobs
 from red.study.resources import STAGES, Resources, resources_of
-from red.study.runs import run_spec, weight_source
+from red.study.runs import run_spec, w_source
 from red.training.spec import RunSpec
 
 GIB = 2.0**30
@@ -240,7 +240,7 @@ def _alone(config: Mapping[str, Any], seeds: Mapping[str, list[int]], costs: Map
         for parent, step in jobs.parents(config, run):
             share = 1.0 if step is None else step / run_spec(config, parent, 0).training.steps
             cost += costs[parent].times(share)
-        if source := weight_source(config, run):
+        if source := w_source(config, run):
             cost += costs[source]
         total += cost.times(len(own))
     return total

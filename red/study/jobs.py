@@ -16,7 +16,7 @@ from red.training.spec import Training
 
 BASE = "base"
 CLEAN = "clean"
-PRESENTATION = ("label", "row_group", "experiments", "because")
+PRESENTATION = ("label", "row_group", "items", "because")
 PROBE_MODELS = {"entropy": ("parent",), "confidence": ("large",), "tokens": ("base", "sft")}
 
 Config = Mapping[str, Any]
@@ -196,7 +196,7 @@ def _collected(config: Config, run: str, seed: int) -> dict[str, Any]:
             "method": BASE,
             "label": "Base",
             "row_group": "single",
-            "experiments": [],
+            "items": [],
             "family": "common",
             **config.get(BASE, {}),
             "steps": 0,

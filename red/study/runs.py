@@ -80,7 +80,7 @@ def parent_of(init_from: str | None) -> tuple[str | None, int | None]:
     return name, int(step) if at else None
 
 
-def weight_source(config: Mapping[str, Any], run: str) -> str | None:
+def w_source(config: Mapping[str, Any], run: str) -> str | None:
     """The run whose logged weights this run's control schedule reads."""
     weight = entry(config, run).get("weight") or {}
     return weight.get("source") if isinstance(weight, Mapping) else None
@@ -102,7 +102,7 @@ def _inherited(config: Mapping[str, Any], run: str, seen: tuple[str, ...]) -> di
         return own
     inherited = _inherited(config, like, (*seen, run))
     # A copy belongs to the items that name it, not to those of its original.
-    for key in ("label", "experiments", "row_group"):
+    for key in ("label", "items", "row_group"):
         inherited.pop(key, None)
     return deep_merge(inherited, own)
 

@@ -15,7 +15,7 @@ from red.study.runs import run_spec
 TAIL = 65536
 # A training that wrote no step for longer is taken as not running.
 ALIVE_SECONDS = 60.0
-SHOWN = ("train/acc_on", "entropy/rl", "entropy/sft", "red/w", "len/on", "loss/total")
+SHOWN = ("accuracy/rollout", "entropy/rollout", "entropy/demonstration", "red/w", "length/rollout", "loss/total")
 # The last line of a Python traceback, of one of our errors, or of what the cluster says of a killed job.
 _REASON = re.compile(r"^(red \w+: .+|analysis \w+: .+|slurmstepd\S*: .+|[A-Za-z_.]+(Error|Exception|Interrupt)\b.*)$")
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SEED = 20_250_501
-CURVES = ("train/acc_on", "len/on", "entropy/rl", "entropy/sft", "red/w", "loss/total")
+CURVES = ("accuracy/rollout", "length/rollout", "entropy/rollout", "entropy/demonstration", "red/w", "loss/total")
 FLIPPED = 0.5  # of a problem's mean accuracy
 
 

@@ -42,7 +42,7 @@ class Run:
     label: str
     method: str
     row_group: str = ""
-    experiments: tuple[str, ...] = ()
+    items: tuple[str, ...] = ()
     scale: str = ""
     family: str = ""
     steps: int | None = None
@@ -84,7 +84,7 @@ class Tables:
 
     def of_item(self, item: str, base: bool = False) -> tuple[Run, ...]:
         """Runs that the configuration assigns to an item, in its order; with `base`, the base model too."""
-        return tuple(run for run in self.runs if item in run.experiments or (base and run.name == BASE))
+        return tuple(run for run in self.runs if item in run.items or (base and run.name == BASE))
 
     def named(self, *names: str) -> tuple[Run, ...]:
         """Runs by name, in the order asked for; a name the configuration lacks has no seeds."""
@@ -229,7 +229,7 @@ def _joined(name: str, entries: Sequence[Mapping[str, Any]]) -> Run:
         label=first.get("label") or name,
         method=first["method"],
         row_group=first.get("row_group") or "",
-        experiments=tuple(first.get("experiments") or ()),
+        items=tuple(first.get("items") or ()),
         scale=first.get("scale") or "",
         family=first.get("family") or "",
         steps=max(steps) if steps else None,

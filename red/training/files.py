@@ -24,14 +24,14 @@ from red.training.spec import RunSpec
 
 @dataclass(frozen=True)
 class RunFiles:
-    """Inputs and the output folder of one training. `weights` is the metrics file of the run whose
-    weights a control schedule reads."""
+    """Inputs and the output folder of one training. `w_log` is the metrics file of the run whose w a
+    control schedule reads."""
 
     parent: Path
     prompts: Path
     demonstrations: Path
     out: Path
-    weights: Path | None = None
+    w_log: Path | None = None
 
     @property
     def state(self) -> Path:
@@ -76,7 +76,7 @@ class Trained:
 def identity(run: RunSpec, files: RunFiles, code: str) -> dict[str, Any]:
     """What a state belongs to. Hardware is left out: a run may continue on another machine."""
     spec = {key: value for key, value in to_mapping(run).items() if key != "cluster"}
-    inputs = {"prompts": files.prompts, "demonstrations": files.demonstrations, "weights": files.weights}
+    inputs = {"prompts": files.prompts, "demonstrations": files.demonstrations, "w_log": files.w_log}
     hashes = {name: file_hash(path) for name, path in inputs.items() if path is not None}
     return {"spec": spec_hash(spec), "code": code, "parent": folder_hash(files.parent), **hashes}
 

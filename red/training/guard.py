@@ -31,7 +31,7 @@ class Guard:
 
     def __init__(self, failed: Path, spec: ObjectiveSpec, temperature: float) -> None:
         self.failed = failed
-        self.signed = spec.online is not None and spec.online.kind == "logp_signed"
+        self.signed = spec.rollout is not None and spec.rollout.kind == "logp_signed"
         self.temperature = temperature
         self.skipped = 0
         self.in_a_row = 0

@@ -25,7 +25,7 @@ from red.training.guard import Guard
 from red.training.metrics_log import append, truncate, whole_lines
 from red.training.policy import Policy
 from red.training.rollouts import GradedSampler
-from red.training.schedule import learning_rate, logged_weights, mixture_mu, split
+from red.training.schedule import learning_rate, logged_w, mixture_mu, split
 from red.training.spec import RunSpec
 from red.training.state import forget_after
 from red.training.update import Enrolment, Update, UpdateResult
@@ -71,7 +71,7 @@ class Loop:
             policy=policy,
             judge=judge,
             order=ProblemOrder(problems.problems, run.seed),
-            schedule=WeightSchedule(method.objective.weight, derive(run.seed, "weight"), logged_weights(files.weights)),
+            schedule=WeightSchedule(method.objective.weight, derive(run.seed, "weight"), logged_w(files.w_log)),
             guard=Guard(files.out / "failed_update", method.objective, training.temperature),
             memory=method.second_step.start() if method.second_step else None,
             thought_open=problems.thought_open,
@@ -181,7 +181,7 @@ class Loop:
         metrics |= {**measures.policy_metrics(result.batch, update.plan, spec), **result.metrics}
         metrics |= self._judged(result, update)
         self.guard.watch(metrics.get("logp/wrong_mean"))
-        losses = {f"loss/{name}": result.terms[name] for name in ("total", "online", "offline", "nll")}
+        losses = {f"loss/{name}": result.terms[name] for name in ("total", "rollout", "demonstration", "nll")}
         return metrics | losses | {"tokens/trained": measures.trained_tokens(update.sequences)}
 
     def _second_step(self, step: int, groups: Seq[Group]) -> dict[str, float]:
@@ -227,15 +227,15 @@ class Loop:
         if not every or step % every or not problems:
             return {}
         sampler = self._sampler("entropy", step)
-        if entropy.sft is None:
+        if entropy.demonstration is None:
             sequences = [sampler.demonstration(p) for p in problems]
-        elif entropy.rl is None:
+        elif entropy.rollout is None:
             sequences = [s for own in sampler(problems, 1) for s in own]
         else:
             return {}
         measured = self.policy.measure(sequences).measured()
-        offline = torch.tensor([s.offline for s in sequences])
-        return measures.entropy_metrics(measures.step_entropy(measured.entropy, measured.mask, offline))
+        is_demonstration = torch.tensor([s.is_demonstration for s in sequences])
+        return measures.entropy_metrics(measures.step_entropy(measured.entropy, measured.mask, is_demonstration))
 
     def _random(self, step: int, groups: Seq[Group]) -> Tensor | None:
         """The control that puts w on a random 1/group_size of the members."""

@@ -87,13 +87,13 @@ class GradedSampler:
 
     def metrics(self) -> dict[str, float]:
         """Accuracy of everything that was sampled, also of what the method then left out."""
-        return {"train/acc_sampled": sum(self.accuracies) / len(self.accuracies)} if self.accuracies else {}
+        return {"accuracy/sampled": sum(self.accuracies) / len(self.accuracies)} if self.accuracies else {}
 
     def demonstration(self, problem: Problem) -> Sequence:
         """Scored by the same reward as a rollout (section 0.5)."""
         cut = problem.demonstration[-1] != self.eos_id
         accuracy = problem.demonstration_accuracy
-        return replace(self._sequence(problem.prompt, problem.demonstration, accuracy, cut), offline=True)
+        return replace(self._sequence(problem.prompt, problem.demonstration, accuracy, cut), is_demonstration=True)
 
     def _sequence(self, prompt: tuple[int, ...], response: Seq[int], accuracy: float, truncated: bool) -> Sequence:
         reward = self.reward.total(accuracy, len(response), self.max_new_tokens)

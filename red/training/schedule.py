@@ -37,7 +37,7 @@ def mixture_mu(step: int, spec: Mixture) -> float:
     return spec.valley + (spec.peak - spec.valley) * 0.5 * (1 + math.cos(math.pi * phase))
 
 
-def logged_weights(metrics: Path | None) -> list[float]:
+def logged_w(metrics: Path | None) -> list[float]:
     """The w of each step that another run logged, in order."""
     if metrics is None:
         return []

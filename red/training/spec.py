@@ -72,7 +72,7 @@ class RunSpec:
     family: Literal["common", "published"] = "common"
     label: str = ""
     row_group: str = ""
-    experiments: tuple[str, ...] = ()
+    items: tuple[str, ...] = ()
     corruption: str = "clean"
     init_from: str | None = None
     snapshots: tuple[int, ...] = ()

@@ -59,15 +59,15 @@ class Enrolment:
     def of(cls, groups: Seq[Group], spec: ObjectiveSpec) -> "Enrolment":
         """Filters and gates look at whole groups."""
         members = members_of(groups)
-        online_s, offline_s = roles(members, spec)
-        used_s = online_s | offline_s
+        rollout_s, demonstration_s = roles(members, spec)
+        used_s = rollout_s | demonstration_s
         sequences = [s for g in groups for s in g.members]
         return cls(members, used_s, [s for s, used in zip(sequences, used_s.tolist(), strict=True) if used])
 
     @property
     def is_demonstration(self) -> Tensor:
         """(S,) of the used sequences."""
-        return self.members.offline_s[self.used_s]
+        return self.members.demonstration_s[self.used_s]
 
     def plan(self, spec: ObjectiveSpec, weight: float, mu: float | None, random_s: Tensor | None = None) -> Plan:
         """Counted over all members, with rows for the used sequences. `random_s` marks the members that
@@ -85,7 +85,7 @@ def members_of(groups: Seq[Group]) -> Members:
     sequences = [s for g in groups for s in g.members]
     return Members(
         group_s=torch.tensor([i for i, g in enumerate(groups) for _ in g.members]),
-        offline_s=torch.tensor([s.offline for s in sequences]),
+        demonstration_s=torch.tensor([s.is_demonstration for s in sequences]),
         reward_s=torch.tensor([s.reward for s in sequences]),
         accuracy_s=torch.tensor([s.accuracy for s in sequences]),
         tokens_s=torch.tensor([float(len(s.response)) for s in sequences]),

@@ -1,4 +1,4 @@
-"""RED's offline weight w by step: the ratio of entropy changes, and its controls."""
+"""RED's weight w on demonstrations, by step: the ratio of entropy changes, and its controls."""
 
 import math
 import random
@@ -13,10 +13,10 @@ from red.objective.spec import Weight
 class StepEntropy:
     """Mean entropies (nats) of one step before its update, with standard errors over sequences."""
 
-    rl: float | None
-    sft: float | None
-    rl_se: float = 0.0
-    sft_se: float = 0.0
+    rollout: float | None
+    demonstration: float | None
+    rollout_se: float = 0.0
+    demonstration_se: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -25,8 +25,8 @@ class WeightStep:
 
     w: float
     raw: float | None = None
-    change_rl: float | None = None
-    change_sft: float | None = None
+    change_rollout: float | None = None
+    change_demonstration: float | None = None
 
 
 @dataclass
@@ -58,22 +58,24 @@ class WeightSchedule:
             case "resampled_from":
                 w = random.Random(f"{self.seed}/{number}").choice(list(self.source))
         self.last = w
-        return WeightStep(w, measured.raw, measured.change_rl, measured.change_sft)
+        return WeightStep(w, measured.raw, measured.change_rollout, measured.change_demonstration)
 
     def _ratio(self, entropy: StepEntropy) -> WeightStep | None:
-        if not (_is_measured(entropy.rl) and _is_measured(entropy.sft)):
+        if not (_is_measured(entropy.rollout) and _is_measured(entropy.demonstration)):
             return None
         recent = self.history[-self.spec.window :]
-        self.history = [*recent, (entropy.rl, entropy.sft)][-self.spec.window :]
+        self.history = [*recent, (entropy.rollout, entropy.demonstration)][-self.spec.window :]
         if not recent:
             return WeightStep(1.0)
-        change_rl = relative_change(entropy.rl, [rl for rl, _ in recent])
-        change_sft = relative_change(entropy.sft, [sft for _, sft in recent])
-        raw = change_sft / max(change_rl, self.spec.floor)
+        change_rollout = relative_change(entropy.rollout, [rl for rl, _ in recent])
+        change_demonstration = relative_change(entropy.demonstration, [sft for _, sft in recent])
+        raw = change_demonstration / max(change_rollout, self.spec.floor)
         high = math.inf if self.spec.high is None else self.spec.high
         w = min(max(raw, self.spec.low), high)
         # An entropy that was exactly zero has no relative change: the quotient is then no number.
-        return WeightStep(w if math.isfinite(w) and raw == raw else self.last, raw, change_rl, change_sft)
+        return WeightStep(
+            w if math.isfinite(w) and raw == raw else self.last, raw, change_rollout, change_demonstration
+        )
 
     def state(self) -> dict:
         """Serialisable memory; `load` restores it exactly."""

@@ -71,7 +71,7 @@ def test_the_command_and_the_schema_know_the_same_trackers(repository):
 
     from red.commands import train
 
-    schema = yaml.safe_load((repository / "red" / "config.schema.yaml").read_text())
+    schema = yaml.safe_load((repository / "red" / "study" / "config.schema.yaml").read_text())
     assert schema["properties"]["tracking"]["items"]["enum"] == list(TRACKERS)
     parser = argparse.ArgumentParser()
     train.arguments(parser)

@@ -15,7 +15,7 @@ def tiny(repository: Path) -> dict:
 
 def test_labels_are_not_part_of_a_training(tiny):
     spec = jobs.training_spec(tiny, "red", 0)
-    assert not {"label", "row_group", "experiments", "because"} & set(spec)
+    assert not {"label", "row_group", "items", "because"} & set(spec)
     assert spec["method"] == "red" and spec["seed"] == 0
 
 
@@ -62,4 +62,4 @@ def test_only_keeps_parents_sources_and_resolves_like(tiny):
 def test_the_collected_runs_carry_their_presentation(tiny):
     entries = {(entry["run"], entry["seed"]): entry for entry in jobs.collect_spec(tiny)["runs"]}
     assert entries["red", 0]["label"] == "RED" and entries["red", 0]["row_group"] == "red"
-    assert "main_results" in entries["base", 0]["experiments"]
+    assert "main_results" in entries["base", 0]["items"]

@@ -22,7 +22,7 @@ def write(path: Path, *rows: dict) -> None:
 
 def entry(run: str, method: str = "red", seed: int = 0) -> dict:
     about = {"run": run, "method": method, "seed": seed, "scale": "tiny", "label": run.upper()}
-    return about | {"row_group": "red", "experiments": ["main_results"], "steps": 2, "spec": {"run": run}}
+    return about | {"row_group": "red", "items": ["main_results"], "steps": 2, "spec": {"run": run}}
 
 
 @pytest.fixture
@@ -33,13 +33,13 @@ def results(tmp_path: Path) -> Path:
         write(grades, {"id": "a", "index": 0, **GRADE}, {"id": "a", "index": 1, **GRADE, "correct": False})
         write(grades.with_name("provenance.json"), {"spec_hash": f"{run}-answers", "code": "g"})
     run = tmp_path / "runs" / "red" / "seed0"
-    lines = [{"train/step": s, "red/w": 1.5 + s, "entropy/rl": None, "note": "x"} for s in range(2)]
+    lines = [{"train/step": s, "red/w": 1.5 + s, "entropy/rollout": None, "note": "x"} for s in range(2)]
     write(run / "metrics.jsonl", *lines)
     write(run / "provenance.json", {"spec_hash": "h", "code": "c", "steps": 2, "stopped": ""})
     probe = tmp_path / "probes" / "red" / "seed0" / "entropy.parquet"
     probe.parent.mkdir(parents=True)
     row = {"probe": ["entropy"], "step": [2], "example": ["a"], "position": pa.array([None], pa.int64())}
-    pq.write_table(pa.table(row | {"quantity": ["entropy_rl"], "value": [0.5]}), probe)
+    pq.write_table(pa.table(row | {"quantity": ["entropy_rollout"], "value": [0.5]}), probe)
     return tmp_path
 
 

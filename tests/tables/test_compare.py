@@ -49,7 +49,7 @@ def test_the_command_prints_and_writes_both_formats(results, tmp_path, capsys):
     for name in ("x.md", "x.json"):
         assert main(["compare", "red", "grpo", "--results", str(results), "--out", str(tmp_path / name)]) == 0
     printed = capsys.readouterr().out
-    assert "mean of math" in printed and "entropy/rl" in printed and "flipped" in printed
+    assert "mean of math" in printed and "entropy/rollout" in printed and "flipped" in printed
     document = json.loads((tmp_path / "x.json").read_text())
     assert {test["benchmark"] for test in document["tests"]} >= {"amc", "mean of math"}
     assert (tmp_path / "x.md").read_text().startswith("# red against grpo")

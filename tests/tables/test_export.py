@@ -31,8 +31,8 @@ def test_accuracy_is_the_mean_over_problems_of_the_mean_over_samples(collected, 
 
 def test_the_last_training_metrics_are_those_of_the_last_step(collected, document):
     rows = pd.read_parquet(collected / "dynamics.parquet")
-    rows = rows.query("run == 'red' and seed == 0 and metric == 'entropy/rl'").sort_values("step")
-    found = next(r for r in document["training"] if (r["run"], r["seed"]) == ("red", 0))["last"]["entropy/rl"]
+    rows = rows.query("run == 'red' and seed == 0 and metric == 'entropy/rollout'").sort_values("step")
+    found = next(r for r in document["training"] if (r["run"], r["seed"]) == ("red", 0))["last"]["entropy/rollout"]
     assert found == {"step": rows["step"].iloc[-1], "value": rows["value"].iloc[-1]}
 
 

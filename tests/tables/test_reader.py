@@ -119,5 +119,5 @@ def test_the_papers_numbers_are_those_of_the_reference_files(shared, reported):
 def test_the_papers_cells_are_found_by_run_and_column(study):
     assert study.paper("main_results", "red", "overall", "accuracy") == 41.6
     assert study.paper("robustness", "red_adversarial_chains", "math500", "accuracy") == 79.5
-    assert study.paper("entropy_phases", "sft_grpo_middle", "step300", "entropy/rl") == 0.45
+    assert study.paper("entropy_phases", "sft_grpo_middle", "step300", "entropy/rollout") == 0.45
     assert study.paper("main_results", "hpt", "overall", "accuracy") is None

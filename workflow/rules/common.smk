@@ -128,15 +128,15 @@ def demonstrations(wildcards):
     return f"<results>/data/demonstrations/{name}.jsonl"
 
 
-def weights(wildcards):
-    """For a control of w: the metrics of the run whose weights it reads."""
-    source = runs.weight_source(config, wildcards.run)
-    return {"weights": metrics_of(source, wildcards.seed)} if source else {}
+def w_log(wildcards):
+    """For a control of w: the metrics of the run whose w it reads."""
+    source = runs.w_source(config, wildcards.run)
+    return {"w_log": metrics_of(source, wildcards.seed)} if source else {}
 
 
-def weights_option(wildcards, input):
+def w_log_option(wildcards, input):
     """The same for the command line."""
-    return f"--weights-from {input.weights}" if "weights" in input.keys() else ""
+    return f"--w-log {input.w_log}" if "w_log" in input.keys() else ""
 
 
 def probed_models(wildcards):

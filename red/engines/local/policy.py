@@ -147,13 +147,13 @@ class LocalPolicy:
         return state
 
     def _gradient_cosine(self, loss: Loss, spec: ObjectiveSpec) -> dict[str, float]:
-        """Cosine between the gradients of the online part and of the demonstrations' part."""
+        """Cosine between the gradients of the rollouts' part and of the demonstrations' part."""
         parameters = list(self.weights.model.parameters())
-        taught = loss.offline + spec.nll.coefficient * loss.nll
-        parts = [torch.autograd.grad(part, parameters, retain_graph=True) for part in (loss.online, taught)]
-        online, offline = (torch.cat([g.flatten() for g in gradients]) for gradients in parts)
-        norms = online.norm() * offline.norm()
-        return {"grad/cosine": (online @ offline / norms).item()} if norms > 0 else {}
+        taught = loss.demonstration + spec.nll.coefficient * loss.nll
+        parts = [torch.autograd.grad(part, parameters, retain_graph=True) for part in (loss.rollout, taught)]
+        rollout, demonstration = (torch.cat([g.flatten() for g in gradients]) for gradients in parts)
+        norms = rollout.norm() * demonstration.norm()
+        return {"grad/cosine": (rollout @ demonstration / norms).item()} if norms > 0 else {}
 
 
 @contextmanager

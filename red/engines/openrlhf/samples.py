@@ -77,7 +77,7 @@ class VllmGenerate:
         differences = []
         for sequence, logp, mask in zip(sequences, now.logp, now.mask.bool(), strict=True):
             values = self.logp.get((sequence.prompt, sequence.response))
-            if values is not None and not sequence.offline:
+            if values is not None and not sequence.is_demonstration:
                 differences.append(torch.tensor(values) - logp[mask])
         self.logp.clear()
         return {"rollout/kl": torch.cat(differences).mean().item()} if differences else {}

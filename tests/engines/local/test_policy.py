@@ -75,9 +75,9 @@ def test_the_policy_moves_and_every_step_is_logged(name, run_spec, run_files, ti
     rows = metrics(files)
     assert [row["train/step"] for row in rows] == list(range(6))
     for key in (
-        "train/acc_on",
-        "len/on",
-        "entropy/rl",
+        "accuracy/rollout",
+        "length/rollout",
+        "entropy/rollout",
         "opt/grad_norm",
         "opt/lr",
         "loss/total",
@@ -86,7 +86,7 @@ def test_the_policy_moves_and_every_step_is_logged(name, run_spec, run_files, ti
         "words/overthink_per_1k",
     ):
         assert all(key in row for row in rows), key
-    assert all("entropy/sft" in row for row in rows[::2])
+    assert all("entropy/demonstration" in row for row in rows[::2])
 
 
 def test_red_logs_its_weight_histogram_and_cosine(run_spec, run_files):
@@ -95,7 +95,7 @@ def test_red_logs_its_weight_histogram_and_cosine(run_spec, run_files):
     rows = metrics(files)
     assert rows[0]["red/w"] == 1.0 and "red/w_raw" not in rows[0]
     for row in rows[1:]:
-        expected = row["red/dH_sft"] / max(row["red/dH_rl"], 1e-6)
+        expected = row["red/change_demonstration"] / max(row["red/change_rollout"], 1e-6)
         assert row["red/w_raw"] == pytest.approx(expected)
         assert row["red/w"] == pytest.approx(min(max(expected, 1.0), 8.0))
         assert sum(row[f"red/r_group_hist/{i}"] for i in range(9)) == 4
@@ -113,14 +113,14 @@ def test_the_same_seed_gives_the_same_prompts_to_every_method(run_spec, run_file
 def test_several_updates_per_rollout_move_the_ratio_off_one(run_spec, run_files):
     files = run_files("updates")
     train(run_spec("mix_policy", updates_per_rollout=4, lr=2e-2), files, lambda *_: None)
-    assert max(row["ratio/out_of_range_on"] for row in metrics(files)) > 0
+    assert max(row["ratio/out_of_range_rollout"] for row in metrics(files)) > 0
 
 
 def test_weights_of_another_run_drive_the_controls(run_spec, run_files):
     red, control = run_files("red"), run_files("control")
     train(run_spec("red"), red, lambda *_: None)
     logged = [row["red/w"] for row in metrics(red)]
-    control = replace(control, weights=red.out / "metrics.jsonl")
+    control = replace(control, w_log=red.out / "metrics.jsonl")
     spec = run_spec("red", {"weight": {"kind": "mean_of", "source": "red"}})
     train(spec, control, lambda *_: None)
     assert metrics(control)[0]["red/w"] == pytest.approx(sum(logged) / len(logged))

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from red.objective.spec import Offline
+from red.objective.spec import DemonstrationTerm
 
 
 def log_offline_policy(logp: Tensor, beta: Tensor) -> Tensor:
@@ -14,7 +14,7 @@ def log_offline_policy(logp: Tensor, beta: Tensor) -> Tensor:
     return torch.logaddexp(beta.log(), torch.log1p(-beta) + logp)
 
 
-def offline_ratio(logp_st: Tensor, r_group_s: Tensor, spec: Offline) -> Tensor:
+def demonstration_ratio(logp_st: Tensor, r_group_s: Tensor, spec: DemonstrationTerm) -> Tensor:
     """(S, T) ratio pi / pi_offline, never clipped. Stop-gradients are part of each method.
 
     ratio_one: pi. ratio_self: 1 in value, gradient of log pi. shift: pi / sg(beta + (1-beta) pi).
@@ -34,4 +34,4 @@ def offline_ratio(logp_st: Tensor, r_group_s: Tensor, spec: Offline) -> Tensor:
             return (logp_st - log_offline_policy(logp_st, beta)).exp()
         case "shape":
             return probability / (probability + spec.gamma)
-    raise ValueError(f"offline kind {spec.kind!r} has no ratio")
+    raise ValueError(f"demonstration.kind {spec.kind!r} has no ratio")
