@@ -47,16 +47,16 @@ Corruption = Callable[[Sequence[Demonstration], float, int, Tools], list[Demonst
 
 def named(name: str) -> Corruption:
     """The corruption function of this module with that name."""
-    known = {
+    corruptions: dict[str, Corruption] = {
         key: value
         for key, value in globals().items()
         if getattr(value, "__module__", None) == __name__
         and getattr(value, "__annotations__", {}).get("tools") is Tools
         and not key.startswith("_")
     }
-    if name not in known:
-        raise ConfigError(f"corruption {name!r} is unknown; known: {', '.join(sorted(known))}")
-    return known[name]
+    if name not in corruptions:
+        raise ConfigError(f"corruption {name!r} is unknown; known: {', '.join(sorted(corruptions))}")
+    return corruptions[name]
 
 
 def clean(demonstrations: Sequence[Demonstration], rate: float, seed: int, tools: Tools) -> list[Demonstration]:
@@ -70,14 +70,14 @@ def noisy_labels(demonstrations: Sequence[Demonstration], rate: float, seed: int
     If the base gives too few wrong responses, fewer prompts are corrupted; the summary tells.
     """
     ranked = _ranked(demonstrations, seed)
-    wanted = round(rate * len(ranked))
+    count = round(rate * len(ranked))
     wrong: dict[str, str] = {}
     for start in range(0, len(ranked), CHUNK):
-        if len(wrong) >= wanted // 2:
+        if len(wrong) >= count // 2:
             break
         wrong |= tools.wrong_responses([row.id for row in ranked[start : start + CHUNK]])
-    wrong = dict(list(wrong.items())[: wanted // 2])
-    zero = [row.id for row in ranked if row.id not in wrong][: wanted - wanted // 2]
+    wrong = dict(list(wrong.items())[: count // 2])
+    zero = [row.id for row in ranked if row.id not in wrong][: count - count // 2]
     changed = {
         row.id: replace(row, response=wrong[row.id], forced_accuracy=1, corruption="wrong_response")
         for row in ranked
@@ -98,10 +98,10 @@ def adversarial_chains(
     words changed by less than 10 %; otherwise the next prompt in rank takes its place.
     """
     ranked = _ranked(demonstrations, seed)
-    wanted = round(rate * len(ranked))
+    count = round(rate * len(ranked))
     changed: dict[str, Demonstration] = {}
     for kind, break_chain in (("altered_numbers", _alter), ("spliced", _splice)):
-        quota = wanted // 2 if kind == "altered_numbers" else wanted - len(changed)
+        quota = count // 2 if kind == "altered_numbers" else count - len(changed)
         for row in ranked:
             if quota == 0:
                 break
@@ -142,15 +142,15 @@ def _thought(text: str) -> int:
     return len(text)
 
 
-def _alter(random: Random, text: str, others: Sequence[Demonstration]) -> str | None:
+def _alter(random: Random, text: str, donors: Sequence[Demonstration]) -> str | None:
     """Change up to three results at 25 to 75 % of the thought, each with its next mention only."""
     end = _thought(text)
     matches = [m for m in _EQUALITY.finditer(text, 0, end) if 0.25 <= m.start(1) / end <= 0.75]
     if not matches:
         return None
-    chosen = random.sample(matches, min(CHANGES_PER_CHAIN, len(matches)))
+    results = random.sample(matches, min(CHANGES_PER_CHAIN, len(matches)))
     edits: dict[int, tuple[int, str]] = {}
-    for match in chosen:
+    for match in results:
         value = _altered(random, match[1])
         edits[match.start(1)] = (match.end(1), value)
         mention = re.compile(rf"(?<!\d){re.escape(match[1])}(?!\d)").search(text, match.end(1), end)
@@ -175,9 +175,9 @@ def _altered(random: Random, number: str) -> str:
     return random.choice([candidate for candidate in candidates if candidate != number])
 
 
-def _splice(random: Random, text: str, others: Sequence[Demonstration]) -> str | None:
+def _splice(random: Random, text: str, donors: Sequence[Demonstration]) -> str | None:
     """Replace the middle 20 % of the paragraphs (of the sentences if there is one) by another's."""
-    donor = random.choice(others).response
+    donor = random.choice(donors).response
     parts, donated = _paragraphs(text[: _thought(text)]), _paragraphs(donor[: _thought(donor)])
     if len(parts) < 3 or len(donated) < 3:
         return None

@@ -9,6 +9,7 @@ from typing import Any
 
 from red.data import corruption
 from red.data.corruption import Demonstration, Tools
+from red.data.source import source
 from red.errors import ConfigError
 from red.grading.reward import RewardJudge
 from red.plumbing.records import from_mapping
@@ -18,7 +19,7 @@ from red.world.styles import boxed_answer, teacher_response
 
 
 @dataclass(frozen=True)
-class CorruptedDemonstrations:
+class CorruptionSpec:
     """What is done to the clean demonstrations.
 
     `rate` is the share of prompts whose demonstration is corrupted; `samples` the number of rollouts
@@ -49,23 +50,21 @@ def demonstrations(spec: Mapping[str, Any], prompts: Sequence[Mapping[str, Any]]
 
     `model` is the base, for wrong responses. A source is one function `from_<source>`.
     """
-    own = {name: spec[name] for name in spec if name in CorruptedDemonstrations.__dataclass_fields__}
-    wanted = from_mapping(CorruptedDemonstrations, own, "demonstrations")
-    corrupt = corruption.named(wanted.corruption)
-    source = spec.get("source", "embedded")
-    make = {"embedded": from_embedded, "openr1": from_openr1}.get(source)
-    if make is None:
-        raise ConfigError(f"demonstrations.source: {source!r} is unknown; known: embedded, openr1")
-    clean = make({name: spec[name] for name in spec if name not in own or name == "seed"}, prompts)
+    corruption_values = {key: spec[key] for key in spec if key in CorruptionSpec.__dataclass_fields__}
+    corruption_spec = from_mapping(CorruptionSpec, corruption_values, "demonstrations")
+    corrupt = corruption.named(corruption_spec.corruption)
+    read = source(globals(), spec.get("source", "embedded"), "demonstrations.source")
+    source_values = {key: spec[key] for key in spec if key not in corruption_values or key == "seed"}
+    clean: list[Demonstration] = read(source_values, prompts)
     answers = {row["id"]: str(row["answer"]) for row in prompts}
     with RewardJudge() as judge:
 
         def verify(prompt_id: str, response: str) -> bool:
             return bool(judge([(response, answers[prompt_id], False)])[0])
 
-        tools = Tools(verify, _wrong_responses(wanted, prompts, clean, model, verify))
-        rows = corrupt(clean, wanted.rate, wanted.seed, tools)
-        return Demonstrations([asdict(row) for row in rows], _summary(wanted, prompts, rows, verify))
+        tools = Tools(verify, _wrong_responses(corruption_spec, prompts, clean, model, verify))
+        rows = corrupt(clean, corruption_spec.rate, corruption_spec.seed, tools)
+        return Demonstrations([asdict(row) for row in rows], _summary(corruption_spec, prompts, rows, verify))
 
 
 @dataclass(frozen=True)
@@ -78,20 +77,20 @@ class EmbeddedDemonstrations:
 
 def from_embedded(spec: Mapping[str, Any], prompts: Sequence[Mapping[str, Any]]) -> list[Demonstration]:
     """A teacher response to every prompt of the tiny world."""
-    wanted = from_mapping(EmbeddedDemonstrations, spec, "demonstrations")
-    return [Demonstration(row["id"], _teacher(row, wanted.seed)) for row in prompts]
+    settings = from_mapping(EmbeddedDemonstrations, spec, "demonstrations")
+    return [Demonstration(row["id"], _teacher(row, settings.seed)) for row in prompts]
 
 
 def from_openr1(spec: Mapping[str, Any], prompts: Sequence[Mapping[str, Any]]) -> list[Demonstration]:
     """The R1 traces of the paper's data set; a prompt without one gets no row."""
     from red.data.openr1 import rows
 
-    wanted = {row["id"] for row in prompts}
+    prompt_ids = {row["id"] for row in prompts}
     location = {name: value for name, value in spec.items() if name != "seed"}
     return [
         Demonstration(row.id, row.demonstration)
         for row in rows(location, Counter())
-        if row.id in wanted and row.demonstration
+        if row.id in prompt_ids and row.demonstration
     ]
 
 
@@ -100,7 +99,7 @@ def _teacher(row: Mapping[str, Any], seed: int) -> str:
 
 
 def _wrong_responses(
-    spec: CorruptedDemonstrations,
+    spec: CorruptionSpec,
     prompts: Sequence[Mapping[str, Any]],
     demonstrations: Sequence[Demonstration],
     model: Path | None,
@@ -135,22 +134,22 @@ def _wrong_responses(
             temperature=1.0,
             generator=torch.Generator().manual_seed(derive(spec.seed, "wrong responses", *ids[:1])),
         )
-        found: dict[str, str] = {}
+        wrong: dict[str, str] = {}
         for name, group in zip(ids, groups, strict=True):
-            for one in group:
-                text = decode(one.tokens)
-                is_long_enough = 2 * len(one.tokens) >= lengths[name]
+            for rollout in group:
+                text = decode(rollout.tokens)
+                is_long_enough = 2 * len(rollout.tokens) >= lengths[name]
                 is_wrong = boxed_answer(text) is not None and not verify(name, text)
-                if one.finish_reason == "stop" and is_long_enough and is_wrong:
-                    found[name] = text
+                if rollout.finish_reason == "stop" and is_long_enough and is_wrong:
+                    wrong[name] = text
                     break
-        return found
+        return wrong
 
     return find
 
 
 def _summary(
-    spec: CorruptedDemonstrations,
+    spec: CorruptionSpec,
     prompts: Sequence[Mapping[str, Any]],
     rows: Sequence[Demonstration],
     verify: Callable[[str, str], bool],

@@ -51,11 +51,11 @@ def rows(spec: Mapping[str, Any], counts: Counter[str]) -> Iterator[Row]:
 
     DataError names the row (from 0) whose nesting is not the data set's.
     """
-    wanted = from_mapping(OpenR1, spec, "data")
-    for index, raw in enumerate(_raw(wanted)):
-        if wanted.limit is not None and index >= wanted.limit:
+    location = from_mapping(OpenR1, spec, "data")
+    for index, raw in enumerate(_raw(location)):
+        if location.limit is not None and index >= location.limit:
             return
-        row = _row(index, raw, wanted)
+        row = _row(index, raw, location)
         if not is_usable(row.answer):
             counts["unusable_answer"] += 1
             continue
@@ -64,12 +64,12 @@ def rows(spec: Mapping[str, Any], counts: Counter[str]) -> Iterator[Row]:
         yield row
 
 
-def _row(index: int, raw: Mapping[str, Any], wanted: OpenR1) -> Row:
-    place = f"{wanted.data_dir or wanted.hub}: row {index}"
+def _row(index: int, raw: Mapping[str, Any], location: OpenR1) -> Row:
+    place = f"{location.data_dir or location.hub}: row {index}"
     try:
         messages = {message["role"]: message["content"] for message in raw["prompt"]}
-        found = raw.get("target")
-        target = [] if found is None else list(found)
+        turns = raw.get("target")
+        target = [] if turns is None else list(turns)
         return Row(
             id=f"openr1-{index:05d}",
             system=messages.get("system", ""),
@@ -79,17 +79,17 @@ def _row(index: int, raw: Mapping[str, Any], wanted: OpenR1) -> Row:
             source=str(raw.get("data_source", "")),
         )
     except (KeyError, TypeError, IndexError) as error:
-        raise DataError(f"{place}: not in the layout of {wanted.hub} ({error!r})") from None
+        raise DataError(f"{place}: not in the layout of {location.hub} ({error!r})") from None
 
 
-def _raw(wanted: OpenR1) -> Iterator[Mapping[str, Any]]:
-    if wanted.data_dir is None:
-        yield from _hub(wanted)
+def _raw(location: OpenR1) -> Iterator[Mapping[str, Any]]:
+    if location.data_dir is None:
+        yield from _hub(location)
         return
-    path = Path(wanted.data_dir) / wanted.file
+    path = Path(location.data_dir) / location.file
     if not path.exists():
         raise DataError(f"{path}: no such file; put the data set there or remove data_dir")
-    if wanted.sha256 is not None and file_hash(path) != wanted.sha256:
+    if location.sha256 is not None and file_hash(path) != location.sha256:
         raise DataError(f"{path}: its SHA-256 is not the one in the configuration; get the file again")
     if path.suffix == ".parquet":
         import pyarrow.parquet as pq
@@ -100,9 +100,9 @@ def _raw(wanted: OpenR1) -> Iterator[Mapping[str, Any]]:
         yield from read_jsonl(path)
 
 
-def _hub(wanted: OpenR1) -> Iterator[Mapping[str, Any]]:
+def _hub(location: OpenR1) -> Iterator[Mapping[str, Any]]:
     try:
         from datasets import load_dataset
     except ImportError:
         raise DataError("the hub needs the package datasets: pip install '.[gpu]', or give data_dir") from None
-    yield from load_dataset(wanted.hub, revision=wanted.revision, split=wanted.split)
+    yield from load_dataset(location.hub, revision=location.revision, split=location.split)

@@ -58,20 +58,20 @@ def load_problems(
     Counts: prompt_too_long (dropped), no_demonstration (dropped only if the method needs one),
     demonstration_cut, demonstration_wrong (kept, with its own verdict), forced_accuracy.
     """
-    taught = _demonstrations(demonstrations)
+    demonstration_rows = _demonstrations(demonstrations)
     counts: Counter[str] = Counter()
     rows: list[tuple[dict[str, Any], tuple[int, ...], dict[str, Any] | None]] = []
-    seen: set[str] = set()
+    ids: set[str] = set()
     thought_open = render("", None, template).endswith(THOUGHT_OPEN)
     for number, row in numbered_jsonl(prompts, ("id", "question", "answer")):
-        _check_prompt(row, seen, f"{prompts}: line {number}")
-        seen.add(row["id"])
+        _check_prompt(row, ids, f"{prompts}: line {number}")
+        ids.add(row["id"])
         text = render(row["question"], row.get("options"), template, row.get("system"))
         prompt = tuple(encoded(tokenizer, text, f"{prompts}: line {number}").ids)
         if len(prompt) > limits.prompt:
             counts["prompt_too_long"] += 1
             continue
-        demonstration = taught.get(row["id"])
+        demonstration = demonstration_rows.get(row["id"])
         if demonstration is None:
             counts["no_demonstration"] += 1
             if need_demonstrations:
@@ -106,15 +106,15 @@ def load_problems(
     return ProblemSet(tuple(problems), dict(counts), thought_open)
 
 
-def _check_id(row: Mapping[str, Any], seen: Container[str], where: str) -> None:
+def _check_id(row: Mapping[str, Any], earlier_ids: Container[str], where: str) -> None:
     if not isinstance(row["id"], str) or not row["id"]:
         raise DataError(f"{where}: id {row['id']!r} is not a text")
-    if row["id"] in seen:
+    if row["id"] in earlier_ids:
         raise DataError(f"{where}: id {row['id']!r} occurs twice")
 
 
-def _check_prompt(row: Mapping[str, Any], seen: Container[str], where: str) -> None:
-    _check_id(row, seen, where)
+def _check_prompt(row: Mapping[str, Any], earlier_ids: Container[str], where: str) -> None:
+    _check_id(row, earlier_ids, where)
     if not isinstance(row["question"], str) or not row["question"].strip():
         raise DataError(f"{where}: question is empty or not a text")
     answer = row["answer"]
@@ -126,16 +126,16 @@ def _check_prompt(row: Mapping[str, Any], seen: Container[str], where: str) -> N
         raise DataError(f"{where}: system is not a text")
 
 
-def _demonstrations(path: Path) -> dict[str, dict]:
-    found: dict[str, dict] = {}
+def _demonstrations(path: Path) -> dict[str, dict[str, Any]]:
+    rows: dict[str, dict[str, Any]] = {}
     for number, row in numbered_jsonl(path, ("id", "response")):
-        _check_id(row, found, f"{path}: line {number}")
+        _check_id(row, rows, f"{path}: line {number}")
         if not isinstance(row["response"], str) or not row["response"].strip():
             raise DataError(f"{path}: line {number}: empty demonstration")
         if row.get("forced_accuracy") not in (None, 0, 1):
             raise DataError(f"{path}: line {number}: forced_accuracy is null, 0 or 1")
-        found[row["id"]] = row
-    return found
+        rows[row["id"]] = row
+    return rows
 
 
 def _encode(
@@ -154,9 +154,10 @@ def _encode(
         index + 1
         for index, (start, end) in enumerate(encoding.offsets[: len(ids)])
         if end < last
-        and response[max(start - 1, 0) : end + 1].rstrip("}").endswith(SENTENCE_ENDS)
-        or end < last
-        and response[start:end].endswith(SENTENCE_ENDS)
+        and (
+            response[max(start - 1, 0) : end + 1].rstrip("}").endswith(SENTENCE_ENDS)
+            or response[start:end].endswith(SENTENCE_ENDS)
+        )
     ]
     return (*ids, eos_id), ends
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from red.errors import ConfigError
+from red.data.source import source
 from red.plumbing.records import from_mapping
 from red.seeds import derive
 
@@ -25,15 +25,9 @@ class Prompts:
 
 def prompts(spec: Mapping[str, Any]) -> Prompts:
     """All rows of the source that `spec["source"]` names."""
-    source = spec.get("source", "embedded")
-    known = {
-        name.removeprefix("from_"): value
-        for name, value in globals().items()
-        if name.startswith("from_") and getattr(value, "__module__", None) == __name__
-    }
-    if source not in known:
-        raise ConfigError(f"prompts.source: {source!r} is unknown; known: {', '.join(sorted(known))}")
-    return known[source](spec)
+    read = source(globals(), spec.get("source", "embedded"), "prompts.source")
+    result: Prompts = read(spec)
+    return result
 
 
 @dataclass(frozen=True)
@@ -55,14 +49,14 @@ def from_openr1(spec: Mapping[str, Any]) -> Prompts:
     from red.grading.verdict import DATA_ERROR
 
     counts: Counter[str] = Counter()
-    found = []
+    prompt_rows = []
     with Grader(lenient=False) as grader:
         for row, verdict in grader.grade_rows(rows(spec, counts), lambda row: Case(_PROBE, row.answer)):
             if verdict.reason == DATA_ERROR:
                 counts["unparsed_answer"] += 1
                 counts["rows"] -= 1
                 continue
-            found.append(
+            prompt_rows.append(
                 {
                     "id": row.id,
                     "question": row.question,
@@ -71,16 +65,16 @@ def from_openr1(spec: Mapping[str, Any]) -> Prompts:
                     "system": row.system,
                 }
             )
-    return Prompts(found, found[0]["system"] if found else "", dict(counts))
+    return Prompts(prompt_rows, prompt_rows[0]["system"] if prompt_rows else "", dict(counts))
 
 
 def from_embedded(spec: Mapping[str, Any]) -> Prompts:
     """Questions of the tiny world; none of them is in a benchmark or in the pretraining texts."""
     from red.world import mixture
 
-    wanted = from_mapping(EmbeddedPrompts, spec, "prompts")
-    random = Random(derive(wanted.seed, "prompts"))
-    problems = mixture.distinct(random, "training", mixture.training_problem, wanted.count)
+    settings = from_mapping(EmbeddedPrompts, spec, "prompts")
+    random = Random(derive(settings.seed, "prompts"))
+    problems = mixture.distinct(random, "training", mixture.training_problem, settings.count)
     rows = [
         {"id": f"train-{index:05d}", "question": problem.question, "answer": str(problem.answer), "source": "tiny"}
         for index, problem in enumerate(problems)
