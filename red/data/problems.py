@@ -12,12 +12,11 @@ from red.grading.math import is_usable
 from red.methods.base import Problem
 from red.plumbing.storage import numbered_jsonl
 from red.seeds import derive
-from red.text.template import render
+from red.text.template import THOUGHT_OPEN, render
 from red.text.tokens import Tokenizer, encoded
 
 SENTENCE_ENDS = (". ", ".\n", "? ", "!", "\n\n")
 THOUGHT_END = "</think>"
-THOUGHT_OPEN = "<think>\n"
 
 
 class Judge(Protocol):

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from red.errors import ConfigError
 
 LETTERS = string.ascii_uppercase
+THOUGHT_OPEN = "<think>\n"  # how a prompt ends that opens a thought
 ASSISTANT_HINT = "Please reason step by step, and put your final answer within \\boxed{}."
 # The default of `think` when the data set brings no system prompt of its own.
 THINK_SYSTEM = (
@@ -40,8 +41,8 @@ def render(question: str, options: Sequence[object] | None, template_name: str, 
 
 def template_hash(template_name: str, system: str | None = None) -> str:
     """SHA-256 of what `render` adds to a question, so that a changed template is never unnoticed."""
-    shown = render("{question}", None, template_name, system) + _options(("a", "b"), template_name != "plain")
-    return hashlib.sha256(shown.encode()).hexdigest()
+    text = render("{question}", None, template_name, system) + _options(("a", "b"), template_name != "plain")
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _options(options: Sequence[object], by_letter: bool) -> str:

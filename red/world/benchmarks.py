@@ -48,8 +48,8 @@ def benchmark(name: str) -> list[Problem]:
         raise ConfigError(f"benchmark {name!r} is unknown in the tiny world; known: {', '.join(RECIPES)}")
     count, make, options = RECIPES[name]
     random = Random(derive(SEED, "benchmark", name))
-    found = distinct(random, "benchmark", make, count)
-    return [with_options(random, problem, options) if options else problem for problem in found]
+    problems = distinct(random, "benchmark", make, count)
+    return [with_options(random, problem, options) if options else problem for problem in problems]
 
 
 def rows(name: str) -> list[dict[str, Any]]:

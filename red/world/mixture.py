@@ -35,16 +35,16 @@ def draw(random: Random, partition: str, make: Callable[[Random], Problem]) -> P
 
 def distinct(random: Random, partition: str, make: Callable[[Random], Problem], count: int) -> list[Problem]:
     """`count` problems of the partition with different questions."""
-    found: dict[str, Problem] = {}
+    by_question: dict[str, Problem] = {}
 
     def unseen() -> Problem | None:
         problem = draw(random, partition, make)
-        return None if problem.question in found else problem
+        return None if problem.question in by_question else problem
 
-    while len(found) < count:
-        problem = problems.bounded(unseen, f"new problem of the partition {partition} after {len(found)}")
-        found[problem.question] = problem
-    return list(found.values())
+    while len(by_question) < count:
+        problem = problems.bounded(unseen, f"new problem of the partition {partition} after {len(by_question)}")
+        by_question[problem.question] = problem
+    return list(by_question.values())
 
 
 def training_problem(random: Random) -> Problem:

@@ -46,8 +46,8 @@ RECIPES = {
 
 def recipe(spec: EmbeddedModel) -> Recipe:
     """Recipe of the size."""
-    chosen = RECIPES[spec.size]
-    return chosen if spec.steps is None else replace(chosen, steps=spec.steps)
+    preset = RECIPES[spec.size]
+    return preset if spec.steps is None else replace(preset, steps=spec.steps)
 
 
 def pretrain(recipe: Recipe, seed: int, log_every: int = 200) -> tuple[Checkpoint, dict[str, object]]:
@@ -67,7 +67,7 @@ def pretrain(recipe: Recipe, seed: int, log_every: int = 200) -> tuple[Checkpoin
         ids, mask = next(batches)
         loss = _loss(model, ids, mask)
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         tokens += ids.numel()
@@ -121,8 +121,8 @@ def _optimizer(model: Qwen2, recipe: Recipe) -> torch.optim.Optimizer:
 
 def _learning_rate(recipe: Recipe, step: int) -> float:
     """Linear warm-up, constant for the first half, then linear to 3 %."""
-    done = step / recipe.steps
-    decay = 1.0 if done < 0.5 else max(0.03, 2 - 2 * done)
+    progress = step / recipe.steps
+    decay = 1.0 if progress < 0.5 else max(0.03, 2 - 2 * progress)
     return recipe.lr * min(1.0, (step + 1) / recipe.warmup) * decay
 
 

@@ -80,10 +80,10 @@ def chain(random: Random, length: int, hard: int = 0, tens: float = 0.0) -> Prob
 
     def draw() -> Problem | None:
         value = random.randint(2, 9) if random.random() < 0.5 else random.randint(10, LARGEST)
-        wanted = [True] * hard + [False] * (length - hard)
-        random.shuffle(wanted)
+        hardness = [True] * hard + [False] * (length - hard)
+        random.shuffle(hardness)
         steps: list[Step] = []
-        for is_hard in wanted:
+        for is_hard in hardness:
             candidates = _hard_steps(random, value) if is_hard else _easy_steps(random, value, tens)
             if not candidates:
                 return None
@@ -129,11 +129,11 @@ def story(random: Random, hard: int = 0) -> Problem:
 
 def with_options(random: Random, problem: Problem, count: int) -> Problem:
     """Multiple choice: the answer among `count` different values, most of them near misses."""
-    near = (-20, -11, -10, -9, -3, -2, -1, 1, 2, 3, 9, 10, 11, 20)
+    offsets = (-20, -11, -10, -9, -3, -2, -1, 1, 2, 3, 9, 10, 11, 20)
     options = [problem.answer]
     while len(options) < count:
         is_near = random.random() < 0.8
-        value = problem.answer + random.choice(near) if is_near else random.randint(0, LARGEST)
+        value = problem.answer + random.choice(offsets) if is_near else random.randint(0, LARGEST)
         if 0 <= value <= LARGEST and value not in options:
             options.append(value)
     random.shuffle(options)

@@ -103,10 +103,10 @@ def _product(step: Step) -> str:
 def _quotient(step: Step) -> str:
     tens, ones = step.result // 10 * 10, step.result % 10
     high = tens * step.right
-    rest = step.left - high
+    low = step.left - high
     if not ones:
         return f"{tens}*{step.right}={high}, {step.left}-{high}=0"
-    return f"{tens}*{step.right}={high}, {step.left}-{high}={rest}/{step.right}={ones}, {tens}+{ones}={step.result}"
+    return f"{tens}*{step.right}={high}, {step.left}-{high}={low}/{step.right}={ones}, {tens}+{ones}={step.result}"
 
 
 def _recheck(random: Random, step: Step) -> str:
