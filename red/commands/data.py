@@ -80,11 +80,6 @@ def _demonstrations(spec: Mapping[str, Any], options: argparse.Namespace) -> Non
 
 
 def _benchmark(spec: Mapping[str, Any], options: argparse.Namespace) -> None:
-    if spec["source"] == "embedded":
-        from red.world.benchmarks import rows
+    from red.evaluation.files import benchmark_rows
 
-        write_jsonl(options.out, rows(options.name))
-        return
-    from red.evaluation.benchmarks import rows as loaded
-
-    write_jsonl(options.out, loaded(options.name, spec))
+    write_jsonl(options.out, benchmark_rows(options.name, spec))

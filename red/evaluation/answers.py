@@ -22,7 +22,7 @@ class AnswerLog:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.rows: dict[Key, dict[str, Any]] = {}
         if path.exists():
-            _own(path)
+            _unshare(path)
             _drop_torn_line(path)
             self._read()
         self._stream = path.open("ab", buffering=0)
@@ -53,15 +53,15 @@ class AnswerLog:
 
 def share_storage(finished: Path, log: Path) -> None:
     """Let the log be a second name of the finished file, where the file system has hard links."""
-    second = log.with_name(f".{log.name}.{os.getpid()}.partial")
+    partial = log.with_name(f".{log.name}.{os.getpid()}.partial")
     try:
-        os.link(finished, second)
+        os.link(finished, partial)
     except OSError:
         return
-    os.replace(second, log)
+    os.replace(partial, log)
 
 
-def _own(path: Path) -> None:
+def _unshare(path: Path) -> None:
     """Copy a file that has a second name, so that appending does not change the finished file."""
     if path.stat().st_nlink > 1:
         copy = path.with_name(f".{path.name}.{os.getpid()}.partial")

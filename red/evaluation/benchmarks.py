@@ -3,7 +3,6 @@
 import hashlib
 import io
 import random
-import string
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
@@ -12,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from red.errors import DataError
-from red.evaluation.catalog import Benchmark, Hub, benchmark
+from red.evaluation import catalog
+from red.evaluation.catalog import Benchmark, Hub
 from red.plumbing.storage import as_object, parse_json, read_jsonl
 from red.seeds import derive
-from red.text.template import render
+from red.text.template import LETTERS, render
 
 # Bytes; ten times the largest benchmark. An archive can unpack to a thousand times its size.
 LARGEST_UNPACKED = 256 << 20
-LETTERS = string.ascii_uppercase
 # Published by the authors of GPQA for their own archive; it keeps crawlers out, not readers.
 PASSWORD = b"deserted-untie-orchid"
 # LUFFY's wording, which its published prompt hashes confirm.
@@ -44,56 +43,61 @@ class Problem:
 
 def rows(name: str, entry: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """Rows of a benchmark file. A protected benchmark leaves its texts out: ids and letters only."""
-    wanted = benchmark(name, entry)
-    for problem in load(wanted):
+    benchmark = catalog.benchmark(name, entry)
+    for problem in load(benchmark):
         row = asdict(problem)
-        if wanted.protected:
+        if benchmark.protected:
             row |= {"question": None, "options": list(LETTERS[: len(problem.options or ())])}
         yield row
 
 
-def read(path: Path, wanted: Benchmark) -> list[Problem]:
+def read(path: Path, benchmark: Benchmark) -> list[Problem]:
     """Problems of a file that `rows` filled; texts that were left out are fetched again, in memory."""
-    found = list(read_jsonl(path, ("id", "question", "options", "answer")))
-    if any(row["question"] is None for row in found):
-        texts = {problem.id: problem for problem in load(wanted)}
-        for number, row in enumerate(found, start=1):
+    file_rows = list(read_jsonl(path, ("id", "question", "options", "answer")))
+    if any(row["question"] is None for row in file_rows):
+        texts = {problem.id: problem for problem in load(benchmark)}
+        for number, row in enumerate(file_rows, start=1):
             if row["id"] not in texts or texts[row["id"]].answer != row["answer"]:
                 raise DataError(f"{path}: line {number}: {row['id']!r} differs from the source; remake it")
-        return [texts[row["id"]] for row in found]
-    return _checked([_problem(row, f"{path}: line {n}") for n, row in enumerate(found, start=1)], str(path))
+        return [texts[row["id"]] for row in file_rows]
+    return _checked([_problem(row, f"{path}: line {n}") for n, row in enumerate(file_rows, start=1)], str(path))
 
 
-def load(wanted: Benchmark) -> list[Problem]:
+def load(benchmark: Benchmark) -> list[Problem]:
     """All problems of a benchmark. DataError names the file and row of the first defect."""
-    place = _hub(wanted) if wanted.data_dir is None else _local(wanted, wanted.data_dir)
+    source_rows = _hub(benchmark) if benchmark.data_dir is None else _local(benchmark, benchmark.data_dir)
     problems = []
-    for where, row in place:
+    for where, row in source_rows:
         problem = _problem(row, where)
-        if wanted.grader == "choice":
+        if benchmark.grader == "choice":
             _check_choice(problem, where)
         problems.append(problem)
-    kept = [p for p in problems if all(p.extra.get(key) == value for key, value in wanted.where.items())]
-    source = f"hub {_source(wanted).id}" if wanted.data_dir is None else f"{wanted.data_dir}/{wanted.file}"
-    if wanted.rows is not None and len(kept) != wanted.rows:
-        raise DataError(f"{source}: {len(kept)} problems for {wanted.name}, expected {wanted.rows}")
-    return _checked(kept, source)
+    problems = subset(problems, benchmark.where)
+    source = f"hub {_source(benchmark).id}" if benchmark.data_dir is None else f"{benchmark.data_dir}/{benchmark.file}"
+    if benchmark.rows is not None and len(problems) != benchmark.rows:
+        raise DataError(f"{source}: {len(problems)} problems for {benchmark.name}, expected {benchmark.rows}")
+    return _checked(problems, source)
 
 
-def prompt(problem: Problem, wanted: Benchmark, template: str, system: str | None = None) -> str:
+def subset(problems: Iterable[Problem], where: Mapping[str, bool]) -> list[Problem]:
+    """The problems whose `extra` has all values of `where`."""
+    return [p for p in problems if all(p.extra.get(key) == value for key, value in where.items())]
+
+
+def prompt(problem: Problem, benchmark: Benchmark, template: str, system: str | None = None) -> str:
     """The text that the model continues."""
-    if wanted.layout is None:
+    if benchmark.layout is None:
         return render(problem.question, problem.options, template, system)
-    return render(user_text(problem, wanted), None, template, system)
+    return render(user_text(problem, benchmark), None, template, system)
 
 
-def user_text(problem: Problem, wanted: Benchmark) -> str:
+def user_text(problem: Problem, benchmark: Benchmark) -> str:
     """The question with its options in the benchmark's layout; LUFFY's wording."""
-    if wanted.layout is None or problem.options is None:
+    if benchmark.layout is None or problem.options is None:
         return problem.question
     letters = LETTERS[: len(problem.options)]
     options = "\n".join(f"{a}) {text}" for a, text in zip(letters, problem.options, strict=True))
-    if wanted.layout == "lines":
+    if benchmark.layout == "lines":
         return f"{problem.question}\n\n{options}\n"
     return f"{INSTRUCTION.format(letters=letters)}\n\n{problem.question}\n\n{options}"
 
@@ -120,30 +124,30 @@ def _check_choice(problem: Problem, where: str) -> None:
 
 
 def _checked(problems: list[Problem], source: str) -> list[Problem]:
-    seen: set[str] = set()
+    ids: set[str] = set()
     for number, problem in enumerate(problems, start=1):
-        if problem.id in seen:
+        if problem.id in ids:
             raise DataError(f"{source}: problem {number}: id {problem.id!r} occurs twice")
-        seen.add(problem.id)
+        ids.add(problem.id)
     if not problems:
         raise DataError(f"{source}: no problems")
     return problems
 
 
-def _local(wanted: Benchmark, folder: str) -> Iterator[Row]:
+def _local(benchmark: Benchmark, folder: str) -> Iterator[Row]:
     """Rows of `folder`/`file`; an archive is opened in memory only."""
-    if wanted.file is None:
-        raise DataError(f"benchmarks.{wanted.name}.file: missing; name the file inside data_dir")
-    path = Path(folder) / wanted.file
+    if benchmark.file is None:
+        raise DataError(f"benchmarks.{benchmark.name}.file: missing; name the file inside data_dir")
+    path = Path(folder) / benchmark.file
     try:
         content = path.read_bytes()
     except OSError as error:
         raise DataError(f"{path}: {error.strerror}") from None
     digest = hashlib.sha256(content).hexdigest()
-    if wanted.sha256 not in (None, digest):
+    if benchmark.sha256 not in (None, digest):
         raise DataError(
-            f"{path}: sha256 is {digest}, expected {wanted.sha256}; "
-            f"set benchmarks.{wanted.name}.sha256 to null to use this file all the same"
+            f"{path}: sha256 is {digest}, expected {benchmark.sha256}; "
+            f"set benchmarks.{benchmark.name}.sha256 to null to use this file all the same"
         )
     if path.suffix == ".zip":
         content = _unpack(content, path)
@@ -185,32 +189,32 @@ def _local_row(row: Mapping[str, Any]) -> dict[str, Any]:
     return {**row, "question": row.get("problem", row.get("question")), "extra": extra}
 
 
-def _source(wanted: Benchmark) -> Hub:
-    if wanted.hub is None:
-        raise DataError(f"benchmarks.{wanted.name}: needs data_dir (a local folder) or hub")
-    return wanted.hub
+def _source(benchmark: Benchmark) -> Hub:
+    if benchmark.hub is None:
+        raise DataError(f"benchmarks.{benchmark.name}: needs data_dir (a local folder) or hub")
+    return benchmark.hub
 
 
-def _hub(wanted: Benchmark) -> Iterator[Row]:
+def _hub(benchmark: Benchmark) -> Iterator[Row]:
     """Rows of a hub data set, at the pinned revision if there is one."""
-    hub = _source(wanted)
+    hub = _source(benchmark)
     try:
         from datasets import load_dataset
     except ImportError:
-        raise DataError(f"benchmark {wanted.name}: install `datasets`, or give data_dir") from None
+        raise DataError(f"benchmark {benchmark.name}: install `datasets`, or give data_dir") from None
     try:
         data = load_dataset(hub.id, hub.config, split=hub.split, revision=hub.revision)
     except OSError as error:  # no network, no such data set, no access to a gated one
         first = str(error).splitlines()[0]
         raise DataError(f"hub {hub.id}: {first}; give data_dir to read a local copy") from None
-    yield from hub_rows(wanted, data)
+    yield from hub_rows(benchmark, data)
 
 
-def hub_rows(wanted: Benchmark, data: Iterable[Mapping[str, Any]]) -> Iterator[Row]:
+def hub_rows(benchmark: Benchmark, data: Iterable[Mapping[str, Any]]) -> Iterator[Row]:
     """Rows of an upstream data set in our schema; ids are its row numbers."""
-    hub = _source(wanted)
+    hub = _source(benchmark)
     for index, row in enumerate(data):
-        id = f"{wanted.part_of or wanted.name}-{index:04d}"
+        id = f"{benchmark.part_of or benchmark.name}-{index:04d}"
         columns = {column for column in hub.columns.values() if isinstance(column, str)}
         if missing := sorted(columns - row.keys()):
             raise DataError(f"hub {hub.id}: row {index}: no column {missing[0]!r}")

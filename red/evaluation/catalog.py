@@ -76,13 +76,13 @@ def benchmark(name: str, entry: Mapping[str, Any] | None = None) -> Benchmark:
     source = entry["source"]
     if not isinstance(source, str):
         raise ConfigError(f"benchmarks.{name}.source: expected str, found {source!r}")
-    known = _catalog().get(source, {})
-    if not known and not {"hub", "data_dir"} & set(entry) and source != EMBEDDED:
+    defaults = _catalog().get(source, {})
+    if not defaults and not {"hub", "data_dir"} & set(entry) and source != EMBEDDED:
         names = ", ".join(_catalog())
         raise ConfigError(f"benchmarks.{name}.source: {source!r} is not in the catalog ({names})")
-    if "part_of" in known:
-        known = deep_merge(_catalog()[known["part_of"]], known)
-    return from_mapping(Benchmark, deep_merge(known, entry), f"benchmarks.{name}")
+    if "part_of" in defaults:
+        defaults = deep_merge(_catalog()[defaults["part_of"]], defaults)
+    return from_mapping(Benchmark, deep_merge(defaults, entry), f"benchmarks.{name}")
 
 
 def parts(name: str) -> list[Benchmark]:

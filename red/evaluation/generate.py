@@ -12,8 +12,9 @@ from typing import Any, Literal
 
 from red.errors import DataError
 from red.evaluation import benchmarks as sets
+from red.evaluation import catalog
 from red.evaluation.answers import AnswerLog, Key, share_storage
-from red.evaluation.catalog import Benchmark, benchmark
+from red.evaluation.catalog import Benchmark
 from red.models.checkpoint import read_tokenizer
 from red.plumbing.generation_progress import GenerationProgress
 from red.plumbing.provenance import spec_hash
@@ -21,11 +22,10 @@ from red.plumbing.storage import folder_hash, only_here, read_object, remove_par
 from red.sampling.base import Backend, Request, Sampling
 from red.sampling.response import Response
 from red.seeds import derive
-from red.text.template import template_hash
+from red.text.template import THOUGHT_OPEN, template_hash
 from red.text.tokens import encoded
 
-THOUGHT_OPEN = "<think>\n"
-Reduced = Callable[[str, int], str]  # of a response, and of the number of options
+Redact = Callable[[str, int], str]  # of a response, and of the number of options
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Work:
     log: AnswerLog
     missing: list[Key] = field(default_factory=list)
 
-    def wanted(self) -> list[Key]:
+    def samples(self) -> list[Key]:
         """All (problem, sample), in order."""
         return [(id, index) for id in self.problems for index in range(self.benchmark.samples)]
 
@@ -79,12 +79,12 @@ def generate(
     spec: GenerationSpec,
     folder: Path,
     open_backend: Callable[[str], Backend],
-    reduced: Reduced,
+    redact: Redact,
 ) -> None:
     """Answer every benchmark of `spec` with every (checkpoint, output folder); skip what is there.
 
     `folder` holds the benchmark files. The backend is opened only if an answer is missing, once for all.
-    `reduced` is what may be kept of an answer to a protected benchmark.
+    `redact` gives what may be kept of an answer to a protected benchmark.
     Writes `<benchmark>.generations.jsonl` and `<benchmark>.json` (how they were made), each only whole.
     """
     backend: Backend | None = None
@@ -96,7 +96,7 @@ def generate(
                 if any(work.missing for work in works):
                     backend = backend or open_backend(spec.evaluation.backend)
                     backend.load(checkpoint)
-                    _answer(works, backend, spec, checkpoint, reduced)
+                    _answer(works, backend, spec, checkpoint, redact)
                 for work in works:
                     _finish(work, out, spec)
     finally:
@@ -109,30 +109,30 @@ def _plan(checkpoint: Path, out: Path, spec: GenerationSpec, folder: Path) -> li
     identity = folder_hash(checkpoint)
     works = []
     for name, entry in spec.benchmarks.items():
-        wanted = benchmark(name, entry)
-        problems = sets.read(folder / f"{name}.jsonl", wanted)[: spec.limit]
-        prompts = {p.id: sets.prompt(p, wanted, spec.template, spec.system) for p in problems}
+        benchmark = catalog.benchmark(name, entry)
+        problems = sets.read(folder / f"{name}.jsonl", benchmark)[: spec.limit]
+        prompts = {p.id: sets.prompt(p, benchmark, spec.template, spec.system) for p in problems}
         work = Work(
-            benchmark=wanted,
+            benchmark=benchmark,
             checkpoint_hash=identity,
             problems={p.id: p for p in problems},
             prompts=prompts,
             tokens={id: tuple(encoded(tokenizer, text, f"{name}: {id}").ids) for id, text in prompts.items()},
-            bases={p.id: base_seed(spec, wanted, p.id) for p in problems},
+            bases={p.id: base_seed(spec, benchmark, p.id) for p in problems},
             log=AnswerLog(out / "state" / f"{name}.{_settings_hash(spec, identity)}.jsonl"),
         )
         _check_lengths(work, spec, checkpoint)
-        for key in work.wanted():
+        for key in work.samples():
             if key in work.log.rows and not _is_current(work, key):
                 work.log.discard(key)
-        work.missing = [key for key in work.wanted() if key not in work.log.rows]
+        work.missing = [key for key in work.samples() if key not in work.log.rows]
         works.append(work)
     return works
 
 
-def base_seed(spec: GenerationSpec, wanted: Benchmark, id: str) -> int:
+def base_seed(spec: GenerationSpec, benchmark: Benchmark, id: str) -> int:
     """Seed of sample 0 of a problem; a subset has the seeds of the whole."""
-    name = wanted.part_of or wanted.name
+    name = benchmark.part_of or benchmark.name
     return derive(spec.evaluation.seed, "generate", spec.run, spec.seed, name, id)
 
 
@@ -142,49 +142,52 @@ def prompt_hash(text: str) -> str:
 
 
 def _settings_hash(spec: GenerationSpec, identity: str) -> str:
-    settings = asdict(spec.evaluation)
-    settings.pop("workers")
     template = template_hash(spec.template, spec.system)
-    return spec_hash({"checkpoint": identity, "template": template, **settings})
+    return spec_hash({"checkpoint": identity, "template": template, **_sampling_settings(spec)})
+
+
+def _sampling_settings(spec: GenerationSpec) -> dict[str, Any]:
+    """What changes an answer; the number of workers does not."""
+    return {key: value for key, value in asdict(spec.evaluation).items() if key != "workers"}
 
 
 def _is_current(work: Work, key: Key) -> bool:
     row, (id, index) = work.log.rows[key], key
-    return row["prompt_hash"] == prompt_hash(work.prompts[id]) and row["seed"] == work.bases[id] + index
+    return bool(row["prompt_hash"] == prompt_hash(work.prompts[id]) and row["seed"] == work.bases[id] + index)
 
 
 def _check_lengths(work: Work, spec: GenerationSpec, checkpoint: Path) -> None:
     window = read_object(checkpoint / "config.json").get("max_position_embeddings")
     id, tokens = max(work.tokens.items(), key=lambda item: len(item[1]))
-    needed = len(tokens) + spec.evaluation.max_new_tokens
-    if window is not None and needed > window:
+    length = len(tokens) + spec.evaluation.max_new_tokens
+    if window is not None and length > window:
         raise DataError(
             f"{work.benchmark.name}: {id} needs {len(tokens)} + {spec.evaluation.max_new_tokens} tokens, "
             f"{checkpoint} reads {window}; lower evaluation.max_new_tokens or prepare the model for more"
         )
 
 
-def _answer(works: Sequence[Work], backend: Backend, spec: GenerationSpec, checkpoint: Path, reduced: Reduced) -> None:
+def _answer(works: Sequence[Work], backend: Backend, spec: GenerationSpec, checkpoint: Path, redact: Redact) -> None:
     title = f"{spec.run or checkpoint.name} seed {spec.seed}"
     tokenizer = read_tokenizer(checkpoint)
     pending = [(work, key) for work in works for key in work.missing]
     requests = [Request(work.tokens[id], work.bases[id] + index) for work, (id, index) in pending]
     settings = spec.evaluation
     sampling = Sampling(settings.temperature, settings.max_new_tokens, settings.top_p)
-    total = sum(len(work.wanted()) for work in works)
+    total = sum(len(work.samples()) for work in works)
     with GenerationProgress(title, total, total - len(pending)) as progress:
         for position, answer in backend.generate(requests, sampling):
             work, (id, index) = pending[position]
             text = tokenizer.decode(answer.text_tokens, skip_special_tokens=False)
-            work.log.add(_row(work, id, index, text, answer, reduced))
+            work.log.add(_row(work, id, index, text, answer, redact))
             progress.advance(len(answer.tokens))
 
 
-def _row(work: Work, id: str, index: int, text: str, answer: Response, reduced: Reduced) -> dict[str, Any]:
+def _row(work: Work, id: str, index: int, text: str, answer: Response, redact: Redact) -> dict[str, Any]:
     """A line of the generations file. A thought that the prompt opened is put back before the response."""
     response = THOUGHT_OPEN + text if work.prompts[id].endswith(THOUGHT_OPEN) else text
     if work.benchmark.protected:
-        response = reduced(response, len(work.problems[id].options or ()))
+        response = redact(response, len(work.problems[id].options or ()))
     return {
         "id": id,
         "index": index,
@@ -199,19 +202,17 @@ def _row(work: Work, id: str, index: int, text: str, answer: Response, reduced: 
 def _finish(work: Work, out: Path, spec: GenerationSpec) -> None:
     """Put the answers in order under their final name, which exists only when all are there."""
     work.log.close()
-    wanted = work.wanted()
+    keys = work.samples()
     final = out / f"{work.benchmark.name}.generations.jsonl"
-    write_jsonl(final, (work.log.rows[key] for key in wanted))
-    if len(work.log.rows) == len(wanted):
+    write_jsonl(final, (work.log.rows[key] for key in keys))
+    if len(work.log.rows) == len(keys):
         share_storage(final, work.log.path)
     write_json(out / f"{work.benchmark.name}.json", _description(work, spec))
 
 
 def _description(work: Work, spec: GenerationSpec) -> dict[str, Any]:
-    settings = asdict(spec.evaluation)
-    settings.pop("workers")
     return {
-        **settings,
+        **_sampling_settings(spec),
         "benchmark": work.benchmark.name,
         "problems": len(work.problems),
         "samples": work.benchmark.samples,

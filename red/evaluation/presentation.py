@@ -27,7 +27,7 @@ COLUMNS = (
     "tokens right",
     "tokens wrong",
 )
-SHOWN = 7  # columns that fit into a terminal of 80 characters
+TERMINAL_COLUMNS = 7  # columns that fit into a terminal of 80 characters
 NOTE = (
     "Accuracy: strict, in percent, mean over problems x samples, 95 % bootstrap interval over problems. "
     "Lenient: also answers outside a box. Tokens: mean length, end token included. Cut: share that "
@@ -35,32 +35,32 @@ NOTE = (
 )
 
 
-def lines(found: Sequence[Score]) -> list[tuple[str, ...]]:
+def lines(scores: Sequence[Score]) -> list[tuple[str, ...]]:
     """Cells of the table, one tuple per score and one per group mean."""
-    cells = [_cells(score) for score in found]
+    cells = [_cells(score) for score in scores]
     for group, name in (("math", "mean math"), ("out_of_domain", "mean other")):
-        mean = overall(found, group)
+        mean = overall(scores, group)
         if mean is not None:
             cells.append((name, "", _percent(mean), *[""] * (len(COLUMNS) - 3)))
     return cells
 
 
-def show(found: Sequence[Score], title: str) -> None:
+def show(scores: Sequence[Score], title: str) -> None:
     """Print the table on stdout."""
     table = Table(title=title, caption=NOTE, caption_justify="left")
-    for column in COLUMNS[:SHOWN]:
+    for column in COLUMNS[:TERMINAL_COLUMNS]:
         table.add_column(column, justify="left" if column == "benchmark" else "right", no_wrap=True)
-    for cells in lines(found):
-        table.add_row(*cells[:SHOWN])
+    for cells in lines(scores):
+        table.add_row(*cells[:TERMINAL_COLUMNS])
     Console().print(table)
 
 
-def write(found: Sequence[Score], settings: Mapping[str, Any], folder: Path, title: str) -> None:
+def write(scores: Sequence[Score], settings: Mapping[str, Any], folder: Path, title: str) -> None:
     """`summary.json` (all figures and the settings) and `summary.md` (the table)."""
-    means = {group: overall(found, group) for group in ("math", "out_of_domain")}
-    document = {"settings": settings, "scores": [asdict(score) for score in found], "means": means}
+    means = {group: overall(scores, group) for group in ("math", "out_of_domain")}
+    document = {"settings": settings, "scores": [asdict(score) for score in scores], "means": means}
     write_json(folder / "summary.json", without_nan(document))
-    rows = [COLUMNS, tuple("---" for _ in COLUMNS), *lines(found)]
+    rows = [COLUMNS, tuple("---" for _ in COLUMNS), *lines(scores)]
     table = "\n".join("| " + " | ".join(row) + " |" for row in rows)
     write_atomic(folder / "summary.md", f"# {title}\n\n{table}\n\n{NOTE}\n")
 

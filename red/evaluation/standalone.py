@@ -1,6 +1,6 @@
 """One model on some benchmarks, from weights to a table, without the workflow."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -9,7 +9,8 @@ from typing import Any
 from red.errors import ConfigError
 from red.evaluation import benchmarks as sets
 from red.evaluation import presentation
-from red.evaluation.catalog import EMBEDDED, benchmark
+from red.evaluation.catalog import benchmark
+from red.evaluation.files import benchmark_rows
 from red.evaluation.generate import GenerationSpec, generate
 from red.evaluation.protected import letters_only
 from red.evaluation.summary import scores
@@ -32,7 +33,7 @@ class Options:
     benchmarks: str
     out: Path
     data_dir: Path | None = None
-    config: tuple[Path, ...] | list[Path] = ()
+    config: Sequence[Path] = ()
     backend: str | None = None
     samples: int | None = None
     limit: int | None = None
@@ -49,15 +50,15 @@ def evaluate(options: Options) -> None:
     spec = specification(options)
     folder = options.out / "benchmarks"
     for name, entry in spec.benchmarks.items():
-        write_jsonl(folder / f"{name}.jsonl", _rows(name, entry))
+        write_jsonl(folder / f"{name}.jsonl", benchmark_rows(name, entry))
     generate([(options.model, options.out)], spec, folder, open_backend, letters_only)
-    wanted = [benchmark(name, entry) for name, entry in spec.benchmarks.items()]
-    asked = [(b, sets.read(folder / f"{b.name}.jsonl", b)[: spec.limit]) for b in wanted]
-    grade_answers(options.out, asked, options.workers)
-    found = scores(options.out, asked)
+    benchmarks = [benchmark(name, entry) for name, entry in spec.benchmarks.items()]
+    problem_sets = [(b, sets.read(folder / f"{b.name}.jsonl", b)[: spec.limit]) for b in benchmarks]
+    grade_answers(options.out, problem_sets, options.workers)
+    results = scores(options.out, problem_sets)
     title = f"{options.model.name}: {spec.template}, temperature {spec.evaluation.temperature}"
-    presentation.write(found, to_mapping(spec), options.out, title)
-    presentation.show(found, title)
+    presentation.write(results, to_mapping(spec), options.out, title)
+    presentation.show(results, title)
 
 
 def specification(options: Options) -> GenerationSpec:
@@ -87,12 +88,5 @@ def _entry(name: str, configured: Mapping[str, Any], options: Options) -> dict[s
         entry["data_dir"] = str(options.data_dir)
     if options.samples is not None:
         entry["samples"] = options.samples
-    return to_mapping(benchmark(name, entry))
-
-
-def _rows(name: str, entry: Mapping[str, Any]) -> Any:
-    if entry["source"] == EMBEDDED:
-        from red.world.benchmarks import rows
-
-        return rows(name)
-    return sets.rows(name, entry)
+    result: dict[str, Any] = to_mapping(benchmark(name, entry))
+    return result

@@ -11,18 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from red.errors import DataError
-from red.evaluation.benchmarks import Problem
+from red.evaluation.benchmarks import Problem, subset
 from red.evaluation.catalog import Benchmark, parts
 from red.grading import verdict
 from red.grading.answers.normalize import light, plain
 from red.grading.extract import final_text, last_box
 from red.plumbing.storage import read_jsonl
 from red.seeds import derive
-from red.statistics import intervals as statistics
-from red.statistics import metrics
+from red.statistics import intervals, metrics
 from red.statistics.intervals import Errors, Interval
 
-READ = frozenset({verdict.RIGHT, verdict.WRONG, verdict.OUT_OF_RANGE})
+READABLE = frozenset({verdict.RIGHT, verdict.WRONG, verdict.OUT_OF_RANGE})
 Matrix = NDArray[np.float64]
 
 
@@ -35,7 +34,7 @@ class Answers:
     tokens: Matrix
     truncated: Matrix
     unparsed: Matrix
-    read: Sequence[Sequence[str | None]]
+    votes: Sequence[Sequence[str | None]]
     reasons: Mapping[str, int]
 
 
@@ -71,25 +70,24 @@ class Score:
 
 def scores(folder: Path, benchmarks: Sequence[tuple[Benchmark, Sequence[Problem]]]) -> list[Score]:
     """One score per benchmark, each followed by the subsets of it that the catalog knows."""
-    found = []
-    for wanted, problems in benchmarks:
-        found.append(score(wanted, read_answers(folder, wanted, problems)))
-        for part in parts(wanted.name):
-            chosen = [p for p in problems if all(p.extra.get(k) == v for k, v in part.where.items())]
-            if chosen:
-                found.append(score(part, read_answers(folder, wanted, chosen), is_part=True))
-    return found
+    results = []
+    for benchmark, problems in benchmarks:
+        results.append(score(benchmark, read_answers(folder, benchmark, problems)))
+        for part in parts(benchmark.name):
+            if part_problems := subset(problems, part.where):
+                results.append(score(part, read_answers(folder, benchmark, part_problems), is_part=True))
+    return results
 
 
-def read_answers(folder: Path, wanted: Benchmark, problems: Sequence[Problem]) -> Answers:
+def read_answers(folder: Path, benchmark: Benchmark, problems: Sequence[Problem]) -> Answers:
     """The verdicts and answers of some problems. DataError names what is missing."""
-    path = folder / f"{wanted.name}.grades.jsonl"
+    path = folder / f"{benchmark.name}.grades.jsonl"
     grades = {(row["id"], row["index"]): row for row in read_jsonl(path, ("id", "index", "correct"))}
     responses = {
         (row["id"], row["index"]): row["response"]
-        for row in read_jsonl(folder / f"{wanted.name}.generations.jsonl", ("id", "index", "response"))
+        for row in read_jsonl(folder / f"{benchmark.name}.generations.jsonl", ("id", "index", "response"))
     }
-    keys = [[(problem.id, index) for index in range(wanted.samples)] for problem in problems]
+    keys = [[(problem.id, index) for index in range(benchmark.samples)] for problem in problems]
     if missing := [key for row in keys for key in row if key not in grades or key not in responses]:
         raise DataError(f"{path}: no verdict on {missing[0][0]}, sample {missing[0][1]}; grade it again")
 
@@ -102,28 +100,28 @@ def read_answers(folder: Path, wanted: Benchmark, problems: Sequence[Problem]) -
         lenient=matrix("correct_lenient"),
         tokens=matrix("tokens"),
         truncated=matrix("truncated"),
-        unparsed=np.array([[float(grades[key]["reason"] not in READ) for key in row] for row in keys]),
-        read=[[_answer(responses[key]) for key in row] for row in keys],
+        unparsed=np.array([[float(grades[key]["reason"] not in READABLE) for key in row] for row in keys]),
+        votes=[[_answer(responses[key]) for key in row] for row in keys],
         reasons=dict(sorted(reasons.items())),
     )
 
 
-def score(wanted: Benchmark, answers: Answers, is_part: bool = False) -> Score:
+def score(benchmark: Benchmark, answers: Answers, is_part: bool = False) -> Score:
     """All figures of one benchmark. The interval's resamples depend on its name only."""
     correct = answers.correct
-    rng = np.random.default_rng(derive(0, "interval", wanted.name))
+    rng = np.random.default_rng(derive(0, "interval", benchmark.name))
     return Score(
-        benchmark=wanted.name,
-        label=wanted.label or wanted.name,
-        group=wanted.group,
-        metric=wanted.metric,
+        benchmark=benchmark.name,
+        label=benchmark.label or benchmark.name,
+        group=benchmark.group,
+        metric=benchmark.metric,
         problems=correct.shape[0],
         samples=correct.shape[1],
-        accuracy=statistics.mean_interval(correct.mean(1), rng),
-        errors=statistics.standard_errors(correct),
+        accuracy=intervals.mean_interval(correct.mean(1), rng),
+        errors=intervals.standard_errors(correct),
         first=metrics.first_pass_at_1(correct),
         lenient=metrics.avg_at_k(answers.lenient),
-        majority=metrics.majority_at_k(answers.read, correct),
+        majority=metrics.majority_at_k(answers.votes, correct),
         pass_at={str(k): metrics.pass_at_k(correct, k) for k in _powers_of_two(correct.shape[1])},
         length=metrics.mean_length(answers.tokens),
         length_right=metrics.mean_length_where(answers.tokens, correct),
@@ -135,9 +133,9 @@ def score(wanted: Benchmark, answers: Answers, is_part: bool = False) -> Score:
     )
 
 
-def overall(found: Sequence[Score], group: str) -> float | None:
+def overall(results: Sequence[Score], group: str) -> float | None:
     """Unweighted mean accuracy over a group's benchmarks, subsets left out; None if it has none."""
-    accuracies = [s.accuracy.mean for s in found if s.group == group and not s.is_part]
+    accuracies = [s.accuracy.mean for s in results if s.group == group and not s.is_part]
     return float(np.mean(accuracies)) if accuracies else None
 
 

@@ -18,26 +18,26 @@ def grade_answers(
 ) -> None:
     """Grade every answer of these benchmarks; each grades file appears only when it is whole."""
     with Grader(workers=workers) as grader:
-        for wanted, problems in benchmarks:
-            path = folder / f"{wanted.name}.generations.jsonl"
+        for benchmark, problems in benchmarks:
+            path = folder / f"{benchmark.name}.generations.jsonl"
             rows = _grades(path, {problem.id: problem for problem in problems}, grader)
-            write_jsonl(folder / f"{wanted.name}.grades.jsonl", rows)
+            write_jsonl(folder / f"{benchmark.name}.grades.jsonl", rows)
 
 
 def _grades(path: Path, problems: dict[str, Problem], grader: Grader) -> Iterator[dict[str, Any]]:
-    for row, found in grader.grade_rows(_known(path, problems), lambda row: _case(row, problems)):
+    for row, verdict in grader.grade_rows(_answers(path, problems), lambda row: _case(row, problems)):
         yield {
             "id": row["id"],
             "index": row["index"],
-            "correct": found.correct,
-            "correct_lenient": found.correct_lenient,
-            "reason": found.reason,
+            "correct": verdict.correct,
+            "correct_lenient": verdict.correct_lenient,
+            "reason": verdict.reason,
             "tokens": row["tokens"],
             "truncated": row["finish_reason"] == "length",
         }
 
 
-def _known(path: Path, problems: dict[str, Problem]) -> Iterator[dict[str, Any]]:
+def _answers(path: Path, problems: dict[str, Problem]) -> Iterator[dict[str, Any]]:
     """Answers one by one, so that a file of any size fits into memory."""
     for number, row in numbered_jsonl(path, FIELDS):
         if not isinstance(row["id"], str) or not isinstance(row["response"], str):

@@ -14,9 +14,10 @@ from typing import Any
 from datasets import Dataset
 
 from red.errors import DataError
-from red.evaluation.benchmarks import LETTERS, load, user_text
-from red.evaluation.catalog import benchmark
+from red.evaluation import catalog
+from red.evaluation.benchmarks import load, user_text
 from red.grading.choice import grade_choice
+from red.text.template import LETTERS
 
 
 def local_file(name: str, data_dir: str | None = None, **_: Any) -> dict[str, Dataset]:
@@ -24,8 +25,8 @@ def local_file(name: str, data_dir: str | None = None, **_: Any) -> dict[str, Da
     folder = data_dir or os.environ.get("RED_BENCHMARKS")
     if not folder:
         raise DataError("""give --metadata '{"data_dir": "FOLDER"}' or set RED_BENCHMARKS""")
-    wanted = benchmark(name, {"data_dir": folder})
-    if wanted.protected:
+    benchmark = catalog.benchmark(name, {"data_dir": folder})
+    if benchmark.protected:
         raise DataError(f"{name} is protected; use `red evaluate`, which writes no texts")
     rows = [
         {
@@ -34,14 +35,14 @@ def local_file(name: str, data_dir: str | None = None, **_: Any) -> dict[str, Da
             "options": list(problem.options or ()),
             "answer": problem.answer,
             "answer_index": LETTERS.index(problem.answer),
-            "text": user_text(problem, wanted),
+            "text": user_text(problem, benchmark),
         }
-        for problem in load(wanted)
+        for problem in load(benchmark)
     ]
     return {"test": Dataset.from_list(rows)}
 
 
 def verdicts(doc: Mapping[str, Any], results: Sequence[str]) -> dict[str, float]:
     """Strict (letter in the last box) and lenient verdict on the one response."""
-    found = grade_choice(results[0], doc["answer"], len(doc["options"]))
-    return {"strict": float(found.correct), "lenient": float(found.correct_lenient)}
+    verdict = grade_choice(results[0], doc["answer"], len(doc["options"]))
+    return {"strict": float(verdict.correct), "lenient": float(verdict.correct_lenient)}
