@@ -63,22 +63,22 @@ class Grader:
 
     def grade(self, cases: Iterable[Case]) -> Iterator[Verdict]:
         """One verdict per case, in order. At most WINDOW cases are held at a time."""
-        held: deque[Verdict | Job] = deque()
+        pending: deque[Verdict | Job] = deque()
         for case in cases:
-            held.append(self._begun(case))
+            pending.append(self._begin(case))
             if self._pool.is_busy:
                 self._pool.advance(timeout=0)
-            while held and (len(held) >= WINDOW or _is_settled(held[0])):
-                yield self._finished(held.popleft())
-        while held:
-            yield self._finished(held.popleft())
+            while pending and (len(pending) >= WINDOW or _is_settled(pending[0])):
+                yield self._finish(pending.popleft())
+        while pending:
+            yield self._finish(pending.popleft())
 
     def grade_rows(self, rows: Iterable[Row], case: Callable[[Row], Case]) -> Iterator[tuple[Row, Verdict]]:
         """Every row with the verdict on `case(row)`; holds no more rows than cases."""
         rows, copies = tee(rows)
         return zip(rows, self.grade(map(case, copies)), strict=False)
 
-    def _begun(self, case: Case) -> Verdict | Job:
+    def _begin(self, case: Case) -> Verdict | Job:
         if case.options is not None and is_letter(case.gold):
             return grade_choice(case.response, case.gold, case.options, thought_open=case.thought_open)
         result = grade_math(case.response, case.gold, thought_open=case.thought_open)
@@ -92,17 +92,17 @@ class Grader:
             self._jobs[result] = self._pool.submit(result)
         return self._jobs[result]
 
-    def _finished(self, held: Verdict | Job) -> Verdict:
-        if isinstance(held, Verdict):
-            return held
-        while held.reason is None:
+    def _finish(self, outcome: Verdict | Job) -> Verdict:
+        if isinstance(outcome, Verdict):
+            return outcome
+        while outcome.reason is None:
             self._pool.advance()
-        seconds, held.seconds = held.seconds, 0.0
-        agrees = held.reason == verdict.RIGHT
-        if held.question.boxed:
-            return Verdict(agrees, agrees, held.reason, seconds)
+        seconds, outcome.seconds = outcome.seconds, 0.0
+        agrees = outcome.reason == verdict.RIGHT
+        if outcome.question.boxed:
+            return Verdict(agrees, agrees, outcome.reason, seconds)
         return Verdict(False, agrees, verdict.NO_BOX, seconds)
 
 
-def _is_settled(held: Verdict | Job) -> bool:
-    return isinstance(held, Verdict) or held.reason is not None
+def _is_settled(outcome: Verdict | Job) -> bool:
+    return isinstance(outcome, Verdict) or outcome.reason is not None

@@ -60,30 +60,30 @@ def is_usable(gold: str) -> bool:
 @lru_cache(maxsize=16_384)
 def compare(gold: str, box: str) -> Verdict | Undecided:
     """Strict verdict on the content of a box, or the texts that need symbolic comparison."""
-    wanted, found = gold_text(gold), _PROSE.sub("", plain(box))
-    if nesting(found) > DEEPEST_NESTING:
+    reference, prediction = gold_text(gold), _PROSE.sub("", plain(box))
+    if nesting(prediction) > DEEPEST_NESTING:
         return Verdict(False, False, verdict.REFUSED)
-    if not (answer := light(found)):
+    if not (answer := light(prediction)):
         return Verdict(False, False, verdict.EMPTY_BOX)
-    if len(answer) > max(LONGEST_ANSWER, 2 * len(wanted)):
+    if len(answer) > max(LONGEST_ANSWER, 2 * len(reference)):
         return Verdict(False, False, verdict.REFUSED)
-    if light(wanted) == answer:
+    if light(reference) == answer:
         return _settled(True)
-    if (word := words(wanted)) and (answer.isalpha() or number(answer)):
+    if (word := words(reference)) and (answer.isalpha() or number(answer)):
         return _settled(answer.lower() == word)
-    if words(found) and any(map(str.isdigit, wanted)):
+    if words(prediction) and any(map(str.isdigit, reference)):
         return _settled(False)
-    wanted, unit = split_unit(wanted)
-    found, found_unit = split_unit(found)
-    if not any(map(str.isalpha, wanted)):
-        found = without_short_unit(found)
-    wanted, found = with_both_signs(wanted), with_both_signs(bare(found))
-    agreed = False if disagree(unit, found_unit) else same(light(wanted), light(found))
+    reference, reference_unit = split_unit(reference)
+    prediction, prediction_unit = split_unit(prediction)
+    if not any(map(str.isalpha, reference)):
+        prediction = without_short_unit(prediction)
+    reference, prediction = with_both_signs(reference), with_both_signs(bare(prediction))
+    agreed = False if disagree(reference_unit, prediction_unit) else same(light(reference), light(prediction))
     if agreed is not None:
         return _settled(agreed)
-    if is_refused(found):
+    if is_refused(prediction):
         return Verdict(False, False, verdict.REFUSED)
-    return Undecided(wanted, found)
+    return Undecided(reference, prediction)
 
 
 def _settled(agreed: bool) -> Verdict:

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 
 from red.errors import DataError
-from red.grading import verdict
 from red.grading.grader import Case, Grader
+from red.grading.verdict import DATA_ERROR
 
 
 class RewardJudge:
@@ -27,8 +27,8 @@ class RewardJudge:
         """An answer that cannot be parsed is a data error, never a reward."""
         rows = [Case(response=r, gold=g, thought_open=t) for r, g, t in cases]
         values = []
-        for row, found in zip(rows, self.grader.grade(rows), strict=True):
-            if found.reason == verdict.DATA_ERROR:
+        for row, verdict in zip(rows, self.grader.grade(rows), strict=True):
+            if verdict.reason == DATA_ERROR:
                 raise DataError(f"gold answer {row.gold!r} cannot be parsed; drop its prompt")
-            values.append(float(found.correct))
+            values.append(float(verdict.correct))
         return values

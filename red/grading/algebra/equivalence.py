@@ -8,6 +8,7 @@ import logging
 import re
 from collections.abc import Iterable
 from functools import lru_cache
+from typing import TypeAlias
 
 from latex2sympy2_extended.latex2sympy2 import NormalizationConfig
 from latex2sympy2_extended.sets import FiniteSet
@@ -24,6 +25,7 @@ _NOTATION = NormalizationConfig(
     basic_latex=True, units=False, malformed_operators=True, nits=True, boxed="all", equations=False
 )
 # No expression extraction: from an answer that does not parse it would pick some number.
+Part: TypeAlias = Basic | MatrixBase | str
 _GOLD = (LatexExtractionConfig(normalization_config=_NOTATION),)
 _ANSWER = (LatexExtractionConfig(normalization_config=_NOTATION, boxed_match_priority=0),)
 _WORD_INDEX = re.compile(r"_\s*\{\s*\\(?:(?:text|textrm|mathrm|mathit)\s*\{\s*(\w+)\s*\}|(max|min|sup|inf))\s*\}")
@@ -37,10 +39,10 @@ _NOT_NUMERIC = (ArithmeticError, AttributeError, NotImplementedError, RecursionE
 def equivalent(gold: str, answer: str) -> str:
     """Reason of the strict verdict: right, wrong, unparsed (answer) or data_error (gold)."""
     capitals = _ambiguous(gold) | _ambiguous(answer)
-    golds = _parsed_gold(_named(gold, capitals))
+    golds = _parsed_gold(_with_distinct_names(gold, capitals))
     if not any(isinstance(part, Basic | MatrixBase) for part in golds):
         return verdict.DATA_ERROR
-    answers = _parsed(f"\\boxed{{{_named(answer, capitals)}}}", _ANSWER)
+    answers = _parsed(f"\\boxed{{{_with_distinct_names(answer, capitals)}}}", _ANSWER)
     if not any(isinstance(part, Basic | MatrixBase) for part in answers):
         return verdict.UNPARSED
     if _is_refuted(golds[0], answers[0]):
@@ -48,23 +50,24 @@ def equivalent(gold: str, answer: str) -> str:
     return verdict.RIGHT if _verified(golds, answers) else verdict.WRONG
 
 
-def found_in(gold: str, text: str) -> str:
+def equivalent_in_text(gold: str, text: str) -> str:
     """The lenient verdict: math-verify's own extraction from a text without a box."""
     golds, answers = _parsed_usual(gold), parse(text, parsing_timeout=None)
     return verdict.RIGHT if golds and answers and _verified(golds, answers) else verdict.WRONG
 
 
 @lru_cache(maxsize=4_096)
-def _parsed_gold(gold: str) -> tuple:
+def _parsed_gold(gold: str) -> tuple[Part, ...]:
     return _parsed(f"${gold}$", _GOLD)
 
 
 @lru_cache(maxsize=4_096)
-def _parsed_usual(gold: str) -> list:
-    return parse(f"${gold}$", parsing_timeout=None)
+def _parsed_usual(gold: str) -> list[Part]:
+    parts: list[Part] = parse(f"${gold}$", parsing_timeout=None)
+    return parts
 
 
-def _parsed(text: str, extraction: tuple) -> tuple:
+def _parsed(text: str, extraction: tuple[LatexExtractionConfig, ...]) -> tuple[Part, ...]:
     return tuple(exact(part) for part in parse(text, extraction, parsing_timeout=None))
 
 
@@ -74,7 +77,7 @@ def _ambiguous(text: str) -> frozenset[str]:
     return frozenset(letter for letter in letters if letter.isupper() and letter.lower() in letters)
 
 
-def _named(text: str, capitals: frozenset[str]) -> str:
+def _with_distinct_names(text: str, capitals: frozenset[str]) -> str:
     r"""Names that math-verify can tell apart.
 
     `\lambda_{\text{red}}` becomes `\lambda_{red}`; ambiguous capitals become Greek ones, and so does
@@ -104,11 +107,11 @@ def _is_refuted(gold: Basic, answer: Basic) -> bool:
         return False
 
 
-def _verified(golds: Iterable, answers: Iterable) -> bool:
-    return verify(gold=list(golds), target=list(answers), allow_set_relation_comp=True, timeout_seconds=None)
+def _verified(golds: Iterable[Part], answers: Iterable[Part]) -> bool:
+    return bool(verify(gold=list(golds), target=list(answers), allow_set_relation_comp=True, timeout_seconds=None))
 
 
-def exact(part: Basic | MatrixBase | str) -> Basic | MatrixBase | str:
+def exact(part: Part) -> Part:
     """Decimals as exact fractions: math-verify would round both sides to six places."""
     if isinstance(part, str) or not part.has(Float):
         return part

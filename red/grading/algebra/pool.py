@@ -48,7 +48,7 @@ class Job:
 
 @dataclass(slots=True, eq=False)
 class _Worker:
-    process: subprocess.Popen
+    process: subprocess.Popen[bytes]
     channel: Connection
     since: float
     is_ready: bool = False

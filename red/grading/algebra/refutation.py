@@ -36,7 +36,7 @@ def zeros_differ(gold: Expr, answer: Expr) -> bool:
     if gold.has(*_STEPS) or answer.has(*_STEPS):
         return False
     if not gold.free_symbols or not answer.free_symbols:
-        return gold != answer
+        return bool(gold != answer)
     points = _points(gold.free_symbols | answer.free_symbols)
     return any(
         _misses_zero(first, second, variable, point)
@@ -46,17 +46,17 @@ def zeros_differ(gold: Expr, answer: Expr) -> bool:
     )
 
 
-def _misses_zero(first: Expr, second: Expr, variable: Symbol, point: dict) -> bool:
+def _misses_zero(first: Expr, second: Expr, variable: Symbol, point: dict[Symbol, Expr]) -> bool:
     """Whether `second` does not vanish where `first` does; False if `first` is not affine."""
     a, b, c = (_value(first, point | {variable: Rational(k)}) for k in (1, 2, 3))
     if a is None or b is None or c is None or a == b or not _are_close(c - b, b - a):
         return False
     zero = 1 - a / (b - a)
     value = _value(second, point | {variable: zero})
-    beside = _value(second, point | {variable: zero + 1})
-    if value is None or beside is None:
+    neighbor = _value(second, point | {variable: zero + 1})
+    if value is None or neighbor is None:
         return False
-    return bool(abs(value) > TOLERANCE * max(1, abs(beside)))
+    return bool(abs(value) > TOLERANCE * max(1, abs(neighbor)))
 
 
 def _opaque(expression: Expr) -> Expr:

@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection
+from typing import Any
 
 from red.grading import verdict
 
@@ -71,7 +72,7 @@ def main() -> None:
             gold, prediction, boxed = json.loads(channel.recv_bytes())
         except EOFError:
             return
-        compare = equivalence.equivalent if boxed else equivalence.found_in
+        compare = equivalence.equivalent if boxed else equivalence.equivalent_in_text
         channel.send_bytes(timed(compare, gold, prediction).encode())
 
 
@@ -106,7 +107,7 @@ def limit(kind: int, value: int) -> None:
     resource.setrlimit(kind, (value if hard == resource.RLIM_INFINITY else min(value, hard), hard))
 
 
-def refuse_side_effects(event: str, arguments: tuple) -> None:
+def refuse_side_effects(event: str, arguments: tuple[Any, ...]) -> None:
     """Audit hook: no writing, no programs, no network."""
     if event.startswith(_FORBIDDEN) or (event == "open" and _WRITING & arguments[2]):
         raise PermissionError(f"a grading worker may not {event}")

@@ -27,9 +27,9 @@ _FUNCTIONS = {rf"\{name}": getattr(cmath, name) for name in ("sin", "cos", "tan"
 _UNCLEAR = {"E", "I"}  # a name, or a constant in capitals
 
 
-def differ(one: str, other: str) -> bool:
+def differ(gold: str, answer: str) -> bool:
     """Whether two lightly normalized formulas surely have different values."""
-    a, b = estimate(one), estimate(other)
+    a, b = estimate(gold), estimate(answer)
     return a is not None and b is not None and abs(a - b) > TOLERANCE * max(abs(a), abs(b))
 
 
@@ -134,14 +134,14 @@ class _Formula:
         if token == r"\sqrt":
             index = self._atom() if self.next == "[" else 2
             return self._raised(self._braced(), 1 / index)
-        return complex(self._named(token))
+        return complex(self._name(token))
 
     def _braced(self) -> complex:
         if self.next != "{":
             raise ValueError("an argument without braces")
         return self._atom()
 
-    def _named(self, token: str) -> complex:
+    def _name(self, token: str) -> complex:
         """A constant, or the fixed number that a name stands for; case is ignored, as in math-verify."""
         index = ""
         if self.next == "_":

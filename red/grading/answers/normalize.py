@@ -75,15 +75,15 @@ def gold_text(gold: str) -> str:
     dollars; outside them, commas, `and` and `or` separate answers, and prose ends the answer.
     """
     text = _REOPENED.sub(" ", gold.replace(r"\$", "").replace("$$", "$"))
-    kept = ""
+    mathematics = ""
     for position, piece in enumerate(text.split("$")):
         piece = piece if position % 2 else _AND_OR.sub(",", piece)
         if position % 2 == 0 and _WORD.search(piece) and "$" in text and "\\" not in piece:
-            if kept.strip():
+            if mathematics.strip():
                 break
             continue
-        kept += piece
-    return plain(kept).rstrip(",;: ")
+        mathematics += piece
+    return plain(mathematics).rstrip(",;: ")
 
 
 def light(text: str) -> str:

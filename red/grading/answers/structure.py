@@ -139,8 +139,8 @@ def _same_in_any_order(gold: Group, answer: Group) -> bool | None:
         return None
     unused = list(answer.elements)
     is_open = False
-    for wanted in gold.elements:
-        verdicts = [_same(wanted, candidate) for candidate in unused]
+    for element in gold.elements:
+        verdicts = [_same(element, candidate) for candidate in unused]
         if True in verdicts:
             unused.pop(verdicts.index(True))
         elif None in verdicts:
@@ -165,21 +165,22 @@ def _same_leaf(gold: str, answer: str) -> bool | None:
         return _same(group(named_gold[2]), group(answer))
     if named_answer and "=" not in gold:
         return _same(group(gold), group(named_answer[2]))
-    wanted, found = number(gold), number(answer)
-    if wanted is not None and found is not None:
-        return wanted.equals(found)
+    gold_number, answer_number = number(gold), number(answer)
+    if gold_number is not None and answer_number is not None:
+        return gold_number.equals(answer_number)
     return False if differ(gold, answer) else None
 
 
 def _same_in_base(gold: str, answer: str) -> bool | None:
     """Digits with a base, `2516_8`. The gold's base may be left out, a base of one's own may not."""
-    wanted, found = _BASE.fullmatch(gold), _BASE.fullmatch(answer)
-    if wanted and found:
-        return wanted[1] == found[1] and (wanted[2] or wanted[3]) == (found[2] or found[3])
-    if wanted:
-        return wanted[1] == answer if answer.isalnum() else None
-    if found:
-        return gold == found[1] and found[3] == "10" if gold.isalnum() else None
+    gold_digits, answer_digits = _BASE.fullmatch(gold), _BASE.fullmatch(answer)
+    if gold_digits and answer_digits:
+        same_base = (gold_digits[2] or gold_digits[3]) == (answer_digits[2] or answer_digits[3])
+        return same_base and gold_digits[1] == answer_digits[1]
+    if gold_digits:
+        return gold_digits[1] == answer if answer.isalnum() else None
+    if answer_digits:
+        return gold == answer_digits[1] and answer_digits[3] == "10" if gold.isalnum() else None
     return None
 
 

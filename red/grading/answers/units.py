@@ -64,16 +64,16 @@ def split_unit(text: str) -> tuple[str, str]:
     at the end. A bare single letter is never taken for a unit here: it may be a variable.
     """
     names: list[str] = []
-    rest = _SOLAR.sub("", text)
-    while match := _TAIL.search(rest):
+    value = _SOLAR.sub("", text)
+    while match := _TAIL.search(value):
         words = (match[1] or match[2] or "").strip(" ~.").lower()
-        measured = _MEASURED.search(rest[: match.start()])
-        if not measured or _QUANTITY.search(words) or re.search(r"\d", words):
+        value_end = _MEASURED.search(value[: match.start()])
+        if not value_end or _QUANTITY.search(words) or re.search(r"\d", words):
             break
         power = re.sub(r"[^\d-]", "", match[0][match[0].rfind("^") :]) if "^" in match[0] else ""
         names.append(_CANONICAL.get(words, words) + power)
-        rest = rest[: match.start()]
-    return rest.strip(), "*".join(reversed(names))
+        value = value[: match.start()]
+    return value.strip(), "*".join(reversed(names))
 
 
 def without_short_unit(text: str) -> str:
