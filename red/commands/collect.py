@@ -4,20 +4,15 @@ import argparse
 import sys
 from pathlib import Path
 
+from red.commands import add_overlays, configuration
+
 HELP = "collect grades, metrics and probes into three tables; works while runs are missing"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """What the workflow's rule `collect` passes; by hand, `--configfile` replaces the first two."""
     parser.add_argument("--spec", help="runs, benchmarks and probes to look for, JSON")
-    parser.add_argument(
-        "--configfile",
-        type=Path,
-        nargs="*",
-        default=[],
-        metavar="FILE",
-        help="instead of --spec: overlays on config/default.yaml",
-    )
+    add_overlays(parser, "instead of --spec: ")
     parser.add_argument("--results", type=Path, help="results of one scale; by default the configured one")
     parser.add_argument("--out", type=Path, help="by default RESULTS/collected")
 
@@ -29,9 +24,9 @@ def run(options: argparse.Namespace) -> int:
     from red.tables.collect import collect
 
     if options.spec is None:
-        from red.study import config, jobs
+        from red.study import jobs
 
-        document = config.load(Path("config/default.yaml"), *options.configfile)
+        document = configuration(options)
         spec, results = jobs.collect_spec(document), options.results or jobs.results(document)
     elif options.results is None:
         raise ConfigError("--results: say where the results of --spec are")

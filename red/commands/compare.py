@@ -29,25 +29,25 @@ def run(options: argparse.Namespace) -> int:
     if options.first == options.second:
         raise ConfigError(f"RUN_A and RUN_B are both {options.first!r}")
     names = (options.first, options.second)
-    found = compare(names, *evaluated(options.results, names))
-    texts = questions(options.results, {flip.benchmark for flip in found.flips[: options.examples]})
+    comparison = compare(names, *evaluated(options.results, names))
+    texts = questions(options.results, {flip.benchmark for flip in comparison.flips[: options.examples]})
     console = Console(highlight=False)
     heads = ("benchmark", "problems", *names, "difference", "p", "Holm")
     tests = Table(*heads, title=f"{names[0]} minus {names[1]}")
-    for test in found.tests:
+    for test in comparison.tests:
         tests.add_row(*tested_cells(test), style="bold" if test.p_adjusted is None else None)
     console.print(tests)
-    if found.curves:
+    if comparison.curves:
         curves = Table("training metric", *names, title="First tenth → last tenth of the steps")
-        for curve in found.curves:
+        for curve in comparison.curves:
             curves.add_row(*curve_cells(curve))
         console.print(curves)
-    report = markdown(found, options.examples, texts)
+    report = markdown(comparison, options.examples, texts)
     console.print(report[report.rindex("\n\n") :].strip(), markup=False, soft_wrap=True)
     if options.out and options.out.suffix == ".md":
         write_atomic(options.out, report)
     elif options.out:
-        write_json(options.out, found.document())
+        write_json(options.out, comparison.document())
     return 0
 
 

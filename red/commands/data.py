@@ -55,28 +55,28 @@ def _model(spec: Mapping[str, Any], options: argparse.Namespace) -> None:
     from red.world import pretraining as embedded
     from red.world.spec import EmbeddedModel
 
-    wanted = from_mapping(EmbeddedModel, spec, "model")
-    model, summary = embedded.pretrain(embedded.recipe(wanted), wanted.seed)
+    model_spec = from_mapping(EmbeddedModel, spec, "model")
+    model, summary = embedded.pretrain(embedded.recipe(model_spec), model_spec.seed)
     checkpoint.save(model, options.out, {"pretraining.json": summary})
 
 
 def _prompts(spec: Mapping[str, Any], options: argparse.Namespace) -> None:
     from red.data.prompts import prompts
 
-    made = prompts(spec)
+    result = prompts(spec)
     # The rendered form of evaluation needs the same system prompt as training.
-    write_atomic(options.out.with_name("system.txt"), made.system)
-    write_json(options.out.with_suffix(".json"), made.counts)
-    write_jsonl(options.out, made.rows)
+    write_atomic(options.out.with_name("system.txt"), result.system)
+    write_json(options.out.with_suffix(".json"), result.counts)
+    write_jsonl(options.out, result.rows)
 
 
 def _demonstrations(spec: Mapping[str, Any], options: argparse.Namespace) -> None:
     from red.data.demonstrations import demonstrations
 
     rows = list(read_jsonl(options.prompts, required=("id", "question", "answer")))
-    made = demonstrations(spec, rows, options.model)
-    write_json(options.out.with_suffix(".json"), made.summary)
-    write_jsonl(options.out, made.rows)
+    result = demonstrations(spec, rows, options.model)
+    write_json(options.out.with_suffix(".json"), result.summary)
+    write_jsonl(options.out, result.rows)
 
 
 def _benchmark(spec: Mapping[str, Any], options: argparse.Namespace) -> None:

@@ -2,21 +2,19 @@
 
 import argparse
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
+
+from red.commands import add_overlays, configuration
 
 if TYPE_CHECKING:
     from red.study.estimate import Estimate
 
 HELP = "forecast device-hours, memory, tokens and disk of a configuration"
-DEFAULT = Path("config/default.yaml")
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The same overlay as Snakemake's `--configfile`."""
-    parser.add_argument(
-        "--configfile", type=Path, nargs="*", default=[], metavar="FILE", help="overlays on config/default.yaml"
-    )
+    add_overlays(parser)
     parser.add_argument("--json", action="store_true", help="for machines")
 
 
@@ -25,44 +23,44 @@ def run(options: argparse.Namespace) -> int:
     import json
 
     from red.plumbing.records import to_mapping
-    from red.study import config, estimate, jobs
+    from red.study import estimate, jobs
 
-    document = config.load(DEFAULT, *options.configfile)
+    document = configuration(options)
     jobs.check(document)
-    found = estimate.estimate(document)
+    forecast = estimate.estimate(document)
     if options.json:
-        totals = {name: to_mapping(getattr(found, name)) for name in ("total", "training", "saved")}
-        print(json.dumps({**to_mapping(found), **totals, "trainings": found.trainings}, sort_keys=True))
+        totals = {name: to_mapping(getattr(forecast, name)) for name in ("total", "training", "saved")}
+        print(json.dumps({**to_mapping(forecast), **totals, "trainings": forecast.trainings}, sort_keys=True))
         return 0
-    _print_table(found)
-    print(headline(found))
-    saved = found.saved
+    _print_table(forecast)
+    print(headline(forecast))
+    saved = forecast.saved
     print(
-        f"Sharing saves {_hours(saved.hours)} {_unit(found)} and {_tokens(saved.sampled + saved.trained)} "
+        f"Sharing saves {_hours(saved.hours)} {_unit(forecast)} and {_tokens(saved.sampled + saved.trained)} "
         "tokens against training each method with its own copy of the runs it starts from."
     )
     print("Formulas: red/study/estimate.py. Assumptions: sections `hardware`, `shape`, `lengths`, `behaviour`.")
     return 0
 
 
-def headline(found: "Estimate") -> str:
+def headline(forecast: "Estimate") -> str:
     """Scale, number of trainings and the total with its uncertainty, in one line."""
-    total, (low, high) = found.total, found.hours_between
-    basis = f"{found.measured} runs measured" if found.measured else "nothing measured yet"
+    total, (low, high) = forecast.total, forecast.hours_between
+    basis = f"{forecast.measured} runs measured" if forecast.measured else "nothing measured yet"
     return (
-        f"Scale {found.scale}: {found.trainings} trainings, {_hours(total.hours)} {_unit(found)} "
+        f"Scale {forecast.scale}: {forecast.trainings} trainings, {_hours(total.hours)} {_unit(forecast)} "
         f"({_hours(low)} to {_hours(high)}, {basis}), "
         f"{_tokens(total.sampled)} tokens sampled, {_size(total.disk)} kept on disk"
     )
 
 
-def _print_table(found: "Estimate") -> None:
+def _print_table(forecast: "Estimate") -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title=f"Forecast, scale {found.scale}, on {found.device}", title_justify="left")
+    table = Table(title=f"Forecast, scale {forecast.scale}, on {forecast.device}", title_justify="left")
     table.add_column("run")
-    unit = "core-h" if _unit(found) == "core-hours" else "GPU-h"
+    unit = "core-h" if _unit(forecast) == "core-hours" else "GPU-h"
     for name in (
         "seeds",
         "steps",
@@ -75,7 +73,7 @@ def _print_table(found: "Estimate") -> None:
         "while running",
     ):
         table.add_column(name, justify="right")
-    for row in found.rows:
+    for row in forecast.rows:
         mark = "" if row.measured else "~"
         training, evaluation = row.training.times(row.seeds), row.evaluation.times(row.seeds)
         table.add_row(
@@ -93,8 +91,8 @@ def _print_table(found: "Estimate") -> None:
     Console(width=None if sys.stdout.isatty() else 140).print(table)
 
 
-def _unit(found: "Estimate") -> str:
-    return "core-hours" if "core" in found.device else "GPU-hours"
+def _unit(forecast: "Estimate") -> str:
+    return "core-hours" if "core" in forecast.device else "GPU-hours"
 
 
 def _hours(hours: float) -> str:

@@ -28,8 +28,8 @@ def run(options: argparse.Namespace) -> int:
 
     started = Start()
     if len(options.checkpoint) != len(options.out):
-        wanted = len(options.checkpoint)
-        raise ConfigError(f"--out: one per --checkpoint ({wanted}), found {len(options.out)}")
+        checkpoints = len(options.checkpoint)
+        raise ConfigError(f"--out: one per --checkpoint ({checkpoints}), found {len(options.out)}")
     document = argument(options.spec)
     system = options.system.read_text() if options.system else ""
     spec = from_mapping(GenerationSpec, {**document, "system": system or None}, "spec")

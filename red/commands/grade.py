@@ -57,20 +57,20 @@ def grade_cases(path: Path, out: Path, kind: str | None, workers: int | None = N
     numbered = numbered_jsonl(path, ("id", "response"), surrogates=True)
     reasons: Counter[str] = Counter()
     with Grader(workers) as grader:
-        judged = grader.grade_rows(numbered, lambda item: _case(item[1], kind, f"{path}: line {item[0]}"))
-        write_jsonl(out, (_counted(row["id"], found, reasons) for (_, row), found in judged))
+        graded_rows = grader.grade_rows(numbered, lambda item: _case(item[1], kind, f"{path}: line {item[0]}"))
+        write_jsonl(out, (_counted(row["id"], verdict, reasons) for (_, row), verdict in graded_rows))
     print(", ".join(f"{number} {reason}" for reason, number in reasons.most_common()), file=sys.stderr)
 
 
-def _counted(name: str | int, found: "Verdict", reasons: Counter[str]) -> dict[str, Any]:
+def _counted(name: str | int, verdict: "Verdict", reasons: Counter[str]) -> dict[str, Any]:
     """The row of one verdict; its reason is counted."""
-    reasons[found.reason] += 1
+    reasons[verdict.reason] += 1
     return {
         "id": name,
-        "correct": found.correct,
-        "correct_lenient": found.correct_lenient,
-        "reason": found.reason,
-        "seconds": round(found.seconds, 6),
+        "correct": verdict.correct,
+        "correct_lenient": verdict.correct_lenient,
+        "reason": verdict.reason,
+        "seconds": round(verdict.seconds, 6),
     }
 
 
@@ -122,9 +122,9 @@ def _grade_folder(folder: Path, benchmarks: Path, text: str, workers: int | None
         raise ConfigError("--spec.benchmarks: expected an object of benchmarks by name")
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder; generate first")
-    wanted = [benchmark(name, entry) for name, entry in spec["benchmarks"].items()]
-    read = [(item, _golds(benchmarks / f"{item.name}.jsonl")) for item in wanted]
-    grade_answers(folder, read, workers or spec.get("workers"))
+    entries = [benchmark(name, entry) for name, entry in spec["benchmarks"].items()]
+    problem_sets = [(entry, _golds(benchmarks / f"{entry.name}.jsonl")) for entry in entries]
+    grade_answers(folder, problem_sets, workers or spec.get("workers"))
 
 
 def _golds(path: Path) -> list["Problem"]:

@@ -39,10 +39,10 @@ def run(options: argparse.Namespace) -> int:
 
     torch.set_num_threads(1)
     probe = from_mapping(Probe, argument(options.spec), "spec")
-    named = dict(pair.partition("=")[::2] for pair in options.model)
-    if any(not folder for folder in named.values()):
+    folders = dict(pair.partition("=")[::2] for pair in options.model)
+    if any(not folder for folder in folders.values()):
         raise ConfigError("--model: give NAME=DIR")
-    others = {name: load(Path(folder)) for name, folder in named.items()}
+    others = {name: load(Path(folder)) for name, folder in folders.items()}
     with RewardJudge() as judge:
         rows = list(measure(probe, load(options.checkpoint), others, options.prompts, options.demonstrations, judge))
     schema = pa.schema(

@@ -3,7 +3,16 @@
 import argparse
 import sys
 import time
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from red.commands import add_overlays, configuration
+
+if TYPE_CHECKING:
+    from rich.console import Group
+    from rich.table import Table
+
+    from red.study.status import Progress
 
 HELP = "show how far every run is, its last metrics, and why something failed"
 COLORS = {"done": "green", "begun": "cyan", "failed": "bold red", "waiting": "dim"}
@@ -12,9 +21,7 @@ REFRESH_SECONDS = 3.0
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The same overlay as Snakemake's `--configfile`."""
-    parser.add_argument(
-        "--configfile", type=Path, nargs="*", default=[], metavar="FILE", help="overlays on config/default.yaml"
-    )
+    add_overlays(parser)
     parser.add_argument("--unfinished", action="store_true", help="leave out what is done and evaluated")
     parser.add_argument("--watch", action="store_true", help="what runs now, until all is done (ctrl-C ends it)")
 
@@ -24,10 +31,9 @@ def run(options: argparse.Namespace) -> int:
     from rich.console import Console
     from rich.live import Live
 
-    from red.study import config
     from red.study.status import progress
 
-    document = config.load(Path("config/default.yaml"), *options.configfile)
+    document = configuration(options)
     console = Console(width=None if sys.stdout.isatty() else 140, highlight=False)
     rows = progress(document)
     if not options.watch or not console.is_terminal:
@@ -46,7 +52,7 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _screen(document, rows, options):
+def _screen(document: Mapping[str, Any], rows: Sequence["Progress"], options: argparse.Namespace) -> "Group":
     from rich.console import Group
     from rich.progress_bar import ProgressBar
     from rich.text import Text
@@ -55,20 +61,20 @@ def _screen(document, rows, options):
     return Group(_table(document, rows, options), *map(Text, _lines(rows)), bar)
 
 
-def _lines(rows) -> list[str]:
+def _lines(rows: Sequence["Progress"]) -> list[str]:
     """Why something failed, and the totals."""
     from red.study.status import left
 
     reasons = [f"{row.run} seed {row.seed}: {reason}" for row in rows for reason in row.reasons]
-    done = sum(row.training == "done" for row in rows)
+    trained = sum(row.training == "done" for row in rows)
     evaluated = sum(row.is_whole for row in rows)
     failed = sum(bool(row.reasons) for row in rows)
-    totals = f"{len(rows)} runs and seeds: {done} trained, {evaluated} evaluated, {failed} with a failure"
+    totals = f"{len(rows)} runs and seeds: {trained} trained, {evaluated} evaluated, {failed} with a failure"
     seconds = left(rows)
     return [*reasons, totals + (f"; training ends in about {_span(seconds)}" if seconds else "")]
 
 
-def _table(document, rows, options):
+def _table(document: Mapping[str, Any], rows: Sequence["Progress"], options: argparse.Namespace) -> "Table":
     from rich.table import Table
 
     from red.study import jobs

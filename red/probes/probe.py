@@ -68,10 +68,10 @@ def measure(
         judge,
         need_demonstrations=True,
     )
-    chosen = random.Random(derive(probe.seed, "probe")).sample(
+    problems = random.Random(derive(probe.seed, "probe")).sample(
         loaded.problems, min(probe.prompts, len(loaded.problems))
     )
-    bench = _Bench(probe, judge, loaded.thought_open, chosen)
+    bench = _Bench(probe, judge, loaded.thought_open, problems)
     match probe.probe:
         case "entropy":
             yield from bench.entropies(others["parent"], 0)
@@ -106,11 +106,11 @@ class _Bench:
         """H^rl on fresh rollouts and H^sft on demonstrations, nats, per prompt (Table 1)."""
         sampler = self.sampler(checkpoint)
         rollouts = sampler(self.problems, self.probe.samples)
-        taught = [[sampler.demonstration(p)] for p in self.problems]
-        for quantity, groups in (("entropy_rollout", rollouts), ("entropy_demonstration", taught)):
+        demonstrations = [[sampler.demonstration(p)] for p in self.problems]
+        for quantity, groups in (("entropy_rollout", rollouts), ("entropy_demonstration", demonstrations)):
             flat = [s for group in groups for s in group]
-            measured = _pass(checkpoint, flat)
-            values = iter(sequence_mean(measured.entropy, measured.mask).tolist())
+            forward_pass = _pass(checkpoint, flat)
+            values = iter(sequence_mean(forward_pass.entropy, forward_pass.mask).tolist())
             for problem, group in zip(self.problems, groups, strict=True):
                 mean = sum(next(values) for _ in group) / len(group)
                 yield self._row(step, problem, None, None, quantity, mean)
@@ -129,11 +129,11 @@ class _Bench:
         groups = self.sampler(models["trained"])(self.problems, 1)
         yield from self._probabilities(models, [group[0] for group in groups])
 
-    def _probabilities(self, models: Mapping[str, Checkpoint], texts: Seq[Sequence]) -> Iterator[Row]:
+    def _probabilities(self, models: Mapping[str, Checkpoint], sequences: Seq[Sequence]) -> Iterator[Row]:
         tokenizer = next(iter(models.values())).tokenizer
         for name, checkpoint in models.items():
-            logp = _pass(checkpoint, texts).logp
-            for problem, sequence, values in zip(self.problems, texts, logp.exp().tolist(), strict=True):
+            logp = _pass(checkpoint, sequences).logp
+            for problem, sequence, values in zip(self.problems, sequences, logp.exp().tolist(), strict=True):
                 for position, token in enumerate(sequence.response):
                     text = tokenizer.decode([token], skip_special_tokens=False)
                     yield self._row(self.probe.step, problem, position, text, f"p_{name}", values[position])
