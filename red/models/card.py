@@ -19,7 +19,7 @@ REAL = (
 def card(spec: Mapping[str, Any], code: str, steps: int, stopped: str) -> str:
     """Markdown with the header that model hubs read. `spec` is the resolved run; no times inside, so that
     equal trainings have equal cards."""
-    made = commit()
+    revision = commit()
     tiny = spec.get("scale") == "tiny"
     rows = {
         "run": spec["run"],
@@ -31,7 +31,7 @@ def card(spec: Mapping[str, Any], code: str, steps: int, stopped: str) -> str:
         "steps": f"{steps}, stopped early: {stopped}" if stopped else steps,
         "spec": spec_hash(spec),
         "code": code or "not recorded",
-        "commit": made.get("commit", "unknown") + (" with changes" if made.get("dirty") else ""),
+        "commit": revision.get("commit", "unknown") + (" with changes" if revision.get("dirty") else ""),
     }
     lines = ["---", "library_name: transformers", "pipeline_tag: text-generation"]
     lines += ["tags:", "- recall-extend-dynamics", f"- {spec['method']}", "---", ""]

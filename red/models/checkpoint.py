@@ -126,8 +126,8 @@ def stop_ids(directory: Path) -> tuple[int, ...]:
     eos = generation.get("eos_token_id")
     eos = config.get("eos_token_id") if eos is None else eos
     chat_end = read_tokenizer(directory).token_to_id(CHAT_END)
-    listed = [*(eos if isinstance(eos, list) else [eos]), chat_end]
-    ids = tuple(dict.fromkeys(id for id in listed if id is not None))
+    candidates = [*(eos if isinstance(eos, list) else [eos]), chat_end]
+    ids = tuple(dict.fromkeys(id for id in candidates if id is not None))
     if not ids:
         raise DataError(f"{directory / 'config.json'}: eos_token_id is missing; responses could not end")
     return ids
@@ -193,10 +193,10 @@ def _weights(directory: Path, shape: Shape) -> Qwen2:
         tensors[TIED] = tensors["model.embed_tokens.weight"]
     expected = {name: tuple(value.shape) for name, value in model.state_dict().items()}
     for name in sorted(expected.keys() | tensors.keys()):
-        found = tuple(tensors[name].shape) if name in tensors else "nothing"
-        if found != expected.get(name, "nothing"):
-            wanted = expected.get(name, "nothing")
-            raise DataError(f"{directory}: tensor {name} is {found}, config.json asks for {wanted}")
+        file_shape = tuple(tensors[name].shape) if name in tensors else "nothing"
+        config_shape = expected.get(name, "nothing")
+        if file_shape != config_shape:
+            raise DataError(f"{directory}: tensor {name} is {file_shape}, config.json asks for {config_shape}")
     model.load_state_dict(tensors, assign=True)
     if shape.tie_word_embeddings:
         model.lm_head.weight = model.model.embed_tokens.weight

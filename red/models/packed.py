@@ -5,6 +5,7 @@ The same function as `Qwen2.hidden`, with everything that is constant folded int
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -46,7 +47,7 @@ def pack(pairs: Sequence[tuple[Sequence[int], Sequence[int]]], device: torch.dev
     position: list[int] = []
     source: list[int] = []
     rows: list[list[int]] = []
-    read: dict[tuple[int, ...], range] = {}
+    prompt_tokens: dict[tuple[int, ...], range] = {}
 
     def add(tokens: Sequence[int], start: int) -> range:
         ids.extend(tokens)
@@ -55,15 +56,15 @@ def pack(pairs: Sequence[tuple[Sequence[int], Sequence[int]]], device: torch.dev
 
     for prompt, response in pairs:
         key = tuple(prompt)
-        if key not in read:
-            read[key] = add(key, 0)
+        if key not in prompt_tokens:
+            prompt_tokens[key] = add(key, 0)
         # The last token predicts nothing.
-        row = [*read[key], *add(response[:-1], len(key))]
+        row = [*prompt_tokens[key], *add(response[:-1], len(key))]
         rows.append(row)
         source += row[len(key) - 1 :]
-    spare = -len(ids) % MULTIPLE
-    ids += [0] * spare
-    position += [0] * spare
+    padding = -len(ids) % MULTIPLE
+    ids += [0] * padding
+    position += [0] * padding
     buckets, home = _arrange(rows, len(ids))
     return Packing(
         ids=torch.tensor(ids, device=device),
@@ -94,18 +95,18 @@ def hidden(model: Qwen2, packing: Packing) -> Tensor:
     """Normalized last hidden states (N, hidden) before the head, differentiable once."""
     shape = model.shape
     x = model.model.embed_tokens(packing.ids)
-    turn = _turn(shape, packing)
+    rotation = _rotation(shape, packing)
     for block in model.model.layers:
         assert isinstance(block, Layer)
         layer = fold(block, shape)
-        mixed = _attention(_normalize(x, shape.rms_norm_eps), layer, turn, packing, shape)
-        x = x + _linear(mixed, layer.out.T)
+        context = _attention(_normalize(x, shape.rms_norm_eps), layer, rotation, packing, shape)
+        x = x + _linear(context, layer.out.T)
         gate_up = _linear(_normalize(x, shape.rms_norm_eps), layer.gate_up.T)
-        x = x + _linear(_Gate.apply(gate_up), layer.down.T)
+        x = x + _linear(_gate(gate_up), layer.down.T)
     return _normalize(x, shape.rms_norm_eps) * model.model.norm.weight
 
 
-def _turn(shape: Shape, packing: Packing) -> Tensor:
+def _rotation(shape: Shape, packing: Packing) -> Tensor:
     """Complex factors [N, 1, head_dim/2] of the rotary positions."""
     longest = max(rows.shape[1] for rows in packing.rows)
     tables = rotary_tables(shape, longest, packing.ids.device, torch.float32)
@@ -113,47 +114,54 @@ def _turn(shape: Shape, packing: Packing) -> Tensor:
     return torch.complex(cos, sin)
 
 
-def _attention(x: Tensor, layer: Folded, turn: Tensor, packing: Packing, shape: Shape) -> Tensor:
+def _attention(x: Tensor, layer: Folded, rotation: Tensor, packing: Packing, shape: Shape) -> Tensor:
     """[N, heads * head_dim] from normalized x [N, hidden]."""
-    heads, pairs, size = shape.num_attention_heads, shape.num_key_value_heads, shape.head_dim
+    heads, kv_heads, size = shape.num_attention_heads, shape.num_key_value_heads, shape.head_dim
     qkv = _linear(x, layer.qkv.T, layer.qkv_bias)
-    straight, value = qkv.split([(heads + pairs) * size, pairs * size], 1)
-    turned = torch.view_as_complex(straight.unflatten(1, (heads + pairs, size // 2, 2))) * turn
-    qkv = torch.cat([torch.view_as_real(turned).flatten(1), value], 1)
-    mixed = []
+    query_key, value = qkv.split_with_sizes([(heads + kv_heads) * size, kv_heads * size], 1)
+    rotated = torch.view_as_complex(torch.unflatten(query_key, 1, (heads + kv_heads, size // 2, 2))) * rotation
+    qkv = torch.cat([torch.view_as_real(rotated).flatten(1), value], 1)
+    contexts = []
     for rows in packing.rows:
-        placed = qkv.index_select(0, rows.flatten()).view(*rows.shape, -1, size)
-        mixed.append(_mix(placed, heads, pairs))
-    return torch.cat(mixed).index_select(0, packing.home)
+        qkv_rows = qkv.index_select(0, rows.flatten()).view(*rows.shape, -1, size)
+        contexts.append(_attend(qkv_rows, heads, kv_heads))
+    return torch.cat(contexts).index_select(0, packing.home)
 
 
-def _mix(qkv: Tensor, heads: int, pairs: int) -> Tensor:
-    """[S * T, heads * head_dim] from [S, T, heads + 2 pairs, head_dim], causal; queries come scaled."""
+def _attend(qkv: Tensor, heads: int, kv_heads: int) -> Tensor:
+    """[S * T, heads * head_dim] from [S, T, heads + 2 kv_heads, head_dim], causal; queries come scaled."""
     count, length, _, size = qkv.shape
-    query, key, value = qkv.transpose(1, 2).split([heads, pairs, pairs], 1)
-    mixed = F.scaled_dot_product_attention(query, key, value, is_causal=True, scale=1.0, enable_gqa=True)
-    return mixed.transpose(1, 2).reshape(count * length, -1)
+    query, key, value = qkv.transpose(1, 2).split_with_sizes([heads, kv_heads, kv_heads], 1)
+    context = F.scaled_dot_product_attention(query, key, value, is_causal=True, scale=1.0, enable_gqa=True)
+    return context.transpose(1, 2).reshape(count * length, -1)
 
 
 def _linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    return _Linear.apply(x, weight, bias)
+    y: Tensor = _Linear.apply(x, weight, bias)  # type: ignore[no-untyped-call]
+    return y
 
 
 def _normalize(x: Tensor, eps: float) -> Tensor:
-    return _Normalize.apply(x, eps)
+    y: Tensor = _Normalize.apply(x, eps)  # type: ignore[no-untyped-call]
+    return y
+
+
+def _gate(gate_up: Tensor) -> Tensor:
+    y: Tensor = _Gate.apply(gate_up)  # type: ignore[no-untyped-call]
+    return y
 
 
 class _Linear(torch.autograd.Function):
     """x @ weight.T + bias."""
 
     @staticmethod
-    def forward(ctx, x, weight, bias):
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         ctx.save_for_backward(x, weight)
         return product(x, weight, bias)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, grad):
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
         x, weight = ctx.saved_tensors
         bias_grad = grad.sum(0) if ctx.needs_input_grad[2] else None
         return product(grad, weight.T), product(grad.T, x.T), bias_grad
@@ -163,32 +171,32 @@ class _Normalize(torch.autograd.Function):
     """x over its root mean square; the gain is in the matrix that follows."""
 
     @staticmethod
-    def forward(ctx, x, eps):
+    def forward(ctx: Any, x: Tensor, eps: float) -> Tensor:
         scale = torch.linalg.vecdot(x, x)[:, None].div_(x.shape[1]).add_(eps).rsqrt_()
-        normal = x * scale
+        normal: Tensor = x * scale
         ctx.save_for_backward(normal, scale)
         return normal
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, grad):
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
         normal, scale = ctx.saved_tensors
-        along = torch.linalg.vecdot(grad, normal)[:, None].div_(-grad.shape[1])
-        return torch.addcmul(grad, normal, along).mul_(scale), None
+        projection = torch.linalg.vecdot(grad, normal)[:, None].div_(-grad.shape[1])
+        return torch.addcmul(grad, normal, projection).mul_(scale), None
 
 
 class _Gate(torch.autograd.Function):
     """silu(gate) * up from [N, gate and up]."""
 
     @staticmethod
-    def forward(ctx, gate_up):
+    def forward(ctx: Any, gate_up: Tensor) -> Tensor:
         ctx.save_for_backward(gate_up)
         gate, up = gate_up.chunk(2, 1)
         return F.silu(gate).mul_(up)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, grad):
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
         (gate_up,) = ctx.saved_tensors
         gate, up = gate_up.chunk(2, 1)
         return torch.cat([torch.ops.aten.silu_backward(grad * up, gate), F.silu(gate).mul_(grad)], 1)

@@ -35,11 +35,11 @@ class PreparedModel:
 
 def prepare(spec: Mapping[str, Any], out: Path) -> None:
     """Copy the model to `out` with its config patched; the folder is whole or absent."""
-    wanted = from_mapping(PreparedModel, spec, "model")
-    source = _find(wanted)
+    model = from_mapping(PreparedModel, spec, "model")
+    source = _find(model)
     if not list(source.glob("*.safetensors")):
         raise DataError(f"{source}: no *.safetensors; pickled weights can run code and are refused")
-    for name, expected in (wanted.sha256 or {}).items():
+    for name, expected in (model.sha256 or {}).items():
         if not (source / name).exists() or file_hash(source / name) != expected:
             raise DataError(f"{source / name}: missing, or its SHA-256 is not the one in the configuration")
 
@@ -48,24 +48,24 @@ def prepare(spec: Mapping[str, Any], out: Path) -> None:
             for file in source.glob(pattern):
                 shutil.copyfile(file, folder / file.name)
         config = read_json(folder / "config.json")
-        (folder / "config.json").write_text(json.dumps(patched(config, wanted), indent=1, sort_keys=True))
-        if wanted.chat_template is not None:
+        (folder / "config.json").write_text(json.dumps(patched(config, model), indent=1, sort_keys=True))
+        if model.chat_template is not None:
             tokenizer = read_json(folder / "tokenizer_config.json")
-            tokenizer["chat_template"] = jinja(wanted.chat_template)
+            tokenizer["chat_template"] = jinja(model.chat_template)
             (folder / "tokenizer_config.json").write_text(json.dumps(tokenizer, indent=1, sort_keys=True))
 
     write_directory(out, fill)
 
 
-def patched(config: Mapping[str, Any], wanted: PreparedModel) -> dict[str, Any]:
+def patched(config: Mapping[str, Any], model: PreparedModel) -> dict[str, Any]:
     """config.json with the longer window; the two places of rotary settings stay consistent."""
     result = dict(config)
-    if wanted.max_position_embeddings is not None:
-        result["max_position_embeddings"] = wanted.max_position_embeddings
-    if wanted.rope_theta is not None:
-        result["rope_theta"] = wanted.rope_theta
+    if model.max_position_embeddings is not None:
+        result["max_position_embeddings"] = model.max_position_embeddings
+    if model.rope_theta is not None:
+        result["rope_theta"] = model.rope_theta
         if isinstance(result.get("rope_parameters"), dict):
-            result["rope_parameters"] = {**result["rope_parameters"], "rope_theta": wanted.rope_theta}
+            result["rope_parameters"] = {**result["rope_parameters"], "rope_theta": model.rope_theta}
     return result
 
 
@@ -76,11 +76,11 @@ def jinja(template: str) -> str:
     return f"{{{{ {json.dumps(before)} + messages[-1]['content'] + {json.dumps(after)} }}}}"
 
 
-def _find(wanted: PreparedModel) -> Path:
-    if wanted.folder is not None:
-        if not (Path(wanted.folder) / "config.json").exists():
-            raise DataError(f"{wanted.folder}: no config.json there; model.folder names a Hugging Face folder")
-        return Path(wanted.folder)
+def _find(model: PreparedModel) -> Path:
+    if model.folder is not None:
+        if not (Path(model.folder) / "config.json").exists():
+            raise DataError(f"{model.folder}: no config.json there; model.folder names a Hugging Face folder")
+        return Path(model.folder)
     from huggingface_hub import snapshot_download
 
-    return Path(snapshot_download(wanted.id, revision=wanted.revision, allow_patterns=list(KEPT)))
+    return Path(snapshot_download(model.id, revision=model.revision, allow_patterns=list(KEPT)))

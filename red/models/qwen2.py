@@ -36,8 +36,8 @@ class Shape:
     def from_config(cls, config: Mapping[str, Any], name: str = "config.json") -> "Shape":
         """Read a Hugging Face config; DataError if it is not a plain Qwen2 that this code computes."""
         if config.get("model_type") != "qwen2":
-            found = config.get("model_type")
-            raise DataError(f"{name}: model_type is {found!r}; only 'qwen2' is supported, convert the model")
+            model_type = config.get("model_type")
+            raise DataError(f"{name}: model_type is {model_type!r}; only 'qwen2' is supported, convert the model")
         if config.get("use_sliding_window"):
             raise DataError(f"{name}: use_sliding_window is on; set it to false")
         if config.get("hidden_act", "silu") != "silu":
@@ -82,8 +82,8 @@ class Shape:
             "head_dim",
             "max_position_embeddings",
         ):
-            value, most = getattr(self, key), MOST_LAYERS if key == "num_hidden_layers" else LARGEST_SIZE
-            if type(value) is not int or not 1 <= value <= most:
+            value, limit = getattr(self, key), MOST_LAYERS if key == "num_hidden_layers" else LARGEST_SIZE
+            if type(value) is not int or not 1 <= value <= limit:
                 raise DataError(f"{name}: {key} is {value!r}")
         if self.head_dim % 2 or self.num_attention_heads % self.num_key_value_heads:
             raise DataError(f"{name}: head_dim must be even, and num_key_value_heads divide the heads")
@@ -129,8 +129,9 @@ class Attention(nn.Module):
         query = rotate(heads(self.q_proj(x)), cos, sin)
         key = rotate(heads(self.k_proj(x)), cos, sin)
         grouped = self.shape.num_key_value_heads != self.shape.num_attention_heads
-        mixed = F.scaled_dot_product_attention(query, key, heads(self.v_proj(x)), is_causal=True, enable_gqa=grouped)
-        return self.o_proj(mixed.transpose(1, 2).reshape(batch, length, -1))
+        context = F.scaled_dot_product_attention(query, key, heads(self.v_proj(x)), is_causal=True, enable_gqa=grouped)
+        y: Tensor = self.o_proj(context.transpose(1, 2).reshape(batch, length, -1))
+        return y
 
 
 class Mlp(nn.Module):
@@ -144,7 +145,8 @@ class Mlp(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Any shape [..., hidden]."""
-        return self.down_proj(F.silu(self.gate_proj(x)) * self.up_proj(x))
+        y: Tensor = self.down_proj(F.silu(self.gate_proj(x)) * self.up_proj(x))
+        return y
 
 
 class Layer(nn.Module):
@@ -160,7 +162,8 @@ class Layer(nn.Module):
     def forward(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
         """x [B, T, hidden]."""
         x = x + self.self_attn(self.input_layernorm(x), cos, sin)
-        return x + self.mlp(self.post_attention_layernorm(x))
+        y: Tensor = x + self.mlp(self.post_attention_layernorm(x))
+        return y
 
 
 class Body(nn.Module):
@@ -192,11 +195,13 @@ class Qwen2(nn.Module):
         cos, sin = rotary_tables(self.shape, ids.shape[1], x.device, x.dtype)
         for layer in self.model.layers:
             x = layer(x, cos, sin)
-        return self.model.norm(x)
+        normalized: Tensor = self.model.norm(x)
+        return normalized
 
     def forward(self, ids: Tensor) -> Tensor:
         """Logits [B, T, vocabulary] of token ids [B, T]."""
-        return self.lm_head(self.hidden(ids))
+        logits: Tensor = self.lm_head(self.hidden(ids))
+        return logits
 
 
 def initialize(model: Qwen2, generator: torch.Generator) -> None:
