@@ -7,4 +7,5 @@ from red.sampling.base import Backend
 
 def open_backend(name: str) -> Backend:
     """The backend `local` (in this process, any machine) or `vllm` (one engine, many checkpoints)."""
-    return importlib.import_module(f"red.sampling.{name}").open_backend()
+    backend: Backend = importlib.import_module(f"red.sampling.{name}").open_backend()
+    return backend

@@ -69,8 +69,8 @@ class LocalBackend:
                 temperature=sampling.temperature,
                 uniform=uniform,
             )
-            found = [response for group in groups for response in group]
-            for i, response in zip(batch, found, strict=True):
+            responses = [response for group in groups for response in group]
+            for i, response in zip(batch, responses, strict=True):
                 yield i, until_stop(response.tokens, self._stops)
 
     def close(self) -> None:

@@ -92,11 +92,11 @@ def _generate(decoder: Decoder, limit: Tensor, eos_id: int, uniform: Tensor | No
         if count == 0:
             break
         if count < LIVE_SHARE * len(row):
-            kept = alive.nonzero().squeeze(1)
-            decoder.keep(kept)
-            row, token, limit, alive = row[kept], token[kept], limit[kept], alive[kept]
+            live_rows = alive.nonzero().squeeze(1)
+            decoder.keep(live_rows)
+            row, token, limit, alive = row[live_rows], token[live_rows], limit[live_rows], alive[live_rows]
             if uniform is not None:
-                uniform = uniform[:, kept]
+                uniform = uniform[:, live_rows]
         decoder.step(token)
     return out.T
 
