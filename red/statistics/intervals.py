@@ -102,16 +102,16 @@ def paired_difference(
     the smaller share of resampled differences on either side of 0 (those at 0 count for both), with one
     added to both counts so that it is never 0.
     """
-    one, two = _strata(first), _strata(second)
-    shapes = [(a.shape[1], b.shape[1]) for a, b in zip(one, two, strict=True)]
+    first_strata, second_strata = _strata(first), _strata(second)
+    shapes = [(a.shape[1], b.shape[1]) for a, b in zip(first_strata, second_strata, strict=True)]
     if any(a != b for a, b in shapes):
         raise ValueError(f"paired scores need the same problems, found {shapes}")
-    drawn = np.concatenate([a - b for a, b in _resampled_pairs(one, two, rng, resamples)])
-    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
+    differences = np.concatenate([a - b for a, b in _resampled_pairs(first_strata, second_strata, rng, resamples)])
+    low, high = np.quantile(differences, [(1 - level) / 2, (1 + level) / 2])
     # Sums in different order leave differences of 1e-17 where the true one is 0.
-    below, above = (drawn <= 1e-12).sum(), (drawn >= -1e-12).sum()
+    below, above = (differences <= 1e-12).sum(), (differences >= -1e-12).sum()
     p = min(1.0, 2 * (min(below, above) + 1) / (resamples + 1))
-    return Difference(_mean(one) - _mean(two), float(low), float(high), float(p))
+    return Difference(_mean(first_strata) - _mean(second_strata), float(low), float(high), float(p))
 
 
 def adjust(p_values: ArrayLike, method: str = "holm") -> Floats:
@@ -156,18 +156,19 @@ def _resampled(strata: Sequence[Floats], rng: Generator, resamples: int) -> Iter
 
 
 def _resampled_pairs(
-    one: Sequence[Floats], two: Sequence[Floats], rng: Generator, resamples: int
+    first: Sequence[Floats], second: Sequence[Floats], rng: Generator, resamples: int
 ) -> Iterator[tuple[Floats, Floats]]:
     for start in range(0, resamples, BLOCK):
         rows = min(BLOCK, resamples - start)
-        seeds_one, seeds_two = (_counts(rng, rows, len(strata[0])) for strata in (one, two))
+        first_seeds, second_seeds = (_counts(rng, rows, len(strata[0])) for strata in (first, second))
         means = []
-        for a, b in zip(one, two, strict=True):
+        for a, b in zip(first, second, strict=True):
             problems = _counts(rng, rows, a.shape[1])
-            means.append((_weighted(a, seeds_one, problems), _weighted(b, seeds_two, problems)))
+            means.append((_weighted(a, first_seeds, problems), _weighted(b, second_seeds, problems)))
         yield np.mean([a for a, _ in means], axis=0), np.mean([b for _, b in means], axis=0)
 
 
 def _weighted(scores_sp: Floats, seeds_rs: Floats, problems_rp: Floats) -> Floats:
     """Mean of each resample r: sum over s and p of seeds_rs * problems_rp * scores_sp."""
-    return np.einsum("rs,rs->r", seeds_rs, problems_rp @ scores_sp.T)
+    means: Floats = np.einsum("rs,rs->r", seeds_rs, problems_rp @ scores_sp.T)
+    return means

@@ -64,10 +64,10 @@ def mean_length(tokens_ps: ArrayLike) -> float:
     return float(np.mean(_matrix(tokens_ps)))
 
 
-def mean_length_where(tokens_ps: ArrayLike, chosen_ps: ArrayLike) -> float:
+def mean_length_where(tokens_ps: ArrayLike, mask_ps: ArrayLike) -> float:
     """Mean length of the chosen samples (the right ones, the wrong ones); NaN if there are none."""
-    tokens, chosen = _matrix(tokens_ps), _matrix(chosen_ps).astype(bool)
-    return float(tokens[chosen].mean()) if chosen.any() else float("nan")
+    tokens, mask = _matrix(tokens_ps), _matrix(mask_ps).astype(bool)
+    return float(tokens[mask].mean()) if mask.any() else float("nan")
 
 
 def share(flags_ps: ArrayLike) -> float:
