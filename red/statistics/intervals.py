@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float64]
 RESAMPLES = 10_000
+LEVEL = 0.95
 # Resamples per matrix product: bounds the memory at 12,032 problems to about 100 MB.
 BLOCK = 1_000
 
@@ -64,9 +65,7 @@ def standard_errors(values_ps: ArrayLike) -> Errors:
     return Errors(sampling, float(np.sqrt(max(total**2 - sampling**2, 0.0))), total)
 
 
-def mean_interval(
-    scores: ArrayLike | Sequence[ArrayLike], rng: Generator, resamples: int = RESAMPLES, level: float = 0.95
-) -> Interval:
+def mean_interval(scores: ArrayLike | Sequence[ArrayLike], rng: Generator, resamples: int = RESAMPLES) -> Interval:
     """Unweighted mean over benchmarks with a bootstrap percentile interval.
 
     `scores` is one [seeds, problems] matrix (or [problems]) or a list of them. With one seed only
@@ -74,19 +73,7 @@ def mean_interval(
     """
     strata = _strata(scores)
     means = np.concatenate(list(_resampled(strata, rng, resamples)))
-    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(_mean(strata), float(low), float(high))
-
-
-def seed_interval(
-    scores: ArrayLike | Sequence[ArrayLike], rng: Generator, resamples: int = RESAMPLES, level: float = 0.95
-) -> Interval:
-    """The same mean, resampling seeds only: what another training would give on these problems."""
-    strata = _strata(scores)
-    per_seed = np.mean([stratum.mean(1) for stratum in strata], axis=0)
-    means = _counts(rng, resamples, len(per_seed)) @ per_seed
-    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(_mean(strata), float(low), float(high))
+    return Interval(_mean(strata), *_percentiles(means))
 
 
 def paired_difference(
@@ -94,7 +81,6 @@ def paired_difference(
     second: ArrayLike | Sequence[ArrayLike],
     rng: Generator,
     resamples: int = RESAMPLES,
-    level: float = 0.95,
 ) -> Difference:
     """First minus second on the same problems, by the paired bootstrap.
 
@@ -107,20 +93,15 @@ def paired_difference(
     if any(a != b for a, b in shapes):
         raise ValueError(f"paired scores need the same problems, found {shapes}")
     differences = np.concatenate([a - b for a, b in _resampled_pairs(first_strata, second_strata, rng, resamples)])
-    low, high = np.quantile(differences, [(1 - level) / 2, (1 + level) / 2])
     # Sums in different order leave differences of 1e-17 where the true one is 0.
     below, above = (differences <= 1e-12).sum(), (differences >= -1e-12).sum()
     p = min(1.0, 2 * (min(below, above) + 1) / (resamples + 1))
-    return Difference(_mean(first_strata) - _mean(second_strata), float(low), float(high), float(p))
+    return Difference(_mean(first_strata) - _mean(second_strata), *_percentiles(differences), float(p))
 
 
-def adjust(p_values: ArrayLike, method: str = "holm") -> Floats:
-    """Adjusted p-values: `holm` (step-down, controls the family-wise error) or `none`."""
+def adjust(p_values: ArrayLike) -> Floats:
+    """P-values adjusted by Holm's step-down procedure, which controls the family-wise error."""
     p = np.asarray(p_values, dtype=float)
-    if method == "none":
-        return p.copy()
-    if method != "holm":
-        raise ValueError(f"adjustment {method!r} is unknown; known: holm, none")
     order = np.argsort(p, kind="stable")
     stepped = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
     adjusted = np.empty_like(p)
@@ -135,6 +116,12 @@ def _strata(scores: ArrayLike | Sequence[ArrayLike]) -> list[Floats]:
         shapes = [stratum.shape for stratum in strata]
         raise ValueError(f"every benchmark needs the same seeds and at least one problem, found {shapes}")
     return strata
+
+
+def _percentiles(values: Floats) -> tuple[float, float]:
+    """Limits of the interval that holds LEVEL of the resampled values."""
+    low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return float(low), float(high)
 
 
 def _mean(strata: Sequence[Floats]) -> float:

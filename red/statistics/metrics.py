@@ -37,17 +37,14 @@ def pass_at_k(correct_ps: ArrayLike, k: int) -> float:
     return float(1 - np.array(failed)[correct.sum(1).astype(int)].mean())
 
 
-def majority_at_k(
-    answers_ps: Sequence[Sequence[Hashable | None]], correct_ps: ArrayLike, k: int | None = None
-) -> float:
-    """maj@k: share of problems whose most frequent answer among the first k samples is right.
+def majority_at_k(answers_ps: Sequence[Sequence[Hashable | None]], correct_ps: ArrayLike) -> float:
+    """maj@k: share of problems whose most frequent answer among the k samples is right.
 
     None is an answer that could not be read and has no vote. Answers that tie share the verdict
     evenly, so the figure does not depend on order. A problem without any vote is wrong.
     """
-    correct = _matrix(correct_ps)[:, :k]
-    pairs = zip(answers_ps, correct, strict=True)
-    return float(np.mean([_majority(list(answers)[:k], right) for answers, right in pairs]))
+    pairs = zip(answers_ps, _matrix(correct_ps), strict=True)
+    return float(np.mean([_majority(answers, correct) for answers, correct in pairs]))
 
 
 def _majority(answers: Sequence[Hashable | None], correct: Floats) -> float:

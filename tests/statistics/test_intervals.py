@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from red.statistics.intervals import adjust, mean_interval, paired_difference, seed_interval, standard_errors
+from red.statistics.intervals import adjust, mean_interval, paired_difference, standard_errors
 
 
 def rng(seed=0):
@@ -66,12 +66,6 @@ def test_a_seed_is_drawn_once_for_all_benchmarks():
     assert [interval.low, interval.high] == pytest.approx([0.5, 0.5])
 
 
-def test_seed_interval_keeps_the_problems():
-    scores = np.array([[0.0, 1.0], [0.0, 1.0]])
-    interval = seed_interval(scores, rng(), resamples=200)
-    assert [interval.mean, interval.low, interval.high] == pytest.approx([0.5, 0.5, 0.5])
-
-
 def test_a_paired_test_sees_a_small_constant_gain_between_unlike_problems():
     scores = rng(1).random((1, 100))
     gain = paired_difference(scores + 0.01, scores, rng(), resamples=2000)
@@ -125,9 +119,3 @@ def test_holm_steps_down_and_stays_monotone():
     # Sorted 0.01, 0.03, 0.04 times 3, 2, 1: 0.03, 0.06, then 0.04 raised to 0.06.
     assert adjust([0.04, 0.01, 0.03]) == pytest.approx([0.06, 0.03, 0.06])
     assert adjust([0.9, 0.8]) == pytest.approx([1.0, 1.0])
-
-
-def test_no_adjustment_returns_the_same_values():
-    assert adjust([0.04, 0.01], "none") == pytest.approx([0.04, 0.01])
-    with pytest.raises(ValueError, match="holm, none"):
-        adjust([0.1], "bonferroni")

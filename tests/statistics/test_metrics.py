@@ -64,10 +64,6 @@ def test_majority_ignores_answers_that_could_not_be_read():
     assert metrics.majority_at_k([[None, None, None]], [[0, 0, 0]]) == 0.0
 
 
-def test_majority_at_k_reads_the_first_k_samples():
-    assert metrics.majority_at_k([["7", "5", "5"]], [[1, 0, 0]], k=1) == 1.0
-
-
 def test_lengths_of_right_and_wrong_answers_are_kept_apart():
     tokens, correct = [[10, 20], [30, 40]], np.array([[1, 0], [0, 1]])
     assert metrics.mean_length(tokens) == 25
