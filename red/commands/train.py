@@ -52,8 +52,8 @@ def run(options: argparse.Namespace) -> int:
             progress.report(step, metrics)
             trackers.report(step, metrics)
 
-        trained = train(spec, files, report, options.code)
-    write_atomic(options.out / "checkpoint" / "README.md", card(document, options.code, trained.steps, trained.stopped))
+        result = train(spec, files, report, options.code)
+    write_atomic(options.out / "checkpoint" / "README.md", card(document, options.code, result.steps, result.stopped))
     inputs = [files.parent, files.prompts, files.demonstrations, *filter(None, [files.w_log])]
     write_provenance(
         options.out / "provenance.json",
@@ -61,8 +61,8 @@ def run(options: argparse.Namespace) -> int:
         options.code,
         inputs,
         started,
-        steps=trained.steps,
-        stopped=trained.stopped,
-        data=dict(trained.counts),
+        steps=result.steps,
+        stopped=result.stopped,
+        data=dict(result.counts),
     )
     return 0

@@ -77,16 +77,16 @@ def noisy_labels(demonstrations: Sequence[Demonstration], rate: float, seed: int
             break
         wrong |= tools.wrong_responses([row.id for row in ranked[start : start + CHUNK]])
     wrong = dict(list(wrong.items())[: count // 2])
-    zero = [row.id for row in ranked if row.id not in wrong][: count - count // 2]
-    changed = {
+    zero_ids = set([row.id for row in ranked if row.id not in wrong][: count - count // 2])
+    corrupted = {
         row.id: replace(row, response=wrong[row.id], forced_accuracy=1, corruption="wrong_response")
         for row in ranked
         if row.id in wrong
     }
     for row in ranked:
-        if row.id in set(zero):
-            changed[row.id] = replace(row, forced_accuracy=0, corruption="forced_zero")
-    return [changed.get(row.id, row) for row in demonstrations]
+        if row.id in zero_ids:
+            corrupted[row.id] = replace(row, forced_accuracy=0, corruption="forced_zero")
+    return [corrupted.get(row.id, row) for row in demonstrations]
 
 
 def adversarial_chains(
@@ -99,20 +99,20 @@ def adversarial_chains(
     """
     ranked = _ranked(demonstrations, seed)
     count = round(rate * len(ranked))
-    changed: dict[str, Demonstration] = {}
+    corrupted: dict[str, Demonstration] = {}
     for kind, break_chain in (("altered_numbers", _alter), ("spliced", _splice)):
-        quota = count // 2 if kind == "altered_numbers" else count - len(changed)
+        quota = count // 2 if kind == "altered_numbers" else count - len(corrupted)
         for row in ranked:
             if quota == 0:
                 break
-            if row.id in changed:
+            if row.id in corrupted:
                 continue
             random = Random(derive(seed, kind, row.id))
             text = _acceptable(row, partial(break_chain, random, row.response, ranked), tools)
             if text is not None:
-                changed[row.id] = replace(row, response=text, corruption=kind)
+                corrupted[row.id] = replace(row, response=text, corruption=kind)
                 quota -= 1
-    return [changed.get(row.id, row) for row in demonstrations]
+    return [corrupted.get(row.id, row) for row in demonstrations]
 
 
 def _ranked(demonstrations: Sequence[Demonstration], seed: int) -> list[Demonstration]:
@@ -134,7 +134,7 @@ _WORD = re.compile(r"\d+|[^\W\d]+|[^\w\s]")
 _EQUALITY = re.compile(r"=\s*(-?\d+)(?!\d|\.\d)")
 
 
-def _thought(text: str) -> int:
+def _thought_end(text: str) -> int:
     """End of the part that may be broken: the closing think tag, else the final box."""
     for mark in ("</think>", "\\boxed"):
         if (end := text.rfind(mark)) >= 0:
@@ -144,7 +144,7 @@ def _thought(text: str) -> int:
 
 def _alter(random: Random, text: str, donors: Sequence[Demonstration]) -> str | None:
     """Change up to three results at 25 to 75 % of the thought, each with its next mention only."""
-    end = _thought(text)
+    end = _thought_end(text)
     matches = [m for m in _EQUALITY.finditer(text, 0, end) if 0.25 <= m.start(1) / end <= 0.75]
     if not matches:
         return None
@@ -178,12 +178,12 @@ def _altered(random: Random, number: str) -> str:
 def _splice(random: Random, text: str, donors: Sequence[Demonstration]) -> str | None:
     """Replace the middle 20 % of the paragraphs (of the sentences if there is one) by another's."""
     donor = random.choice(donors).response
-    parts, donated = _paragraphs(text[: _thought(text)]), _paragraphs(donor[: _thought(donor)])
+    parts, donated = _paragraphs(text[: _thought_end(text)]), _paragraphs(donor[: _thought_end(donor)])
     if len(parts) < 3 or len(donated) < 3:
         return None
     middle = _middle(parts)
     parts[middle] = donated[_middle(donated)]
-    return "".join(parts) + text[_thought(text) :]
+    return "".join(parts) + text[_thought_end(text) :]
 
 
 def _paragraphs(text: str) -> list[str]:

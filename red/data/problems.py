@@ -147,12 +147,12 @@ def _encode(
     ids = list(encoding.ids)
     while ids and ids[-1] == eos_id:
         ids.pop()
-    thought = response.find(THOUGHT_END)
-    last = len(response) if thought < 0 else thought
+    mark = response.find(THOUGHT_END)
+    thought_end = len(response) if mark < 0 else mark
     ends = [
         index + 1
         for index, (start, end) in enumerate(encoding.offsets[: len(ids)])
-        if end < last
+        if end < thought_end
         and (
             response[max(start - 1, 0) : end + 1].rstrip("}").endswith(SENTENCE_ENDS)
             or response[start:end].endswith(SENTENCE_ENDS)

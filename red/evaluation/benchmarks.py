@@ -205,8 +205,8 @@ def _hub(benchmark: Benchmark) -> Iterator[Row]:
     try:
         data = load_dataset(hub.id, hub.config, split=hub.split, revision=hub.revision)
     except OSError as error:  # no network, no such data set, no access to a gated one
-        first = str(error).splitlines()[0]
-        raise DataError(f"hub {hub.id}: {first}; give data_dir to read a local copy") from None
+        reason = str(error).splitlines()[0]
+        raise DataError(f"hub {hub.id}: {reason}; give data_dir to read a local copy") from None
     yield from hub_rows(benchmark, data)
 
 

@@ -114,7 +114,7 @@ def test_an_altered_number_is_propagated_to_its_next_mention_only():
 
 def test_only_the_thought_is_broken():
     text = "<think>\nx=1\n\ny=2\n\nz=3\n\nw=4\n</think>\n\nso k=5 \\boxed{5}"
-    assert text[corruption._thought(text) :] == "</think>\n\nso k=5 \\boxed{5}"
+    assert text[corruption._thought_end(text) :] == "</think>\n\nso k=5 \\boxed{5}"
 
 
 def test_unknown_corruptions_and_helpers_are_refused():
