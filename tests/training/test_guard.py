@@ -6,6 +6,7 @@ import pytest
 
 from red import methods
 from red.errors import NumericalError
+from red.methods.base import Group, Problem, Sequence
 from red.training.guard import Guard
 from red.training.update import Enrolment, Update, UpdateResult
 from tests.training import toy
@@ -15,9 +16,10 @@ SIGNED = methods.method("srft").objective
 
 
 def update():
-    """Without any sequence: the guard looks at the result."""
-    plan = Enrolment.of([], SPEC).plan(SPEC, 1.0, None)
-    return Update(3, [], SPEC, plan, None, True, lr=1.0, clip=1.0, moments="main", seed=0)
+    """The guard looks at the result only; the update is what it saves."""
+    enrolled = Enrolment.of([Group(Problem("p", (5,), "1"), (Sequence((5,), (6, 1), 1.0, 1.0),))], SPEC)
+    plan = enrolled.plan(SPEC, 1.0, None)
+    return Update(3, enrolled.sequences, SPEC, plan, None, True, lr=1.0, clip=1.0, moments="main", seed=0)
 
 
 def result(loss, norm):

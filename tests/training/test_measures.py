@@ -29,8 +29,8 @@ def test_step_entropies_are_means_over_sequences_of_means_over_tokens():
     mask = table([1, 1, 0], [1, 1, 1], [1, 0, 0], [1, 1, 1])
     found = measures.step_entropy(entropy, mask, torch.tensor([False, False, True, True]))
     assert (found.rollout, found.demonstration) == (1.5, 0.75)
-    assert found.rl_se == pytest.approx(math.sqrt(0.5) / math.sqrt(2))
-    assert found.sft_se == pytest.approx(math.sqrt(0.125) / math.sqrt(2))
+    assert found.rollout_se == pytest.approx(math.sqrt(0.5) / math.sqrt(2))
+    assert found.demonstration_se == pytest.approx(math.sqrt(0.125) / math.sqrt(2))
 
 
 def test_a_side_without_sequences_has_no_entropy_and_one_sequence_no_error():
