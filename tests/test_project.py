@@ -1,10 +1,14 @@
 """The project's own files agree with each other."""
 
+import os
 import re
+import subprocess
 import tomllib
 
 import pytest
 import yaml
+
+from tests.programs import only, programs
 
 
 def pins(repository):
@@ -44,3 +48,15 @@ def test_containers_take_every_pin_from_the_project(repository, name):
     for package in re.findall(r's/\^ \*"\\\(([\w-]+)==', text):
         assert re.search(rf'^ *"{package}==[^"]*"', project, re.MULTILINE), package
     assert text.index("torch==") < text.index("flash-attn==") < text.index(".[gpu]")
+
+
+def test_make_says_in_one_line_that_half_a_slurm_would_stop_snakemake(repository, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", only(tmp_path / "system", "sh", "make"))
+    command = ["make", "--old-file=setup", "whole-slurm"]
+    alone = os.environ | {"PATH": programs(tmp_path / "alone", sinfo="exit 0")}
+    done = subprocess.run(command, cwd=repository, env=alone, capture_output=True, text=True)
+    assert done.returncode != 0
+    assert done.stdout.splitlines() == ["sinfo is here but neither squeue nor sacct; the remedy: python -m red doctor"]
+    whole = os.environ | {"PATH": programs(tmp_path / "whole", sinfo="exit 0", squeue="exit 0")}
+    assert subprocess.run(command, cwd=repository, env=whole, capture_output=True).returncode == 0
+    assert subprocess.run(command, cwd=repository, capture_output=True).returncode == 0
