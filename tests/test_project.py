@@ -52,7 +52,8 @@ def test_containers_take_every_pin_from_the_project(repository, name):
 
 def test_make_says_in_one_line_that_half_a_slurm_would_stop_snakemake(repository, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", only(tmp_path / "system", "sh", "make"))
-    command = ["make", "--old-file=setup", "whole-slurm"]
+    monkeypatch.delenv("MAKEFLAGS", raising=False)
+    command = ["make", "--no-print-directory", "--old-file=setup", "whole-slurm"]
     alone = os.environ | {"PATH": programs(tmp_path / "alone", sinfo="exit 0")}
     done = subprocess.run(command, cwd=repository, env=alone, capture_output=True, text=True)
     assert done.returncode != 0
