@@ -19,8 +19,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     try:
         build = builder(options.item)
-        from analysis.tables import load
         from analysis.write import write
+        from red.tables.reader import load
 
         for path in write(build(load(options.collected, options.reported)), options.item, options.out):
             print(path)

@@ -3,7 +3,7 @@
 from analysis.account import MATH
 from analysis.accuracy_table import accuracy_table
 from analysis.item import Table
-from analysis.tables import Tables
+from red.tables.reader import Tables
 
 COMMON = ("mix_policy", "luffy", "relift", "hpt", "red")
 

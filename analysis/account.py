@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.tables import Run, Tables
+from red.tables.reader import Run, Tables
 
 BENCHMARKS = {
     "aime24": "AIME24",

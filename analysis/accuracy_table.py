@@ -10,7 +10,7 @@ from analysis.account import account, benchmark_label
 from analysis.compare import FEWER, PAIRED, compare, ranks
 from analysis.item import Cell, Mark, Row, Table
 from analysis.style import title
-from analysis.tables import BASE, Run, Tables
+from red.tables.reader import BASE, Run, Tables
 
 GROUP_TITLES = {
     "single": "Single objective and simple mixtures",

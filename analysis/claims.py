@@ -25,9 +25,9 @@ from analysis.evidence import (
 )
 from analysis.item import Cell, Row, Table
 from analysis.style import title
-from analysis.tables import Tables
 from analysis.token_probabilities import read_responses
 from analysis.weight_noise import CONTROLS, below_two_errors, entropy_changes
+from red.tables.reader import Tables
 
 BASELINES = ("sft", "grpo", "sft_dapo", "mix_policy", "luffy", "srft", "relift", "bread")
 ABLATIONS = ("red_clip_0_g", "red_clip_1_inf", "red_window5", "red_window10")
@@ -167,7 +167,7 @@ def _thinking_words(run: str, sign: int):
 
 
 def _out_of_range(data: Measurements) -> Evidence:
-    names = ("ratio/out_of_range_on", "ratio/out_of_range_off")
+    names = ("ratio/out_of_range_rollout", "ratio/out_of_range_demonstration")
     logged = data.tables.dynamics(data.tables.named("mix_policy_4updates"), names)
     if set(logged["metric"]) != set(names):
         return absent("mix_policy_4updates")
@@ -189,16 +189,20 @@ def _w_is_signal(data: Measurements) -> Evidence:
 
 
 CLAIMS = (
-    Claim("Fig. 1", "RL after distillation shortens responses", _after_distillation("len/on", -1)),
+    Claim("Fig. 1", "RL after distillation shortens responses", _after_distillation("length/rollout", -1)),
     Claim("Fig. 1", "and makes rollouts faster", _after_distillation("time/rollout_s", -1)),
     Claim("Fig. 1", "and removes over-thinking words", _after_distillation("words/overthink_per_1k", -1)),
-    Claim("Fig. 1", "while accuracy rises", _after_distillation("train/acc_on", 1, relative=False)),
-    Claim("Table 1", "RL lowers entropy on rollouts", _phase_of("grpo", 0, "entropy_rl", -1)),
-    Claim("Table 1", "SFT from base lowers entropy on rollouts", _phase_of("sft", 0, "entropy_rl", -1)),
-    Claim("Table 1", "SFT from base lowers entropy on demonstrations", _phase_of("sft", 0, "entropy_sft", -1)),
-    Claim("Sec. 4.2", "SFT after RL raises entropy on rollouts", _phase_of("sft", -1, "entropy_rl", 1)),
+    Claim("Fig. 1", "while accuracy rises", _after_distillation("accuracy/rollout", 1, relative=False)),
+    Claim("Table 1", "RL lowers entropy on rollouts", _phase_of("grpo", 0, "entropy_rollout", -1)),
+    Claim("Table 1", "SFT from base lowers entropy on rollouts", _phase_of("sft", 0, "entropy_rollout", -1)),
     Claim(
-        "Fig. 2", "RED lowers entropy on demonstrations", lambda d: trend(d.tables, "red", "entropy/sft", -1, " nats")
+        "Table 1", "SFT from base lowers entropy on demonstrations", _phase_of("sft", 0, "entropy_demonstration", -1)
+    ),
+    Claim("Sec. 4.2", "SFT after RL raises entropy on rollouts", _phase_of("sft", -1, "entropy_rollout", 1)),
+    Claim(
+        "Fig. 2",
+        "RED lowers entropy on demonstrations",
+        lambda d: trend(d.tables, "red", "entropy/demonstration", -1, " nats"),
     ),
     Claim("Table 2", "SFT is above pure RL", lambda d: higher(d.accuracy, "sft", "grpo")),
     Claim(
@@ -249,7 +253,7 @@ CLAIMS = (
     Claim(
         "Fig. 10",
         "offline policy 1 lowers entropy on rollouts",
-        lambda d: trend(d.tables, "mix_policy", "entropy/rl", -1, " nats"),
+        lambda d: trend(d.tables, "mix_policy", "entropy/rollout", -1, " nats"),
     ),
     Claim("Fig. 10", "the shift is above offline policy 1", lambda d: higher(d.accuracy, "red_ii", "mix_policy")),
     Claim("Fig. 10", "the shift is above the policy itself", lambda d: higher(d.accuracy, "red_ii", "offline_self")),

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.item import Mark
-from red.evaluation.statistics import RESAMPLES, Difference, adjust, mean_interval, paired_difference
+from red.statistics.intervals import RESAMPLES, Difference, adjust, mean_interval, paired_difference
 
 ALPHA = 0.05
 SEED = 20_250_501

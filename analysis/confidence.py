@@ -7,7 +7,7 @@ import pandas as pd
 
 from analysis.coefficients import LUFFY_GAMMA
 from analysis.compare import bootstrap_mean
-from analysis.tables import Run, Tables
+from red.tables.reader import Run, Tables
 
 BINS = 8  # group accuracy k/8, nine bins
 RESAMPLING = "Bands: 95 % bootstrap over demonstrations."

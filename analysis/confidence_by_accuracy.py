@@ -4,7 +4,7 @@ from analysis.account import account
 from analysis.confidence import RESAMPLING, by_accuracy, demonstrations
 from analysis.item import Figure
 from analysis.style import BLACK, BLUE, MAGENTA, canvas, legend_below, no_data, title
-from analysis.tables import Tables
+from red.tables.reader import Tables
 
 HEADING = "Confidence on demonstrations by group accuracy"
 LINES = {

@@ -7,7 +7,7 @@ from analysis.compare import PAIRED, compare
 from analysis.corruptions import LABELS, corruptions
 from analysis.item import Figure
 from analysis.style import canvas, legend_below, look, no_data, title
-from analysis.tables import Tables
+from red.tables.reader import Tables
 
 BENCHMARKS = ("math500", "aime25")
 LINES = {"noisy_labels": ("-", "o"), "adversarial_chains": ((0, (4, 1.6)), "s"), "permuted_accuracy": (":", "^")}

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from analysis.tables import Run
+from red.tables.reader import Run
 
 LABELS = {
     "clean": "Clean",

@@ -8,7 +8,7 @@ from analysis.compare import PAIRED, compare
 from analysis.item import Figure
 from analysis.spending import SUMS, TOTALS, spending
 from analysis.style import canvas, legend_below, looks, no_data, title
-from analysis.tables import BASE, Tables
+from red.tables.reader import BASE, Tables
 
 HEADING = "Accuracy against cost of training"
 QUANTITIES = {name: label for name, (_, label) in (TOTALS | SUMS).items()}

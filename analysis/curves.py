@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from analysis.style import Look, draw_trend, no_data, smoothing_window, trend
-from analysis.tables import Run, Tables
+from red.tables.reader import Run, Tables
 
 BAND = "Lines: mean over seeds; bands: lowest to highest seed."
 COLUMNS = ("panel", "run", "label", "metric", "step", "mean", "low", "high", "seeds")

@@ -4,7 +4,7 @@ from analysis.account import account
 from analysis.curves import Line, Panel, draw, first_logged
 from analysis.item import Figure
 from analysis.style import canvas, legend_below, looks, title
-from analysis.tables import Tables
+from red.tables.reader import Tables
 
 HEADING = "Reinforcement learning after distillation"
 
@@ -13,7 +13,7 @@ def build(tables: Tables) -> Figure:
     """Length, rollout time, over-thinking words and accuracy by step."""
     runs = tables.of_item("distilled_rl")
     styles = looks(runs)
-    accuracy = first_logged(tables, runs, ("eval/math500/acc", "train/acc_on"))
+    accuracy = first_logged(tables, runs, ("eval/math500/acc", "accuracy/rollout"))
     measured = "MATH500" if accuracy.startswith("eval") else "training prompts"
 
     def panel(heading: str, ylabel: str, metric: str) -> Panel:
@@ -21,7 +21,7 @@ def build(tables: Tables) -> Figure:
         return Panel(heading, ylabel, tuple(lines), smooth=not metric.startswith("eval"))
 
     panels = (
-        panel("(a) Rollout length", "tokens", "len/on"),
+        panel("(a) Rollout length", "tokens", "length/rollout"),
         panel("(b) Rollout time", "seconds per step", "time/rollout_s"),
         panel("(c) Over-thinking words", "per 1,000 tokens", "words/overthink_per_1k"),
         panel(f"(d) Accuracy on {measured}", "share correct", accuracy),

@@ -9,10 +9,10 @@ from analysis.account import account
 from analysis.compare import Estimate, bootstrap_mean
 from analysis.item import Cell, Row, Table
 from analysis.style import title
-from analysis.tables import Run, Tables
+from red.tables.reader import Run, Tables
 
 HEADING = "Entropy before and after a training phase"
-QUANTITIES = {"entropy_rl": ("RL", "entropy/rl"), "entropy_sft": ("SFT", "entropy/sft")}
+QUANTITIES = {"entropy_rollout": ("RL", "entropy/rollout"), "entropy_demonstration": ("SFT", "entropy/demonstration")}
 PHASES = {"grpo": "RL phase", "sft": "SFT phase"}
 PRINTED = ("early", "middle", "late")  # the paper's checkpoints after 50, 100 and 300 steps
 RESAMPLING = "Intervals: 95 % bootstrap over probe prompts; a prompt's value is its mean over seeds."

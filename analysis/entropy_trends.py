@@ -6,12 +6,16 @@ from analysis.account import account
 from analysis.curves import Line, Panel, draw
 from analysis.item import Figure
 from analysis.style import SELF_GENERATED, TEACHER_FORCED, Look, canvas, legend_below, no_data, title
-from analysis.tables import Run, Tables
+from red.tables.reader import Run, Tables
 
 HEADING = "Entropy on rollouts and on demonstrations"
 KINDS = {
-    "entropy/rl": ("entropy_rl", "own rollouts", Look(SELF_GENERATED, "-", "o")),
-    "entropy/sft": ("entropy_sft", "demonstrations (teacher-forced)", Look(TEACHER_FORCED, (0, (4, 1.4)), "s")),
+    "entropy/rollout": ("entropy_rollout", "own rollouts", Look(SELF_GENERATED, "-", "o")),
+    "entropy/demonstration": (
+        "entropy_demonstration",
+        "demonstrations (teacher-forced)",
+        Look(TEACHER_FORCED, (0, (4, 1.4)), "s"),
+    ),
 }
 
 

@@ -12,8 +12,8 @@ from analysis.account import MATH
 from analysis.compare import ALPHA, SEED, Comparison, bootstrap_mean, compare
 from analysis.confidence import demonstrations
 from analysis.entropy_phases import entropies
-from analysis.tables import Tables
-from red.evaluation.statistics import Difference, adjust, paired_difference
+from red.statistics.intervals import Difference, adjust, paired_difference
+from red.tables.reader import Tables
 
 EDGE = 0.1  # first and last tenth of the steps
 

@@ -1,12 +1,12 @@
-"""Do the online and the offline part of the gradient pull against each other?"""
+"""Do rollouts and demonstrations pull the weights apart?"""
 
 from analysis.account import account
 from analysis.curves import Line, Panel, draw
 from analysis.item import Figure
 from analysis.style import canvas, legend_below, looks, no_data, title
-from analysis.tables import Tables
+from red.tables.reader import Tables
 
-HEADING = "Cosine between online and offline gradients"
+HEADING = "Cosine between the gradients of rollouts and of demonstrations"
 METRIC = "grad/cosine"
 
 
@@ -34,7 +34,7 @@ def build(tables: Tables) -> Figure:
     said = account(tables, runs, drawn.how, missing=drawn.missing)
     return Figure(
         title=title(HEADING, tables.scale),
-        caption="Cosine between the gradients of the online and the offline part of the loss before they "
+        caption="Cosine between the gradients of the rollouts' and of the demonstrations' part of the loss before they "
         f"are added. Below 0 the two parts pull against each other. (b) One point per seed. {said.text()}",
         picture=picture,
         numbers=drawn.numbers.merge(

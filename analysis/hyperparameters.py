@@ -1,10 +1,10 @@
-"""Table 4: clipping range and averaging window of the offline weight w."""
+"""Table 4: clipping range and averaging window of the weight w on demonstrations."""
 
 import numpy as np
 
 from analysis.accuracy_table import Extra, accuracy_table
 from analysis.item import Cell, Table
-from analysis.tables import Run, Tables
+from red.tables.reader import Run, Tables
 
 EDGES = (0.0, 0.5, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, np.inf)
 
@@ -15,7 +15,7 @@ def build(tables: Tables) -> Table:
     return accuracy_table(
         tables,
         "hyperparameters",
-        "Clipping range and window of the offline weight",
+        "Clipping range and window of the weight w",
         "Accuracy in percent. Overall: unweighted mean of the two columns. Median w and the share of "
         "steps at the lower / upper bound are over all steps and seeds; the CSV has the histogram of w.",
         ("aime25", "math500"),

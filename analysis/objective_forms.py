@@ -7,7 +7,7 @@ from analysis.coefficients import LUFFY_GAMMA, luffy, shift_ratio
 from analysis.drawing import Box, arrow, draw_boxes
 from analysis.item import Figure
 from analysis.style import BLACK, BLUE, FULL, GREY, LOOKS, MAGENTA, plt
-from analysis.tables import Tables
+from red.tables.reader import Tables
 
 STEPS = (
     Box(0.11, 0.5, 0.20, 0.80, "imitation (SFT)\n\n$-\\log\\pi$", "#f9e0ec"),
@@ -50,7 +50,7 @@ def build(tables: Tables) -> Figure:
     )
     numbers = pd.concat(pd.DataFrame({"curve": n, "pi": pi[::8], "kappa": c[0][::8]}) for n, c in curves.items())
     return Figure(
-        title="Forms of the offline objective and their token coefficients",
+        title="Forms of the objective on demonstrations and their token coefficients",
         caption="A drawing, no data. Above: the steps from imitation to the choice of an offline policy. "
         "Below: the factor κ that multiplies advantage times score for a demonstration token. Shift: "
         "π/(β+(1−β)π) with the denominator held fixed; β = 0 coincides with π_off = π (imitation times the "

@@ -5,7 +5,7 @@ from analysis.curves import Line, Panel, draw, first_logged
 from analysis.entropy_trends import KINDS
 from analysis.item import Figure
 from analysis.style import BLACK, Look, canvas, legend_below, title
-from analysis.tables import Tables
+from red.tables.reader import Tables
 
 HEADING = "Choice of the offline policy"
 CHOICES = {  # the runs that differ in nothing else
@@ -20,7 +20,7 @@ def build(tables: Tables) -> Figure:
     tagged = tables.of_item("offline_choice") or tables.named(*CHOICES)
     runs = sorted(tagged, key=lambda run: list(CHOICES).index(run.name) if run.name in CHOICES else len(CHOICES))
     headings = [f"{CHOICES[run.name]}\n({run.label})" if run.name in CHOICES else run.label for run in runs]
-    accuracy = first_logged(tables, runs, ("eval/math500/acc", "train/acc_on"))
+    accuracy = first_logged(tables, runs, ("eval/math500/acc", "accuracy/rollout"))
     measured = "MATH500" if accuracy.startswith("eval") else "training prompts"
     entropies = [
         Panel(heading, "entropy (nats)", tuple(Line(run, m, k[1], k[2]) for m, k in KINDS.items()))

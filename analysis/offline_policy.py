@@ -5,7 +5,7 @@ from analysis.confidence import RESAMPLING, by_accuracy, demonstrations
 from analysis.confidence_by_accuracy import band
 from analysis.item import Figure
 from analysis.style import GREY, LOOKS, MAGENTA, canvas, legend_below, no_data, title
-from analysis.tables import Tables
+from red.tables.reader import Tables
 
 HEADING = "Estimates of the offline policy"
 RED, LUFFY = LOOKS["red"].color, LOOKS["luffy"].color

@@ -4,7 +4,7 @@ from analysis.account import account
 from analysis.curves import Line, Panel, draw
 from analysis.item import Figure
 from analysis.style import SELF_GENERATED, TEACHER_FORCED, Look, canvas, legend_below, title
-from analysis.tables import Tables
+from red.tables.reader import Tables
 
 HEADING = "Tokens outside the clipping range"
 
@@ -13,8 +13,8 @@ def build(tables: Tables) -> Figure:
     """On-policy tokens (ratio to the old policy) against demonstration tokens (ratio to 1)."""
     runs = tables.of_item("out_of_range") or tables.named("mix_policy_4updates")
     kinds = {
-        "ratio/out_of_range_on": ("rollout tokens", Look(SELF_GENERATED, "-")),
-        "ratio/out_of_range_off": ("demonstration tokens", Look(TEACHER_FORCED, (0, (4, 1.4)))),
+        "ratio/out_of_range_rollout": ("rollout tokens", Look(SELF_GENERATED, "-")),
+        "ratio/out_of_range_demonstration": ("demonstration tokens", Look(TEACHER_FORCED, (0, (4, 1.4)))),
     }
     panels = [
         Panel(run.label, "share of tokens", tuple(Line(run, m, *kind) for m, kind in kinds.items())) for run in runs

@@ -8,7 +8,7 @@ from analysis.compare import FEWER, PAIRED, compare, ranks
 from analysis.item import Cell, Row, Table
 from analysis.robustness import difference_cell, difference_number
 from analysis.style import title
-from analysis.tables import BASE, Tables
+from red.tables.reader import BASE, Tables
 
 REFERENCE = "red"
 

@@ -7,8 +7,8 @@ from analysis.compare import ALPHA, PAIRED, compare
 from analysis.item import Cell, Row, Table
 from analysis.robustness import difference_cell, difference_number
 from analysis.style import title
-from analysis.tables import Tables
-from red.evaluation.statistics import Difference, adjust
+from red.statistics.intervals import Difference, adjust
+from red.tables.reader import Tables
 
 REFERENCE = "red"
 

@@ -5,11 +5,11 @@ import pandas as pd
 from analysis.drawing import Box, arrow, draw_boxes
 from analysis.item import Figure
 from analysis.style import FULL, plt
-from analysis.tables import Tables
+from red.tables.reader import Tables
 
 MEETING = 0.895  # where the components' arrows enter the update
 ENTROPY_TEXT = "entropy changes\n$\\Delta H^{sft}$, $\\Delta H^{rl}$\nsince last step"
-WEIGHT_TEXT = "I  offline weight\n$w=\\mathrm{clip}(\\Delta H^{sft}/\\Delta H^{rl})$\nin $[1, G]$"
+WEIGHT_TEXT = "I  weight w\n$w=\\mathrm{clip}(\\Delta H^{sft}/\\Delta H^{rl})$\nin $[1, G]$"
 OWN, TEACHER, SHARED = "#dcebf7", "#f9e0ec", "#f0f0f0"
 BOXES = {
     "prompt": Box(0.075, 0.60, 0.12, 0.14, "prompt $q$", SHARED),
@@ -21,7 +21,7 @@ BOXES = {
     "advantage": Box(0.745, 0.60, 0.15, 0.13, "advantage $\\hat{A}_i$", SHARED),
     "shift": Box(0.79, 0.90, 0.25, 0.15, "II  policy shift\n$\\pi_{off}=\\beta+(1-\\beta)\\,\\pi$", TEACHER),
     "weight": Box(0.79, 0.16, 0.25, 0.19, WEIGHT_TEXT, TEACHER),
-    "update": Box(0.93, 0.60, 0.12, 0.24, "one update\nonline +\n$w$ · offline", SHARED),
+    "update": Box(0.93, 0.60, 0.12, 0.24, "one update\nrollouts +\n$w$ · demonstr.", SHARED),
 }
 
 
@@ -48,7 +48,7 @@ def build(tables: Tables) -> Figure:
     return Figure(
         title="One training step of RED",
         caption="A drawing, no data. Seven rollouts and one demonstration form the group of a prompt. "
-        "Component I weighs the offline part by the quotient of the entropy changes on demonstrations and "
+        "Component I weighs the demonstrations by the quotient of the entropy changes on demonstrations and "
         "on rollouts; component II takes the offline policy from the accuracy of the group's rollouts. "
         "Blue: from the model itself; pink: about the demonstration.",
         picture=picture,

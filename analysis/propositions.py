@@ -8,7 +8,7 @@ import pandas as pd
 
 from analysis.coefficients import entropy_change, luffy, shift_ratio, through_denominator
 from analysis.item import Cell, Row, Table
-from analysis.tables import Tables
+from red.tables.reader import Tables
 
 BETAS = np.linspace(0, 1, 201)
 PROBABILITIES = np.concatenate([np.geomspace(1e-9, 1e-2, 200), np.linspace(0.01, 1, 400)])

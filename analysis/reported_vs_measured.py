@@ -8,7 +8,7 @@ from analysis.account import BENCHMARKS, MATH, OUT_OF_DOMAIN, account
 from analysis.compare import FEWER, PAIRED, compare
 from analysis.item import Figure
 from analysis.style import BLACK, GREY, canvas, looks, no_data, title
-from analysis.tables import Tables
+from red.tables.reader import Tables
 
 HEADING = "Reported against measured accuracy"
 SETS = {"main_results": MATH, "out_of_domain": OUT_OF_DOMAIN}

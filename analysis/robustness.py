@@ -8,11 +8,11 @@ from analysis.compare import FEWER, PAIRED, Difference, compare
 from analysis.corruptions import DEFAULT_RATE, LABELS, corruptions
 from analysis.item import Cell, Row, Table
 from analysis.style import title
-from analysis.tables import Tables
+from red.tables.reader import Tables
 
 BENCHMARKS = ("math500", "aime25")
 KINDS = ("noisy_labels", "adversarial_chains")
-SIDE_METRICS = ("red/w", "entropy/rl", "entropy/sft", "len/on", "red/mass_off")
+SIDE_METRICS = ("red/w", "entropy/rollout", "entropy/demonstration", "length/rollout", "red/mass_demonstration")
 LAST_SHARE = 0.1
 
 

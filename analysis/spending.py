@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from analysis.tables import Run, Tables
+from red.tables.reader import Run, Tables
 
 TOTALS = {
     "generated": ("tokens/generated_total", "generated tokens"),

@@ -11,7 +11,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Picture
 
-from analysis.tables import Run
+from red.tables.reader import Run
 
 FULL = 5.5  # inches, the text width of the paper
 FONT_SIZE = 7.5

@@ -10,10 +10,10 @@ from analysis.account import account
 from analysis.compare import bootstrap_mean
 from analysis.item import Figure
 from analysis.style import BLACK, FULL, GREY, looks, no_data, plt, title
-from analysis.tables import Run, Tables
 from analysis.token_page import page
 from analysis.token_stages import STAGES, stages, thinking
-from red.thinking_words import WORDS
+from red.tables.reader import Run, Tables
+from red.text.thinking_words import WORDS
 
 HEADING = "Change of token probabilities through training"
 REFERENCES = {"base": ("p_base", "base model"), "sft": ("p_sft", "SFT checkpoint")}

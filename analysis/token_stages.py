@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from red.thinking_words import PATTERN
+from red.text.thinking_words import PATTERN
 
 STAGES = ("Open", "Initial", "Intermediate", "Final")
 INITIAL_END, FINAL_START = 0.25, 0.75

@@ -1,11 +1,11 @@
-"""Figure 8: entropies of MixPolicy and the RED variants, and the offline weight they lead to."""
+"""Figure 8: entropies of MixPolicy and the RED variants, and the weight w they lead to."""
 
 from analysis.account import account
 from analysis.curves import Line, Panel, draw
 from analysis.entropy_trends import KINDS
 from analysis.item import Figure
 from analysis.style import FULL, legend_below, looks, plt, title
-from analysis.tables import Tables
+from red.tables.reader import Tables
 
 HEADING = "Training dynamics of MixPolicy and RED"
 
@@ -23,7 +23,7 @@ def build(tables: Tables) -> Figure:
     ]
     weights = [
         Panel("(b) Raw quotient of entropy changes", "sft / rl", _lines(runs, "red/w_raw", styles), log=True),
-        Panel("(c) Offline weight w", "w", _lines(runs, "red/w", styles)),
+        Panel("(c) Weight w on demonstrations", "w", _lines(runs, "red/w", styles)),
     ]
     drawn = draw(tables, [*above, *below], [*entropies, *weights])
     for where in above[1:]:

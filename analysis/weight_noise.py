@@ -1,4 +1,4 @@
-"""Is the offline weight w a signal? Its histogram against noise, and RED against controls of w."""
+"""Is the weight w a signal? Its histogram against noise, and RED against controls of w."""
 
 import numpy as np
 import pandas as pd
@@ -7,14 +7,14 @@ from analysis.account import MATH, account
 from analysis.compare import PAIRED, compare
 from analysis.item import Figure
 from analysis.style import BLACK, GREY, LOOKS, canvas, legend_below, no_data, title
-from analysis.tables import Run, Tables
+from red.tables.reader import Run, Tables
 
-HEADING = "Offline weight w against its noise floor"
+HEADING = "Weight w against its noise floor"
 CONTROLS = ("red_w_constant", "red_w_resampled", "red_w_scrambled")
 LOW, HIGH = 1.0, 8.0
 EDGES = np.arange(LOW, HIGH + 1.5)  # [1, 2) ... [7, 8), and 8 itself
 IDEAL_NOISE, LOGGED_NOISE = "noise, equal spread", "noise, logged s.e."
-SOURCES = {"rl": "rollouts", "sft": "demonstrations"}
+SOURCES = {"rollout": "rollouts", "demonstration": "demonstrations"}
 
 
 def build(tables: Tables) -> Figure:
@@ -95,8 +95,8 @@ def _logged_noise(changes: pd.DataFrame, draws: int = 50) -> np.ndarray:
     if wide.empty or not set(SOURCES) <= set(wide):
         return np.array([])
     random = np.random.default_rng(1)
-    rl, sft = (np.abs(random.standard_normal((draws, len(wide)))) * wide[s].to_numpy() for s in ("rl", "sft"))
-    return np.clip(sft / np.maximum(rl, 1e-6), LOW, HIGH).ravel()
+    rollout, demonstration = (np.abs(random.standard_normal((draws, len(wide)))) * wide[s].to_numpy() for s in SOURCES)
+    return np.clip(demonstration / np.maximum(rollout, 1e-6), LOW, HIGH).ravel()
 
 
 def _histogram(tables: Tables, red: Run, changes: pd.DataFrame, rollouts: int) -> pd.DataFrame:

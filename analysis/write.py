@@ -10,7 +10,7 @@ import pandas as pd
 
 from analysis.item import Cell, Figure, Row, Table
 from analysis.item_page import page
-from red.storage import readable_json, write_atomic
+from red.plumbing.storage import readable_json, write_atomic
 
 LEGEND = (
     "Bold: highest and better than every other ranked row by the paired test (Holm-adjusted p < 0.05). "

@@ -10,7 +10,7 @@ from pathlib import Path
 from bench import report
 from bench.compare import REPOSITORY, compare
 from bench.row import Row, load, names
-from red.storage import read_object, write_json
+from red.plumbing.storage import read_object, write_json
 
 RESULTS = Path(__file__).parent / "results"
 WORLDS = (REPOSITORY / "results" / "tiny", REPOSITORY / "bench" / ".world")

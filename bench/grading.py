@@ -19,7 +19,7 @@ import sys
 import time
 from pathlib import Path
 
-from red.storage import numbered_jsonl
+from red.plumbing.storage import numbered_jsonl
 
 
 def main() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.row import Bar, Row
-from red.storage import read_object, write_atomic
+from red.plumbing.storage import read_object, write_atomic
 
 README = Path(__file__).parent / "README.md"
 BEGIN, END = "<!-- results: begin (made by python -m bench) -->", "<!-- results: end -->"

@@ -19,10 +19,10 @@ from pathlib import Path
 
 import torch
 
-from red.data.world import benchmarks, vocabulary
 from red.models.checkpoint import Checkpoint, hugging_face_config, save
 from red.models.qwen2 import Qwen2, Shape, initialize
-from red.storage import dump_json, write_jsonl
+from red.plumbing.storage import dump_json, write_jsonl
+from red.world import benchmarks, vocabulary
 
 BENCHMARK = "math500"
 HEAD_SIZE = 32  # the smallest that vLLM computes on a CPU

@@ -30,11 +30,11 @@ def pairs(world: Path) -> list[dict[str, str]]:
 
 def loop(world: Path, out: Path, method: str, **training: Any):
     """Our training loop of a method, ready for `train_step(step)`."""
-    from red.config import RunSpec, Training
-    from red.engines.base import RunFiles
-    from red.engines.local import LocalPolicy
-    from red.engines.loop import Loop
+    from red.engines.local.policy import LocalPolicy
     from red.grading.reward import RewardJudge
+    from red.training.files import RunFiles
+    from red.training.loop import Loop
+    from red.training.spec import RunSpec, Training
 
     settings = {
         "engine": "local",

@@ -14,7 +14,7 @@ from typing import Any
 
 from faults import world
 from faults.case import Case, Outcome, names, outcome
-from red.storage import read_object, write_atomic, write_json
+from red.plumbing.storage import read_object, write_atomic, write_json
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results.json"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from faults.world import World
-from red.provenance import ROOT
+from red.plumbing.provenance import ROOT
 
 
 class Untestable(Exception):

@@ -16,9 +16,6 @@ from hypothesis import strategies as st
 
 from faults.case import Attempt, Case
 from faults.world import World, run_spec
-from red import config, plan
-from red.config import RunSpec
-from red.engines.state import load_state, save_state
 from red.errors import ConfigError, DataError, RedError, one_line
 from red.evaluation.answers import AnswerLog
 from red.grading.extract import final_text, last_box
@@ -28,10 +25,14 @@ from red.models import checkpoint
 from red.objective.batch import Batch, Members
 from red.objective.loss import objective
 from red.objective.loss import plan as plan_of
-from red.objective.spec import NLL, Aggregation, ObjectiveSpec, Offline, Online
-from red.provenance import ROOT
-from red.records import from_mapping, to_mapping
-from red.storage import dump_json, numbered_jsonl, parse_json
+from red.objective.spec import NLL, Aggregation, DemonstrationTerm, ObjectiveSpec, RolloutTerm
+from red.plumbing.documents import read_yaml
+from red.plumbing.provenance import ROOT
+from red.plumbing.records import from_mapping, to_mapping
+from red.plumbing.storage import dump_json, numbered_jsonl, parse_json
+from red.study import config, jobs
+from red.training.spec import RunSpec
+from red.training.state import load_state, save_state
 
 KIND = "fuzzing"
 EXAMPLES = 400
@@ -167,13 +168,13 @@ def _yaml(draw: st.DataObject) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "x.yaml"
         path.write_bytes(content)
-        assert isinstance(_refused_or(lambda: config.read_yaml(path)), (dict, type(None)))
+        assert isinstance(_refused_or(lambda: read_yaml(path)), (dict, type(None)))
 
 
 @cache
 def _small() -> dict[str, Any]:
     """A document that is checked quickly: few runs, every section."""
-    document = config.read_yaml(ROOT / "config" / "default.yaml")
+    document = read_yaml(ROOT / "config" / "default.yaml")
     kept = ("sft", "grpo", "red", "relift", "luffy_published", "luffy", "red_w_constant", "sft_grpo")
     return {
         **document,
@@ -206,12 +207,12 @@ def _config(draw: st.DataObject) -> None:
     def checked() -> bool:
         found = config.select(document)
         config.check(found)
-        plan.check(found)
+        jobs.check(found)
         return True
 
     if _refused_or(checked):
-        for run, number in plan.trained(document):
-            spec = plan.training_spec(document, run, number)
+        for run, number in jobs.trained(document):
+            spec = jobs.training_spec(document, run, number)
             assert to_mapping(from_mapping(RunSpec, parse_json(dump_json(spec).encode(), "spec"), "spec"))
 
 
@@ -253,15 +254,17 @@ def _objective(draw: st.DataObject) -> None:
     lengths = torch.tensor(draw.draw(st.lists(st.integers(1, length), min_size=count, max_size=count)))
     mask = (torch.arange(length)[None] < lengths[:, None]).double()
     verdicts = torch.tensor(draw.draw(st.lists(st.sampled_from([0.0, 1.0]), min_size=count, max_size=count)))
-    offline = torch.tensor(draw.draw(st.lists(st.booleans(), min_size=count, max_size=count)))
+    demonstration = torch.tensor(draw.draw(st.lists(st.booleans(), min_size=count, max_size=count)))
     group = torch.arange(groups).repeat_interleave(members)
-    known = Members(group, offline, verdicts.double(), verdicts.double(), lengths.double())
+    known = Members(group, demonstration, verdicts.double(), verdicts.double(), lengths.double())
     kinds = st.sampled_from(["none", "ratio_one", "ratio_self", "shift", "shift_through", "shape"])
     spec = ObjectiveSpec(
-        online=draw.draw(
-            st.sampled_from([None, Online(), Online(clip_low=None, clip_high=None), Online("logp_signed")])
+        rollout=draw.draw(
+            st.sampled_from(
+                [None, RolloutTerm(), RolloutTerm(clip_low=None, clip_high=None), RolloutTerm("logp_signed")]
+            )
         ),
-        offline=Offline(draw.draw(kinds)),
+        demonstration=DemonstrationTerm(draw.draw(kinds)),
         nll=NLL(draw.draw(st.sampled_from([0.0, 0.5]))),
         aggregation=Aggregation(draw.draw(st.sampled_from(["seq_mean", "token_mean", "const"])), 8.0),
         filter=draw.draw(st.sampled_from(["none", "accuracy_variance"])),

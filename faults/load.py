@@ -13,8 +13,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from faults.world import ENTRY
-from red.provenance import ROOT
-from red.storage import write_jsonl
+from red.plumbing.provenance import ROOT
+from red.plumbing.storage import write_jsonl
 
 SIZES = {
     "generations graded": (10_000, 100_000, 1_000_000),

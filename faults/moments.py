@@ -17,15 +17,15 @@ from typing import Any
 
 PHASES = {
     "load": ("red.data.problems", "load_problems"),
-    "resume": ("red.engines.state", "load_state"),
-    "rollout": ("red.models.sampler", "sample"),
+    "resume": ("red.training.state", "load_state"),
+    "rollout": ("red.sampling.sampler", "sample"),
     "grading": ("red.grading.reward", "RewardJudge.__call__"),
-    "update": ("red.engines.local", "LocalPolicy.update"),
-    "metrics": ("red.engines.loop", "append"),
-    "save": ("red.engines.state", "save_state"),
-    "snapshot": ("red.engines.local", "LocalPolicy.save"),
-    "publish": ("red.engines.base", "RunFiles.publish"),
-    "provenance": ("red.provenance", "write_provenance"),
+    "update": ("red.engines.local.policy", "LocalPolicy.step"),
+    "metrics": ("red.training.metrics_log", "append"),
+    "save": ("red.training.state", "save_state"),
+    "snapshot": ("red.engines.local.policy", "LocalPolicy.save"),
+    "publish": ("red.training.files", "RunFiles.publish"),
+    "provenance": ("red.plumbing.provenance", "write_provenance"),
     "answer": ("red.evaluation.answers", "AnswerLog.add"),
     "finish": ("red.evaluation.generate", "_finish"),
     "verdicts": ("red.evaluation.verdicts", "_grades"),
@@ -74,7 +74,7 @@ def main() -> int:
     plan, separator, *arguments = sys.argv[1:]
     assert separator == "--"
     from red.__main__ import main as red
-    from red.engines import local
+    from red.engines.local import policy as local
 
     local.STATE_SECONDS = 0.0
     moment = Moment(json.loads(plan))

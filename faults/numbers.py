@@ -10,18 +10,18 @@ from typing import Any
 from unittest import mock
 
 import torch
+from red.objective.offline_policy import demonstration_ratio
 
 from faults.case import Attempt, Case, Command
 from faults.world import World, run_spec
-from red.config import RunSpec
-from red.engines.step import UpdateStep
 from red.methods.base import Group, Problem, Sequence
 from red.objective.batch import Batch
 from red.objective.loss import Loss, objective
-from red.objective.offline import offline_ratio
-from red.objective.spec import ObjectiveSpec, Offline, Online, Weight
-from red.objective.weight import StepEntropy, WeightSchedule
-from red.storage import read_jsonl, read_object
+from red.objective.spec import DemonstrationTerm, ObjectiveSpec, RolloutTerm, Weight
+from red.plumbing.storage import read_jsonl, read_object
+from red.training.spec import RunSpec
+from red.training.update import Enrolment
+from red.training.weight import StepEntropy, WeightSchedule
 
 KIND = "numbers"
 NAN, INF = math.nan, math.inf
@@ -94,7 +94,7 @@ def _spoiled(value: float, calls: tuple[int, ...]) -> Any:
         loss = objective(batch, spec, plan)
         return replace(loss, total=loss.total * value) if count in calls else loss
 
-    return mock.patch("red.engines.local.objective", spoiled)
+    return mock.patch("red.engines.local.policy.objective", spoiled)
 
 
 def _run(world: World, run: Path, spec: RunSpec, **changes: Path) -> list[dict]:
@@ -164,9 +164,9 @@ def _ratio_overflow(folder: Path, world: World) -> Attempt:
 
     def attempt() -> str:
         ends = []
-        for online in (Online(), Online(clip_low=None, clip_high=None)):
+        for term in (RolloutTerm(), RolloutTerm(clip_low=None, clip_high=None)):
             for sign in (1.0, -1.0):
-                loss, gradient = _overflow(ObjectiveSpec(online=online), sign)
+                loss, gradient = _overflow(ObjectiveSpec(rollout=term), sign)
                 whole = math.isfinite(loss) and bool(gradient.isfinite().all())
                 ends.append("applied" if whole else "skipped")
                 # The engine applies an update only if loss and norm are finite: no third way.
@@ -177,10 +177,10 @@ def _ratio_overflow(folder: Path, world: World) -> Attempt:
 
 
 def _overflow(spec: ObjectiveSpec, sign: float) -> tuple[float, torch.Tensor]:
-    step = UpdateStep.of([_group((1.0, 0.0, 1.0, 0.0))], spec)
+    step = Enrolment.of([_group((1.0, 0.0, 1.0, 0.0))], spec).plan(spec, 1.0, None)
     logp = torch.zeros(4, 3, requires_grad=True)
     old = torch.full((4, 3), -800.0 * sign)
-    loss = objective(Batch(logp, old, torch.ones(4, 3), torch.ones(4, 3)), spec, step.plan)
+    loss = objective(Batch(logp, old, torch.ones(4, 3), torch.ones(4, 3)), spec, step)
     loss.total.backward()
     assert logp.grad is not None
     return loss.total.item(), logp.grad
@@ -212,7 +212,7 @@ def _constant_reward(value: float, folder: Path, world: World) -> Attempt:
 
         with _verdicts(value):
             for name in methods.names():
-                overrides = {"finetune": {"buffer": 3}} if name == "relift" else {}
+                overrides = {"second_step": {"buffer": 3}} if name == "relift" else {}
                 rows = _run(world, folder / name, run_spec(name, overrides, steps=2))
                 assert len(rows) == 2
                 _weights_of(folder / name)
@@ -252,7 +252,7 @@ def _exploding(folder: Path, world: World) -> Attempt:
     """Many updates on rollouts that are all wrong: log pi runs away, the weights stay finite."""
 
     def attempt() -> str:
-        overrides = {"nll": {"coefficient": 0.0}, "offline": {"kind": "none"}}
+        overrides = {"nll": {"coefficient": 0.0}, "demonstration": {"kind": "none"}}
         overrides["aggregation"] = {"length": 40.0}
         spec = run_spec("srft", overrides, steps=20, lr=5e-2, prompts_per_step=16, updates_per_rollout=16)
         with _verdicts(0.0):
@@ -268,10 +268,15 @@ def _exploding(folder: Path, world: World) -> Attempt:
 
 def _empty_plan(folder: Path, world: World) -> Attempt:
     def attempt() -> None:
-        for spec in (ObjectiveSpec(), ObjectiveSpec(offline=Offline("shift")), ObjectiveSpec(online=None)):
-            step = UpdateStep.of([_group((1.0, 1.0))], replace(spec, filter="accuracy_variance"))
+        for spec in (
+            ObjectiveSpec(),
+            ObjectiveSpec(demonstration=DemonstrationTerm("shift")),
+            ObjectiveSpec(rollout=None),
+        ):
+            filtered = replace(spec, filter="accuracy_variance")
+            nothing = Enrolment.of([_group((1.0, 1.0))], filtered).plan(filtered, 1.0, None)
             zeros = torch.zeros(0, 3)
-            loss = objective(Batch(zeros, zeros, zeros, zeros), spec, step.plan)
+            loss = objective(Batch(zeros, zeros, zeros, zeros), spec, nothing)
             assert all(value == 0 for value in loss.values().values()), loss
 
     return attempt
@@ -283,7 +288,7 @@ def _underflow(folder: Path, world: World) -> Attempt:
     def attempt() -> None:
         logp = torch.full((2, 1), -1e4, requires_grad=True)
         for kind in ("shift", "shift_through"):
-            ratio = offline_ratio(logp, torch.tensor([0.0, 0.5]), Offline(kind))
+            ratio = demonstration_ratio(logp, torch.tensor([0.0, 0.5]), DemonstrationTerm(kind))
             assert ratio[:, 0].tolist() == [1.0, 0.0], ratio
             (gradient,) = torch.autograd.grad(ratio.sum(), logp)
             assert gradient.isfinite().all(), gradient

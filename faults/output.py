@@ -15,8 +15,8 @@ from faults.browser import PAYLOADS, browser, check_quiet, visit
 from faults.case import Attempt, Case, Command
 from faults.world import ENTRY, World, run_spec
 from red.errors import DataError, one_line
-from red.provenance import ROOT
-from red.storage import read_jsonl, write_json, write_jsonl
+from red.plumbing.provenance import ROOT
+from red.plumbing.storage import read_jsonl, write_json, write_jsonl
 
 KIND = "hostile output"
 SECRET = "s3cr3t-c0ff33-5150"
@@ -79,7 +79,7 @@ def _study(folder: Path) -> Path:
     """A collected study whose labels and tokens are payloads."""
     import pandas as pd
 
-    from tests.analysis import synthetic
+    from tests.fixtures import synthetic
 
     collected = synthetic.write(folder / "collected", steps=12, fraction=0.1)
     runs = json.loads((collected / "runs.json").read_text())
@@ -305,7 +305,7 @@ def _secrets(folder: Path, world: World) -> Attempt:
             "scale": "tiny",
             "steps": 2,
             "label": "RED",
-            "experiments": ["main_results"],
+            "items": ["main_results"],
             "row_group": "red",
         }
         collect = {"runs": [entry], "benchmarks": {"math500": {"group": "math", "metric": "pass_at_1"}}}

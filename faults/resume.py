@@ -16,9 +16,9 @@ from typing import Any
 
 from faults.case import Case
 from faults.world import World, run_spec
-from red.config import RunSpec
-from red.provenance import ROOT
-from red.storage import read_jsonl
+from red.plumbing.provenance import ROOT
+from red.plumbing.storage import read_jsonl
+from red.training.spec import RunSpec
 
 KIND = "exact resume"
 TIMED = ("time/", "gpu/hours")
@@ -58,7 +58,7 @@ class Chain:
 CHAINS = (
     Chain("red", ("save:2", "publish:1"), quick=True),
     Chain("red", ("load:1", "rollout:1", "update:2", "metrics:1", "provenance:1")),
-    Chain("relift", ("rollout:2", "save:1", "update:2", "resume:1"), (("finetune", {"buffer": 3}),)),
+    Chain("relift", ("rollout:2", "save:1", "update:2", "resume:1"), (("second_step", {"buffer": 3}),)),
     Chain("bread", ("grading:4", "save:2", "snapshot:1", "publish:1")),
     Chain("dapo", ("update:1", "save:1", "snapshot:1", "metrics:2")),
     Chain("srft", ("save:3", "rollout:1", "save:1")),

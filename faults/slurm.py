@@ -8,7 +8,7 @@ from pathlib import Path
 
 from faults.resume import compare, whole
 from faults.world import World, run_spec
-from red.provenance import ROOT
+from red.plumbing.provenance import ROOT
 
 MINUTES = 10
 

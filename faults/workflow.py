@@ -14,7 +14,7 @@ from faults.case import Attempt, Case, Untestable
 from faults.output import SECRET, VARIABLES
 from faults.resume import KIND, compare
 from faults.world import World
-from red.provenance import ROOT
+from red.plumbing.provenance import ROOT
 
 # One short run and what it starts from; enough of the DAG for every kind of job before evaluation.
 OVERLAY = """

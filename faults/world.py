@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from red.config import RunSpec, Training
-from red.engines.base import RunFiles
-from red.records import to_mapping
-from red.storage import write_jsonl
+from red.plumbing.records import to_mapping
+from red.plumbing.storage import write_jsonl
+from red.training.files import RunFiles
+from red.training.spec import RunSpec, Training
 
 ENTRY = {"source": "embedded", "grader": "math", "metric": "pass_at_1", "samples": 2, "group": "math"}
 TRAINING = {
@@ -49,7 +49,7 @@ class World:
         """Folder with math500.jsonl."""
         folder = self.root / "benchmarks"
         if not folder.exists():
-            from red.data.world import benchmarks
+            from red.world import benchmarks
 
             write_jsonl(folder / "math500.jsonl", list(benchmarks.rows("math500"))[:60])
         return folder
@@ -62,7 +62,7 @@ class World:
     def train(self, out: Path, spec: RunSpec, **changes: Path) -> list[str]:
         """Arguments of `red train`."""
         files = self.files(out, **changes)
-        weights = ["--weights-from", str(files.weights)] if files.weights else []
+        weights = ["--w-log", str(files.w_log)] if files.w_log else []
         return [
             "train",
             "--spec",

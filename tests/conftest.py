@@ -1,13 +1,16 @@
 """Fixtures shared by all tests."""
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.programs import NO_CONTROLLER, SLURM, programs
-
+pytest_plugins = [
+    "tests.fixtures.checkpoints",
+    "tests.fixtures.programs",
+    "tests.fixtures.runs",
+    "tests.fixtures.study",
+]
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
@@ -15,15 +18,6 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     """Mark what needs reference data, so that it can be run alone."""
     if "shared" in getattr(item, "fixturenames", ()):
         item.add_marker("shared")
-
-
-@pytest.fixture(scope="session", autouse=True)
-def no_controller(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """All programs of Slurm are there and no controller answers, whatever this machine has."""
-    with pytest.MonkeyPatch.context() as patch:
-        folder = tmp_path_factory.mktemp("slurm") / "bin"
-        patch.setenv("PATH", programs(folder, **dict.fromkeys(SLURM, NO_CONTROLLER)))
-        yield
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ from pathlib import Path
 from bench import grading
 from bench import world as tiny
 from bench.row import Bar, Case, Done, Row, Setting, Side
-from red.storage import write_jsonl
+from red.plumbing.storage import write_jsonl
 
 ROW = Row(
     title="Grading answers: the project's grader and math-verify",

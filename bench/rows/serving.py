@@ -22,8 +22,8 @@ ROW = Row(
 def prepare(setting: Setting):
     """A run answers the prompts with every checkpoint, in fresh processes."""
     from bench import serving
-    from red.data.world import benchmarks
-    from red.storage import write_jsonl
+    from red.plumbing.storage import write_jsonl
+    from red.world import benchmarks
 
     root, answers = Path(tempfile.mkdtemp()), setting.size["answers"]
     write_jsonl(root / "benchmarks" / f"{serving.BENCHMARK}.jsonl", benchmarks.rows(serving.BENCHMARK))

@@ -9,7 +9,7 @@ ROW = Row(
     title="Forward and backward pass over the sequences of one step, tiny world's base model; one core",
     work="response tokens",
     sides=(
-        Side("ours", "main", "red.engines.policy.forward: no padding, each prompt once, oneDNN's products"),
+        Side("ours", "main", "red.models.passes.forward: no padding, each prompt once, oneDNN's products"),
         Side("padded", "main", "the plain model on sequences padded to the longest (what ours replaced)"),
     ),
     cases=(
@@ -30,7 +30,7 @@ def prepare(setting: Setting):
 
     from red.methods.base import Sequence
     from red.models import checkpoint
-    from red.models.sampler import sample
+    from red.sampling.sampler import sample
 
     torch.set_num_threads(1)
     base = checkpoint.load(setting.world / "models" / "base")
@@ -73,11 +73,12 @@ def prepare(setting: Setting):
 
 
 def _ours(model, sequences):
-    from red.engines.policy import forward
     from red.models.packed import pack
+    from red.models.passes import forward
+    from red.training.update import pairs
 
     computed = len(pack([(s.prompt, s.response) for s in sequences]).ids)
-    return lambda: forward(model, sequences, 1.0, 2**20)[0], computed
+    return lambda: forward(model, pairs(sequences), 1.0, 2**20).logp, computed
 
 
 def _padded(model, sequences):

@@ -173,8 +173,8 @@ def _climbing(folder: Path, world: World) -> Attempt:
 def _log(folder: Path, world: World) -> Attempt:
     """Half of a log's line overwritten by a disk error."""
     from red.evaluation.generate import GenerationSpec, _settings_hash
-    from red.records import from_mapping
-    from red.storage import folder_hash
+    from red.plumbing.records import from_mapping
+    from red.plumbing.storage import folder_hash
 
     spec = from_mapping(GenerationSpec, generation(), "spec")
     log = folder / "out" / "state" / f"math500.{_settings_hash(spec, folder_hash(world.base))}.jsonl"

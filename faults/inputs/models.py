@@ -11,7 +11,7 @@ from typing import Any
 
 from faults.case import Attempt, Case, Command
 from faults.world import World, run_spec
-from red.provenance import ROOT
+from red.plumbing.provenance import ROOT
 
 Spoil = Callable[[Path], object]
 

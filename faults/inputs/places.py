@@ -16,7 +16,7 @@ from unittest import mock
 from faults.case import Attempt, Case, Command, Untestable
 from faults.resume import compare, continue_here, whole
 from faults.world import World, run_spec
-from red.provenance import ROOT
+from red.plumbing.provenance import ROOT
 
 NOBODY = 65534
 # Sizes at which the disk is full at the first state, at a later one, at the snapshot, and at the end.
@@ -71,7 +71,7 @@ def _refused(command: Command, *words: str) -> str:
 
 
 def _full_training(size: str, folder: Path, world: World) -> Attempt:
-    from red.engines import local
+    from red.engines.local import policy as local
 
     def attempt() -> str:
         spec = run_spec("red")
@@ -181,7 +181,7 @@ def _clock(jumps: Iterator[float], folder: Path, world: World) -> Attempt:
 
 
 def _seconds(run: Path) -> float:
-    from red.storage import read_object
+    from red.plumbing.storage import read_object
 
     return float(read_object(run / "provenance.json")["seconds"])
 

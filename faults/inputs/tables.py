@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 
 from faults.case import Attempt, Case, Command
 from faults.world import World
-from red.collect import DYNAMICS, PROBES, SCORES
-from red.provenance import ROOT
+from red.plumbing.provenance import ROOT
+from red.tables.collect import DYNAMICS, PROBES, SCORES
 
 RUN = {"run": "red", "method": "red", "seed": 0, "scale": "tiny", "status": "done", "steps": 2}
 GRADE = {

@@ -24,15 +24,15 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Write the tables; a run that is not finished is listed as missing."""
-    from red.collect import collect
     from red.errors import ConfigError
-    from red.storage import argument
+    from red.plumbing.storage import argument
+    from red.tables.collect import collect
 
     if options.spec is None:
-        from red import config, plan
+        from red.study import config, jobs
 
         document = config.load(Path("config/default.yaml"), *options.configfile)
-        spec, results = plan.collect_spec(document), options.results or plan.results(document)
+        spec, results = jobs.collect_spec(document), options.results or jobs.results(document)
     elif options.results is None:
         raise ConfigError("--results: say where the results of --spec are")
     else:

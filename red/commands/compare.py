@@ -20,9 +20,9 @@ def run(options: argparse.Namespace) -> int:
     from rich.console import Console
     from rich.table import Table
 
-    from red.compare import compare, curve_cells, evaluated, markdown, tested_cells
     from red.errors import ConfigError
-    from red.storage import write_atomic, write_json
+    from red.plumbing.storage import write_atomic, write_json
+    from red.tables.compare import compare, curve_cells, evaluated, markdown, tested_cells
 
     if options.out and options.out.suffix not in (".md", ".json"):
         raise ConfigError(f"--out {options.out}: expected a name that ends in .md or .json")
@@ -53,7 +53,7 @@ def run(options: argparse.Namespace) -> int:
 
 def questions(results: Path, benchmarks: set[str]) -> dict[tuple[str, str], str]:
     """Question of every (benchmark, problem), as far as the benchmark files are there."""
-    from red.storage import read_jsonl
+    from red.plumbing.storage import read_jsonl
 
     files = {name: results / "data" / "benchmarks" / f"{name}.jsonl" for name in benchmarks}
     return {

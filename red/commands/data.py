@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from red.errors import ConfigError
-from red.records import from_mapping
-from red.storage import argument, read_jsonl, write_atomic, write_json, write_jsonl
+from red.plumbing.records import from_mapping
+from red.plumbing.storage import argument, read_jsonl, write_atomic, write_json, write_jsonl
 
 HELP = "make a base model, training prompts, demonstrations, or a benchmark"
 
@@ -51,8 +51,9 @@ def _model(spec: Mapping[str, Any], options: argparse.Namespace) -> None:
         return
     if spec["source"] != "embedded":
         raise ConfigError(f"model.source: {spec['source']!r} is unknown; known: embedded, hub")
-    from red.models import checkpoint, embedded
-    from red.models.spec import EmbeddedModel
+    from red.models import checkpoint
+    from red.world import pretraining as embedded
+    from red.world.spec import EmbeddedModel
 
     wanted = from_mapping(EmbeddedModel, spec, "model")
     model, summary = embedded.pretrain(embedded.recipe(wanted), wanted.seed)
@@ -80,7 +81,7 @@ def _demonstrations(spec: Mapping[str, Any], options: argparse.Namespace) -> Non
 
 def _benchmark(spec: Mapping[str, Any], options: argparse.Namespace) -> None:
     if spec["source"] == "embedded":
-        from red.data.world.benchmarks import rows
+        from red.world.benchmarks import rows
 
         write_jsonl(options.out, rows(options.name))
         return

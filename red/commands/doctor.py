@@ -19,11 +19,11 @@ def run(options: argparse.Namespace) -> int:
     """One line per check; exit status 1 if one failed."""
     from rich.console import Console
 
-    from red import config, plan
-    from red.doctor import checks
+    from red.study import config, jobs
+    from red.study.doctor import checks
 
     document = config.load(Path("config/default.yaml"), *options.configfile)
-    plan.check(document)
+    jobs.check(document)
     console, failed = Console(soft_wrap=True, highlight=False), 0
     for check in checks(document, options.partition):
         console.print(f"{MARKS[check.verdict]}  {check.name}: ", end="")

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from red.estimate import Estimate
+    from red.study.estimate import Estimate
 
 HELP = "forecast device-hours, memory, tokens and disk of a configuration"
 DEFAULT = Path("config/default.yaml")
@@ -24,11 +24,11 @@ def run(options: argparse.Namespace) -> int:
     """Print one line per run, the totals, and what sharing saves."""
     import json
 
-    from red import config, estimate, plan
-    from red.records import to_mapping
+    from red.plumbing.records import to_mapping
+    from red.study import config, estimate, jobs
 
     document = config.load(DEFAULT, *options.configfile)
-    plan.check(document)
+    jobs.check(document)
     found = estimate.estimate(document)
     if options.json:
         totals = {name: to_mapping(getattr(found, name)) for name in ("total", "training", "saved")}
@@ -41,7 +41,7 @@ def run(options: argparse.Namespace) -> int:
         f"Sharing saves {_hours(saved.hours)} {_unit(found)} and {_tokens(saved.sampled + saved.trained)} "
         "tokens against training each method with its own copy of the runs it starts from."
     )
-    print("Formulas: red/estimate.py. Assumptions: sections `hardware`, `shape`, `lengths`, `behaviour`.")
+    print("Formulas: red/study/estimate.py. Assumptions: sections `hardware`, `shape`, `lengths`, `behaviour`.")
     return 0
 
 

@@ -14,8 +14,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Write the document of docs/results-schema.md."""
-    from red.export import export
-    from red.storage import write_json
+    from red.plumbing.storage import write_json
+    from red.tables.export import export
 
     write_json(options.out, export(options.collected))
     return 0

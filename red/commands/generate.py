@@ -19,11 +19,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Generate, then write one provenance file per output folder."""
     from red.errors import ConfigError
-    from red.evaluation.backends import open_backend
     from red.evaluation.generate import GenerationSpec, generate
-    from red.provenance import Start, write_provenance
-    from red.records import from_mapping, to_mapping
-    from red.storage import argument
+    from red.evaluation.protected import letters_only
+    from red.plumbing.provenance import Start, write_provenance
+    from red.plumbing.records import from_mapping, to_mapping
+    from red.plumbing.storage import argument
+    from red.sampling import open_backend
 
     started = Start()
     if len(options.checkpoint) != len(options.out):
@@ -33,7 +34,7 @@ def run(options: argparse.Namespace) -> int:
     system = options.system.read_text() if options.system else ""
     spec = from_mapping(GenerationSpec, {**document, "system": system or None}, "spec")
     jobs = list(zip(options.checkpoint, options.out, strict=True))
-    generate(jobs, spec, options.benchmarks, open_backend)
+    generate(jobs, spec, options.benchmarks, open_backend, letters_only)
     files = [options.benchmarks / f"{name}.jsonl" for name in spec.benchmarks]
     for checkpoint, out in jobs:
         write_provenance(

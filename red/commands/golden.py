@@ -13,8 +13,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print passed and failed per kind."""
-    from red.golden import check, summary
-    from red.storage import read_json
+    from red.golden.check import check, summary
+    from red.plumbing.storage import read_json
 
     results = check(read_json(options.file))
     print(summary(results))

@@ -52,7 +52,7 @@ def run(options: argparse.Namespace) -> int:
 def grade_cases(path: Path, out: Path, kind: str | None, workers: int | None = None) -> None:
     """One verdict per row of `path`, written to `out` when all are there."""
     from red.grading.grader import Grader
-    from red.storage import numbered_jsonl, write_jsonl
+    from red.plumbing.storage import numbered_jsonl, write_jsonl
 
     numbered = numbered_jsonl(path, ("id", "response"), surrogates=True)
     reasons: Counter[str] = Counter()
@@ -115,7 +115,7 @@ def _grade_folder(folder: Path, benchmarks: Path, text: str, workers: int | None
     from red.errors import ConfigError, DataError
     from red.evaluation.catalog import benchmark
     from red.evaluation.verdicts import grade_answers
-    from red.storage import argument
+    from red.plumbing.storage import argument
 
     spec = argument(text)
     if not isinstance(spec.get("benchmarks"), dict):
@@ -130,7 +130,7 @@ def _grade_folder(folder: Path, benchmarks: Path, text: str, workers: int | None
 def _golds(path: Path) -> list["Problem"]:
     """Problems without their questions, which a protected benchmark does not have on disk."""
     from red.evaluation.benchmarks import Problem
-    from red.storage import read_jsonl
+    from red.plumbing.storage import read_jsonl
 
     rows = read_jsonl(path, ("id", "options", "answer"))
     return [Problem(row["id"], "", row["options"] and tuple(row["options"]), row["answer"]) for row in rows]

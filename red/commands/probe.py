@@ -31,11 +31,11 @@ def run(options: argparse.Namespace) -> int:
     import torch
 
     from red.errors import ConfigError
-    from red.evaluation.probe import Probe, measure
     from red.grading.reward import RewardJudge
     from red.models.checkpoint import load
-    from red.records import from_mapping
-    from red.storage import argument, write_atomic
+    from red.plumbing.records import from_mapping
+    from red.plumbing.storage import argument, write_atomic
+    from red.probes.probe import Probe, measure
 
     torch.set_num_threads(1)
     probe = from_mapping(Probe, argument(options.spec), "spec")

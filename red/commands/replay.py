@@ -15,7 +15,7 @@ def run(options: argparse.Namespace) -> int:
     """Print loss terms and everything that is not finite."""
     import torch
 
-    from red.engines.guard import replay
+    from red.training.guard import replay
 
     torch.set_num_threads(1)
     for line in replay(options.folder):

@@ -24,8 +24,8 @@ def run(options: argparse.Namespace) -> int:
     from rich.console import Console
     from rich.live import Live
 
-    from red import config
-    from red.status import progress
+    from red.study import config
+    from red.study.status import progress
 
     document = config.load(Path("config/default.yaml"), *options.configfile)
     console = Console(width=None if sys.stdout.isatty() else 140, highlight=False)
@@ -57,7 +57,7 @@ def _screen(document, rows, options):
 
 def _lines(rows) -> list[str]:
     """Why something failed, and the totals."""
-    from red.status import left
+    from red.study.status import left
 
     reasons = [f"{row.run} seed {row.seed}: {reason}" for row in rows for reason in row.reasons]
     done = sum(row.training == "done" for row in rows)
@@ -71,11 +71,11 @@ def _lines(rows) -> list[str]:
 def _table(document, rows, options):
     from rich.table import Table
 
-    from red import plan
-    from red.status import SHOWN
+    from red.study import jobs
+    from red.study.status import SHOWN
 
     metrics = [name for name in SHOWN if any(name in row.metrics for row in rows)]
-    table = Table(title=f"{plan.results(document)}, scale {document['scale']}", title_justify="left")
+    table = Table(title=f"{jobs.results(document)}, scale {document['scale']}", title_justify="left")
     for name in ("run", "seed", "training", "step", "evaluated", *metrics):
         table.add_column(name, justify="left" if name in ("run", "training") else "right", no_wrap=True)
     for row in rows:

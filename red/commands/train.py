@@ -15,7 +15,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--parent", required=True, type=Path, help="checkpoint to start from")
     parser.add_argument("--prompts", required=True, type=Path)
     parser.add_argument("--demonstrations", required=True, type=Path)
-    parser.add_argument("--weights-from", type=Path, help="metrics.jsonl of the run whose w is read")
+    parser.add_argument("--w-log", type=Path, help="metrics.jsonl of the run whose w is read")
     parser.add_argument("--code", default="", help="fingerprint of the code, kept in the provenance")
     parser.add_argument(
         "--tracking",
@@ -29,18 +29,19 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Train, then write the provenance last: it marks the run as whole."""
-    from red.config import RunSpec
-    from red.engines.base import RunFiles, train
+    from red.engines import train
     from red.models.card import card
-    from red.progress import StepProgress
-    from red.provenance import Start, write_provenance
-    from red.records import from_mapping, to_mapping
-    from red.storage import argument, write_atomic
-    from red.tracking import tracking
+    from red.plumbing.progress import StepProgress
+    from red.plumbing.provenance import Start, write_provenance
+    from red.plumbing.records import from_mapping, to_mapping
+    from red.plumbing.storage import argument, write_atomic
+    from red.plumbing.tracking import tracking
+    from red.training.files import RunFiles
+    from red.training.spec import RunSpec
 
     started = Start()
     spec = from_mapping(RunSpec, argument(options.spec), "spec")
-    files = RunFiles(options.parent, options.prompts, options.demonstrations, options.out, options.weights_from)
+    files = RunFiles(options.parent, options.prompts, options.demonstrations, options.out, options.w_log)
     title, document = f"{spec.run} seed {spec.seed}", to_mapping(spec)
     with (
         StepProgress(title, spec.training.steps) as progress,
@@ -53,7 +54,7 @@ def run(options: argparse.Namespace) -> int:
 
         trained = train(spec, files, report, options.code)
     write_atomic(options.out / "checkpoint" / "README.md", card(document, options.code, trained.steps, trained.stopped))
-    inputs = [files.parent, files.prompts, files.demonstrations, *filter(None, [files.weights])]
+    inputs = [files.parent, files.prompts, files.demonstrations, *filter(None, [files.w_log])]
     write_provenance(
         options.out / "provenance.json",
         document,

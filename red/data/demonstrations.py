@@ -9,12 +9,12 @@ from typing import Any
 
 from red.data import corruption
 from red.data.corruption import Demonstration, Tools
-from red.data.world.problems import parse
-from red.data.world.styles import boxed_answer, teacher_response
 from red.errors import ConfigError
 from red.grading.reward import RewardJudge
-from red.records import from_mapping
+from red.plumbing.records import from_mapping
 from red.seeds import derive
+from red.world.problems import parse
+from red.world.styles import boxed_answer, teacher_response
 
 
 @dataclass(frozen=True)
@@ -117,9 +117,9 @@ def _wrong_responses(
     def find(ids: Sequence[str]) -> dict[str, str]:
         import torch
 
-        from red.data.template import render
         from red.models.checkpoint import load
-        from red.models.sampler import sample
+        from red.sampling.sampler import sample
+        from red.text.template import render
 
         if model is None:
             raise ConfigError(f"corruption {spec.corruption!r} samples wrong responses: give --model DIR")

@@ -12,8 +12,8 @@ from typing import Any
 
 from red.errors import DataError
 from red.grading.math import is_usable
-from red.records import from_mapping
-from red.storage import file_hash, read_jsonl
+from red.plumbing.records import from_mapping
+from red.plumbing.storage import file_hash, read_jsonl
 
 
 @dataclass(frozen=True)

@@ -7,28 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from red.data.template import render
 from red.errors import DataError
 from red.grading.math import is_usable
 from red.methods.base import Problem
+from red.plumbing.storage import numbered_jsonl
 from red.seeds import derive
-from red.storage import numbered_jsonl
+from red.text.template import render
+from red.text.tokens import Tokenizer, encoded
 
 SENTENCE_ENDS = (". ", ".\n", "? ", "!", "\n\n")
 THOUGHT_END = "</think>"
 THOUGHT_OPEN = "<think>\n"
-
-
-class Tokenizer(Protocol):
-    """The part of a Hugging Face `tokenizers.Tokenizer` that is used here."""
-
-    def encode(self, text: str, add_special_tokens: bool = ...) -> "Encoding": ...
-    def decode(self, ids: Sequence[int], skip_special_tokens: bool = ...) -> str: ...
-
-
-class Encoding(Protocol):
-    ids: list[int]
-    offsets: list[tuple[int, int]]
 
 
 class Judge(Protocol):
@@ -149,14 +138,6 @@ def _demonstrations(path: Path) -> dict[str, dict]:
     return found
 
 
-def encoded(tokenizer: Tokenizer, text: str, where: str) -> Encoding:
-    """Tokens of a text; DataError begins with `where` if it has a word that the vocabulary lacks."""
-    try:
-        return tokenizer.encode(text, add_special_tokens=False)
-    except Exception as error:  # tokenizers raises bare Exception
-        raise DataError(f"{where}: cannot be tokenized ({error})") from None
-
-
 def _encode(
     response: str, tokenizer: Tokenizer, eos_id: int, thought_open: bool, where: str
 ) -> tuple[tuple[int, ...], list[int]]:
@@ -206,6 +187,11 @@ class ProblemOrder:
         """`count` problems at random for this step; the cursor stays."""
         rng = random.Random(derive(self.seed, purpose, self.step))
         return rng.choices(self.problems, k=count)
+
+    def named(self, ids: Iterable[str]) -> list[Problem]:
+        """The problems with these ids, in their order."""
+        by_id = {problem.id: problem for problem in self.problems}
+        return [by_id[id] for id in ids]
 
     def _order(self, epoch: int) -> list[int]:
         if self._epoch[0] != epoch:

@@ -7,7 +7,7 @@ from random import Random
 from typing import Any
 
 from red.errors import ConfigError
-from red.records import from_mapping
+from red.plumbing.records import from_mapping
 from red.seeds import derive
 
 # Equal to no answer, and not settled by the cheap steps: the symbolic one has to read the gold.
@@ -76,7 +76,7 @@ def from_openr1(spec: Mapping[str, Any]) -> Prompts:
 
 def from_embedded(spec: Mapping[str, Any]) -> Prompts:
     """Questions of the tiny world; none of them is in a benchmark or in the pretraining texts."""
-    from red.data.world import mixture
+    from red.world import mixture
 
     wanted = from_mapping(EmbeddedPrompts, spec, "prompts")
     random = Random(derive(wanted.seed, "prompts"))

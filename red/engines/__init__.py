@@ -1,0 +1,60 @@
+"""What executes a training, one folder per engine; the training loop is the same for all.
+
+An engine is a package here with `train` and `needs` (see `Engine`). It is found by its name and imported
+when a run names it; its heavy packages only when it trains.
+"""
+
+import importlib
+import pkgutil
+from dataclasses import dataclass
+from typing import Protocol, cast
+
+from red.errors import ConfigError
+from red.plumbing.storage import only_here
+from red.training.files import Report, RunFiles, Trained, claim, identity
+from red.training.spec import RunSpec
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a training asks of the machine: GPUs over all nodes (None: the section `resources` says how
+    many) and installed distributions."""
+
+    gpus: int | None = None
+    packages: tuple[str, ...] = ()
+
+
+class Engine(Protocol):
+    """The two functions of an engine's package."""
+
+    def train(self, run: RunSpec, files: RunFiles, report: Report) -> Trained:
+        """Train `run` from `files.parent`, continuing from `files.state` if a state is there."""
+
+    def needs(self, run: RunSpec) -> Needs:
+        """Without importing what it needs."""
+
+
+def names() -> list[str]:
+    """Every engine that a run may name."""
+    return sorted(module.name for module in pkgutil.iter_modules(__path__) if module.ispkg)
+
+
+def engine(name: str, path: str = "engine") -> Engine:
+    """The engine of that name; ConfigError begins with `path`."""
+    if name not in names():
+        raise ConfigError(f"{path}: {name!r} is not one of {', '.join(names())}")
+    return cast(Engine, importlib.import_module(f"red.engines.{name}"))
+
+
+def train(run: RunSpec, files: RunFiles, report: Report, code: str = "") -> Trained:
+    """Train with the engine that the run names.
+
+    One process at a time trains in `files.out`, and it continues only a state of the same spec, code
+    (its fingerprint) and inputs.
+    """
+    weight = run.build_method().objective.weight
+    if weight.kind in ("mean_of", "resampled_from") and files.w_log is None:
+        raise ConfigError(f"--w-log: {weight.kind} reads the metrics of another run")
+    with only_here(files.out / ".lock", "training"):
+        claim(files.state, identity(run, files, code))
+        return engine(run.training.engine).train(run, files, report)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from red.errors import DataError
-from red.storage import dump_json, numbered_jsonl
+from red.plumbing.storage import dump_json, numbered_jsonl
 
 FIELDS = ("id", "index", "response", "tokens", "finish_reason", "seed", "prompt_hash")
 Key = tuple[str, int]  # id of the problem, index of the sample

@@ -11,11 +11,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from red.data.template import render
 from red.errors import DataError
 from red.evaluation.catalog import Benchmark, Hub, benchmark
+from red.plumbing.storage import as_object, parse_json, read_jsonl
 from red.seeds import derive
-from red.storage import as_object, parse_json, read_jsonl
+from red.text.template import render
 
 # Bytes; ten times the largest benchmark. An archive can unpack to a thousand times its size.
 LARGEST_UNPACKED = 256 << 20

@@ -6,9 +6,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-from red.config import NAME, deep_merge, read_yaml
 from red.errors import ConfigError
-from red.records import from_mapping
+from red.plumbing.documents import NAME, deep_merge, read_yaml
+from red.plumbing.records import from_mapping
 
 CATALOG = Path(__file__).parent / "catalog.yaml"
 EMBEDDED = "embedded"

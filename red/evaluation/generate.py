@@ -10,20 +10,20 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from red.data.problems import encoded
-from red.data.template import template_hash
 from red.errors import DataError
 from red.evaluation import benchmarks as sets
 from red.evaluation.answers import AnswerLog, Key, share_storage
-from red.evaluation.backends.base import Answer, Backend, Request, Sampling, load_tokenizer
 from red.evaluation.catalog import Benchmark, benchmark
-from red.evaluation.progress import GenerationProgress
-from red.evaluation.protected import letters_only
-from red.provenance import spec_hash
+from red.plumbing.generation_progress import GenerationProgress
+from red.plumbing.provenance import spec_hash
+from red.plumbing.storage import folder_hash, only_here, read_object, remove_partials, write_json, write_jsonl
+from red.sampling.base import Answer, Backend, Request, Sampling, load_tokenizer
 from red.seeds import derive
-from red.storage import folder_hash, only_here, read_object, remove_partials, write_json, write_jsonl
+from red.text.template import template_hash
+from red.text.tokens import encoded
 
 THOUGHT_OPEN = "<think>\n"
+Reduced = Callable[[str, int], str]  # of a response, and of the number of options
 
 
 @dataclass(frozen=True)
@@ -73,11 +73,16 @@ class Work:
 
 
 def generate(
-    jobs: Sequence[tuple[Path, Path]], spec: GenerationSpec, folder: Path, open_backend: Callable[[str], Backend]
+    jobs: Sequence[tuple[Path, Path]],
+    spec: GenerationSpec,
+    folder: Path,
+    open_backend: Callable[[str], Backend],
+    reduced: Reduced,
 ) -> None:
     """Answer every benchmark of `spec` with every (checkpoint, output folder); skip what is there.
 
     `folder` holds the benchmark files. The backend is opened only if an answer is missing, once for all.
+    `reduced` is what may be kept of an answer to a protected benchmark.
     Writes `<benchmark>.generations.jsonl` and `<benchmark>.json` (how they were made), each only whole.
     """
     backend: Backend | None = None
@@ -89,7 +94,7 @@ def generate(
                 if any(work.missing for work in works):
                     backend = backend or open_backend(spec.evaluation.backend)
                     backend.load(checkpoint)
-                    _answer(works, backend, spec, checkpoint)
+                    _answer(works, backend, spec, checkpoint, reduced)
                 for work in works:
                     _finish(work, out, spec)
     finally:
@@ -157,7 +162,7 @@ def _check_lengths(work: Work, spec: GenerationSpec, checkpoint: Path) -> None:
         )
 
 
-def _answer(works: Sequence[Work], backend: Backend, spec: GenerationSpec, checkpoint: Path) -> None:
+def _answer(works: Sequence[Work], backend: Backend, spec: GenerationSpec, checkpoint: Path, reduced: Reduced) -> None:
     title = f"{spec.run or checkpoint.name} seed {spec.seed}"
     tokenizer = load_tokenizer(checkpoint)
     pending = [(work, key) for work in works for key in work.missing]
@@ -169,15 +174,15 @@ def _answer(works: Sequence[Work], backend: Backend, spec: GenerationSpec, check
         for position, answer in backend.generate(requests, sampling):
             work, (id, index) = pending[position]
             text = tokenizer.decode(answer.tokens, skip_special_tokens=False)
-            work.log.add(_row(work, id, index, text, answer))
+            work.log.add(_row(work, id, index, text, answer, reduced))
             progress.advance(len(answer.tokens))
 
 
-def _row(work: Work, id: str, index: int, text: str, answer: Answer) -> dict[str, Any]:
+def _row(work: Work, id: str, index: int, text: str, answer: Answer, reduced: Reduced) -> dict[str, Any]:
     """A line of the generations file. A thought that the prompt opened is put back before the response."""
     response = THOUGHT_OPEN + text if work.prompts[id].endswith(THOUGHT_OPEN) else text
     if work.benchmark.protected:
-        response = letters_only(response, len(work.problems[id].options or ()))
+        response = reduced(response, len(work.problems[id].options or ()))
     return {
         "id": id,
         "index": index,

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from red.evaluation.summary import Score, overall, without_nan
-from red.storage import write_atomic, write_json
+from red.plumbing.storage import write_atomic, write_json
 
 COLUMNS = (
     "benchmark",

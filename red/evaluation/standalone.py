@@ -6,17 +6,18 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from red.config import load
 from red.errors import ConfigError
 from red.evaluation import benchmarks as sets
 from red.evaluation import presentation
-from red.evaluation.backends import open_backend
 from red.evaluation.catalog import EMBEDDED, benchmark
 from red.evaluation.generate import GenerationSpec, generate
+from red.evaluation.protected import letters_only
 from red.evaluation.summary import scores
 from red.evaluation.verdicts import grade_answers
-from red.records import from_mapping, to_mapping
-from red.storage import write_jsonl
+from red.plumbing.records import from_mapping, to_mapping
+from red.plumbing.storage import write_jsonl
+from red.sampling import open_backend
+from red.study.config import load
 
 # The protocol of LUFFY, which the paper says it follows.
 DEFAULTS = {"temperature": 0.6, "top_p": 1.0, "max_new_tokens": 8192, "seed": 0}
@@ -49,7 +50,7 @@ def evaluate(options: Options) -> None:
     folder = options.out / "benchmarks"
     for name, entry in spec.benchmarks.items():
         write_jsonl(folder / f"{name}.jsonl", _rows(name, entry))
-    generate([(options.model, options.out)], spec, folder, open_backend)
+    generate([(options.model, options.out)], spec, folder, open_backend, letters_only)
     wanted = [benchmark(name, entry) for name, entry in spec.benchmarks.items()]
     asked = [(b, sets.read(folder / f"{b.name}.jsonl", b)[: spec.limit]) for b in wanted]
     grade_answers(options.out, asked, options.workers)
@@ -91,7 +92,7 @@ def _entry(name: str, configured: Mapping[str, Any], options: Options) -> dict[s
 
 def _rows(name: str, entry: Mapping[str, Any]) -> Any:
     if entry["source"] == EMBEDDED:
-        from red.data.world.benchmarks import rows
+        from red.world.benchmarks import rows
 
         return rows(name)
     return sets.rows(name, entry)

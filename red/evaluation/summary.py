@@ -11,15 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from red.errors import DataError
-from red.evaluation import metrics, statistics
 from red.evaluation.benchmarks import Problem
 from red.evaluation.catalog import Benchmark, parts
-from red.evaluation.statistics import Errors, Interval
 from red.grading import verdict
 from red.grading.answers.normalize import light, plain
 from red.grading.extract import final_text, last_box
+from red.plumbing.storage import read_jsonl
 from red.seeds import derive
-from red.storage import read_jsonl
+from red.statistics import intervals as statistics
+from red.statistics import metrics
+from red.statistics.intervals import Errors, Interval
 
 READ = frozenset({verdict.RIGHT, verdict.WRONG, verdict.OUT_OF_RANGE})
 Matrix = NDArray[np.float64]

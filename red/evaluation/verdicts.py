@@ -8,7 +8,7 @@ from red.errors import DataError
 from red.evaluation.benchmarks import Problem
 from red.evaluation.catalog import Benchmark
 from red.grading.grader import Case, Grader
-from red.storage import numbered_jsonl, write_jsonl
+from red.plumbing.storage import numbered_jsonl, write_jsonl
 
 FIELDS = ("id", "index", "response", "tokens", "finish_reason")
 

@@ -9,7 +9,7 @@ from typing import Any
 from red.errors import ConfigError
 from red.methods.base import Method
 from red.objective.spec import ObjectiveSpec
-from red.records import merged
+from red.plumbing.records import merged
 
 NOT_METHODS = {"base"}
 
@@ -23,7 +23,7 @@ def names() -> list[str]:
 def method(name: str, overrides: Mapping[str, Any] | None = None, path: str = "method") -> Method:
     """The method of module `red.methods.<name>`, with a run's overrides merged into its fields.
 
-    Overrides name fields of `ObjectiveSpec` (weight, offline, ...) or of `Method` (mix, finetune,
+    Overrides name fields of `ObjectiveSpec` (weight, demonstration, ...) or of `Method` (mix, second_step,
     reward). ConfigError names the full key of an unknown field or an impossible value.
     """
     if name not in names():

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence as Seq
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import ClassVar, Literal, Protocol
 
 from red.objective.spec import ObjectiveSpec
 
@@ -32,7 +32,7 @@ class Sequence:
     response: tuple[int, ...]
     accuracy: float
     reward: float
-    offline: bool = False
+    is_demonstration: bool = False
     truncated: bool = False
 
 
@@ -46,7 +46,7 @@ class Group:
     @property
     def rollouts(self) -> list[Sequence]:
         """The on-policy members."""
-        return [member for member in self.members if not member.offline]
+        return [member for member in self.members if not member.is_demonstration]
 
     @property
     def accuracies(self) -> list[float]:
@@ -88,6 +88,15 @@ class Mix:
         counts = {"fill": group_size - self.demonstrations, "all": group_size, "none": 0}
         return counts[self.rollouts]
 
+    def sampled_per_kept(self, failed: float, uninformative: float) -> float:
+        """Forecast of rollouts sampled per rollout kept, from the shares of prompts that every rollout
+        fails and whose verdicts are all equal."""
+        return 1.0
+
+    def taught_per_prompt(self) -> int:
+        """Demonstrations learned per prompt."""
+        return self.demonstrations
+
     def __call__(self, stream: ProblemStream, sampler: Sampler, prompts: int, group_size: int) -> list[Group]:
         """The groups of one step."""
         return self.groups(stream.take(prompts), sampler, group_size)
@@ -96,23 +105,49 @@ class Mix:
         """One group for each problem."""
         samples = self.samples(group_size)
         rollouts = sampler(problems, samples) if samples else [[] for _ in problems]
-        demonstrations = [[sampler.demonstration(problem)] * self.demonstrations for problem in problems]
+        demonstrations = [[sampler.demonstration(p) for _ in range(self.demonstrations)] for p in problems]
         return [
             Group(problem, (*own, *taught))
             for problem, own, taught in zip(problems, rollouts, demonstrations, strict=True)
         ]
 
 
+class Memory(Protocol):
+    """What a second kind of step remembers between steps."""
+
+    def due(self, groups: Seq[Group]) -> list[str]:
+        """After a step with these groups: ids of the problems whose demonstrations are learned now, or none."""
+
+    def __len__(self) -> int:
+        """Problems that wait."""
+
+    def state(self) -> list[str]:
+        """Serialisable memory; `load` restores it exactly."""
+
+    def load(self, state: Seq[str]) -> None:
+        """Restore what `state` returned."""
+
+
 @dataclass(frozen=True)
-class FineTune:
-    """A second kind of step: supervised, on demonstrations of hard prompts (ReLIFT, section 7).
+class SecondStep:
+    """A second kind of update, after the first, on demonstrations alone, with AdamW moments of its own."""
 
-    `buffer` is the number of prompts of one such step. It has its own optimizer.
-    """
-
-    buffer: int = 128
-    entropy_coef: float = 0.001
+    name: ClassVar[str]
     grad_clip: float = 1.0
+
+    @property
+    def objective(self) -> ObjectiveSpec:
+        """Its loss."""
+        raise NotImplementedError
+
+    def start(self) -> Memory:
+        """An empty memory."""
+        raise NotImplementedError
+
+    def demonstrations(self, failed: float) -> float:
+        """Forecast of demonstrations learned per prompt, where `failed` is the share of prompts that every
+        rollout fails."""
+        raise NotImplementedError
 
 
 @dataclass(frozen=True)
@@ -121,6 +156,17 @@ class Reward:
 
     overlong_share: float = 0.0
 
+    def total(self, accuracy: float, length: int, limit: int) -> float:
+        """Reward of a response of `length` tokens, of at most `limit`."""
+        if not self.overlong_share:
+            return accuracy
+        return accuracy + overlong_penalty(length, limit, max(1, round(self.overlong_share * limit)))
+
+
+def overlong_penalty(length: int, max_length: int, buffer: int) -> float:
+    """Soft over-length penalty in [-1, 0] (section 3.4), tokens."""
+    return max(-1.0, min(0.0, (max_length - buffer - length) / buffer))
+
 
 @dataclass(frozen=True)
 class Method:
@@ -128,5 +174,10 @@ class Method:
 
     objective: ObjectiveSpec = field(default_factory=ObjectiveSpec)
     mix: Mix = field(default_factory=Mix)
-    finetune: FineTune | None = None
+    second_step: SecondStep | None = None
     reward: Reward = field(default_factory=Reward)
+
+    @property
+    def needs_demonstrations(self) -> bool:
+        """Whether a prompt without one is of no use."""
+        return self.mix.demonstrations > 0 or self.second_step is not None

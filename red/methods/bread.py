@@ -4,6 +4,7 @@ Episode Anchor Search (section 8.4): binary search for the shortest prefix, in e
 success rate lies in a target range. The prefix is context: no loss, not in the length.
 """
 
+import math
 from collections.abc import Sequence as Seq
 from dataclasses import dataclass, field
 
@@ -61,6 +62,10 @@ class EpisodeAnchorSearch(Mix):
         found = dict(zip(failed, anchored, strict=True))
         chosen = [found.get(index, group) for index, group in enumerate(groups)]
         return [group for group in chosen if group is not None]
+
+    def sampled_per_kept(self, failed: float, uninformative: float) -> float:
+        """Each failed prompt costs a group per probe."""
+        return 1 + failed * math.log2(self.episodes)
 
     def _search(self, problems: Seq[Problem], sampler: Sampler, group_size: int) -> list[Group | None]:
         searches = [AnchorSearch(self.episodes, self.low, self.high) for _ in problems]

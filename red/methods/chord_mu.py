@@ -10,6 +10,10 @@ from red.objective.spec import Aggregation, Mixture, ObjectiveSpec
 class ExpertBatch(Mix):
     """GRPO groups plus as many demonstrations of other, randomly drawn prompts."""
 
+    def taught_per_prompt(self) -> int:
+        """The expert batch beside its own."""
+        return self.demonstrations + 1
+
     def __call__(self, stream: ProblemStream, sampler: Sampler, prompts: int, group_size: int) -> list[Group]:
         groups = self.groups(stream.take(prompts), sampler, group_size)
         experts = stream.draw(prompts, "expert")

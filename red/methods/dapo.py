@@ -4,7 +4,7 @@ from collections.abc import Sequence as Seq
 from dataclasses import dataclass
 
 from red.methods.base import Group, Method, Mix, ProblemStream, Reward, Sampler
-from red.objective.spec import Aggregation, ObjectiveSpec, Online
+from red.objective.spec import Aggregation, ObjectiveSpec, RolloutTerm
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,10 @@ class DynamicSampling(Mix):
                 break
         return kept[:prompts]
 
+    def sampled_per_kept(self, failed: float, uninformative: float) -> float:
+        """Dropped groups are sampled again, for at most `rounds` rounds."""
+        return min(self.rounds, 1 / (1 - min(uninformative, 0.99)))
+
     def _verdicts(self, group: Group) -> list[float]:
         return [member.accuracy for member in group.members]
 
@@ -38,7 +42,7 @@ def is_informative(verdicts: Seq[float]) -> bool:
 
 METHOD = Method(
     objective=ObjectiveSpec(
-        online=Online(clip_low=0.2, clip_high=0.28),
+        rollout=RolloutTerm(clip_low=0.2, clip_high=0.28),
         aggregation=Aggregation(kind="token_mean"),
         filter="accuracy_variance",
     ),

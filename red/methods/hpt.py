@@ -4,12 +4,12 @@ L = L_RL(solved prompts) + 0.3 NLL(others); a switched prompt keeps only its dem
 """
 
 from red.methods.base import Method, Mix
-from red.objective.spec import NLL, Advantage, Aggregation, ObjectiveSpec, Online
+from red.objective.spec import NLL, Advantage, Aggregation, ObjectiveSpec, RolloutTerm
 
 METHOD = Method(
     objective=ObjectiveSpec(
         advantage=Advantage(std=False),
-        online=Online(clip_low=None, clip_high=None),
+        rollout=RolloutTerm(clip_low=None, clip_high=None),
         nll=NLL(coefficient=0.3),
         aggregation=Aggregation(kind="const"),
         entropy_coef=0.001,

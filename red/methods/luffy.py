@@ -1,15 +1,15 @@
-"""LUFFY: offline token f(pi) A with f(x) = x / (x + 0.1), gradient through f (section 5).
+"""LUFFY: demonstration token f(pi) A with f(x) = x / (x + 0.1), gradient through f (section 5).
 
 Loss of the released code (no std, constant divisor, entropy bonus 0.001) with the common clip.
 """
 
 from red.methods.base import Method, Mix
-from red.objective.spec import Advantage, Aggregation, ObjectiveSpec, Offline
+from red.objective.spec import Advantage, Aggregation, DemonstrationTerm, ObjectiveSpec
 
 METHOD = Method(
     objective=ObjectiveSpec(
         advantage=Advantage(over="union", std=False),
-        offline=Offline(kind="shape", gamma=0.1),
+        demonstration=DemonstrationTerm(kind="shape", gamma=0.1),
         aggregation=Aggregation(kind="const"),
         entropy_coef=0.001,
     ),

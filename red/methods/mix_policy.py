@@ -1,11 +1,13 @@
-"""MixPolicy: one demonstration in the group, offline ratio pi / 1, never clipped (Eq. 7, section 4)."""
+"""MixPolicy: one demonstration in the group, its ratio pi / 1, never clipped (Eq. 7, section 4)."""
 
 from red.methods.base import Method, Mix
-from red.objective.spec import Advantage, Aggregation, ObjectiveSpec, Offline
+from red.objective.spec import Advantage, Aggregation, DemonstrationTerm, ObjectiveSpec
 
 METHOD = Method(
     objective=ObjectiveSpec(
-        advantage=Advantage(over="union"), offline=Offline(kind="ratio_one"), aggregation=Aggregation(kind="const")
+        advantage=Advantage(over="union"),
+        demonstration=DemonstrationTerm(kind="ratio_one"),
+        aggregation=Aggregation(kind="const"),
     ),
     mix=Mix(demonstrations=1),
 )

@@ -1,16 +1,16 @@
-"""RED: offline token w * pi / sg(beta + (1 - beta) pi) * A, beta = the group's accuracy (Eq. 8-14).
+"""RED: demonstration token w * pi / sg(beta + (1 - beta) pi) * A, beta = the group's accuracy (Eq. 8-14).
 
 w is the ratio of entropy changes, demonstrations over rollouts, clipped to [1, G] (section 12.2).
-RED(I) is this with offline kind ratio_one; RED(II) with a constant w = 1.
+RED(I) is this with demonstration.kind ratio_one; RED(II) with a constant w = 1.
 """
 
 from red.methods.base import Method, Mix
-from red.objective.spec import Advantage, Aggregation, ObjectiveSpec, Offline, Weight
+from red.objective.spec import Advantage, Aggregation, DemonstrationTerm, ObjectiveSpec, Weight
 
 METHOD = Method(
     objective=ObjectiveSpec(
         advantage=Advantage(over="union"),
-        offline=Offline(kind="shift"),
+        demonstration=DemonstrationTerm(kind="shift"),
         weight=Weight(kind="entropy_ratio", window=1, low=1.0, high=8.0),
         aggregation=Aggregation(kind="const"),
     ),

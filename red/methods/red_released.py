@@ -6,13 +6,13 @@ members and the two entropies are of random subsets; here the entropies are the 
 
 from red.methods.base import Method, Reward
 from red.methods.dapo import DynamicSampling
-from red.objective.spec import Advantage, Aggregation, ObjectiveSpec, Offline, Online, Weight
+from red.objective.spec import Advantage, Aggregation, DemonstrationTerm, ObjectiveSpec, RolloutTerm, Weight
 
 METHOD = Method(
     objective=ObjectiveSpec(
         advantage=Advantage(over="union", eps=1e-9),
-        online=Online(clip_low=None, clip_high=None),
-        offline=Offline(kind="ratio_one", r_group_over="union"),
+        rollout=RolloutTerm(clip_low=None, clip_high=None),
+        demonstration=DemonstrationTerm(kind="ratio_one", r_group_over="union"),
         weight=Weight(kind="entropy_ratio", high=7.0, target="random"),
         aggregation=Aggregation(kind="const", share=3000 / 8192),
         filter="accuracy_variance",

@@ -1,38 +1,67 @@
 """ReLIFT: Dr.GRPO without clip; fine-tuning steps on prompts that every rollout failed (section 7)."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence as Seq
 from dataclasses import dataclass, field
 
-from red.methods.base import FineTune, Group, Method
-from red.objective.spec import Advantage, Aggregation, ObjectiveSpec, Online
+from red.methods.base import Group, Method, SecondStep
+from red.objective.spec import NLL, Advantage, Aggregation, ObjectiveSpec, RolloutTerm
 
 
 @dataclass
 class HardBuffer:
-    """Ids of hard prompts, newest first; entries are not de-duplicated. `ids` is the state."""
+    """Ids of hard prompts, newest first; entries are not de-duplicated. `size` are learned at once."""
 
     size: int
     ids: list[str] = field(default_factory=list)
 
-    def add(self, groups: Iterable[Group]) -> None:
-        """Put this step's all-failed prompts in front of the old ones."""
-        hard = [g.problem.id for g in groups if g.accuracies and not any(g.accuracies)]
-        self.ids = hard + self.ids
-
-    def pop(self) -> list[str] | None:
-        """The first `size` ids for one fine-tuning step, or None while the buffer is short."""
+    def due(self, groups: Seq[Group]) -> list[str]:
+        """Put this step's all-failed prompts in front; the first `size` ids once there are as many."""
+        self.ids = [g.problem.id for g in groups if g.accuracies and not any(g.accuracies)] + self.ids
         if len(self.ids) < self.size:
-            return None
+            return []
         batch, self.ids = self.ids[: self.size], self.ids[self.size :]
         return batch
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def state(self) -> list[str]:
+        """The ids."""
+        return list(self.ids)
+
+    def load(self, state: Seq[str]) -> None:
+        """Restore what `state` returned."""
+        self.ids = list(state)
+
+
+@dataclass(frozen=True)
+class FineTune(SecondStep):
+    """NLL on the demonstrations of `buffer` hard prompts, L = NLL - entropy_coef H."""
+
+    name = "finetune"
+    buffer: int = 128
+    entropy_coef: float = 0.001
+
+    @property
+    def objective(self) -> ObjectiveSpec:
+        """The supervised loss with its entropy bonus."""
+        return ObjectiveSpec(rollout=None, nll=NLL(1.0), entropy_coef=self.entropy_coef)
+
+    def start(self) -> HardBuffer:
+        """An empty buffer."""
+        return HardBuffer(self.buffer)
+
+    def demonstrations(self, failed: float) -> float:
+        """Each failed prompt is learned once."""
+        return failed
 
 
 METHOD = Method(
     objective=ObjectiveSpec(
         advantage=Advantage(std=False),
-        online=Online(clip_low=None, clip_high=None),
+        rollout=RolloutTerm(clip_low=None, clip_high=None),
         aggregation=Aggregation(kind="const"),
         entropy_coef=0.001,
     ),
-    finetune=FineTune(),
+    second_step=FineTune(),
 )

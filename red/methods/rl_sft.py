@@ -1,12 +1,12 @@
 """RL+SFT: policy gradient on rollouts plus c * NLL on demonstrations (Eq. 5, section 4.6)."""
 
 from red.methods.base import Method, Mix
-from red.objective.spec import NLL, Advantage, Aggregation, ObjectiveSpec, Online
+from red.objective.spec import NLL, Advantage, Aggregation, ObjectiveSpec, RolloutTerm
 
 METHOD = Method(
     objective=ObjectiveSpec(
         advantage=Advantage(std=False),
-        online=Online(clip_low=None, clip_high=None),
+        rollout=RolloutTerm(clip_low=None, clip_high=None),
         nll=NLL(coefficient=1.0),
         aggregation=Aggregation(kind="const"),
     ),

@@ -4,5 +4,5 @@ from red.methods.base import Method, Mix
 from red.objective.spec import NLL, ObjectiveSpec
 
 METHOD = Method(
-    objective=ObjectiveSpec(online=None, nll=NLL(coefficient=1.0)), mix=Mix(rollouts="none", demonstrations=1)
+    objective=ObjectiveSpec(rollout=None, nll=NLL(coefficient=1.0)), mix=Mix(rollouts="none", demonstrations=1)
 )

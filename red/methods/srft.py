@@ -5,13 +5,13 @@ of wrong rollouts stays under -6 (section 6.5).
 """
 
 from red.methods.base import Method, Mix
-from red.objective.spec import NLL, Advantage, Aggregation, ObjectiveSpec, Offline, Online
+from red.objective.spec import NLL, Advantage, Aggregation, DemonstrationTerm, ObjectiveSpec, RolloutTerm
 
 METHOD = Method(
     objective=ObjectiveSpec(
         advantage=Advantage(over="union"),
-        online=Online(kind="logp_signed", scale=0.1),
-        offline=Offline(kind="ratio_one"),
+        rollout=RolloutTerm(kind="logp_signed", scale=0.1),
+        demonstration=DemonstrationTerm(kind="ratio_one"),
         nll=NLL(coefficient=0.5, token_weight="exp_neg_entropy"),
         aggregation=Aggregation(kind="const"),
     ),

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from red.provenance import commit, spec_hash
-from red.storage import readable_json
+from red.plumbing.provenance import commit, spec_hash
+from red.plumbing.storage import readable_json
 
 SYNTHETIC = (
     "A model of about 140 thousand parameters with a vocabulary of arithmetic, trained on synthetic "

@@ -12,7 +12,7 @@ from tokenizers import Tokenizer
 
 from red.errors import DataError
 from red.models.qwen2 import Qwen2, Shape
-from red.storage import read_object, write_directory, write_json
+from red.plumbing.storage import read_object, write_directory, write_json
 
 WEIGHTS = "model.safetensors"
 TIED = "lm_head.weight"

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from red.data.template import TEMPLATES, THINK_SYSTEM
 from red.errors import DataError
-from red.records import from_mapping
-from red.storage import file_hash, read_json, write_directory
+from red.plumbing.records import from_mapping
+from red.plumbing.storage import file_hash, read_json, write_directory
+from red.text.template import TEMPLATES, THINK_SYSTEM
 
 KEPT = ("*.safetensors", "*.json", "*.txt", "*.model")
 

@@ -34,9 +34,9 @@ def of_next_group(value_s: Tensor, group_s: Tensor) -> Tensor:
 def advantages(members: Members, spec: Advantage) -> Tensor:
     """(S,): R - mean, over `std + eps` (ddof 1) if asked; a group of one keeps A = R.
 
-    Over "online", only rollouts form the group, and demonstrations have advantage 0.
+    Over "rollouts", only rollouts form the group, and demonstrations have advantage 0.
     """
-    inside = ~members.offline_s if spec.over == "online" else torch.ones_like(members.offline_s)
+    inside = ~members.demonstration_s if spec.over == "rollouts" else torch.ones_like(members.demonstration_s)
     reward = members.reward_s
     mean, count = group_mean(reward, members.group_s, inside)
     centered = torch.where(count > 1, reward - mean, reward)

@@ -27,13 +27,17 @@ class Batch:
         """The sequences selected by an index or a boolean mask."""
         return Batch(*(getattr(self, f.name)[index] for f in fields(self)))
 
+    def measured(self) -> "Batch":
+        """Without the graph, on the CPU."""
+        return Batch(*(getattr(self, f.name).detach().cpu() for f in fields(self)))
+
 
 @dataclass(frozen=True)
 class Members:
     """What is known of each sequence before any forward pass; all tensors have shape (S,)."""
 
     group_s: Tensor
-    offline_s: Tensor
+    demonstration_s: Tensor
     reward_s: Tensor
     accuracy_s: Tensor
     tokens_s: Tensor
@@ -43,7 +47,7 @@ class Members:
 class Plan:
     """Quantities over the whole optimizer step (all ranks, all micro-batches), held fixed.
 
-    advantage_s, r_group_s, weight_s: (S,). online_s, offline_s: (S,) booleans, the sequences that
+    advantage_s, r_group_s, weight_s: (S,). rollout_s, demonstration_s: (S,) booleans, the sequences that
     enter the two kinds of terms after filters and gates. The four counts are the normalisers.
     """
 
@@ -51,8 +55,8 @@ class Plan:
     r_group_s: Tensor
     accuracy_s: Tensor
     weight_s: Tensor
-    online_s: Tensor
-    offline_s: Tensor
+    rollout_s: Tensor
+    demonstration_s: Tensor
     policy_sequences: float
     policy_tokens: float
     nll_sequences: float

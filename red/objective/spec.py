@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-OfflineKind = Literal["none", "ratio_one", "ratio_self", "shift", "shift_through", "shape"]
+DemonstrationKind = Literal["none", "ratio_one", "ratio_self", "shift", "shift_through", "shape"]
 WeightKind = Literal["constant", "entropy_ratio", "mean_of", "resampled_from"]
 
 
@@ -11,13 +11,13 @@ WeightKind = Literal["constant", "entropy_ratio", "mean_of", "resampled_from"]
 class Advantage:
     """Group-relative advantage (section 0.2)."""
 
-    over: Literal["online", "union"] = "online"
+    over: Literal["rollouts", "union"] = "rollouts"
     std: bool = True
     eps: float = 1e-6
 
 
 @dataclass(frozen=True)
-class Online:
+class RolloutTerm:
     """Term on rollouts: `ratio` is the (clipped) surrogate, `logp_signed` is SRFT's self-rollout.
 
     `clip_low`/`clip_high` of None means no clip. `scale` is SRFT's factor on correct rollouts.
@@ -30,20 +30,20 @@ class Online:
 
 
 @dataclass(frozen=True)
-class Offline:
+class DemonstrationTerm:
     """Policy-gradient term on demonstrations: the choice of the offline policy (section 12.3).
 
     `r_group_over` "next_group" takes the accuracy of another prompt: a control (section 12.9).
     """
 
-    kind: OfflineKind = "none"
+    kind: DemonstrationKind = "none"
     gamma: float = 0.1
-    r_group_over: Literal["online", "union", "next_group"] = "online"
+    r_group_over: Literal["rollouts", "union", "next_group"] = "rollouts"
 
 
 @dataclass(frozen=True)
 class Weight:
-    """Schedule of the offline weight `w` (section 12.2) and its controls.
+    """Schedule of the weight `w` on demonstrations (section 12.2) and its controls.
 
     `high` of None is no upper bound. `mean_of` and `resampled_from` read the weights that the run
     named `source` logged. `target` "random" puts w on a random 1/group of all sequences.
@@ -56,7 +56,7 @@ class Weight:
     high: float | None = 8.0
     floor: float = 1e-6
     source: str | None = None
-    target: Literal["offline", "random"] = "offline"
+    target: Literal["demonstrations", "random"] = "demonstrations"
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class NLL:
 
 @dataclass(frozen=True)
 class Mixture:
-    """CHORD's mu: (1 - mu) on the online term, mu on the NLL term (section 9)."""
+    """CHORD's mu: (1 - mu) on the rollout term, mu on the NLL term (section 9)."""
 
     warmup: int = 0
     decay: int = 200
@@ -102,8 +102,8 @@ class ObjectiveSpec:
     """Everything that makes a method's loss. Defaults are GRPO's (section 2)."""
 
     advantage: Advantage = field(default_factory=Advantage)
-    online: Online | None = field(default_factory=Online)
-    offline: Offline = field(default_factory=Offline)
+    rollout: RolloutTerm | None = field(default_factory=RolloutTerm)
+    demonstration: DemonstrationTerm = field(default_factory=DemonstrationTerm)
     weight: Weight = field(default_factory=Weight)
     nll: NLL = field(default_factory=NLL)
     mixture: Mixture | None = None

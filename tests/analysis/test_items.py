@@ -9,9 +9,9 @@ from analysis.__main__ import main
 from analysis.account import BENCHMARKS
 from analysis.item import Figure, Table, builder, kinds
 from analysis.style import plt
-from analysis.tables import Tables, from_frames, read_reported
 from analysis.write import csv, latex, markdown
 from red.errors import ConfigError
+from red.tables.reader import Tables, from_frames, read_reported
 
 DRAWN = {"pipeline", "objective_forms", "propositions"}
 ORIGIN = {"spec_hash": "a", "code": "b", "method": "red"}
@@ -43,7 +43,7 @@ def ten_rows(reported) -> Tables:
             "truncated": False,
         }
     )
-    metrics = ["entropy/rl", "entropy/sft", "red/w", "len/on", "grad/cosine"]
+    metrics = ["entropy/rollout", "entropy/demonstration", "red/w", "length/rollout", "grad/cosine"]
     dynamics = pd.DataFrame(
         {"run": "red", "seed": 0, "step": [1] * 5 + [2] * 5, "metric": metrics * 2, "value": [0.5, 0.25] * 5}
     )
@@ -60,7 +60,7 @@ def ten_rows(reported) -> Tables:
             "value": [0.5, 0.25] * 5,
         }
     )
-    shared = {"scale": "tiny", "row_group": "red", "experiments": sorted(kinds()), "steps": 2, "spec": {}}
+    shared = {"scale": "tiny", "row_group": "red", "items": sorted(kinds()), "steps": 2, "spec": {}}
     runs = [
         {"run": "red", "method": "red", "seed": 0, "status": "done", "label": "RED", **shared},
         {"run": "luffy", "method": "luffy", "seed": 0, "status": "missing", "label": "LUFFY", **shared},
@@ -147,7 +147,7 @@ def test_titles_do_not_say_tiny_at_paper_scale(ten_rows):
         tuple(runs), ten_rows.scores_source, ten_rows.dynamics_source, ten_rows.probes_source, ten_rows.reported
     )
     result = builder("hyperparameters")(at_paper)
-    assert result.title == "Clipping range and window of the offline weight"
+    assert result.title == "Clipping range and window of the weight w"
     assert result.columns[1] == "AIME25"
 
 

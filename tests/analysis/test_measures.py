@@ -9,8 +9,8 @@ from analysis.corruptions import corruptions
 from analysis.curves import Drawn
 from analysis.evidence import trend, verdict
 from analysis.spending import spending
-from analysis.tables import Run, from_frames
 from analysis.weight_noise import below_two_errors, entropy_changes, noise_weights
+from red.tables.reader import Run, from_frames
 
 ORIGIN = {"spec_hash": "a", "code": "b", "method": "x"}
 
@@ -88,7 +88,7 @@ def test_a_child_without_its_parents_log_has_no_cost():
 
 
 def test_entropy_changes_carry_both_standard_errors():
-    values = {"entropy/rl": (1.0, 0.88), "entropy/rl_se": (0.03, 0.04)}
+    values = {"entropy/rollout": (1.0, 0.88), "entropy/rollout_se": (0.03, 0.04)}
     rows = [("red", 0, step, name, value) for name, pair in values.items() for step, value in enumerate(pair)]
     tables = tables_with(rows, [entry("red")])
     changes = entropy_changes(tables, tables.runs[0])
@@ -147,13 +147,13 @@ def test_verdicts(effect, p, sign, expected):
 
 
 def test_a_trend_of_one_seed_gives_the_direction_only():
-    rows = [("red", 0, step, "len/on", 10.0 - step) for step in range(5)]
-    found = trend(tables_with(rows, [entry("red")]), "red", "len/on", -1)
+    rows = [("red", 0, step, "length/rollout", 10.0 - step) for step in range(5)]
+    found = trend(tables_with(rows, [entry("red")]), "red", "length/rollout", -1)
     assert (found.verdict, found.p, found.effect) == ("direction only", None, -4.0)
 
 
 def test_a_claim_without_its_runs_is_not_measured():
-    assert trend(tables_with([], []), "red", "len/on", -1).verdict == "not measured"
+    assert trend(tables_with([], []), "red", "length/rollout", -1).verdict == "not measured"
 
 
 def test_claims_reach_the_verdicts_the_invented_study_was_made_for(build):

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.style import LOOKS, looks, luminance, title, trend
-from analysis.tables import Run
+from red.tables.reader import Run
 
 
 def test_methods_differ_in_grey_or_in_dashes_and_always_in_marker_or_grey():

@@ -9,7 +9,7 @@ from bench import report, row
 from bench.compare import Missing, Worker
 from bench.row import Bar, Case, Row, Side
 from red.models import checkpoint
-from red.storage import write_json
+from red.plumbing.storage import write_json
 
 ROW = Row(
     title="A row",

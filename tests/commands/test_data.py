@@ -5,8 +5,9 @@ import json
 import pytest
 
 from red.__main__ import main
-from red.models import checkpoint, embedded
-from red.storage import folder_hash, read_json, read_jsonl
+from red.models import checkpoint
+from red.plumbing.storage import folder_hash, read_json, read_jsonl
+from red.world import pretraining as embedded
 
 
 def run(*arguments: object) -> int:

@@ -9,9 +9,9 @@ from red.data import corruption
 from red.data.corruption import Demonstration, Tools
 from red.data.demonstrations import demonstrations
 from red.data.prompts import prompts
-from red.data.world import vocabulary
-from red.data.world.styles import boxed_answer
 from red.errors import ConfigError
+from red.world import vocabulary
+from red.world.styles import boxed_answer
 
 PROMPTS = prompts({"count": 300}).rows
 ANSWERS = {row["id"]: row["answer"] for row in PROMPTS}

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from red.__main__ import main
-from red.storage import read_json, read_jsonl
+from red.plumbing.storage import read_json, read_jsonl
 
 
 def row(index, answer="4", target="<think>\n2+2 is 4.\n</think>\n\nIt is \\boxed{4}"):
@@ -71,8 +71,8 @@ def test_the_format_sample_of_the_real_data_set_is_read(shared, tmp_path):
 def test_the_chat_template_of_a_prepared_model_renders_like_ours(template):
     from jinja2 import Environment
 
-    from red.data.template import render
     from red.models.prepare import jinja
+    from red.text.template import render
 
     question = 'What is "1" + {2}?\n$\\frac{1}{2}$'
     rendered = Environment().from_string(jinja(template)).render(messages=[{"content": question}])

@@ -4,7 +4,7 @@ import pytest
 
 from red.errors import DataError
 from red.evaluation.answers import AnswerLog, share_storage
-from red.storage import dump_json
+from red.plumbing.storage import dump_json
 
 
 def answer(id: str, index: int, response: str = "x\u2028y") -> dict:

@@ -7,7 +7,7 @@ import pytest
 from red.errors import DataError
 from red.evaluation.benchmarks import Problem, hub_rows, load, prompt, read, rows, user_text
 from red.evaluation.catalog import benchmark, names
-from red.storage import read_jsonl, write_jsonl
+from red.plumbing.storage import read_jsonl, write_jsonl
 
 MATH = {"group": "math", "grader": "math", "metric": "pass_at_1", "samples": 1}
 CHOICE = {**MATH, "grader": "choice", "layout": "lines"}

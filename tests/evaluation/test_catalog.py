@@ -3,10 +3,10 @@ from pathlib import Path
 
 import pytest
 
-from red import config
 from red.errors import ConfigError
 from red.evaluation.catalog import benchmark, names, parts
-from red.storage import file_hash, read_json
+from red.plumbing.storage import file_hash, read_json
+from red.study import config
 
 
 def test_the_catalog_holds_the_nine_benchmarks_and_two_parts():

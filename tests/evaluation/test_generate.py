@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from red.data.world import benchmarks as world
 from red.errors import DataError
-from red.evaluation.backends import open_backend
-from red.evaluation.backends.base import Answer, Request, Sampling
 from red.evaluation.generate import EvaluationSettings, GenerationSpec, generate
-from red.storage import read_json, read_jsonl, write_jsonl
+from red.evaluation.protected import letters_only
+from red.plumbing.storage import read_json, read_jsonl, write_jsonl
+from red.sampling import open_backend
+from red.sampling.base import Answer, Request, Sampling
+from red.world import benchmarks as world
 
 ENTRY = {"source": "embedded", "grader": "math", "metric": "avg_at_k", "group": "math"}
 SPEC = GenerationSpec(
@@ -64,14 +65,14 @@ def answers(out: Path, name: str) -> list[dict]:
 
 
 def test_answers_come_in_the_order_of_problems_and_samples(make_checkpoint, folder, tmp_path):
-    generate([(make_checkpoint(0), tmp_path / "out")], SPEC, folder, lambda name: CountingBackend())
+    generate([(make_checkpoint(0), tmp_path / "out")], SPEC, folder, lambda name: CountingBackend(), letters_only)
     found = answers(tmp_path / "out", "aime24")
     ids = [row["id"] for row in read_jsonl(folder / "aime24.jsonl")][:20]
     assert [(row["id"], row["index"]) for row in found] == [(id, index) for id in ids for index in range(4)]
 
 
 def test_seeds_count_up_from_a_base_per_problem(make_checkpoint, folder, tmp_path):
-    generate([(make_checkpoint(0), tmp_path / "out")], SPEC, folder, lambda name: CountingBackend())
+    generate([(make_checkpoint(0), tmp_path / "out")], SPEC, folder, lambda name: CountingBackend(), letters_only)
     found = answers(tmp_path / "out", "aime24")
     assert [row["seed"] - found[0]["seed"] for row in found[:4]] == [0, 1, 2, 3]
     assert len({row["seed"] for row in found}) == len(found)
@@ -82,7 +83,7 @@ def test_another_run_or_seed_or_evaluation_seed_draws_other_answers(make_checkpo
     specs = [SPEC, replace(SPEC, run="red"), replace(SPEC, seed=1), replace(SPEC, evaluation=settings)]
     checkpoint, first = make_checkpoint(0), []
     for number, spec in enumerate(specs):
-        generate([(checkpoint, tmp_path / str(number))], spec, folder, lambda name: CountingBackend())
+        generate([(checkpoint, tmp_path / str(number))], spec, folder, lambda name: CountingBackend(), letters_only)
         first.append(answers(tmp_path / str(number), "aime24")[0]["seed"])
     assert len(set(first)) == len(specs)
 
@@ -91,9 +92,9 @@ def test_an_interrupted_run_asks_only_for_what_is_missing(make_checkpoint, folde
     job = [(make_checkpoint(0), tmp_path / "out")]
     first, second = CountingBackend(patience=50), CountingBackend()
     with pytest.raises(KeyboardInterrupt):
-        generate(job, SPEC, folder, lambda name: first)
+        generate(job, SPEC, folder, lambda name: first, letters_only)
     assert not list((tmp_path / "out").glob("*.jsonl"))
-    generate(job, SPEC, folder, lambda name: second)
+    generate(job, SPEC, folder, lambda name: second, letters_only)
     assert len(first.asked) == 50 and len(second.asked) == 20 * 4 + 20 * 2 - 50
     assert not {r.seed for r in first.asked} & {r.seed for r in second.asked}
     assert first.closed
@@ -101,35 +102,35 @@ def test_an_interrupted_run_asks_only_for_what_is_missing(make_checkpoint, folde
 
 def test_a_finished_evaluation_starts_no_backend(make_checkpoint, folder, tmp_path):
     job = [(make_checkpoint(0), tmp_path / "out")]
-    generate(job, SPEC, folder, lambda name: CountingBackend())
+    generate(job, SPEC, folder, lambda name: CountingBackend(), letters_only)
     (tmp_path / "out" / "aime24.generations.jsonl").unlink()
-    generate(job, SPEC, folder, lambda name: pytest.fail("nothing is missing"))
+    generate(job, SPEC, folder, lambda name: pytest.fail("nothing is missing"), letters_only)
     assert len(answers(tmp_path / "out", "aime24")) == 80
 
 
 def test_a_benchmark_added_later_reuses_the_others(make_checkpoint, folder, tmp_path):
     job, backend = [(make_checkpoint(0), tmp_path / "out")], CountingBackend()
-    generate(job, SPEC, folder, lambda name: CountingBackend())
+    generate(job, SPEC, folder, lambda name: CountingBackend(), letters_only)
     more = replace(SPEC, benchmarks={**SPEC.benchmarks, "minerva": {**ENTRY, "samples": 1}})
-    generate(job, more, folder, lambda name: backend)
+    generate(job, more, folder, lambda name: backend, letters_only)
     assert len(backend.asked) == 20
 
 
 def test_more_samples_keep_the_old_ones_and_the_finished_file_stays_whole(make_checkpoint, folder, tmp_path):
     job, backend = [(make_checkpoint(0), tmp_path / "out")], CountingBackend()
-    generate(job, SPEC, folder, lambda name: CountingBackend())
+    generate(job, SPEC, folder, lambda name: CountingBackend(), letters_only)
     old = answers(tmp_path / "out", "math500")
     more = replace(SPEC, benchmarks={**SPEC.benchmarks, "math500": {**ENTRY, "samples": 3}})
-    generate(job, more, folder, lambda name: backend)
+    generate(job, more, folder, lambda name: backend, letters_only)
     assert len(backend.asked) == 20
     assert [row for row in answers(tmp_path / "out", "math500") if row["index"] < 2] == old
 
 
 def test_fewer_samples_need_no_new_answers(make_checkpoint, folder, tmp_path):
     job = [(make_checkpoint(0), tmp_path / "out")]
-    generate(job, SPEC, folder, lambda name: CountingBackend())
+    generate(job, SPEC, folder, lambda name: CountingBackend(), letters_only)
     less = replace(SPEC, benchmarks={"aime24": {**ENTRY, "samples": 1}})
-    generate(job, less, folder, lambda name: pytest.fail("nothing is missing"))
+    generate(job, less, folder, lambda name: pytest.fail("nothing is missing"), letters_only)
     assert len(answers(tmp_path / "out", "aime24")) == 20
 
 
@@ -139,19 +140,19 @@ def test_a_changed_problem_is_answered_again(make_checkpoint, folder, tmp_path):
     write_jsonl(own / "aime24.jsonl", rows)
     job, backend = [(make_checkpoint(0), tmp_path / "out")], CountingBackend()
     spec = replace(SPEC, benchmarks={"aime24": SPEC.benchmarks["aime24"]})
-    generate(job, spec, own, lambda name: CountingBackend())
+    generate(job, spec, own, lambda name: CountingBackend(), letters_only)
     write_jsonl(own / "aime24.jsonl", [{**rows[0], "question": rows[1]["question"]}, *rows[1:]])
-    generate(job, spec, own, lambda name: backend)
+    generate(job, spec, own, lambda name: backend, letters_only)
     assert len(backend.asked) == 4
-    generate(job, spec, own, lambda name: pytest.fail("nothing is missing"))
+    generate(job, spec, own, lambda name: pytest.fail("nothing is missing"), letters_only)
 
 
 def test_another_checkpoint_or_temperature_is_answered_anew(make_checkpoint, folder, tmp_path):
     hot = replace(SPEC, evaluation=replace(SPEC.evaluation, temperature=1.0))
-    generate([(make_checkpoint(0), tmp_path / "out")], SPEC, folder, lambda name: CountingBackend())
+    generate([(make_checkpoint(0), tmp_path / "out")], SPEC, folder, lambda name: CountingBackend(), letters_only)
     for checkpoint, spec in ((make_checkpoint(1), SPEC), (make_checkpoint(0), hot)):
         backend = CountingBackend()
-        generate([(checkpoint, tmp_path / "out")], spec, folder, lambda name, b=backend: b)
+        generate([(checkpoint, tmp_path / "out")], spec, folder, lambda name, b=backend: b, letters_only)
         assert len(backend.asked) == 120
 
 
@@ -163,12 +164,12 @@ def test_several_checkpoints_share_one_backend(make_checkpoint, folder, tmp_path
         return opened[-1]
 
     jobs = [(make_checkpoint(seed), tmp_path / str(seed)) for seed in range(3)]
-    generate(jobs, SPEC, folder, opening)
+    generate(jobs, SPEC, folder, opening, letters_only)
     assert len(opened) == 1 and opened[0].loads == 3
 
 
 def test_the_description_says_how_the_answers_were_made(make_checkpoint, folder, tmp_path):
-    generate([(make_checkpoint(0), tmp_path / "out")], SPEC, folder, lambda name: CountingBackend())
+    generate([(make_checkpoint(0), tmp_path / "out")], SPEC, folder, lambda name: CountingBackend(), letters_only)
     found = read_json(tmp_path / "out" / "aime24.json")
     assert (found["samples"], found["temperature"], found["template"]) == (4, 0.6, "plain")
     assert len(found["checkpoint_hash"]) == len(found["template_hash"]) == 64
@@ -177,7 +178,7 @@ def test_the_description_says_how_the_answers_were_made(make_checkpoint, folder,
 def test_prompts_beyond_the_window_are_refused_before_anything_runs(make_checkpoint, folder, tmp_path):
     long = replace(SPEC, evaluation=replace(SPEC.evaluation, max_new_tokens=250))
     with pytest.raises(DataError, match="aime24: .* needs .* tokens, .* reads 256"):
-        generate([(make_checkpoint(0), tmp_path / "out")], long, folder, lambda name: CountingBackend())
+        generate([(make_checkpoint(0), tmp_path / "out")], long, folder, lambda name: CountingBackend(), letters_only)
 
 
 def test_a_second_process_waits_for_the_first_one(make_checkpoint, folder, tmp_path, capfd):
@@ -188,27 +189,27 @@ def test_a_second_process_waits_for_the_first_one(make_checkpoint, folder, tmp_p
     with (tmp_path / "out/state/lock").open("w") as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)
         Timer(0.3, fcntl.flock, (stream, fcntl.LOCK_UN)).start()
-        generate([(make_checkpoint(0), tmp_path / "out")], SPEC, folder, lambda name: CountingBackend())
+        generate([(make_checkpoint(0), tmp_path / "out")], SPEC, folder, lambda name: CountingBackend(), letters_only)
     assert "another process is generating here; waiting" in capfd.readouterr().err
     assert len(answers(tmp_path / "out", "aime24")) == 80
 
 
 def test_a_response_that_continues_a_thought_gets_its_opening_back(byte_checkpoint, folder, tmp_path):
     spec = replace(SPEC, template="think", limit=1)
-    generate([(byte_checkpoint, tmp_path / "out")], spec, folder, lambda name: CountingBackend())
+    generate([(byte_checkpoint, tmp_path / "out")], spec, folder, lambda name: CountingBackend(), letters_only)
     assert answers(tmp_path / "out", "aime24")[0]["response"].startswith("<think>\n")
 
 
 def test_local_answers_depend_on_their_own_seed_only(make_checkpoint, folder, tmp_path):
     """Each answer can be drawn again alone, with the sampler and nothing but its line."""
     from red.models.checkpoint import load
-    from red.models.sampler import sample
+    from red.sampling.sampler import sample
 
     checkpoint = make_checkpoint(0)
-    generate([(checkpoint, tmp_path / "out")], SPEC, folder, open_backend)
+    generate([(checkpoint, tmp_path / "out")], SPEC, folder, open_backend, letters_only)
     import torch
 
-    from red.data.template import render
+    from red.text.template import render
 
     model = load(checkpoint)
     questions = {row["id"]: row["question"] for row in read_jsonl(folder / "aime24.jsonl")}
@@ -232,7 +233,7 @@ def test_local_answers_depend_on_their_own_seed_only(make_checkpoint, folder, tm
 def test_the_local_backend_refuses_top_p(make_checkpoint, folder, tmp_path):
     spec = replace(SPEC, evaluation=replace(SPEC.evaluation, top_p=0.9))
     with pytest.raises(ValueError, match="top_p"):
-        generate([(make_checkpoint(0), tmp_path / "out")], spec, folder, open_backend)
+        generate([(make_checkpoint(0), tmp_path / "out")], spec, folder, open_backend, letters_only)
 
 
 # Kills a generating process ten times at random moments, each some time after its first new answer. Forking
@@ -241,9 +242,10 @@ KILLER = """
 import json, os, random, signal, sys, time
 import torch
 from pathlib import Path
-from red.evaluation.backends import local, open_backend
+from red.sampling import local, open_backend
+from red.evaluation.protected import letters_only
 from red.evaluation.generate import GenerationSpec, generate
-from red.records import from_mapping
+from red.plumbing.records import from_mapping
 
 local.ROWS = 32
 checkpoint, folder, out = map(Path, sys.argv[1:4])
@@ -256,7 +258,7 @@ def child():
     if pid == 0:
         status = 1
         try:
-            generate([(checkpoint, out)], spec, folder, open_backend)
+            generate([(checkpoint, out)], spec, folder, open_backend, letters_only)
             status = 0
         finally:
             os._exit(status)

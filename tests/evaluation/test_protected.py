@@ -6,12 +6,12 @@ import pytest
 
 from red.__main__ import main
 from red.evaluation import standalone
-from red.evaluation.backends.base import Answer, Request, Sampling, load_tokenizer
 from red.evaluation.benchmarks import Problem, load
 from red.evaluation.catalog import benchmark
 from red.evaluation.protected import letters_only
 from red.grading.choice import grade_choice
-from red.storage import dump_json, read_jsonl
+from red.plumbing.storage import dump_json, read_jsonl
+from red.sampling.base import Answer, Request, Sampling, load_tokenizer
 
 
 @pytest.mark.parametrize(

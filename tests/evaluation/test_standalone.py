@@ -5,13 +5,14 @@ import pytest
 from red.__main__ import main
 from red.errors import ConfigError
 from red.evaluation import benchmarks as sets
-from red.evaluation.backends import open_backend
 from red.evaluation.catalog import benchmark
 from red.evaluation.generate import EvaluationSettings, GenerationSpec, generate
+from red.evaluation.protected import letters_only
 from red.evaluation.standalone import Options, specification
 from red.evaluation.summary import scores
 from red.evaluation.verdicts import grade_answers
-from red.storage import read_json, write_jsonl
+from red.plumbing.storage import read_json, write_jsonl
+from red.sampling import open_backend
 
 
 @pytest.fixture
@@ -62,7 +63,7 @@ def test_parts_are_scored_beside_the_whole_without_new_answers(byte_checkpoint, 
     wanted = benchmark("amc", entry)
     write_jsonl(tmp_path / "normalized/amc.jsonl", sets.rows("amc", entry))
     spec = GenerationSpec("qwen_boxed", EvaluationSettings("local", 1.0, 8), {"amc": entry})
-    generate([(byte_checkpoint, tmp_path / "out")], spec, tmp_path / "normalized", open_backend)
+    generate([(byte_checkpoint, tmp_path / "out")], spec, tmp_path / "normalized", open_backend, letters_only)
     asked = [(wanted, sets.read(tmp_path / "normalized/amc.jsonl", wanted))]
     grade_answers(tmp_path / "out", asked, workers=1)
     found = [(score.benchmark, score.problems, score.is_part) for score in scores(tmp_path / "out", asked)]

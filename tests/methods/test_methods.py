@@ -30,7 +30,7 @@ class Script:
         ]
 
     def demonstration(self, problem):
-        return Sequence(problem.prompt, problem.demonstration, 1.0, 1.0, offline=True)
+        return Sequence(problem.prompt, problem.demonstration, 1.0, 1.0, is_demonstration=True)
 
 
 @dataclass
@@ -119,17 +119,16 @@ def test_hard_prompts_go_in_front_and_the_newest_are_used_first():
     buffer = HardBuffer(2)
     failed = Group(problem(1), (Sequence((), (), 0.0, 0.0),))
     solved = Group(problem(2), (Sequence((), (), 1.0, 1.0), Sequence((), (), 0.0, 0.0)))
-    buffer.add([failed, solved])
-    assert buffer.pop() is None
-    buffer.add([replace(failed, problem=problem(3)), replace(failed, problem=problem(4))])
-    assert buffer.pop() == ["3", "4"] and buffer.ids == ["1"]
+    assert buffer.due([failed, solved]) == []
+    assert buffer.due([replace(failed, problem=problem(3)), replace(failed, problem=problem(4))]) == ["3", "4"]
+    assert buffer.ids == ["1"]
 
 
 def test_a_run_overrides_nested_fields_and_nothing_else():
     changed = methods.method("red", {"weight": {"window": 5}, "mix": {"demonstrations": 0}})
     original = methods.method("red")
     assert changed.objective.weight == replace(original.objective.weight, window=5)
-    assert changed.objective.offline == original.objective.offline
+    assert changed.objective.demonstration == original.objective.demonstration
     assert changed.mix.demonstrations == 0
 
 
@@ -138,7 +137,7 @@ def test_a_run_overrides_nested_fields_and_nothing_else():
     [
         ({"weight": {"windw": 5}}, "runs.x.weight.windw: unknown key; did you mean 'window'?"),
         ({"weight": {"kind": "magic"}}, "runs.x.weight.kind: 'magic' is not one of constant"),
-        ({"online": {"clip_low": "low"}}, "runs.x.online.clip_low: 'low' is text, not a number"),
+        ({"rollout": {"clip_low": "low"}}, "runs.x.rollout.clip_low: 'low' is text, not a number"),
         ({"wieght": {}}, "runs.x.wieght: unknown key"),
     ],
 )
@@ -154,19 +153,19 @@ def test_an_unknown_method_lists_the_known_ones():
 
 
 def test_specs_are_those_of_the_specification():
-    """Section 13.2, row by row: advantage set and std, clip, offline kind, aggregation."""
+    """Section 13.2, row by row: advantage set and std, clip, kind of the demonstrations' term, aggregation."""
     expected = {
-        "grpo": ("online", True, (0.2, 0.2), "none", "seq_mean"),
-        "drgrpo": ("online", False, (0.2, 0.2), "none", "const"),
-        "dapo": ("online", True, (0.2, 0.28), "none", "token_mean"),
-        "rl_sft": ("online", False, (None, None), "none", "const"),
+        "grpo": ("rollouts", True, (0.2, 0.2), "none", "seq_mean"),
+        "drgrpo": ("rollouts", False, (0.2, 0.2), "none", "const"),
+        "dapo": ("rollouts", True, (0.2, 0.28), "none", "token_mean"),
+        "rl_sft": ("rollouts", False, (None, None), "none", "const"),
         "mix_policy": ("union", True, (0.2, 0.2), "ratio_one", "const"),
         "luffy": ("union", False, (0.2, 0.2), "shape", "const"),
         "srft": ("union", True, (0.2, 0.2), "ratio_one", "const"),
-        "relift": ("online", False, (None, None), "none", "const"),
-        "bread": ("online", True, (0.2, 0.2), "none", "seq_mean"),
-        "chord_mu": ("online", True, (0.2, 0.2), "none", "token_mean"),
-        "hpt": ("online", False, (None, None), "none", "const"),
+        "relift": ("rollouts", False, (None, None), "none", "const"),
+        "bread": ("rollouts", True, (0.2, 0.2), "none", "seq_mean"),
+        "chord_mu": ("rollouts", True, (0.2, 0.2), "none", "token_mean"),
+        "hpt": ("rollouts", False, (None, None), "none", "const"),
         "red": ("union", True, (0.2, 0.2), "shift", "const"),
     }
     for name, row in expected.items():
@@ -174,8 +173,8 @@ def test_specs_are_those_of_the_specification():
         found = (
             spec.advantage.over,
             spec.advantage.std,
-            (spec.online.clip_low, spec.online.clip_high),
-            spec.offline.kind,
+            (spec.rollout.clip_low, spec.rollout.clip_high),
+            spec.demonstration.kind,
             spec.aggregation.kind,
         )
         assert found == row, name

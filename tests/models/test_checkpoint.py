@@ -37,8 +37,8 @@ def test_the_tied_head_is_stored_once_and_stays_tied(folder):
     assert model.lm_head.weight is model.model.embed_tokens.weight
 
 
-def test_an_untied_head_survives(build, tmp_path):
-    untied = build(tie_word_embeddings=False)
+def test_an_untied_head_survives(build_checkpoint, tmp_path):
+    untied = build_checkpoint(tie_word_embeddings=False)
     checkpoints.save(untied, tmp_path / "model")
     loaded = checkpoints.load(tmp_path / "model")
     assert torch.equal(loaded.model.lm_head.weight, untied.model.lm_head.weight)
@@ -94,8 +94,8 @@ def test_a_damaged_tokenizer_is_named(folder):
         checkpoints.load(folder)
 
 
-def test_a_tokenizer_of_another_model_is_refused(build, checkpoint, tmp_path):
-    small = build(vocab_size=100)
+def test_a_tokenizer_of_another_model_is_refused(build_checkpoint, checkpoint, tmp_path):
+    small = build_checkpoint(vocab_size=100)
     checkpoints.save(small, tmp_path / "model")
     with pytest.raises(DataError, match="vocab_size 100"):
         checkpoints.load(tmp_path / "model")

@@ -16,10 +16,10 @@ SHAPES = {
 
 
 @pytest.mark.parametrize("name", SHAPES)
-def test_logits_equal_those_of_transformers(name, build, tmp_path):
+def test_logits_equal_those_of_transformers(name, build_checkpoint, tmp_path):
     from transformers import AutoModelForCausalLM
 
-    ours = build(**SHAPES[name])
+    ours = build_checkpoint(**SHAPES[name])
     checkpoints.save(ours, tmp_path / "model")
     theirs = AutoModelForCausalLM.from_pretrained(tmp_path / "model").eval()
     ids = torch.randint(0, 100, (3, 17), generator=torch.Generator().manual_seed(1))

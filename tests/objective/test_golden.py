@@ -7,7 +7,7 @@ import pytest
 
 from red.__main__ import main
 from red.errors import DataError
-from red.golden import SCHEMA, check
+from red.golden.check import SCHEMA, check
 
 
 @pytest.fixture(scope="module")

@@ -6,13 +6,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from red.objective.offline_policy import demonstration_ratio
 
 from red import methods
 from red.objective.batch import Batch, Members
 from red.objective.loss import objective, plan
-from red.objective.offline import offline_ratio
-from red.objective.spec import Offline, Weight
-from red.objective.weight import StepEntropy, WeightSchedule, relative_change
+from red.objective.spec import DemonstrationTerm, Weight
+from red.training.weight import StepEntropy, WeightSchedule, relative_change
 
 RANDOM = st.integers(0, 2**31 - 1)
 
@@ -28,18 +28,20 @@ def draw(seed, groups=4, rollouts=3, demonstrations=1, tokens=6):
     g = torch.Generator().manual_seed(seed)
     size = rollouts + demonstrations
     total = groups * size
-    offline = torch.tensor(([False] * rollouts + [True] * demonstrations) * groups)
+    is_demonstration = torch.tensor(([False] * rollouts + [True] * demonstrations) * groups)
     accuracy = (torch.rand(total, generator=g) < 0.5).double()
     accuracy[:size] = 0.0
     accuracy[size : 2 * size] = 1.0
-    accuracy = torch.where(offline, torch.ones_like(accuracy), accuracy)
+    accuracy = torch.where(is_demonstration, torch.ones_like(accuracy), accuracy)
     length = torch.randint(1, tokens + 1, (total,), generator=g)
     mask = (torch.arange(tokens)[None] < length[:, None]).double()
     logp = -3 * torch.rand(total, tokens, generator=g, dtype=torch.float64)
     old = logp + 0.3 * torch.randn(total, tokens, generator=g, dtype=torch.float64)
     entropy = 2 * torch.rand(total, tokens, generator=g, dtype=torch.float64)
     batch = Batch(logp.requires_grad_(), old, entropy, mask)
-    members = Members(torch.arange(groups).repeat_interleave(size), offline, accuracy, accuracy, length.double())
+    members = Members(
+        torch.arange(groups).repeat_interleave(size), is_demonstration, accuracy, accuracy, length.double()
+    )
     return batch, members
 
 
@@ -76,34 +78,34 @@ def test_a_step_along_the_negative_gradient_lowers_the_loss(name):
     assert gradient.abs().sum() > 0
     moved = replace(batch, logp_st=batch.logp_st.detach() - 1e-4 * gradient)
     # Weights that carry a stop-gradient move with the policy; the token objective they scale falls.
-    if spec.offline.kind in ("none", "ratio_one", "shape") and spec.nll.token_weight == "one":
+    if spec.demonstration.kind in ("none", "ratio_one", "shape") and spec.nll.token_weight == "one":
         assert objective(moved, spec, whole).total < before
 
 
 @given(beta=st.floats(0, 1), pi=st.floats(1e-6, 1))
 def test_rho_lies_between_pi_and_the_tight_bound(beta, pi):
     logp = torch.tensor([[pi]], dtype=torch.float64).log()
-    rho = offline_ratio(logp, torch.tensor([beta], dtype=torch.float64), Offline("shift")).item()
+    rho = demonstration_ratio(logp, torch.tensor([beta], dtype=torch.float64), DemonstrationTerm("shift")).item()
     bound = min(1.0, pi / beta) if beta > 0 else 1.0
     assert pi * (1 - 1e-12) <= rho <= bound * (1 + 1e-12)
 
 
 @settings(max_examples=30, deadline=None)
 @given(seed=RANDOM, weight=st.floats(0.1, 8))
-def test_doubling_w_doubles_the_offline_part_only(seed, weight):
+def test_doubling_w_doubles_the_demonstrations_part_only(seed, weight):
     spec = spec_of("red")
     batch, members = draw(seed)
     once = objective(batch, spec, plan(members, spec, weight=weight))
     twice = objective(batch, spec, plan(members, spec, weight=2 * weight))
-    assert twice.offline.item() == pytest.approx(2 * once.offline.item(), abs=1e-12)
-    assert twice.online.item() == once.online.item()
+    assert twice.demonstration.item() == pytest.approx(2 * once.demonstration.item(), abs=1e-12)
+    assert twice.rollout.item() == once.rollout.item()
 
 
 def test_all_failed_group_gets_plain_imitation_in_red_and_nothing_through_the_denominator():
     batch, members = draw(3)
-    hard = members.offline_s & (members.group_s == 0)
+    hard = members.demonstration_s & (members.group_s == 0)
     for kind, expected in (("shift", True), ("shift_through", False)):
-        spec = replace(spec_of("red"), offline=Offline(kind))
+        spec = replace(spec_of("red"), demonstration=DemonstrationTerm(kind))
         loss = objective(batch, spec, plan(members, spec)).total
         gradient = torch.autograd.grad(loss, batch.logp_st)[0]
         assert bool(gradient[hard].abs().sum() > 1e-12) is expected
@@ -120,12 +122,12 @@ def test_equal_rewards_give_zero_advantage_and_finite_loss():
         assert torch.isfinite(loss.total)
 
 
-def test_an_empty_offline_set_gives_zero_not_nan():
+def test_an_empty_set_of_demonstrations_gives_zero_not_nan():
     batch, members = draw(2, demonstrations=0)
     for name in methods.names():
         spec = spec_of(name)
         loss = objective(batch, spec, plan(members, spec))
-        assert loss.nll.item() == 0.0 and loss.offline.item() == 0.0
+        assert loss.nll.item() == 0.0 and loss.demonstration.item() == 0.0
         assert torch.isfinite(loss.total)
 
 
@@ -157,5 +159,7 @@ def test_r_group_of_the_next_prompt_permutes_it_among_the_groups():
     _, members = draw(3)
     spec = spec_of("red")
     own = plan(members, spec).r_group_s.view(4, -1)
-    other = plan(members, replace(spec, offline=replace(spec.offline, r_group_over="next_group"))).r_group_s.view(4, -1)
+    other = plan(
+        members, replace(spec, demonstration=replace(spec.demonstration, r_group_over="next_group"))
+    ).r_group_s.view(4, -1)
     assert torch.equal(other, own.roll(-1, 0)) and not torch.equal(other, own)

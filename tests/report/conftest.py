@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.analysis import synthetic
+from tests.fixtures import synthetic
 from tests.report.browser import browser
 from tests.workflow.conftest import STUB, Checkout, copy
 

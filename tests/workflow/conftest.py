@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.programs import programs
+from tests.fixtures.programs import programs
 
 FOLDERS = ("workflow", "red", "analysis", "config", "slurm")
 MINIMAL = Path(__file__).parent / "minimal.yaml"

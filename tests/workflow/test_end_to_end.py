@@ -10,9 +10,9 @@ CONFIGFILES = ("--configfile", "minimal.yaml")
 METHOD = '''"""A method of one file: GRPO whose clip is half as wide."""
 
 from red.methods.base import Method
-from red.objective.spec import ObjectiveSpec, Online
+from red.objective.spec import ObjectiveSpec, RolloutTerm
 
-METHOD = Method(objective=ObjectiveSpec(online=Online(clip_low=0.1, clip_high=0.1)))
+METHOD = Method(objective=ObjectiveSpec(rollout=RolloutTerm(clip_low=0.1, clip_high=0.1)))
 '''
 
 
@@ -67,7 +67,7 @@ def test_a_method_an_ablation_a_benchmark_and_an_item_are_added_and_run(made):
         "more.yaml",
         only=["red", "grpo_sft_early", "narrow", "red_window3"],
         runs={
-            "narrow": {"method": "narrow", "label": "Narrow", "experiments": ["main_results"]},
+            "narrow": {"method": "narrow", "label": "Narrow", "items": ["main_results"]},
             "red_window3": {"like": "red", "weight": {"window": 3}},
         },
         benchmarks={

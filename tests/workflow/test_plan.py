@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from red import config, plan
+from red.study import config
+from red.study.jobs import evaluated, trained
 
 
 @pytest.fixture(scope="module")
@@ -20,12 +21,12 @@ def jobs(planned) -> list[str]:
 
 
 def test_every_run_and_seed_is_trained_exactly_once(jobs, tiny):
-    wanted = sorted(f"train {run} {seed}" for run, seed in plan.trained(tiny))
+    wanted = sorted(f"train {run} {seed}" for run, seed in trained(tiny))
     assert [job for job in jobs if job.startswith("train ")] == wanted
 
 
 def test_every_checkpoint_is_generated_and_graded_once_for_all_benchmarks(jobs, tiny):
-    wanted = sorted(f"generate {run} {seed}" for run, seed in plan.evaluated(tiny))
+    wanted = sorted(f"generate {run} {seed}" for run, seed in evaluated(tiny))
     assert [job for job in jobs if job.startswith("generate ")] == wanted
     assert sum(job.startswith("grade ") for job in jobs) == len(wanted)
 

@@ -3,7 +3,8 @@
 import pytest
 import yte
 
-from tests.programs import NO_CONTROLLER, SLURM, only, programs
+from tests.fixtures.programs import NO_CONTROLLER, SLURM, only, programs
+from tests.workflow.conftest import Checkout, copy
 
 # What Snakemake and its plugin start on any machine.
 SYSTEM = ("sh", "bash", "which")
@@ -65,10 +66,11 @@ def test_the_plan_is_the_same_everywhere(planned, path, case):
     assert "rule train:" in done.stdout + done.stderr
 
 
-def test_jobs_are_submitted_where_slurm_answers(planned, path):
+def test_jobs_are_submitted_where_slurm_answers(repository, path, tmp_path):
+    checkout = Checkout(copy(repository, tmp_path / "checkout"))
     refusing = ANSWERS | {"sbatch": 'echo "sbatch: error: refused by the test" >&2; exit 1'}
     options = ("--configfile", "config/default.yaml", "minimal.yaml", "--slurm-init-seconds-before-status-checks", "1")
-    done = planned.snakemake("results/minimal/models/base", "--profile", "slurm", *options, PATH=path(**refusing))
+    done = checkout.snakemake("results/minimal/models/base", "--profile", "slurm", *options, PATH=path(**refusing))
     assert done.returncode != 0
     assert "refused by the test" in done.stderr
 

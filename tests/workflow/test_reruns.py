@@ -128,5 +128,5 @@ def test_a_page_template_and_the_statistics_rebuild_items_only(finished, again):
     with finished.edited("analysis/item_page.html", "74rem", "70rem"):
         jobs = again()
     assert "overview" in jobs and not [job for job in jobs if job.startswith(("train ", "collect", "grade "))]
-    with finished.edited("red/evaluation/statistics.py", "BLOCK = 1_000", "BLOCK = 2_000"):
+    with finished.edited("red/statistics/intervals.py", "BLOCK = 1_000", "BLOCK = 2_000"):
         assert "overview" in again()

@@ -6,21 +6,17 @@ from functools import cache
 from snakemake.exceptions import WorkflowError
 
 from analysis import item as items
-from red import config as configuration
-from red import cluster
-from red import estimate as estimates
-from red import plan
+from red.study import config as configuration
+from red.study import cluster
+from red.study import estimate as estimates
+from red.study import jobs, runs
 from red.errors import ConfigError
-from red.provenance import fingerprint
-from red.resources import resources_of
-from red.sources import sources
-from red.storage import dump_json
+from red.plumbing.documents import read_yaml
+from red.plumbing.provenance import fingerprint
+from red.study.resources import resources_of
+from red.plumbing.sources import sources
+from red.plumbing.storage import dump_json
 
-# Where the code that decides a result lives; plumbing (storage, records, commands) reruns nothing.
-COMPUTING = ("red.objective", "red.engines", "red.models", "red.data", "red.grading")
-COMPUTING += ("red.evaluation", "red.seeds")
-# Answers do not depend on how they are judged.
-ANSWERING = tuple(package for package in COMPUTING if package != "red.grading")
 # Ours beside the paper's tables and figures.
 DIAGNOSTICS = "propositions paired_tests cost weight_noise gradient_conflict".split()
 DIAGNOSTICS += "reported_vs_measured claims ablations corruption_rates".split()
@@ -40,10 +36,10 @@ def checked():
     try:
         for file in workflow.configfiles:
             # Snakemake's own reader takes aliases and the last of repeated keys.
-            configuration.read_yaml(Path(file))
+            read_yaml(Path(file))
         config.update(configuration.select(config))
         configuration.check(config)
-        plan.check(config)
+        jobs.check(config)
         unknown = [item for item in config["items"] if item not in KINDS]
         if unknown:
             known = ", ".join(KINDS)
@@ -65,25 +61,36 @@ TABLES = ["scores.parquet", "dynamics.parquet", "probes.parquet", "runs.json"]
 
 
 @cache
-def code(*modules, within=COMPUTING):
+def code(*modules):
     """Fingerprint of modules and what they import: a changed one reruns the jobs that used it."""
-    return fingerprint(*sources(*modules, within=within))
+    return fingerprint(*sources(*modules))
 
 
 @cache
 def run_spec(run, seed=0):
     """The resolved run, as `red train` gets it."""
-    return plan.training_spec(config, run, int(seed))
+    return jobs.training_spec(config, run, int(seed))
 
 
 def training_code(wildcards):
-    """Engine, objective, models and grading; of the methods only the run's own and what it imports."""
+    """Engine, loop, objective and grading; of the methods only the run's own and what it imports."""
     spec = run_spec(wildcards.run)
-    engine = f"red.engines.{spec['training']['engine']}"
-    common = code(engine, "red.objective.loss", "red.grading")
-    return common + code(
-        f"red.methods.{spec['method']}", within=("red.methods", "red.objective")
-    )
+    engine, method = spec["training"]["engine"], spec["method"]
+    return code(f"red.engines.{engine}", f"red.methods.{method}")
+
+
+def answering_code():
+    """Answers do not depend on how they are judged, except where only a letter of them may be kept."""
+    specs = [jobs.benchmark_spec(config, name) for name in config["benchmarks"]]
+    keeping = ["red.evaluation.protected"] if any(spec["protected"] for spec in specs) else []
+    backend = config["evaluation"]["backend"]
+    return code("red.evaluation.generate", f"red.sampling.{backend}", *keeping)
+
+
+def model_code(model):
+    """Of what makes a model folder: a pretraining, or the preparation of a downloaded one."""
+    makers = {"embedded": "red.world.pretraining", "hub": "red.models.prepare"}
+    return code(makers[jobs.models(config)[model]["source"]])
 
 
 def training_spec(wildcards):
@@ -93,7 +100,7 @@ def training_spec(wildcards):
 
 def folder_of(run, seed, kind="checkpoint"):
     """Where a run's checkpoint or snapshots lie; the base model is the run without training."""
-    if run == plan.BASE:
+    if run == jobs.BASE:
         return "<results>/models/base"
     return f"<results>/runs/{run}/seed{seed}/{kind}"
 
@@ -105,47 +112,47 @@ def checkpoint(wildcards):
 
 def parent(wildcards):
     """What a run starts from: the base model, a run's checkpoint, or the folder of its snapshots."""
-    run, step = next(plan.parents(config, wildcards.run), (plan.BASE, None))
+    run, step = next(jobs.parents(config, wildcards.run), (jobs.BASE, None))
     return folder_of(run, wildcards.seed, "checkpoint" if step is None else "snapshots")
 
 
 def start(wildcards, input):
     """The model folder inside that input."""
-    _, step = next(plan.parents(config, wildcards.run), (plan.BASE, None))
+    _, step = next(jobs.parents(config, wildcards.run), (jobs.BASE, None))
     return input.parent if step is None else f"{input.parent}/step{step}"
 
 
 def demonstrations(wildcards):
     """What a run learns from, clean or corrupted."""
-    name = plan.corruption(config, wildcards.run)
+    name = jobs.corruption(config, wildcards.run)
     return f"<results>/data/demonstrations/{name}.jsonl"
 
 
-def weights(wildcards):
-    """For a control of w: the metrics of the run whose weights it reads."""
-    source = configuration.weight_source(config, wildcards.run)
-    return {"weights": metrics_of(source, wildcards.seed)} if source else {}
+def w_log(wildcards):
+    """For a control of w: the metrics of the run whose w it reads."""
+    source = runs.w_source(config, wildcards.run)
+    return {"w_log": metrics_of(source, wildcards.seed)} if source else {}
 
 
-def weights_option(wildcards, input):
+def w_log_option(wildcards, input):
     """The same for the command line."""
-    return f"--weights-from {input.weights}" if "weights" in input.keys() else ""
+    return f"--w-log {input.w_log}" if "w_log" in input.keys() else ""
 
 
 def probed_models(wildcards):
     """The models that a probe measures beside the checkpoint, by the names that `red probe` knows."""
-    known = {"large": "<results>/models/large", "base": folder_of(plan.BASE, 0)}
+    known = {"large": "<results>/models/large", "base": folder_of(jobs.BASE, 0)}
     if "sft" in config["runs"]:
-        seeds = map(str, configuration.run_seeds(config, "sft"))
+        seeds = map(str, runs.run_seeds(config, "sft"))
         known["sft"] = folder_of("sft", min(seeds, key=wildcards.seed.__ne__))
-    if wildcards.run != plan.BASE:
+    if wildcards.run != jobs.BASE:
         known["parent"] = parent(wildcards)
-    return {name: known[name] for name in plan.probe_models(config, wildcards.probe)}
+    return {name: known[name] for name in jobs.probe_models(config, wildcards.probe)}
 
 
 def model_options(wildcards, input):
     """The same for the command line; the parent may be a snapshot."""
-    folders = {n: input[n] for n in plan.probe_models(config, wildcards.probe)}
+    folders = {n: input[n] for n in jobs.probe_models(config, wildcards.probe)}
     if "parent" in folders:
         folders["parent"] = start(wildcards, input)
     return " ".join(f"--model {name}={folder}" for name, folder in folders.items())
@@ -155,13 +162,13 @@ def collected_files():
     """Everything that the three tables are made from."""
     files = [
         f"<results>/evaluations/{run}/seed{seed}/{benchmark}.grades.jsonl"
-        for run, seed in plan.evaluated(config)
+        for run, seed in jobs.evaluated(config)
         for benchmark in config["benchmarks"]
     ]
-    files += [metrics_of(run, seed) for run, seed in plan.trained(config)]
+    files += [metrics_of(run, seed) for run, seed in jobs.trained(config)]
     files += [
         f"<results>/probes/{run}/seed{seed}/{probe}.parquet"
-        for run, seed, probe in plan.probed(config)
+        for run, seed, probe in jobs.probed(config)
     ]
     return files
 
@@ -178,25 +185,23 @@ def memory(stage):
 
 def training_gpus(wildcards):
     """GPUs of a run, over all its nodes."""
-    return REQUESTS.gpus(configuration.run_spec(config, wildcards.run, 0))
+    return REQUESTS.gpus(runs.run_spec(config, wildcards.run, 0))
 
 
 def training_nodes(wildcards):
     """Nodes of a run."""
-    return configuration.run_spec(config, wildcards.run, 0).cluster.nodes
+    return runs.run_spec(config, wildcards.run, 0).cluster.nodes
 
 
 def training_minutes(wildcards, attempt):
     """Minutes to ask for; at most what one attempt may take."""
-    spec = configuration.run_spec(config, wildcards.run, int(wildcards.seed))
+    spec = runs.run_spec(config, wildcards.run, int(wildcards.seed))
     return estimates.training_minutes(spec, REQUESTS, attempt)
 
 
 def analysis_code(item):
-    """Fingerprint of an item: its module, what that imports, the statistics, the page templates."""
-    modules = (f"analysis.{item}", "analysis.__main__")
-    within = ("analysis", "red.evaluation.statistics")
-    return fingerprint(*sources(*modules, within=within), "analysis/*.html")
+    """Fingerprint of an item: its module, what that imports, and the page templates."""
+    return fingerprint(*sources(f"analysis.{item}", "analysis.__main__"), "analysis/*.html")
 
 
 def item_files(item):

@@ -16,8 +16,8 @@ rule model:
         mem_mb=memory("model"),
         runtime=REQUESTS["model"].runtime,
     params:
-        spec=lambda wildcards: dump_json(plan.models(config)[wildcards.model]),
-        code=code("red.models.embedded"),
+        spec=lambda wildcards: dump_json(jobs.models(config)[wildcards.model]),
+        code=lambda wildcards: model_code(wildcards.model),
     shell:
         "python -m red data model --spec {params.spec:q} --out {output} > {log} 2>&1"
 
@@ -33,8 +33,8 @@ rule prompts:
     conda:
         "../../environment.yml"
     params:
-        spec=dump_json(plan.prompts_spec(config)),
-        code=code("red.data.prompts", within=ANSWERING),
+        spec=dump_json(jobs.prompts_spec(config)),
+        code=code("red.data.prompts"),
     shell:
         "python -m red data prompts --spec {params.spec:q} --out {output.rows} > {log} 2>&1"
 
@@ -51,7 +51,7 @@ rule demonstrations:
     conda:
         "../../environment.yml"
     params:
-        spec=dump_json(plan.demonstrations_spec(config, plan.CLEAN)),
+        spec=dump_json(jobs.demonstrations_spec(config, jobs.CLEAN)),
         code=code("red.data.demonstrations"),
     shell:
         "python -m red data demonstrations --spec {params.spec:q}"
@@ -81,7 +81,7 @@ rule corrupted_demonstrations:
         runtime=REQUESTS["demonstrations"].runtime,
     params:
         spec=lambda wildcards: dump_json(
-            plan.demonstrations_spec(config, wildcards.corruption)
+            jobs.demonstrations_spec(config, wildcards.corruption)
         ),
         code=code("red.data.demonstrations"),
     shell:
@@ -99,9 +99,9 @@ rule benchmark:
         "../../environment.yml"
     params:
         spec=lambda wildcards: dump_json(
-            plan.benchmark_spec(config, wildcards.benchmark)
+            jobs.benchmark_spec(config, wildcards.benchmark)
         ),
-        code=code("red.evaluation.benchmarks", "red.data.world.benchmarks"),
+        code=code("red.evaluation.benchmarks", "red.world.benchmarks"),
     shell:
         "python -m red data benchmark --name {wildcards.benchmark}"
         " --spec {params.spec:q} --out {output} > {log} 2>&1"

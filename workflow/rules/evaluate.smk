@@ -33,11 +33,9 @@ rule generate:
         runtime=REQUESTS["generate"].runtime,
     params:
         spec=lambda wildcards: dump_json(
-            plan.generation_spec(config, wildcards.run, int(wildcards.seed))
+            jobs.generation_spec(config, wildcards.run, int(wildcards.seed))
         ),
-        code=code(
-            "red.evaluation.generate", "red.evaluation.backends", within=ANSWERING
-        ),
+        code=answering_code(),
         benchmarks=subpath(input[1], parent=True),
         folder=subpath(output.provenance, parent=True),
     shell:
@@ -77,8 +75,8 @@ rule grade:
         mem_mb=memory("grade"),
         runtime=REQUESTS["grade"].runtime,
     params:
-        spec=dump_json(plan.grading_spec(config)),
-        code=code("red.grading", "red.evaluation.verdicts"),
+        spec=dump_json(jobs.grading_spec(config)),
+        code=code("red.evaluation.verdicts"),
         benchmarks=subpath(input[0], parent=True),
         folder=subpath(output[0], parent=True),
     shell:
@@ -91,7 +89,7 @@ rule probe:
         unpack(probed_models),
         checkpoint=checkpoint,
         prompts="<results>/data/prompts.jsonl",
-        demonstrations=f"<results>/data/demonstrations/{plan.CLEAN}.jsonl",
+        demonstrations=f"<results>/data/demonstrations/{jobs.CLEAN}.jsonl",
     output:
         ensure("<results>/probes/{run}/seed{seed}/{probe}.parquet", non_empty=True),
     log:
@@ -109,9 +107,9 @@ rule probe:
         runtime=REQUESTS["probe"].runtime,
     params:
         spec=lambda wildcards: dump_json(
-            plan.probe_spec(config, wildcards.run, wildcards.probe)
+            jobs.probe_spec(config, wildcards.run, wildcards.probe)
         ),
-        code=code("red.evaluation.probe"),
+        code=code("red.probes.probe"),
         models=model_options,
     shell:
         "python -m red probe --spec {params.spec:q} --checkpoint {input.checkpoint}"
@@ -130,8 +128,8 @@ rule collect:
     conda:
         "../../environment.yml"
     params:
-        spec=dump_json(plan.collect_spec(config)),
-        code=code("red.collect", within=("red.collect",)),
+        spec=dump_json(jobs.collect_spec(config)),
+        code=code("red.tables.collect"),
         folder=subpath(output[0], parent=True),
         results=subpath(output[0], ancestor=2),
     shell:
@@ -150,7 +148,7 @@ rule export:
     conda:
         "../../environment.yml"
     params:
-        code=code("red.export", within=("red.export",)),
+        code=code("red.tables.export"),
         folder=subpath(input[0], parent=True),
     shell:
         "python -m red export --collected {params.folder} --out {output} > {log} 2>&1"

@@ -2,7 +2,7 @@
 # Snakemake deletes the outputs of a killed job, and the next attempt continues from the state.
 rule train:
     input:
-        unpack(weights),
+        unpack(w_log),
         parent=parent,
         prompts="<results>/data/prompts.jsonl",
         demonstrations=demonstrations,
@@ -29,10 +29,10 @@ rule train:
         spec=training_spec,
         code=training_code,
         start=start,
-        weights=weights_option,
+        w_log=w_log_option,
         folder=subpath(output.provenance, parent=True),
     shell:
         "python -m red train --spec {params.spec:q} --code {params.code}"
         " --parent {params.start} --prompts {input.prompts}"
-        " --demonstrations {input.demonstrations} {params.weights}"
+        " --demonstrations {input.demonstrations} {params.w_log}"
         " --out {params.folder} > {log} 2>&1"

@@ -2,7 +2,7 @@
 
 Nothing of OpenRLHF is copied or forked. Its driver runs as it is, with two of its classes replaced:
 
-- `controller.Controller` (of `BasePPOTrainer`) runs `red.engines.loop`, so every method's `mix`, the
+- `controller.Controller` (of `BasePPOTrainer`) runs `red.training.loop`, so every method's `mix`, the
   schedule of w, fine-tuning steps and metrics are those of the local engine. Its rollouts come from vLLM
   in token ids, its rewards from `red.grading`.
 - `actor.PolicyActor` (of `PolicyModelActor`) measures log-probabilities and entropies before an update and
@@ -30,8 +30,9 @@ tensor-parallel vLLM, and speed and memory at 8192 tokens. Watch `rollout/kl` th
 0.01 in bfloat16) while vLLM samples from the current weights.
 """
 
-from red.config import RunSpec
-from red.engines.base import Report, RunFiles, Trained
+from red.engines import Needs
+from red.training.files import Report, RunFiles, Trained
+from red.training.spec import RunSpec
 
 
 def train(run: RunSpec, files: RunFiles, report: Report) -> Trained:
@@ -39,3 +40,10 @@ def train(run: RunSpec, files: RunFiles, report: Report) -> Trained:
     from red.engines.openrlhf import launch
 
     return launch.train(run, files, report)
+
+
+def needs(run: RunSpec) -> Needs:
+    """The GPUs of its `cluster` section, and the engines that are driven."""
+    from red.engines.openrlhf.arguments import gpus
+
+    return Needs(gpus(run), ("openrlhf", "ray", "deepspeed", "flash-attn", "vllm"))

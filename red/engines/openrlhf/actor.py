@@ -13,7 +13,7 @@ from openrlhf.trainer.ray.ppo_actor import ActorPPOTrainer
 from openrlhf.utils.deepspeed import DeepspeedStrategy
 from torch import Tensor
 
-from red.engines.openrlhf.loss import ObjectiveLoss, Outcome, RankOrder, entropy_of, needs_entropy
+from red.engines.openrlhf.loss import ObjectiveLoss, RankResult, RankUpdate, entropy_of, needs_entropy
 
 
 class PlainStrategy(DeepspeedStrategy):
@@ -34,17 +34,17 @@ class ObjectiveTrainer(ActorPPOTrainer):
         self.moments = "main"
         self.idle: dict[Tensor, dict[str, Any]] = defaultdict(dict)
 
-    def begin(self, order: RankOrder) -> None:
-        """Learning rate, clip, moments and shuffle of the next optimizer step."""
+    def begin(self, update: RankUpdate) -> None:
+        """Learning rate, clip, moments and shuffle of the next update."""
         optimizer = self.actor.model.optimizer
-        self.use_moments(order.moments)
+        self.use_moments(update.moments)
         for group in optimizer.param_groups:
-            group["lr"] = order.lr
-        optimizer.clip_grad = order.clip
+            group["lr"] = update.lr
+        optimizer.clip_grad = update.clip
         # 0 makes OpenRLHF compute entropies without adding a bonus of its own.
-        self.args.actor.entropy_coef = 0.0 if needs_entropy(order.spec) else None
-        self.actor_loss_fn.begin(order)
-        torch.manual_seed(order.seed)
+        self.args.actor.entropy_coef = 0.0 if needs_entropy(update.spec) else None
+        self.actor_loss_fn.begin(update)
+        torch.manual_seed(update.seed)
 
     def training_step(self, experience: Any, kl_ctl: float, step: int, loss_batch_info: dict | None = None) -> dict:
         """Number `step` of the micro-batches; the last one applies the accumulated gradient."""
@@ -53,11 +53,11 @@ class ObjectiveTrainer(ActorPPOTrainer):
         self.actor_loss_fn.rows = torch.stack(list(experience.info["row"])).view(-1).long()
         return super().training_step(experience, kl_ctl, step, loss_batch_info)
 
-    def outcome(self) -> Outcome:
+    def result(self) -> RankResult:
         """Of the last update. DeepSpeed leaves out an update whose gradient is not finite."""
         applied = self.actor.model.was_step_applied()
         norm = self.strategy.get_grad_norm(self.actor) if applied else None
-        return Outcome(self.actor_loss_fn.logp, self.actor_loss_fn.terms, norm)
+        return RankResult(self.actor_loss_fn.logp, self.actor_loss_fn.terms, norm)
 
     def use_moments(self, name: str) -> None:
         """AdamW moments of the fine-tuning steps are their own (section 7.3): exchange the two sets."""
@@ -111,13 +111,13 @@ class PolicyActor(ppo_actor.PolicyModelActor.__ray_actor_class__):
         self.actor.train()
         return torch.stack([logp, entropy * action_mask.to(device)]).cpu()
 
-    def begin(self, order: RankOrder) -> None:
-        """Announce the optimizer step whose sequences are appended next."""
-        self.trainer.begin(order)
+    def begin(self, update: RankUpdate) -> None:
+        """Announce the update whose sequences are appended next."""
+        self.trainer.begin(update)
 
-    def outcome(self) -> Outcome:
+    def result(self) -> RankResult:
         """What this rank saw of the last update."""
-        return self.trainer.outcome()
+        return self.trainer.result()
 
     def save_weights(self, directory: str) -> None:
         """A Hugging Face folder, written by rank 0."""
@@ -144,4 +144,4 @@ class PolicyActor(ppo_actor.PolicyModelActor.__ray_actor_class__):
             self.trainer.idle.update((shard, state) for shard, state in pairs if state is not None)
 
     def _idle_file(self, tag: str) -> Path:
-        return Path(self.strategy.args.ckpt.path, "_actor", tag, f"finetune_moments_{self._rank}.pt")
+        return Path(self.strategy.args.ckpt.path, "_actor", tag, f"idle_moments_{self._rank}.pt")

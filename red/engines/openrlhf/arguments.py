@@ -1,9 +1,9 @@
 """The command line that OpenRLHF's own parser gets. What is not named here keeps its default."""
 
-from red.config import Cluster, RunSpec
-from red.engines.base import RunFiles
 from red.engines.openrlhf import states
 from red.errors import ConfigError
+from red.training.files import RunFiles
+from red.training.spec import Cluster, RunSpec
 
 
 def samples_rollouts(run: RunSpec) -> bool:

@@ -5,8 +5,8 @@ from collections.abc import Sequence as Seq
 import torch
 from torch import Tensor
 
-from red.engines.step import Pass
 from red.methods.base import Sequence
+from red.models.passes import Pass
 
 FILLER = -1
 

@@ -8,12 +8,12 @@ from typing import Any
 from openrlhf.trainer.ppo_trainer import BasePPOTrainer
 from openrlhf.utils import get_tokenizer
 
-from red.config import RunSpec
-from red.engines.base import RunFiles
-from red.engines.loop import Loop
 from red.engines.openrlhf.policy import RemotePolicy
 from red.grading.reward import RewardJudge
-from red.storage import write_json
+from red.plumbing.storage import write_json
+from red.training.files import RunFiles
+from red.training.loop import Loop
+from red.training.spec import RunSpec
 
 
 @dataclass(frozen=True)

@@ -12,13 +12,13 @@ from types import SimpleNamespace
 
 import ray
 
-from red.config import RunSpec
-from red.engines.base import Report, RunFiles, Trained
 from red.engines.openrlhf import arguments, states
 from red.engines.openrlhf.allocation import ray_cluster
 from red.engines.openrlhf.controller import Controller, Task
-from red.provenance import ROOT
-from red.storage import read_json
+from red.plumbing.provenance import ROOT
+from red.plumbing.storage import read_json
+from red.training.files import Report, RunFiles, Trained
+from red.training.spec import RunSpec
 
 SECONDS_BETWEEN_REPORTS = 2.0
 

@@ -1,7 +1,7 @@
 """`red.objective` in the place of OpenRLHF's policy loss."""
 
 from dataclasses import dataclass, fields
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from openrlhf.models.utils import compute_entropy
@@ -13,8 +13,8 @@ from red.objective.spec import ObjectiveSpec
 
 
 @dataclass(frozen=True)
-class RankOrder:
-    """What every rank must know of one optimizer step; rows of micro-batches index into `plan`.
+class RankUpdate:
+    """What every rank must know of one update; rows of micro-batches index into `plan`.
 
     `on_policy`: the policy itself is the old policy, so ratios are 1 in value.
     """
@@ -24,12 +24,12 @@ class RankOrder:
     on_policy: bool
     lr: float
     clip: float
-    moments: Literal["main", "finetune"]
+    moments: str
     seed: int
 
 
 @dataclass(frozen=True)
-class Outcome:
+class RankResult:
     """What one rank saw: live log-probabilities of each of its rows, and its part of the loss terms.
 
     `norm` is that of the whole gradient before clipping, None if the update was left out.
@@ -51,13 +51,13 @@ class ObjectiveLoss(torch.nn.Module):
     def __init__(self, temperature: float) -> None:
         super().__init__()
         self.temperature = temperature
-        self.order: RankOrder | None = None
+        self.update: RankUpdate | None = None
         self.rows: Tensor | None = None
         self.entropy: Tensor | None = None
 
-    def begin(self, order: RankOrder) -> None:
+    def begin(self, update: RankUpdate) -> None:
         """Forget the last update."""
-        self.order = order
+        self.update = update
         self.logp: dict[int, Tensor] = {}
         self.terms = dict.fromkeys((f.name for f in fields(Loss)), 0.0)
 
@@ -78,12 +78,12 @@ class ObjectiveLoss(torch.nn.Module):
         **_norms: Any,
     ) -> tuple[Tensor, Tensor, Tensor, None, None]:
         """(B, A) tensors, where A are the positions of tokens 1..T-1; masked ones are prompt or padding."""
-        assert self.order is not None and self.rows is not None
+        assert self.update is not None and self.rows is not None
         mask = action_mask.to(log_probs.dtype)
         entropy = torch.zeros_like(log_probs) if self.entropy is None else self.entropy
-        old = log_probs.detach() if self.order.on_policy else old_log_probs
+        old = log_probs.detach() if self.update.on_policy else old_log_probs
         batch = Batch(log_probs, old, entropy[:, -mask.shape[1] :] * mask, mask)
-        loss = objective(batch, self.order.spec, self.order.plan.rows(self.rows.cpu()).to(log_probs.device))
+        loss = objective(batch, self.update.spec, self.update.plan.rows(self.rows.cpu()).to(log_probs.device))
         self._record(self.rows, loss, log_probs.detach(), mask)
         self.entropy = None
         zero = torch.zeros((), device=log_probs.device)
@@ -106,5 +106,5 @@ def entropy_of(output: Any, temperature: float) -> Tensor:
 
 def needs_entropy(spec: ObjectiveSpec) -> bool:
     """Whether a term of the loss reads entropies; they cost memory under gradient."""
-    signed = spec.online is not None and spec.online.kind == "logp_signed"
+    signed = spec.rollout is not None and spec.rollout.kind == "logp_signed"
     return spec.entropy_coef != 0 or signed or spec.nll.token_weight == "exp_neg_entropy"

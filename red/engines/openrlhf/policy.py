@@ -13,16 +13,16 @@ import ray
 import torch
 from openrlhf.trainer.ppo_utils.experience import Experience
 
-from red.engines.loop import Order, Updated
 from red.engines.openrlhf.batches import deal, left_aligned, spread, tensors
-from red.engines.openrlhf.loss import Outcome, RankOrder
+from red.engines.openrlhf.loss import RankResult, RankUpdate
 from red.engines.openrlhf.samples import VllmGenerate
-from red.engines.step import Pass
 from red.methods.base import Sequence
 from red.models import checkpoint as checkpoints
-from red.models.sampler import Sample
+from red.models.passes import Pass
 from red.objective.batch import Batch
-from red.storage import write_directory
+from red.plumbing.storage import write_directory
+from red.sampling.sampler import Sample
+from red.training.update import Update, UpdateResult
 
 if TYPE_CHECKING:
     from openrlhf.trainer.ppo_trainer import BasePPOTrainer
@@ -31,7 +31,7 @@ WEIGHTS = ("*.safetensors", "*.safetensors.index.json", "*.bin")
 
 
 class RemotePolicy:
-    """Satisfies `red.engines.loop.Policy` through OpenRLHF's trainer: its actors, vLLM engines and state."""
+    """Satisfies `red.training.policy.Policy` through OpenRLHF's trainer: its actors, vLLM engines and state."""
 
     def __init__(self, trainer: "BasePPOTrainer", parent: Path, temperature: float, gpus: int) -> None:
         self.trainer, self.actors, self.args = trainer, trainer.actor_model_group, trainer.args
@@ -67,31 +67,33 @@ class RemotePolicy:
         values, mask = left_aligned([logp[i] for i in rows])
         return Pass(values, left_aligned([entropy[i] for i in rows])[0], mask)
 
-    def update(self, order: Order) -> Updated:
-        """Entropies, then the plan, then one optimizer step on all ranks."""
-        before = order.old or self.measure(order.sequences)
-        metrics = self.vllm.kl(order.sequences, before) | {"time/sync_s": self.seconds_syncing}
+    def forward(self, sequences: Seq[Sequence]) -> Pass:
+        """The graph of an update is made anew on the ranks, micro-batch by micro-batch."""
+        return self.measure(sequences)
+
+    def step(self, update: Update) -> UpdateResult:
+        """One optimizer step on all ranks."""
+        before = update.before
+        metrics = self.vllm.kl(update.sequences, before) | {"time/sync_s": self.seconds_syncing}
         self.seconds_syncing = 0.0
-        plan = order.weigh(before)
-        ray.get(
-            self.actors.async_run_method(
-                "begin", RankOrder(order.spec, plan, order.old is None, order.lr, order.clip, order.moments, order.seed)
-            )
+        ranks = RankUpdate(
+            update.spec, update.plan, update.on_policy, update.lr, update.clip, update.moments, update.seed
         )
+        ray.get(self.actors.async_run_method("begin", ranks))
         experiences = [
-            self._experience(order.sequences, indices, before)
-            for indices in self._deal(order.sequences, self.args.train.micro_batch_size)
+            self._experience(update.sequences, indices, before)
+            for indices in self._deal(update.sequences, self.args.train.micro_batch_size)
         ]
         ray.get(self.actors.async_run_method_batch(method_name="append", experience=experiences))
         self.trainer.ppo_train(0)
-        outcomes: list[Outcome] = ray.get(self.actors.async_run_method("outcome"))
+        results: list[RankResult] = ray.get(self.actors.async_run_method("result"))
         self.engines_are_current = not self.vllm.engines
-        rows = {index: values for outcome in outcomes for index, values in outcome.logp.items()}
-        now, mask = left_aligned([rows[i] for i in range(len(order.sequences))])
-        terms = {name: sum(o.terms[name] for o in outcomes) for name in outcomes[0].terms}
-        norm = outcomes[0].norm
-        old = now if order.old is None else before.logp
-        return Updated(Batch(now, old, before.entropy, mask), plan, terms, math.nan if norm is None else norm, metrics)
+        rows = {index: values for result in results for index, values in result.logp.items()}
+        now, mask = left_aligned([rows[i] for i in range(len(update.sequences))])
+        terms = {name: sum(r.terms[name] for r in results) for name in results[0].terms}
+        norm = results[0].norm
+        old = now if update.on_policy else before.logp
+        return UpdateResult(Batch(now, old, before.entropy, mask), terms, math.nan if norm is None else norm, metrics)
 
     def checkpoint(self) -> checkpoints.Checkpoint:
         """The weights, fetched through the file system."""

@@ -10,9 +10,9 @@ from openrlhf.trainer.ray.vllm_engine import batch_vllm_engine_call
 from vllm import SamplingParams
 from vllm.sampling_params import RequestOutputKind
 
-from red.engines.step import Pass
 from red.methods.base import Sequence
-from red.models.sampler import Sample
+from red.models.passes import Pass
+from red.sampling.sampler import Sample
 from red.seeds import derive
 
 # Of each call, so many prompts also return vLLM's log-probabilities, for `rollout/kl`.
@@ -21,7 +21,7 @@ COMPARED_PROMPTS = 8
 
 @dataclass
 class VllmGenerate:
-    """Satisfies `red.engines.rollouts.Generate`: samples from the weights that the engines hold."""
+    """Satisfies `red.training.rollouts.Generate`: samples from the weights that the engines hold."""
 
     engines: Seq[Any]
     eos_id: int
@@ -77,7 +77,7 @@ class VllmGenerate:
         differences = []
         for sequence, logp, mask in zip(sequences, now.logp, now.mask.bool(), strict=True):
             values = self.logp.get((sequence.prompt, sequence.response))
-            if values is not None and not sequence.offline:
+            if values is not None and not sequence.is_demonstration:
                 differences.append(torch.tensor(values) - logp[mask])
         self.logp.clear()
         return {"rollout/kl": torch.cat(differences).mean().item()} if differences else {}

@@ -3,8 +3,8 @@
 import shutil
 from pathlib import Path
 
-from red.engines.base import RunFiles
 from red.errors import ConfigError
+from red.training.files import RunFiles
 
 
 def folder(files: RunFiles) -> Path:

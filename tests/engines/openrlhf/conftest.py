@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from red.data.world import vocabulary
 from red.models import checkpoint as checkpoints
 from red.models.qwen2 import Qwen2, Shape, initialize
+from red.world import vocabulary
 
 HERE = Path(__file__).parent
 sys.path.append(str(HERE))  # for the modules that are shared with the processes under test

@@ -19,12 +19,12 @@ from typing import Any
 import ray
 import torch
 
-from red.config import RunSpec
-from red.engines.base import RunFiles
-from red.engines.loop import Loop
 from red.errors import NumericalError
-from red.models.sampler import Sample
-from red.records import from_mapping
+from red.plumbing.records import from_mapping
+from red.sampling.sampler import Sample
+from red.training.files import RunFiles
+from red.training.loop import Loop
+from red.training.spec import RunSpec
 
 
 def recorded(eos_id: int, vocabulary: int) -> Any:

@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from red.config import Cluster, RunSpec, Training
-from red.engines.base import RunFiles
 from red.engines.openrlhf import states
 from red.engines.openrlhf.allocation import head_command, head_port, hosts, worker_command
 from red.engines.openrlhf.arguments import arguments, gpus
 from red.errors import ConfigError
-from red.records import from_mapping
+from red.plumbing.records import from_mapping
+from red.training.files import RunFiles
+from red.training.spec import Cluster, RunSpec, Training
 
 RUN = RunSpec(
     run="red",

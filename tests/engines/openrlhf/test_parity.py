@@ -17,12 +17,12 @@ import pytest
 import torch
 
 from red import methods
-from red.config import Cluster, RunSpec, Training
-from red.engines.guard import replay
-from red.engines.local import LocalPolicy
-from red.engines.loop import Loop
-from red.records import to_mapping
-from red.storage import read_jsonl
+from red.engines.local.policy import LocalPolicy
+from red.plumbing.records import to_mapping
+from red.plumbing.storage import read_jsonl
+from red.training.guard import replay
+from red.training.loop import Loop
+from red.training.spec import Cluster, RunSpec, Training
 
 pytest.importorskip("ray", reason="needs OpenRLHF: make setup-engines")
 pytest.importorskip("deepspeed", reason="needs OpenRLHF: make setup-engines")
@@ -49,7 +49,7 @@ PLAIN = {
     "gradient_checkpointing": False,
 }
 OURS_ALONE = ("time/", "gpu/", "grad/")
-RELIFT = {"finetune": {"buffer": 2}}
+RELIFT = {"second_step": {"buffer": 2}}
 
 # name: (method, overrides of the method, changes of the training, changes of the cluster, stops)
 ONE_RANK: dict[str, tuple[str, dict, dict, dict, list[int]]] = {

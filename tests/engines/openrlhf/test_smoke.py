@@ -15,14 +15,14 @@ from typing import Any
 import pytest
 import torch
 
-from red.config import Cluster, RunSpec, Training
-from red.engines.base import RunFiles
-from red.engines.local import LocalPolicy
-from red.engines.local import train as train_locally
+from red.engines.local.policy import LocalPolicy
+from red.engines.local.policy import train as train_locally
 from red.methods.base import Sequence
 from red.models import checkpoint as checkpoints
-from red.records import to_mapping
-from red.storage import read_json, read_jsonl
+from red.plumbing.records import to_mapping
+from red.plumbing.storage import read_json, read_jsonl
+from red.training.files import RunFiles
+from red.training.spec import Cluster, RunSpec, Training
 
 pytestmark = pytest.mark.engines
 
@@ -135,10 +135,10 @@ def test_red_logs_what_the_local_engine_logs(red_run, world, tmp_path):
         assert {k for k in other if not k.startswith(bins)} <= row.keys()
         assert row["train/groups"] == 4 and row["opt/skipped"] == 0
     # The first entropies are those of the same weights on different samples, in bfloat16.
-    assert found[0]["entropy/sft"] == pytest.approx(expected[0]["entropy/sft"], rel=0.01)
+    assert found[0]["entropy/demonstration"] == pytest.approx(expected[0]["entropy/demonstration"], rel=0.01)
     assert found[0]["red/w"] == 1.0
     for row in found[1:]:
-        expected_w = row["red/dH_sft"] / max(row["red/dH_rl"], 1e-6)
+        expected_w = row["red/change_demonstration"] / max(row["red/change_rollout"], 1e-6)
         assert row["red/w"] == pytest.approx(min(max(expected_w, 1.0), 8.0))
 
 
@@ -191,5 +191,5 @@ def test_supervised_losses_follow_the_local_engine_across_the_stop(sft_run, worl
     for row, other in zip(found, expected, strict=True):
         # bfloat16 and float32 differ by 0.1 %; moments lost at the stop move later losses by 1 % and more.
         assert row["loss/total"] == pytest.approx(other["loss/total"], rel=0.005), row["train/step"]
-        assert row["entropy/sft"] == pytest.approx(other["entropy/sft"], rel=0.005)
+        assert row["entropy/demonstration"] == pytest.approx(other["entropy/demonstration"], rel=0.005)
         assert row["tokens/trained"] == other["tokens/trained"]

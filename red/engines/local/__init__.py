@@ -1,0 +1,17 @@
+"""The local engine: one process, on a CPU or on one GPU, with the project's own Qwen2."""
+
+from red.engines import Needs
+from red.training.files import Report, RunFiles, Trained
+from red.training.spec import RunSpec
+
+
+def train(run: RunSpec, files: RunFiles, report: Report) -> Trained:
+    """Train `run` from `files.parent`, continuing from `files.state` if a state is there."""
+    from red.engines.local import policy
+
+    return policy.train(run, files, report)
+
+
+def needs(run: RunSpec) -> Needs:
+    """Nothing beyond the project's own dependencies."""
+    return Needs()

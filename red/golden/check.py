@@ -1,0 +1,359 @@
+"""Checks a file of worked numbers (schema red-golden/1) against the code that the methods use."""
+
+import math
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import torch
+
+from red.errors import DataError
+from red.methods.base import Group, Problem, Sequence, overlong_penalty
+from red.methods.bread import AnchorSearch
+from red.methods.relift import HardBuffer
+from red.objective.aggregate import sequence_mean
+from red.objective.batch import Batch, Members
+from red.objective.loss import objective, plan
+from red.objective.offline_policy import demonstration_ratio
+from red.objective.spec import (
+    NLL,
+    Advantage,
+    Aggregation,
+    DemonstrationTerm,
+    Mixture,
+    ObjectiveSpec,
+    RolloutTerm,
+    Weight,
+)
+from red.training.schedule import mixture_mu
+from red.training.weight import StepEntropy, WeightSchedule
+
+TOLERANCE = 1e-10
+SCHEMA = "red-golden/1"
+Case = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Result:
+    """Outcome of one case; `problem` is empty when it passed."""
+
+    id: str
+    kind: str
+    problem: str
+
+
+def check(document: Mapping[str, Any]) -> list[Result]:
+    """Check every case. An unknown kind or a computation that fails is a failed case."""
+    if document.get("schema") != SCHEMA:
+        raise DataError(f"schema is {document.get('schema')!r}; this program reads {SCHEMA!r}")
+    return [_check_case(case) for case in document["cases"]]
+
+
+def summary(results: list[Result]) -> str:
+    """One line per kind with passed and failed, then one line per failure."""
+    passed = Counter(r.kind for r in results if not r.problem)
+    failed = Counter(r.kind for r in results if r.problem)
+    lines = [f"{kind:14} {passed[kind]:3} passed {failed[kind]:3} failed" for kind in sorted({r.kind for r in results})]
+    return "\n".join(lines + [f"FAILED {r.id}: {r.problem}" for r in results if r.problem])
+
+
+def _check_case(case: Case) -> Result:
+    compute = KINDS.get(case["kind"])
+    if compute is None:
+        return Result(case["id"], case["kind"], f"unknown kind {case['kind']!r}")
+    try:
+        problem = difference(case["expected"], compute(case))
+    except (KeyError, ValueError, TypeError, IndexError, ZeroDivisionError) as error:
+        problem = f"{type(error).__name__}: {error}"
+    return Result(case["id"], case["kind"], problem)
+
+
+def difference(expected: Any, found: Any, path: str = "expected") -> str:
+    """Where `found` first departs from `expected` by more than the tolerance; empty if nowhere."""
+    if isinstance(expected, Mapping):
+        for key in expected:
+            if key not in found:
+                return f"{path}.{key}: not computed"
+            if problem := difference(expected[key], found[key], f"{path}.{key}"):
+                return problem
+        return ""
+    if isinstance(expected, list):
+        if not isinstance(found, list) or len(expected) != len(found):
+            return f"{path}: expected {expected!r}, found {found!r}"
+        pairs = zip(expected, found, strict=True)
+        return next((p for i, (e, f) in enumerate(pairs) if (p := difference(e, f, f"{path}[{i}]"))), "")
+    if isinstance(expected, bool) or expected is None or isinstance(expected, str):
+        return "" if expected == found else f"{path}: expected {expected!r}, found {found!r}"
+    close = math.isclose(expected, found, rel_tol=0, abs_tol=TOLERANCE)
+    return "" if close else f"{path}: expected {expected!r}, found {found!r}"
+
+
+# --- losses -------------------------------------------------------------------------------------
+
+
+def tensors(sequences: list[Case], dtype: torch.dtype = torch.float64) -> tuple[Batch, Members]:
+    """The inputs of a loss case as tensors; `logp` is a leaf that collects the gradient."""
+    longest = max(len(s["logp"]) for s in sequences)
+
+    def padded(rows: list[list[float]]) -> torch.Tensor:
+        return torch.tensor([r + [0.0] * (longest - len(r)) for r in rows], dtype=dtype)
+
+    mask = padded([s["mask"] for s in sequences])
+    batch = Batch(
+        logp_st=padded([s["logp"] for s in sequences]).requires_grad_(),
+        old_logp_st=padded([s["old_logp"] or [0.0] * len(s["logp"]) for s in sequences]),
+        entropy_st=padded([s["entropy"] for s in sequences]),
+        mask_st=mask,
+    )
+    members = Members(
+        group_s=torch.tensor([s["group"] for s in sequences]),
+        demonstration_s=torch.tensor([s["source"] == "offline" for s in sequences]),
+        reward_s=torch.tensor([s["reward"] for s in sequences], dtype=dtype),
+        accuracy_s=torch.tensor([s["acc"] for s in sequences], dtype=dtype),
+        tokens_s=mask.sum(dim=1),
+    )
+    return batch, members
+
+
+def spec_of(case: Case) -> ObjectiveSpec:
+    """The `ObjectiveSpec` that a case's family and config name."""
+    config, family = case["config"], case["family"]
+    aggregation = Aggregation(config["agg"], config.get("agg_L", 512.0))
+    over: Literal["rollouts", "union"] = "union" if family in ("mixed", "srft") else "rollouts"
+    spec = ObjectiveSpec(
+        advantage=Advantage(over, config.get("std", False), config.get("adv_eps", 1e-6)),
+        rollout=RolloutTerm(clip_low=config.get("clip_low"), clip_high=config.get("clip_high")),
+        aggregation=aggregation,
+        entropy_coef=config.get("entropy_coef", 0.0),
+        filter="accuracy_variance" if config.get("filter") == "acc_std_zero" else "none",
+        gate=config.get("gate"),
+    )
+    over_all = config.get("r_group_over", "online") == "union"
+    demonstration = DemonstrationTerm(
+        config.get("offline", "none"), config.get("gamma", 0.1), "union" if over_all else "rollouts"
+    )
+    match family:
+        case "pg":
+            return spec
+        case "sft":
+            return replace(spec, rollout=None, nll=NLL(1.0, aggregation=config["agg"]))
+        case "rl_sft" | "hpt":
+            return replace(spec, nll=NLL(config["sft_coef"]))
+        case "mixed":
+            return replace(spec, demonstration=demonstration)
+        case "srft":
+            return replace(
+                spec, rollout=RolloutTerm("logp_signed"), demonstration=demonstration, nll=NLL(0.5, "exp_neg_entropy")
+            )
+        case "chord":
+            return replace(spec, mixture=_mixture(config), nll=NLL(token_weight="phi" if config["phi"] else "one"))
+    raise ValueError(f"unknown family {family!r}")
+
+
+def _mixture(config: Case) -> Mixture:
+    return Mixture(config["mu_warmup_steps"], config["mu_decay_steps"], config["mu_peak"], config["mu_valley"])
+
+
+def _loss(case: Case) -> dict[str, Any]:
+    batch, members = tensors(case["inputs"]["sequences"])
+    spec, config = spec_of(case), case["config"]
+    mu = mixture_mu(config["step"], spec.mixture) if spec.mixture else None
+    whole = plan(members, spec, weight=config.get("w", 1.0), mu=mu)
+    loss = objective(batch, spec, whole)
+    loss.total.backward()
+    assert batch.logp_st.grad is not None
+    entropy_s = sequence_mean(batch.entropy_st, batch.mask_st)
+    on, off = whole.rollout_s, whole.demonstration_s
+    terms: dict[str, Any] = {
+        "nll": loss.nll.item(),
+        "sft": loss.nll.item(),
+        "demo_sft": 0.5 * loss.nll.item(),
+        "pg": loss.rollout.item(),
+        "grpo": loss.rollout.item(),
+        "online": loss.rollout.item(),
+        "self_rollout": loss.rollout.item(),
+        "offline": loss.demonstration.item(),
+        "demo_rl": loss.demonstration.item(),
+        "entropy": loss.entropy.item(),
+        "mu": whole.mu,
+        "kept": (on | off).tolist(),
+        "use_online": on.tolist(),
+        "use_offline": off.tolist(),
+        "r_group": whole.r_group_s.tolist(),
+        "H_seq": entropy_s.tolist(),
+        "w_sft": (0.5 * (-entropy_s).exp()).tolist(),
+        "w_rl": (0.1 * entropy_s.exp()).tolist(),
+        "P": {str(g): _group_accuracy(members, g) for g in members.group_s.unique().tolist()},
+    }
+    clip = (config.get("clip_low"), config.get("clip_high"))
+    terms["out_of_range_frac"] = (
+        None
+        if None in clip
+        else out_of_range((batch.logp_st - batch.old_logp_st).exp(), batch.mask_st * on[:, None], *clip)
+    )
+    shifted = spec.demonstration.kind in ("shift", "shift_through")
+    terms["rho_offline"] = (
+        demonstration_ratio(batch.logp_st, whole.r_group_s, spec.demonstration)[members.demonstration_s].tolist()
+        if shifted
+        else None
+    )
+    return {
+        "advantage": whole.advantage_s.tolist() if case["expected"]["advantage"] else None,
+        "loss": loss.total.item(),
+        "terms": terms,
+        "grad_logp": batch.logp_st.grad.tolist(),
+    }
+
+
+def out_of_range(ratio: torch.Tensor, mask: torch.Tensor, low: float, high: float) -> float:
+    """Share of counted tokens whose ratio lies outside [1 - low, 1 + high]."""
+    outside = ((ratio < 1 - low) | (ratio > 1 + high)) * mask
+    return float(outside.sum() / mask.sum().clamp(min=1))
+
+
+def _group_accuracy(members: Members, group: int) -> float:
+    inside = (members.group_s == group) & ~members.demonstration_s
+    return members.accuracy_s[inside].mean().item()
+
+
+# --- schedules, buffers, tables -----------------------------------------------------------------
+
+
+def _w_schedule(case: Case) -> dict[str, Any]:
+    config = case["config"]
+    schedule = WeightSchedule(
+        Weight(
+            "entropy_ratio",
+            window=config["window"],
+            low=config["clip"][0],
+            high=config["clip"][1],
+            floor=config["denominator_floor"],
+        )
+    )
+    pairs = zip(case["inputs"]["H_rl"], case["inputs"]["H_sft"], strict=True)
+    return {"w": [schedule.step(i, StepEntropy(rl, sft)).w for i, (rl, sft) in enumerate(pairs)]}
+
+
+def _step_entropy(case: Case) -> dict[str, Any]:
+    batch, members = tensors(case["inputs"]["sequences"])
+    entropy_s = sequence_mean(batch.entropy_st, batch.mask_st)
+    return {
+        "H_rl": entropy_s[~members.demonstration_s].mean().item(),
+        "H_sft": entropy_s[members.demonstration_s].mean().item(),
+    }
+
+
+def _rho_table(case: Case) -> dict[str, Any]:
+    return {"rows": [_rho_row(row["beta"], row["pi"]) for row in case["expected"]["rows"]]}
+
+
+def _rho_row(beta: float, pi: float) -> dict[str, Any]:
+    def coefficient(spec: DemonstrationTerm) -> tuple[float, float]:
+        logp = torch.tensor([[math.log(pi)]], dtype=torch.float64, requires_grad=True)
+        ratio = demonstration_ratio(logp, torch.tensor([beta], dtype=torch.float64), spec)
+        return ratio.item(), torch.autograd.grad(ratio.sum(), logp)[0].item()
+
+    rho, detached = coefficient(DemonstrationTerm("shift"))
+    return {
+        "beta": beta,
+        "pi": pi,
+        "rho": rho,
+        "lower": pi,
+        "coef_detached": detached,
+        "tight_upper": min(1.0, pi / beta) if beta else 1.0,
+        "paper_upper": 1 / (1 - beta) if beta < 1 else None,
+        "coef_through": coefficient(DemonstrationTerm("shift_through"))[1],
+        "coef_luffy_0.1": coefficient(DemonstrationTerm("shape", 0.1))[1],
+    }
+
+
+def _entropy_sign(case: Case) -> dict[str, Any]:
+    return {"rows": [_entropy_change(r["logits"], r["target"]) for r in case["expected"]["rows"]]}
+
+
+def _entropy_change(logits: list[float], target: int) -> dict[str, Any]:
+    z = torch.tensor(logits, dtype=torch.float64, requires_grad=True)
+    logp = z.log_softmax(-1)
+    entropy = -(logp.exp() * logp).sum()
+    step = torch.autograd.grad(logp[target].exp(), z, retain_graph=True)[0]
+    slope = torch.autograd.grad(entropy, z)[0]
+    return {
+        "logits": logits,
+        "target": target,
+        "pi_target": logp[target].exp().item(),
+        "H": entropy.item(),
+        "dH_per_unit_step": (step @ slope).item(),
+    }
+
+
+def _relift_buffer(case: Case) -> dict[str, Any]:
+    buffer, log = HardBuffer(case["config"]["batch_M"]), []
+    for row in case["inputs"]["stream"]:
+        solved = zip(row["uid"], row["n_solved_of_8"], strict=True)
+        batch = buffer.due([_group(str(uid), n) for uid, n in solved])
+        log.append(
+            {
+                "step": row["step"],
+                "ft_uids": [int(u) for u in batch] if batch else None,
+                "buffer_after": [int(u) for u in buffer.ids],
+            }
+        )
+    return {"log": log}
+
+
+def _group(uid: str, solved: int, size: int = 8) -> Group:
+    verdicts = [1.0] * solved + [0.0] * (size - solved)
+    return Group(Problem(uid, (), ""), tuple(Sequence((), (), v, v) for v in verdicts))
+
+
+def _bread_eas(case: Case) -> dict[str, Any]:
+    config, counts, probes = case["config"], case["inputs"]["success_count_by_k"], []
+    search = AnchorSearch(config["K"], *config["range"])
+    while counts[0] == 0 and (k := search.probe()) is not None:
+        probes.append(k)
+        search.report(counts[k] / config["G"])
+    return {"probes": probes, "anchor_k": search.anchor()}
+
+
+def _overlong(case: Case) -> dict[str, Any]:
+    config = case["config"]
+    return {"penalty": [overlong_penalty(n, config["max_len"], config["buffer"]) for n in case["inputs"]["length"]]}
+
+
+def _mu_schedule(case: Case) -> dict[str, Any]:
+    return {"mu": [mixture_mu(s, _mixture(case["config"])) for s in case["inputs"]["steps"]]}
+
+
+def sft_probability(last_sft_norm: float, warmup_norm: float, gamma: float) -> float:
+    """SASR's chance that the next step is supervised (section 11; low confidence, not a method)."""
+    return last_sft_norm / (last_sft_norm + gamma * warmup_norm)
+
+
+def _sasr(case: Case) -> dict[str, Any]:
+    norms = case["inputs"]
+    return {"p_sft": sft_probability(norms["g_last_sft"], norms["g_warmup"], case["config"]["gamma"])}
+
+
+def _clip_ratio(case: Case) -> dict[str, Any]:
+    config = case["config"]
+    pi = torch.tensor(case["inputs"]["pi"], dtype=torch.float64)
+    low, high = config["clip_low"], config["clip_high"]
+    # min(r A, clamp(r) A) takes the clamped branch for A > 0 only where r > 1 + high.
+    active = (torch.minimum(pi, pi.clamp(1 - low, 1 + high)) < pi).double().mean().item()
+    return {"out_of_range": out_of_range(pi, torch.ones_like(pi), low, high), "ppo_min_active_if_A_positive": active}
+
+
+KINDS: Mapping[str, Callable[[Case], dict[str, Any]]] = {
+    "loss": _loss,
+    "w_schedule": _w_schedule,
+    "mu_schedule": _mu_schedule,
+    "step_entropy": _step_entropy,
+    "rho_table": _rho_table,
+    "entropy_sign": _entropy_sign,
+    "overlong": _overlong,
+    "relift_buffer": _relift_buffer,
+    "bread_eas": _bread_eas,
+    "sasr": _sasr,
+    "clip_ratio": _clip_ratio,
+}

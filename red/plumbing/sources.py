@@ -1,0 +1,76 @@
+"""The modules of ours that a module is built from: what a fingerprint has to cover."""
+
+import ast
+from collections.abc import Iterable, Iterator
+from functools import cache
+from pathlib import Path
+
+from red.plumbing.provenance import ROOT
+
+# Nothing here changes a result: how files are written, what is recorded, shown or said of an error.
+NEUTRAL = ("red.plumbing", "red.errors")
+
+
+def sources(*modules: str, root: Path = ROOT) -> list[str]:
+    """Files, relative to `root`, of the modules and of everything of ours that they import, directly or not.
+
+    Imports inside functions count. A package contributes its `__init__.py`, and all of its modules if it
+    is one of `modules`. Left out is what by definition changes no result (NEUTRAL). ImportError if one of
+    `modules` does not exist.
+    """
+    found: dict[str, Path] = {}
+    waiting = [name for module in modules for name in (module, *_submodules(module, root))]
+    while waiting:
+        name = waiting.pop()
+        if name in found or _is_within(name, NEUTRAL):
+            continue
+        path = _file(name, root)
+        if path is None:
+            if name in modules:
+                raise ImportError(f"no module {name} below {root}")
+            continue
+        found[name] = path
+        waiting += _imports(name, path)
+    return sorted(path.relative_to(root).as_posix() for path in found.values())
+
+
+def _is_within(name: str, packages: Iterable[str]) -> bool:
+    return any(name == package or name.startswith(f"{package}.") for package in packages)
+
+
+@cache
+def _file(name: str, root: Path) -> Path | None:
+    path = root.joinpath(*name.split("."))
+    candidates = (path.with_suffix(".py"), path / "__init__.py")
+    return next((candidate for candidate in candidates if candidate.is_file()), None)
+
+
+def _submodules(package: str, root: Path) -> list[str]:
+    folder = root.joinpath(*package.split("."))
+    names = (path.relative_to(root).with_suffix("").parts for path in folder.rglob("*.py"))
+    return sorted(".".join(name).removesuffix(".__init__") for name in names)
+
+
+@cache
+def _imports(name: str, path: Path) -> tuple[str, ...]:
+    """Dotted names that may be modules: `from a import b` gives a and a.b, and the packages of both."""
+    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+    names = {package, *_imported(ast.parse(path.read_text(encoding="utf-8")), package)}
+    return tuple(sorted(names - {"", name}))
+
+
+def _imported(tree: ast.AST, package: str) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield from _with_packages(alias.name)
+        elif isinstance(node, ast.ImportFrom):
+            above = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            module = ".".join([*above, *filter(None, [node.module])])
+            yield from _with_packages(module)
+            yield from (f"{module}.{alias.name}" for alias in node.names)
+
+
+def _with_packages(module: str) -> Iterator[str]:
+    parts = module.split(".")
+    yield from (".".join(parts[: end + 1]) for end in range(len(parts)))

@@ -1,0 +1,173 @@
+"""The configuration: one document, checked once, resolved into one plain spec per run.
+
+Standard library, PyYAML and jsonschema only, so that the workflow and `--help` stay fast.
+"""
+
+import math
+import unicodedata
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from red.errors import ConfigError
+from red.plumbing.documents import MESSAGE, deep_merge, read_yaml
+from red.study.runs import entry, lineage, parent_of, run_seeds, run_spec, w_source
+from red.training.spec import RunSpec
+
+SCHEMA = Path(__file__).parent / "config.schema.yaml"
+
+
+def load(*paths: Path) -> dict[str, Any]:
+    """The documents merged deeply, later ones over earlier ones, and checked."""
+    document: dict[str, Any] = {}
+    for path in paths:
+        document = deep_merge(document, read_yaml(path))
+    document = select(document)
+    check(document)
+    return document
+
+
+def select(config: Mapping[str, Any]) -> dict[str, Any]:
+    """With `only: [run, ...]` the document of those runs, what they start from and learn w from.
+
+    `like` is resolved, because the runs it names may be gone. Without `only` nothing changes.
+    """
+    if (wanted := config.get("only")) is None:
+        return dict(config)
+    check_structure(config)
+    kept, waiting = set(), list(wanted)
+    while waiting:
+        run = waiting.pop()
+        if run not in config["runs"]:
+            raise ConfigError(f"only: no run named {run!r}")
+        kept.add(run)
+        needed = {parent_of(entry(config, run).get("init_from"))[0], w_source(config, run)}
+        waiting += needed - kept - {None}
+    runs = {run: entry(config, run) for run in config["runs"] if run in kept}
+    probes = {
+        name: {**probe, "runs": [run for run in probe["runs"] if run in kept or run not in config["runs"]]}
+        for name, probe in config.get("probes", {}).items()
+    }
+    return {**config, "runs": runs, "probes": probes}
+
+
+def check(config: Mapping[str, Any]) -> None:
+    """Structure by the schema, then every run with its method; ConfigError on the first fault."""
+    check_structure(config)
+    # Originals before their copies, so that a message names the run where the fault stands.
+    for run in sorted(config["runs"], key=lambda run: len(lineage(config, run))):
+        for seed in run_seeds(config, run):
+            spec = run_spec(config, run, seed)
+        _check_group(spec)
+        _check_corruption(config, run)
+    _check_parents(config)
+    _check_weight_sources(config)
+    _check_order(config)
+
+
+def check_structure(config: Mapping[str, Any]) -> None:
+    """The schema, and that every value is one that JSON has; ConfigError on the first fault."""
+    import jsonschema
+    import yaml
+
+    _check_values(config, "")
+    # JSON Schema takes 2.0 for an integer; the code does not.
+    base = jsonschema.Draft202012Validator
+    types = base.TYPE_CHECKER.redefine("integer", lambda _, value: type(value) is int)
+    validator = jsonschema.validators.extend(base, type_checker=types)(yaml.safe_load(SCHEMA.read_text()))
+    errors = sorted(validator.iter_errors(config), key=lambda e: (len(e.path), str(e.path)))
+    if errors:
+        error = errors[0]
+        path = ".".join(str(part) for part in error.absolute_path) or "the top level"
+        raise ConfigError(f"{path}: {error.message.splitlines()[0][:MESSAGE]}")
+
+
+def _check_values(value: Any, path: str) -> None:
+    """Texts, numbers, true, false and null only: a date or a NaN in YAML would fail much later."""
+    where = path or "the top level"
+    if isinstance(value, Mapping):
+        for key, below in value.items():
+            if not isinstance(key, str):
+                raise ConfigError(f"{where}: key {key!r} must be a text; quote it")
+            _check_values(below, f"{path}.{key}" if path else key)
+    elif isinstance(value, (list, tuple)):
+        for index, below in enumerate(value):
+            _check_values(below, f"{path}[{index}]")
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise ConfigError(f"{where}: must be a finite number")
+    elif isinstance(value, str) and not _is_text(value):
+        raise ConfigError(f"{where}: {value[:40]!r} holds control characters")
+    elif not isinstance(value, (str, int, float, type(None))):
+        raise ConfigError(f"{where}: {value!r} is read as a {type(value).__name__}; quote it")
+
+
+def _is_text(value: str) -> bool:
+    """Whether it can be written to files and logs: no control characters but line ends and tabs."""
+    return not any(unicodedata.category(c) in ("Cc", "Cs") for c in value if c not in "\n\t")
+
+
+def _check_group(spec: RunSpec) -> None:
+    """Whether the group has room for rollouts beside the demonstration; builds the method."""
+    mix, size = spec.build_method().mix, spec.training.group_size
+    if mix.rollouts != "none" and mix.samples(size) < 1:
+        raise ConfigError(f"runs.{spec.run}.group_size: {size} leaves no rollout beside the demonstration")
+
+
+def _check_corruption(config: Mapping[str, Any], run: str) -> None:
+    name = run_spec(config, run, 0).corruption
+    known = ["clean", *config.get("corruptions", {})]
+    if name not in known:
+        raise ConfigError(f"runs.{run}.corruption: {name!r} is not one of {', '.join(known)}")
+
+
+def _check_parents(config: Mapping[str, Any]) -> None:
+    for run in config["runs"]:
+        parent, step = parent_of(entry(config, run).get("init_from"))
+        if parent is None:
+            continue
+        path = f"runs.{run}.init_from"
+        if parent not in config["runs"]:
+            raise ConfigError(f"{path}: no run named {parent!r}")
+        steps = run_spec(config, parent, 0).training.steps
+        if step is not None and not 0 < step < steps:
+            raise ConfigError(f"{path}: step {step} is not inside {parent}'s {steps} steps")
+        _check_seeds(config, run, parent)
+
+
+def _check_weight_sources(config: Mapping[str, Any]) -> None:
+    for run in config["runs"]:
+        source, path = w_source(config, run), f"runs.{run}.weight.source"
+        needs = run_spec(config, run, 0).build_method().objective.weight.kind
+        if needs in ("mean_of", "resampled_from") and source is None:
+            raise ConfigError(f"{path}: {needs} needs the name of a run")
+        if source is None:
+            continue
+        if source not in config["runs"] or source == run:
+            raise ConfigError(f"{path}: no other run named {source!r}")
+        if w_source(config, source) is not None:
+            raise ConfigError(f"{path}: {source!r} is itself a control")
+        _check_seeds(config, run, source)
+
+
+def _check_seeds(config: Mapping[str, Any], run: str, needed: str) -> None:
+    missing = set(run_seeds(config, run)) - set(run_seeds(config, needed))
+    if missing:
+        raise ConfigError(f"runs.{run}.seeds: {needed} is not trained with seed {min(missing)}")
+
+
+def _check_order(config: Mapping[str, Any]) -> None:
+    """No run may wait for itself, through what runs start from and whose w they read."""
+
+    def visit(run: str, chain: tuple[str, ...]) -> None:
+        if run in chain:
+            cycle = " -> ".join((*chain[chain.index(run) :], run))
+            raise ConfigError(f"runs.{chain[-1]}.init_from: a cycle: {cycle}")
+        if run not in done:
+            parent, _ = parent_of(entry(config, run).get("init_from"))
+            for needed in filter(None, (parent, w_source(config, run))):
+                visit(needed, (*chain, run))
+            done.add(run)
+
+    done: set[str] = set()
+    for run in config["runs"]:
+        visit(run, ())

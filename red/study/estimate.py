@@ -1,0 +1,298 @@
+"""What a configuration will cost: device-hours, peak device memory, tokens and disk, before it runs.
+
+Formulas (N parameters, tokens as forecast by `resources.lengths`, hardware at what it sustains):
+
+    sampled  = steps x prompts x rollouts x length of a rollout, times what the method adds:
+               dynamic sampling 1 / (1 - uninformative), at most its rounds;
+               anchor search 1 + failed x log2(episodes)
+    trained  = steps x prompts x (rollouts x rollout + demonstrations x demonstration), plus prompts;
+               fine-tuning steps add failed x demonstration
+    seconds  = sampled / decode rate + 8 N trained / sustained FLOP/s + start-up x devices
+               (6 N forward and backward, 2 N recomputed activations; + 2 N with several updates
+               per rollout, which need the old log-probabilities)
+    memory   = 16 N / devices (weights, gradients, master copy and two moments) + 2 N (gathered weights)
+               + tokens per forward x (layers x hidden x 2 + vocabulary x 10), or the sampler's share
+    disk     = 2 N (checkpoint) + 2 N per snapshot + 28 N while it runs (two resume states)
+
+Where the workflow has `benchmark:` files of the same scale, their seconds replace the estimate, and the
+other runs are scaled by the median ratio of measured to estimated.
+"""
+
+import csv
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from red.study import jobs
+from red.study.resources import STAGES, Resources, resources_of
+from red.study.runs import run_spec, w_source
+from red.training.spec import RunSpec
+
+GIB = 2.0**30
+BYTES_PER_TOKEN_OF_TEXT = 4.5
+UNMEASURED_FACTOR = 2.0
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Device-seconds, tokens sampled and trained, bytes kept on disk."""
+
+    seconds: float = 0.0
+    sampled: float = 0.0
+    trained: float = 0.0
+    disk: float = 0.0
+
+    def __add__(self, other: "Cost") -> "Cost":
+        return Cost(*(getattr(self, n) + getattr(other, n) for n in Cost.__dataclass_fields__))
+
+    def times(self, factor: float) -> "Cost":
+        """The cost of a share of it, or of several."""
+        return Cost(*(factor * getattr(self, n) for n in Cost.__dataclass_fields__))
+
+    @property
+    def hours(self) -> float:
+        """Device-hours."""
+        return self.seconds / 3600
+
+
+@dataclass(frozen=True)
+class Row:
+    """One run: cost of a seed's training and evaluation, peak memory per device, and the transient disk."""
+
+    run: str
+    seeds: int
+    steps: int
+    training: Cost
+    evaluation: Cost
+    memory: float
+    state: float
+    measured: bool
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """All runs. What is not measured lies between its forecast / factor and x factor, as far as is known."""
+
+    scale: str
+    device: str
+    rows: tuple[Row, ...]
+    other: Cost
+    alone: Cost
+    factor: float
+    measured: int
+    gpus_per_node: int
+
+    @property
+    def training(self) -> Cost:
+        """All seeds of all runs."""
+        return _sum(row.training.times(row.seeds) for row in self.rows)
+
+    @property
+    def total(self) -> Cost:
+        """Training, evaluation and preparation."""
+        return self.training + _sum(row.evaluation.times(row.seeds) for row in self.rows) + self.other
+
+    @property
+    def hours_between(self) -> tuple[float, float]:
+        """Device-hours at least and at most: measured trainings as they were, the rest with its factor."""
+        known = _sum(row.training.times(row.seeds) for row in self.rows if row.measured).hours
+        rest = self.total.hours - known
+        return known + rest / self.factor, known + rest * self.factor
+
+    @property
+    def trainings(self) -> int:
+        """Number of training jobs."""
+        return sum(row.seeds for row in self.rows if row.steps)
+
+    @property
+    def saved(self) -> Cost:
+        """What shared parents and control sources save against training each method alone."""
+        return self.alone + self.training.times(-1)
+
+
+def estimate(config: Mapping[str, Any]) -> Estimate:
+    """Cost of everything the configuration asks for; reads `benchmark:` files where they exist."""
+    resources = resources_of(config)
+    seeds: dict[str, list[int]] = {}
+    for run, seed in jobs.trained(config):
+        seeds.setdefault(run, []).append(seed)
+    specs = {run: run_spec(config, run, own[0]) for run, own in seeds.items()}
+    forecast = {run: training_cost(spec, resources) for run, spec in specs.items()}
+    gpus = {run: resources.gpus(spec) for run, spec in specs.items()}
+    seconds = _measured(config, seeds, gpus)
+    factor, ratio = _calibration([seconds[run] / forecast[run].seconds for run in seconds])
+    costs = {run: _with_seconds(cost, seconds.get(run, cost.seconds * ratio)) for run, cost in forecast.items()}
+    evaluation = evaluation_cost(config, resources)
+    rows = [Row(jobs.BASE, 1, 0, Cost(disk=2 * resources.shape.parameters), evaluation, 0, 0, False)]
+    rows += [
+        Row(
+            run,
+            len(seeds[run]),
+            spec.training.steps,
+            costs[run],
+            evaluation,
+            memory(spec, resources),
+            28 * resources.shape.parameters,
+            run in seconds,
+        )
+        for run, spec in specs.items()
+    ]
+    return Estimate(
+        scale=config["scale"],
+        device=resources.hardware.name,
+        rows=tuple(rows),
+        other=_other_cost(config, resources),
+        alone=_alone(config, seeds, costs),
+        factor=factor,
+        measured=len(seconds),
+        gpus_per_node=_gpus_per_node(specs.values(), resources),
+    )
+
+
+def training_cost(spec: RunSpec, resources: Resources) -> Cost:
+    """One seed of a run, without its parents."""
+    method, training, lengths = spec.build_method(), spec.training, resources.lengths
+    prompts = training.steps * training.prompts_per_step
+    rollouts = method.mix.samples(training.group_size)
+    behaviour = resources.behaviour
+    factor = method.mix.sampled_per_kept(behaviour.failed, behaviour.uninformative)
+    sampled = prompts * rollouts * lengths.rollout * factor
+    demonstrations: float = method.mix.taught_per_prompt()
+    if method.second_step is not None:
+        demonstrations += method.second_step.demonstrations(behaviour.failed)
+    responses = rollouts * lengths.rollout + demonstrations * lengths.demonstration
+    trained = prompts * (responses + (rollouts + demonstrations) * lengths.prompt)
+    shape, hardware = resources.shape, resources.hardware
+    operations = (8 + 2 * (training.updates_per_rollout > 1)) * shape.parameters * trained
+    devices = max(resources.gpus(spec), 1)
+    seconds = sampled / _decode_rate(resources) + operations / (hardware.tflops * 1e12)
+    kept = 2 * shape.parameters * (1 + len(spec.snapshots))
+    return Cost(seconds + hardware.startup_s * devices, sampled, trained, kept)
+
+
+def training_minutes(spec: RunSpec, resources: Resources, attempt: int = 1) -> int:
+    """Wall-clock minutes to ask for: half more than the forecast, doubled at each further attempt.
+
+    Never more than one attempt may take; the next one continues from the saved state.
+    """
+    devices = max(resources.gpus(spec), 1)
+    minutes = 1.5 * training_cost(spec, resources).seconds / devices / 60
+    return min(resources["train"].runtime, math.ceil(max(minutes, 10)) * 2 ** (attempt - 1))
+
+
+def evaluation_cost(config: Mapping[str, Any], resources: Resources) -> Cost:
+    """All benchmarks for one checkpoint."""
+    answers = sum(
+        _problems(name, entry) * entry["samples"]
+        for name, entry in ((n, jobs.benchmark_spec(config, n)) for n in config["benchmarks"])
+    )
+    sampled = answers * resources.lengths.generation
+    start = resources.hardware.startup_s * max(resources["generate"].gpu, 1)
+    return Cost(sampled / _decode_rate(resources) + start, sampled, 0, sampled * BYTES_PER_TOKEN_OF_TEXT)
+
+
+def memory(spec: RunSpec, resources: Resources) -> float:
+    """Peak bytes on one device during training."""
+    shape, training = resources.shape, spec.training
+    devices = max(resources.gpus(spec), 1)
+    tokens = max(training.tokens_per_forward, training.max_prompt_tokens + training.max_new_tokens)
+    activations = tokens * (shape.layers * shape.hidden_size * 2 + shape.vocabulary * 10)
+    learner = 16 * shape.parameters / devices + 2 * shape.parameters + activations
+    on_gpus = spec.training.engine == "openrlhf" and spec.build_method().mix.rollouts != "none"
+    sampler = spec.cluster.vllm_memory * resources.hardware.memory_gib * GIB if on_gpus else 0.0
+    return max(learner, sampler)
+
+
+def _decode_rate(resources: Resources) -> float:
+    hardware = resources.hardware
+    return hardware.decode_tokens_per_s * hardware.decode_parameters / resources.shape.parameters
+
+
+def _problems(name: str, entry: Mapping[str, Any]) -> int:
+    if entry.get("rows"):
+        return entry["rows"]
+    from red.world.benchmarks import RECIPES
+
+    return RECIPES[name][0] if name in RECIPES else 200
+
+
+def _other_cost(config: Mapping[str, Any], resources: Resources) -> Cost:
+    """Embedded models, and probes: rollouts of the asked prompts, and passes of each model over them."""
+    embedded = sum(model.get("source") == "embedded" for model in jobs.models(config).values())
+    total = Cost(seconds=embedded * resources.behaviour.pretraining_s)
+    for _, _, probe in jobs.probed(config):
+        entry, models = config["probes"][probe], 1 + len(jobs.probe_models(config, probe))
+        sampled = entry.get("prompts", 256) * entry.get("samples", 1) * resources.lengths.rollout
+        forward = 2 * resources.shape.parameters * models * sampled / (resources.hardware.tflops * 1e12)
+        seconds = sampled / _decode_rate(resources) + forward + resources.hardware.startup_s
+        total += Cost(seconds, sampled, 0, sampled * 16)
+    return total
+
+
+def _alone(config: Mapping[str, Any], seeds: Mapping[str, list[int]], costs: Mapping[str, Cost]) -> Cost:
+    """Every run with its own copy of the runs it descends from and of the source of its weights."""
+    total = Cost()
+    for run, own in seeds.items():
+        cost = costs[run]
+        for parent, step in jobs.parents(config, run):
+            share = 1.0 if step is None else step / run_spec(config, parent, 0).training.steps
+            cost += costs[parent].times(share)
+        if source := w_source(config, run):
+            cost += costs[source]
+        total += cost.times(len(own))
+    return total
+
+
+def _gpus_per_node(specs: Iterable[RunSpec], resources: Resources) -> int:
+    """The most that one job asks of one node."""
+    of_runs = [-(-resources.gpus(spec) // max(spec.cluster.nodes, 1)) for spec in specs]
+    return max([*of_runs, *(resources[stage].gpu for stage in STAGES if stage != "train")])
+
+
+def _measured(config: Mapping[str, Any], seeds: Mapping[str, list[int]], gpus: Mapping[str, int]) -> dict[str, float]:
+    """Mean device-seconds of the finished trainings of each run.
+
+    Wall clock also on a CPU: Snakemake samples processor time too rarely for short jobs.
+    """
+    folder = Path(config.get("pathvars", {}).get("benchmarks", "benchmarks")) / "train"
+    found = {}
+    for run, own in seeds.items():
+        files = [folder / run / f"seed{seed}.tsv" for seed in own]
+        values = [seconds for file in files if (seconds := _seconds(file)) is not None]
+        if values:
+            found[run] = sum(values) / len(values) * max(gpus[run], 1)
+    return found
+
+
+def _seconds(path: Path) -> float | None:
+    """Wall-clock seconds of a Snakemake benchmark file, None if there is none."""
+    try:
+        with path.open(encoding="utf-8", newline="") as stream:
+            return float(next(csv.DictReader(stream, delimiter="\t"))["s"])
+    except (OSError, StopIteration, KeyError, ValueError):
+        return None
+
+
+def _calibration(ratios: list[float]) -> tuple[float, float]:
+    """(factor of uncertainty, ratio measured to estimated).
+
+    Two standard deviations of the log ratio among the runs; a fixed factor while fewer than 3 are measured.
+    """
+    if not ratios:
+        return UNMEASURED_FACTOR, 1.0
+    middle = median(ratios)
+    if len(ratios) < 3:
+        return 1.5, middle
+    spread = math.sqrt(sum(math.log(r / middle) ** 2 for r in ratios) / (len(ratios) - 1))
+    return max(math.exp(2 * spread), 1.05), middle
+
+
+def _with_seconds(cost: Cost, seconds: float) -> Cost:
+    return Cost(seconds, cost.sampled, cost.trained, cost.disk)
+
+
+def _sum(costs: Iterable[Cost]) -> Cost:
+    return sum(costs, start=Cost())

@@ -1,0 +1,210 @@
+"""What a configuration asks for: trainings, evaluations, probes, and the plain spec of each stage.
+
+The workflow, `estimate`, `doctor`, `status` and `collect` all read it here, so they agree. Standard
+library only. Presentation (labels, row groups, items) never enters a spec: relabelling reruns nothing.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from red.errors import ConfigError
+from red.evaluation.catalog import benchmark
+from red.plumbing.records import from_mapping, to_mapping
+from red.study.runs import parent_of, run_seeds, run_spec
+from red.training.spec import Training
+
+BASE = "base"
+CLEAN = "clean"
+PRESENTATION = ("label", "row_group", "items", "because")
+PROBE_MODELS = {"entropy": ("parent",), "confidence": ("large",), "tokens": ("base", "sft")}
+
+Config = Mapping[str, Any]
+
+
+def check(config: Config) -> None:
+    """What `red.study.config.check` leaves open: data, models, probes, benchmarks, reserved names.
+
+    ConfigError names the key.
+    """
+    if BASE in config["runs"]:
+        raise ConfigError(f"runs.{BASE}: reserved for the base model")
+    for probe, entry in config.get("probes", {}).items():
+        if probe not in PROBE_MODELS:
+            raise ConfigError(f"probes.{probe}: unknown; one of {', '.join(PROBE_MODELS)}")
+        for run in entry["runs"]:
+            if run != BASE and run not in config["runs"]:
+                raise ConfigError(f"probes.{probe}.runs: no run named {run!r}")
+    for name in config["benchmarks"]:
+        benchmark_spec(config, name)
+    _check_products(config)
+
+
+def _check_products(config: Config) -> None:
+    """The specs of `red data`, so that a slip in one does not wait for its job."""
+    from red.data import corruption as corruptions
+    from red.data.openr1 import OpenR1
+    from red.data.prompts import EmbeddedPrompts
+    from red.models.prepare import PreparedModel
+    from red.world.spec import EmbeddedModel
+
+    made = {
+        "prompts": {"embedded": EmbeddedPrompts, "openr1": OpenR1},
+        "model": {"embedded": EmbeddedModel, "hub": PreparedModel},
+    }
+    specs = [("prompts", prompts_spec(config)), *(("model", spec) for spec in models(config).values())]
+    for kind, spec in specs:
+        if spec.get("source") not in made[kind]:
+            known = ", ".join(made[kind])
+            raise ConfigError(f"{kind}.source: {spec.get('source')!r} is unknown; one of {known}")
+        from_mapping(made[kind][spec["source"]], spec, kind)
+    for name, entry in config.get("corruptions", {}).items():
+        try:
+            corruptions.named(entry["function"])
+        except ConfigError as error:
+            raise ConfigError(f"corruptions.{name}.function: {error}") from None
+
+
+def results(config: Config) -> Path:
+    """Folder of the results of this scale."""
+    return Path(config.get("pathvars", {}).get("results", "results"))
+
+
+def trained(config: Config) -> list[tuple[str, int]]:
+    """Every (run, seed) that is trained, each once, in the order of the configuration."""
+    return [(run, seed) for run in config["runs"] for seed in run_seeds(config, run)]
+
+
+def evaluated(config: Config) -> list[tuple[str, int]]:
+    """The base model, which has seed 0 only, and everything trained."""
+    return [(BASE, 0), *trained(config)]
+
+
+def probed(config: Config) -> list[tuple[str, int, str]]:
+    """Every (run, seed, probe)."""
+    seeds = {run: run_seeds(config, run) for run in config["runs"]} | {BASE: [0]}
+    return [
+        (run, seed, probe)
+        for probe, entry in config.get("probes", {}).items()
+        for run in entry["runs"]
+        for seed in seeds[run]
+    ]
+
+
+def models(config: Config) -> dict[str, Any]:
+    """Prepared models by folder name: the base, and the large one where there is one."""
+    large = config.get("large_model")
+    return {BASE: _given(config["model"]), **({"large": _given(large)} if large else {})}
+
+
+def training_spec(config: Config, run: str, seed: int) -> dict[str, Any]:
+    """What `red train` gets: the resolved run without its presentation.
+
+    The local engine knows no cluster, so that section stays out of its spec.
+    """
+    spec = to_mapping(run_spec(config, run, seed))
+    unused = PRESENTATION + (("cluster",) if spec["training"]["engine"] == "local" else ())
+    return {key: value for key, value in spec.items() if key not in unused}
+
+
+def parents(config: Config, run: str) -> Iterator[tuple[str, int | None]]:
+    """The runs that `run` descends from, nearest first, with the snapshot taken (None: the end)."""
+    while run != BASE:
+        parent, step = parent_of(run_spec(config, run, 0).init_from)
+        if parent is None:
+            return
+        yield parent, step
+        run = parent
+
+
+def corruption(config: Config, run: str) -> str:
+    """Name of the demonstrations that a run learns from; the base is measured on the clean ones."""
+    return CLEAN if run == BASE else run_spec(config, run, 0).corruption
+
+
+def prompts_spec(config: Config) -> dict[str, Any]:
+    """What `red data prompts` gets."""
+    return _given(config["data"]["prompts"])
+
+
+def demonstrations_spec(config: Config, name: str) -> dict[str, Any]:
+    """What `red data demonstrations` gets; `name` is `clean` or a key of `corruptions`."""
+    entry = {"function": name} if name == CLEAN else dict(config["corruptions"][name])
+    entry["corruption"] = entry.pop("function")
+    return {**_given(config["data"]["demonstrations"]), "template": config["template"], **entry}
+
+
+def _given(section: Mapping[str, Any]) -> dict[str, Any]:
+    """Without nulls: an overlay that changes the source takes away a key of the old source by `null`."""
+    return {key: value for key, value in section.items() if value is not None}
+
+
+def benchmark_spec(config: Config, name: str) -> dict[str, Any]:
+    """A benchmark with everything that the catalog knows of it."""
+    entry = {key: value for key, value in config["benchmarks"][name].items() if key not in PRESENTATION}
+    found = to_mapping(benchmark(name, entry))
+    return {key: value for key, value in found.items() if key not in ("name", *PRESENTATION)}
+
+
+def generation_spec(config: Config, run: str, seed: int) -> dict[str, Any]:
+    """What `red generate` gets: all benchmarks for one checkpoint."""
+    settings = {key: value for key, value in config["evaluation"].items() if key != "workers"}
+    return {
+        "run": run,
+        "seed": seed,
+        "template": config["template"],
+        "evaluation": settings,
+        "benchmarks": {name: benchmark_spec(config, name) for name in config["benchmarks"]},
+    }
+
+
+def grading_spec(config: Config) -> dict[str, Any]:
+    """What `red grade` gets."""
+    return {"benchmarks": {name: benchmark_spec(config, name) for name in config["benchmarks"]}}
+
+
+def probe_spec(config: Config, run: str, probe: str) -> dict[str, Any]:
+    """What `red probe` gets; the prompts are drawn from one seed, so that all runs see the same ones."""
+    entry = {key: value for key, value in config["probes"][probe].items() if key != "runs"}
+    training = from_mapping(Training, config["common"], "common")
+    limits = {key: getattr(training, key) for key in ("max_prompt_tokens", "max_new_tokens")}
+    step = 0 if run == BASE else run_spec(config, run, 0).training.steps
+    seed = config["evaluation"].get("seed", 0)
+    return {"probe": probe, "template": config["template"], "step": step, "seed": seed, **limits, **entry}
+
+
+def probe_models(config: Config, probe: str) -> list[str]:
+    """The other models that a probe measures, by the names that `red probe --model` knows."""
+    exists = {"large": bool(config.get("large_model")), "sft": "sft" in config["runs"]}
+    return [name for name in PROBE_MODELS[probe] if exists.get(name, True)]
+
+
+def collect_spec(config: Config) -> dict[str, Any]:
+    """What `red collect` gets: every run that should be there, with how the tables present it."""
+    runs = [_collected(config, run, seed) for run, seed in evaluated(config)]
+    groups = {
+        name: {"group": entry["group"], "metric": entry["metric"]} for name, entry in config["benchmarks"].items()
+    }
+    probes = {probe: entry["runs"] for probe, entry in config.get("probes", {}).items()}
+    return {"runs": runs, "benchmarks": groups, "probes": probes}
+
+
+def _collected(config: Config, run: str, seed: int) -> dict[str, Any]:
+    """How one (run, seed) is presented, and the spec that says what it is."""
+    if run == BASE:
+        shown = {
+            "method": BASE,
+            "label": "Base",
+            "row_group": "single",
+            "items": [],
+            "family": "common",
+            **config.get(BASE, {}),
+            "steps": 0,
+        }
+        spec = {"run": BASE, "seed": seed, "method": BASE, "scale": config["scale"], "model": models(config)[BASE]}
+    else:
+        found = run_spec(config, run, seed)
+        shown = {name: to_mapping(getattr(found, name)) for name in ("method", "family", *PRESENTATION)}
+        shown |= {"label": found.label or run, "steps": found.training.steps}
+        spec = training_spec(config, run, seed)
+    return {"run": run, "seed": seed, "scale": config["scale"], **shown, "spec": spec}

@@ -1,0 +1,139 @@
+"""What a stage asks of a machine, and the facts about machine, model and texts that estimates use.
+
+Sections `resources` (per stage), `hardware`, `shape`, `lengths` and `behaviour` of the configuration; every
+field has a default that fits the tiny scale.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from red.engines import engine
+from red.errors import ConfigError
+from red.plumbing.records import merged
+from red.training.spec import RunSpec
+
+
+@dataclass(frozen=True)
+class Request:
+    """One job of a stage. `mem_mb` is the machine's memory, `runtime` the most minutes of one attempt.
+
+    A training that needs longer continues from its state in the next of `retries` attempts. Each attempt
+    asks for `mem_mb` more, up to `mem_limit` (0: no limit). How many GPUs a training of the OpenRLHF
+    engine needs follows from its `cluster` section.
+    """
+
+    gpu: int = 0
+    threads: int = 1
+    mem_mb: int = 1500
+    mem_limit: int = 0
+    runtime: int = 60
+    retries: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("threads", "mem_mb", "runtime"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"resources: {name} must be at least 1")
+        if min(self.gpu, self.retries) < 0:
+            raise ConfigError("resources: gpu and retries must not be negative")
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """One device (a GPU, or a CPU core where no GPU is asked for), at what it sustains.
+
+    `tflops`: training, floating-point operations done per second / 1e12 (peak x utilization).
+    `decode_tokens_per_s`: sampled tokens per second in a training's rollouts, where the longest response
+    is waited for, with a model of `decode_parameters`; inversely proportional to the parameters.
+    `startup_s`: seconds of one job before its first step.
+    """
+
+    name: str = "CPU core"
+    memory_gib: float = 4.0
+    tflops: float = 0.02
+    decode_tokens_per_s: float = 30000.0
+    decode_parameters: float = 138e3
+    startup_s: float = 4.0
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Size of a model."""
+
+    parameters: float = 138e3
+    layers: int = 3
+    hidden_size: int = 64
+    vocabulary: int = 192
+    window: int = 256
+
+
+@dataclass(frozen=True)
+class Lengths:
+    """Mean tokens of a prompt, a rollout, a demonstration and a generation; a forecast, not a limit."""
+
+    prompt: float = 12.0
+    rollout: float = 25.0
+    demonstration: float = 45.0
+    generation: float = 30.0
+
+
+@dataclass(frozen=True)
+class Behaviour:
+    """Shares of prompts on which the cost of a method depends, as forecast for the whole training.
+
+    `failed`: every rollout is wrong. `uninformative`: all verdicts of a group are equal. `pretraining_s`:
+    seconds that the making of one embedded model takes.
+    """
+
+    failed: float = 0.35
+    uninformative: float = 0.5
+    pretraining_s: float = 200.0
+
+
+@dataclass(frozen=True)
+class Stages:
+    """Section `resources`."""
+
+    model: Request = Request()
+    demonstrations: Request = Request()
+    train: Request = Request(retries=2)
+    generate: Request = Request(retries=2)
+    grade: Request = Request()
+    probe: Request = Request(retries=1)
+
+
+@dataclass(frozen=True)
+class Resources:
+    """All of it; `resources["train"]` is the request of that stage."""
+
+    stages: Stages = field(default_factory=Stages)
+    hardware: Hardware = field(default_factory=Hardware)
+    shape: Shape = field(default_factory=Shape)
+    lengths: Lengths = field(default_factory=Lengths)
+    behaviour: Behaviour = field(default_factory=Behaviour)
+
+    def __getitem__(self, stage: str) -> Request:
+        return getattr(self.stages, stage)
+
+    def memory(self, stage: str, attempt: int = 1) -> int:
+        """Megabytes to ask for."""
+        request = self[stage]
+        return min(request.mem_mb * attempt, request.mem_limit or request.mem_mb * attempt)
+
+    def gpus(self, spec: RunSpec) -> int:
+        """GPUs of one training, over all its nodes."""
+        asked = engine(spec.training.engine).needs(spec).gpus
+        return self["train"].gpu if asked is None else asked
+
+
+STAGES = tuple(part.name for part in fields(Stages))
+
+
+def resources_of(config: Mapping[str, Any]) -> Resources:
+    """The sections over the defaults; ConfigError names the key."""
+    facts = {
+        part.name: merged(getattr(Resources(), part.name), config.get(part.name) or {}, part.name)
+        for part in fields(Resources)
+        if part.name != "stages"
+    }
+    return Resources(stages=merged(Stages(), config.get("resources") or {}, "resources"), **facts)

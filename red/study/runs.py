@@ -1,0 +1,153 @@
+"""The lines of `runs:`: what each inherits, what it starts from, and its resolved spec for one seed."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from red.engines import engine
+from red.errors import ConfigError
+from red.methods.base import Method
+from red.objective.spec import ObjectiveSpec
+from red.plumbing.documents import deep_merge
+from red.plumbing.records import from_mapping
+from red.training.spec import RunSpec, Training
+
+METHOD_KEYS = frozenset(ObjectiveSpec.__dataclass_fields__) | (frozenset(Method.__dataclass_fields__) - {"objective"})
+TRAINING_KEYS = frozenset(Training.__dataclass_fields__)
+RUN_KEYS = frozenset(RunSpec.__dataclass_fields__) - {
+    "run",
+    "seed",
+    "scale",
+    "training",
+    "template",
+    "overrides",
+    "snapshots",
+}
+
+
+def run_seeds(config: Mapping[str, Any], run: str) -> list[int]:
+    """Seeds of a run: its own, or those of the document."""
+    return list(entry(config, run).get("seeds", config["seeds"]))
+
+
+def run_spec(config: Mapping[str, Any], run: str, seed: int) -> RunSpec:
+    """A run with its `like` chain and `common` merged in. The result is plain and complete."""
+    path = f"runs.{run}"
+    line = entry(config, run)
+    line.pop("seeds", None)
+    changed = sorted(TRAINING_KEYS & set(line))
+    if changed and not line.get("because"):
+        raise ConfigError(f"{path}.because: say why {', '.join(changed)} differ from `common`")
+    unknown = set(line) - TRAINING_KEYS - RUN_KEYS - METHOD_KEYS
+    if unknown:
+        known = TRAINING_KEYS | RUN_KEYS | METHOD_KEYS | {"like", "seeds"}
+        # from_mapping owns the wording and the suggestion for unknown keys.
+        _unknown_key(path, sorted(unknown)[0], known)
+    training = {**config["common"], **{k: line[k] for k in changed}}
+    values = {
+        **{k: v for k, v in line.items() if k in RUN_KEYS},
+        "run": run,
+        "seed": seed,
+        "scale": config["scale"],
+        "template": config["template"],
+        "training": training,
+        "cluster": deep_merge(config.get("cluster", {}), line.get("cluster", {})),
+        "snapshots": sorted(snapshots(config, run)),
+        "overrides": {k: v for k, v in line.items() if k in METHOD_KEYS},
+    }
+    spec = from_mapping(RunSpec, values, path)
+    engine(spec.training.engine, f"{path}.engine")
+    _check_training(spec.training, path)
+    return spec
+
+
+def snapshots(config: Mapping[str, Any], run: str) -> set[int]:
+    """Steps of `run` that another run branches from (`init_from: run@step`)."""
+    asked = set()
+    for other in config["runs"]:
+        parent, step = parent_of(entry(config, other).get("init_from"))
+        if parent == run and step is not None:
+            asked.add(step)
+    return asked
+
+
+def parent_of(init_from: str | None) -> tuple[str | None, int | None]:
+    """`"sft@50"` -> ("sft", 50); `"sft"` -> ("sft", None); None -> (None, None): the base model."""
+    if init_from is None:
+        return None, None
+    name, at, step = str(init_from).partition("@")
+    if at and not step.isdigit():
+        raise ConfigError(f"init_from: {init_from!r}: after @ comes a step number")
+    return name, int(step) if at else None
+
+
+def w_source(config: Mapping[str, Any], run: str) -> str | None:
+    """The run whose logged weights this run's control schedule reads."""
+    weight = entry(config, run).get("weight") or {}
+    return weight.get("source") if isinstance(weight, Mapping) else None
+
+
+def entry(config: Mapping[str, Any], run: str) -> dict[str, Any]:
+    """A line of `runs:` with everything that `like` gives it; ConfigError on a cycle or an unknown name."""
+    return _inherited(config, run, ())
+
+
+def _inherited(config: Mapping[str, Any], run: str, seen: tuple[str, ...]) -> dict[str, Any]:
+    if run in seen:
+        raise ConfigError(f"runs.{run}.like: a cycle: {' -> '.join([*seen, run])}")
+    if run not in config["runs"]:
+        raise ConfigError(f"runs.{seen[-1] if seen else run}.like: no run named {run!r}")
+    own = dict(config["runs"][run] or {})
+    like = own.pop("like", None)
+    if like is None:
+        return own
+    inherited = _inherited(config, like, (*seen, run))
+    # A copy belongs to the items that name it, not to those of its original.
+    for key in ("label", "items", "row_group"):
+        inherited.pop(key, None)
+    return deep_merge(inherited, own)
+
+
+def lineage(config: Mapping[str, Any], run: str) -> list[str]:
+    """The run, what it is like, what that is like, and so on."""
+    entry(config, run)  # a cycle or an unknown name ends here
+    chain: list[str] = []
+    current: str | None = run
+    while current is not None:
+        chain.append(current)
+        current = (config["runs"][current] or {}).get("like")
+    return chain
+
+
+def _unknown_key(path: str, key: str, known: frozenset[str]) -> None:
+    import difflib
+
+    close = difflib.get_close_matches(key, sorted(known), n=1)
+    hint = f"; did you mean {close[0]!r}?" if close else ""
+    raise ConfigError(f"{path}.{key}: unknown key{hint}")
+
+
+def _check_training(training: Training, path: str) -> None:
+    for name in (
+        "steps",
+        "prompts_per_step",
+        "group_size",
+        "max_new_tokens",
+        "max_prompt_tokens",
+        "updates_per_rollout",
+        "tokens_per_forward",
+    ):
+        if getattr(training, name) < 1:
+            raise ConfigError(f"{path}.{name}: must be at least 1")
+    for name in ("lr", "temperature", "grad_clip"):
+        if getattr(training, name) <= 0:
+            raise ConfigError(f"{path}.{name}: must be above 0")
+    for name in ("cosine_every", "entropy_every", "weight_decay"):
+        if getattr(training, name) < 0:
+            raise ConfigError(f"{path}.{name}: must not be negative")
+    for name, of in (("warmup", "steps"), ("lr_floor", "rate")):
+        if not 0 <= getattr(training, name) <= 1:
+            raise ConfigError(f"{path}.{name}: is a share of the {of}, from 0 to 1")
+    if not all(0 <= beta < 1 for beta in training.betas):
+        raise ConfigError(f"{path}.betas: each from 0 to below 1")
+    if training.prompts_per_step % training.updates_per_rollout:
+        raise ConfigError(f"{path}.updates_per_rollout: must divide prompts_per_step")

@@ -1,0 +1,204 @@
+"""Grades, metrics and probes of all runs as three tidy tables, streamed: memory does not grow with rows."""
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from red.errors import DataError
+from red.plumbing.storage import fsync_directory, naming, read_jsonl, read_object, write_json
+
+BATCH = 65536
+KEYS = [("run", pa.string()), ("method", pa.string()), ("seed", pa.int64())]
+ORIGIN = [("spec_hash", pa.string()), ("code", pa.string())]
+SCORES = pa.schema(
+    [
+        *KEYS,
+        ("benchmark", pa.string()),
+        ("group", pa.string()),
+        ("metric", pa.string()),
+        ("problem", pa.string()),
+        ("sample", pa.int64()),
+        ("correct", pa.bool_()),
+        ("correct_lenient", pa.bool_()),
+        ("reason", pa.string()),
+        ("tokens", pa.int64()),
+        ("truncated", pa.bool_()),
+        *ORIGIN,
+    ]
+)
+DYNAMICS = pa.schema([*KEYS, ("step", pa.int64()), ("metric", pa.string()), ("value", pa.float64()), *ORIGIN])
+PROBES = pa.schema(
+    [
+        *KEYS,
+        ("probe", pa.string()),
+        ("step", pa.int64()),
+        ("example", pa.string()),
+        ("position", pa.int64()),
+        ("token", pa.string()),
+        ("quantity", pa.string()),
+        ("value", pa.float64()),
+        *ORIGIN,
+    ]
+)
+GRADE_KEYS = ("id", "index", "correct", "correct_lenient", "reason", "tokens", "truncated")
+SUMMARY = ("spec_hash", "code", "stopped", "seconds", "data")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One (run, seed) that should be there; `lacks` names the files that are not."""
+
+    entry: Mapping[str, Any]
+    evaluation: Path
+    training: Path | None
+    probes: Mapping[str, Path]
+    lacks: tuple[str, ...]
+    provenance: Mapping[str, Any]
+
+    @property
+    def columns(self) -> dict[str, Any]:
+        """What every row of this run carries."""
+        names = {name: self.entry[name] for name in ("run", "method", "seed")}
+        return names | {name: self.provenance.get(name, "") for name in ("spec_hash", "code")}
+
+    def line(self) -> dict[str, Any]:
+        """Its entry in runs.json."""
+        status = {"status": "missing", "lacks": list(self.lacks)} if self.lacks else {"status": "done"}
+        made = {key: self.provenance[key] for key in SUMMARY if key in self.provenance}
+        environment = self.provenance.get("environment", {})
+        made |= {key: environment[key] for key in ("commit", "dirty", "packages") if key in environment}
+        steps = self.provenance.get("steps", self.entry.get("steps"))
+        return {**self.entry, **status, "steps": steps, "provenance": made}
+
+
+def collect(spec: Mapping[str, Any], results: Path, out: Path) -> list[Run]:
+    """Write scores, dynamics, probes (parquet) and runs.json below `out`; returns all runs.
+
+    `spec` is what `red.study.jobs.collect_spec` returns. A run that lacks a file is listed as missing and has
+    no rows at all. A damaged file is a DataError that names it and the line.
+    """
+    runs = [find(entry, spec, results) for entry in spec["runs"]]
+    whole = [run for run in runs if not run.lacks]
+    out.mkdir(parents=True, exist_ok=True)
+    with _table(out / "scores.parquet", SCORES) as write:
+        for run in whole:
+            for name, about in spec["benchmarks"].items():
+                write(_scores(run, name, about))
+    with _table(out / "dynamics.parquet", DYNAMICS) as write:
+        for run in whole:
+            if run.training is not None:
+                write(_dynamics(run, run.training / "metrics.jsonl"))
+    with _table(out / "probes.parquet", PROBES) as write:
+        for run in whole:
+            for path in run.probes.values():
+                write(_probes(run, path))
+    write_json(out / "runs.json", [run.line() for run in runs])
+    return runs
+
+
+def find(entry: Mapping[str, Any], spec: Mapping[str, Any], results: Path) -> Run:
+    """The files of one (run, seed), and which are missing."""
+    where = Path(entry["run"]) / f"seed{entry['seed']}"
+    evaluation = results / "evaluations" / where
+    training = results / "runs" / where if entry["method"] != "base" else None
+    probes = {
+        name: results / "probes" / where / f"{name}.parquet"
+        for name, names in spec.get("probes", {}).items()
+        if entry["run"] in names
+    }
+    wanted = [evaluation / f"{name}.grades.jsonl" for name in spec["benchmarks"]]
+    wanted += [training / "metrics.jsonl", training / "provenance.json"] if training else []
+    wanted += probes.values()
+    lacks = tuple(path.relative_to(results).as_posix() for path in wanted if not path.is_file())
+    origin = (training or evaluation) / "provenance.json"
+    provenance = read_object(origin) if origin.is_file() else {}
+    return Run(entry, evaluation, training, probes, lacks, provenance)
+
+
+Columns = Mapping[str, list[Any]]
+
+
+def _scores(run: Run, benchmark: str, about: Mapping[str, Any]) -> Iterator[pa.RecordBatch]:
+    constant = run.columns | {"benchmark": benchmark, "group": about["group"], "metric": about["metric"]}
+    rows = read_jsonl(run.evaluation / f"{benchmark}.grades.jsonl", required=GRADE_KEYS)
+    keys = {"problem": "id", "sample": "index"} | {name: name for name in GRADE_KEYS[2:]}
+    for part in _parts(rows):
+        values = {name: [row[key] for row in part] for name, key in keys.items()}
+        yield _batch(SCORES, constant, values, len(part), run.evaluation / f"{benchmark}.grades.jsonl")
+
+
+def _dynamics(run: Run, path: Path) -> Iterator[pa.RecordBatch]:
+    numbers = (
+        (row["train/step"], metric, value)
+        for row in read_jsonl(path, required=("train/step",))
+        for metric, value in row.items()
+        if isinstance(value, (int, float))
+    )
+    for part in _parts(numbers):
+        steps, metrics, values = (list(column) for column in zip(*part, strict=True))
+        columns = {"step": steps, "metric": metrics, "value": values}
+        yield _batch(DYNAMICS, run.columns, columns, len(part), path)
+
+
+def _probes(run: Run, path: Path) -> Iterator[pa.RecordBatch]:
+    try:
+        with pq.ParquetFile(path) as file:
+            for part in file.iter_batches(BATCH):
+                columns = {name: part.column(name) for name in PROBES.names if name in part.schema.names}
+                yield _batch(PROBES, run.columns, columns, part.num_rows, path)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise DataError(f"{path}: not a parquet file, or damaged ({error})") from None
+
+
+def _parts(rows: Iterable[Any]) -> Iterator[list[Any]]:
+    part: list[Any] = []
+    for row in rows:
+        part.append(row)
+        if len(part) == BATCH:
+            yield part
+            part = []
+    if part:
+        yield part
+
+
+def _batch(
+    schema: pa.Schema, constant: Mapping[str, Any], columns: Mapping[str, Any], rows: int, path: Path
+) -> pa.RecordBatch:
+    """Columns in the schema's order; those in neither mapping are null."""
+    arrays = []
+    for field in schema:
+        try:
+            if field.name in columns:
+                column = columns[field.name]
+                is_arrow = isinstance(column, pa.Array)
+                arrays.append(column.cast(field.type) if is_arrow else pa.array(column, field.type))
+            else:
+                value = pa.scalar(constant.get(field.name), field.type)
+                arrays.append(pa.repeat(value, rows))
+        except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError) as error:
+            raise DataError(f"{path}: {field.name}: {error}") from None
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+@contextmanager
+def _table(path: Path, schema: pa.Schema):
+    """A function that appends record batches; the file gets its name when all of it is written."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        with naming(path), pq.ParquetWriter(partial, schema, compression="zstd") as writer:
+
+            def write(batches: Iterable[pa.RecordBatch]) -> None:
+                for batch in batches:
+                    writer.write_batch(batch)
+
+            yield write
+        os.replace(partial, path)
+        fsync_directory(path.parent)
+    finally:
+        partial.unlink(missing_ok=True)

@@ -1,0 +1,98 @@
+"""The files of one training: its inputs, its output folder, and what a resume state belongs to."""
+
+import shutil
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from red.plumbing.provenance import spec_hash
+from red.plumbing.records import to_mapping
+from red.plumbing.storage import (
+    file_hash,
+    folder_hash,
+    link_or_copy,
+    read_object,
+    remove_partials,
+    write_atomic,
+    write_directory,
+    write_json,
+)
+from red.training.spec import RunSpec
+
+
+@dataclass(frozen=True)
+class RunFiles:
+    """Inputs and the output folder of one training. `w_log` is the metrics file of the run whose w a
+    control schedule reads."""
+
+    parent: Path
+    prompts: Path
+    demonstrations: Path
+    out: Path
+    w_log: Path | None = None
+
+    @property
+    def state(self) -> Path:
+        """Resume state: not a declared output, so a killed job finds it again."""
+        return self.out / "state"
+
+    @property
+    def metrics(self) -> Path:
+        """One JSON object per step. It grows beside the state, because Snakemake deletes the declared
+        outputs of a killed job; `publish` puts it in its place."""
+        return self.state / "metrics.jsonl"
+
+    @property
+    def snapshots(self) -> Path:
+        """Checkpoints at the steps that another run branches from; published like the metrics."""
+        return self.state / "snapshots"
+
+    def publish(self) -> None:
+        """Put the finished metrics and snapshots in their declared places (an empty folder if none)."""
+        write_atomic(self.out / "metrics.jsonl", self.metrics.read_bytes())
+
+        def fill(folder: Path) -> None:
+            # The originals stay: a job killed after this line publishes once more.
+            if self.snapshots.exists():
+                shutil.copytree(self.snapshots, folder, dirs_exist_ok=True, copy_function=link_or_copy)
+
+        write_directory(self.out / "snapshots", fill)
+
+
+Report = Callable[[int, Mapping[str, Any]], None]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a training did: steps done, why it stopped early (or empty), and data counts."""
+
+    steps: int
+    stopped: str
+    counts: Mapping[str, int]
+
+
+def identity(run: RunSpec, files: RunFiles, code: str) -> dict[str, Any]:
+    """What a state belongs to. Hardware is left out: a run may continue on another machine."""
+    spec = {key: value for key, value in to_mapping(run).items() if key != "cluster"}
+    inputs = {"prompts": files.prompts, "demonstrations": files.demonstrations, "w_log": files.w_log}
+    hashes = {name: file_hash(path) for name, path in inputs.items() if path is not None}
+    return {"spec": spec_hash(spec), "code": code, "parent": folder_hash(files.parent), **hashes}
+
+
+def claim(state: Path, wanted: Mapping[str, Any]) -> None:
+    """Make `state` ready; one that belongs to something else is set aside as `state.before`."""
+    owner = state / "identity.json"
+    found = read_object(owner) if owner.exists() else {}
+    other = sorted(key for key in wanted.keys() | found.keys() if wanted.get(key) != found.get(key))
+    if other and any(path != owner for path in state.glob("*")):
+        before = state.with_name("state.before")
+        print(f"{state}: made with another {', '.join(other)}; set aside as {before.name}", file=sys.stderr)
+        shutil.rmtree(before, ignore_errors=True)
+        state.rename(before)
+    state.mkdir(parents=True, exist_ok=True)
+    for folder in (state.parent, state, state / "snapshots"):
+        remove_partials(folder)
+    if other:
+        write_json(owner, wanted)

@@ -1,0 +1,282 @@
+"""The training loop of every method under every engine.
+
+One step: the method's mix samples groups; then, once or several times, forward, plan, loss and step;
+then the method's second kind of step if it is due. All randomness is derived from (seed, purpose, step),
+so the state holds no generator.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from collections.abc import Sequence as Seq
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from red.data.problems import Limits, ProblemOrder, load_problems
+from red.grading.reward import RewardJudge
+from red.methods.base import Group, Memory, Method
+from red.models.passes import Pass
+from red.seeds import derive
+from red.training import measures
+from red.training.files import Report, RunFiles
+from red.training.guard import Guard
+from red.training.metrics_log import append, truncate, whole_lines
+from red.training.policy import Policy
+from red.training.rollouts import GradedSampler
+from red.training.schedule import learning_rate, logged_w, mixture_mu, split
+from red.training.spec import RunSpec
+from red.training.state import forget_after
+from red.training.update import Enrolment, Update, UpdateResult
+from red.training.weight import StepEntropy, WeightSchedule
+
+
+@dataclass
+class Loop:
+    """Everything that changes during training, except the weights; `state` is its memory."""
+
+    run: RunSpec
+    files: RunFiles
+    method: Method
+    policy: Policy
+    judge: RewardJudge
+    order: ProblemOrder
+    schedule: WeightSchedule
+    guard: Guard
+    memory: Memory | None
+    thought_open: bool
+    counts: Mapping[str, int]
+    step: int = 0
+    totals: dict[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def start(cls, run: RunSpec, files: RunFiles, policy: Policy, judge: RewardJudge) -> "Loop":
+        """Load the data, then the newest valid state."""
+        training, method = run.training, run.build_method()
+        problems = load_problems(
+            files.prompts,
+            files.demonstrations,
+            policy.tokenizer,
+            policy.eos_id,
+            run.template,
+            Limits(training.max_prompt_tokens, training.max_new_tokens),
+            judge,
+            need_demonstrations=method.needs_demonstrations,
+        )
+        loop = cls(
+            run=run,
+            files=files,
+            method=method,
+            policy=policy,
+            judge=judge,
+            order=ProblemOrder(problems.problems, run.seed),
+            schedule=WeightSchedule(method.objective.weight, derive(run.seed, "weight"), logged_w(files.w_log)),
+            guard=Guard(files.out / "failed_update", method.objective, training.temperature),
+            memory=method.second_step.start() if method.second_step else None,
+            thought_open=problems.thought_open,
+            counts=problems.counts,
+        )
+        forget_after(files.state, whole_lines(files.metrics))
+        state = policy.load_state()
+        if state is not None:
+            loop.load(state)
+        truncate(files.metrics, loop.step)
+        return loop
+
+    def train(self, report: Report, stopping: Callable[[], bool], state_seconds: float) -> bool:
+        """Steps until the end, or until `stopping` says so after a whole step; returns whether it ended."""
+        saved = time.monotonic()
+        while self.step < self.run.training.steps and not self.guard.stopped:
+            metrics = self.train_step(self.step)
+            append(self.files.metrics, metrics)
+            report(self.step - 1, metrics)
+            if self.step in self.run.snapshots:
+                self.policy.save(self.files.snapshots / f"step{self.step}")
+            if stopping():
+                break
+            if time.monotonic() - saved > state_seconds:
+                self.policy.save_state(self.step, self.state())
+                saved = time.monotonic()
+        self.policy.save_state(self.step, self.state())
+        return self.step == self.run.training.steps or bool(self.guard.stopped)
+
+    def state(self) -> dict[str, Any]:
+        """All that the next step depends on, besides the weights and the optimizers."""
+        return {
+            "step": self.step,
+            "cursor": self.order.cursor,
+            "schedule": self.schedule.state(),
+            "memory": [] if self.memory is None else self.memory.state(),
+            "guard": self.guard.state(),
+            "totals": dict(self.totals),
+        }
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Restore what `state` returned."""
+        self.step, self.order.cursor = state["step"], state["cursor"]
+        self.schedule.load(state["schedule"])
+        if self.memory is not None:
+            self.memory.load(state["memory"])
+        self.guard.load(state["guard"])
+        self.totals = dict(state["totals"])
+
+    def train_step(self, step: int) -> dict[str, float]:
+        """Rollouts, one or more updates, and a second kind of step if it is due; returns metrics."""
+        started = time.perf_counter()
+        training = self.run.training
+        self.order.step = step
+        sampler = self._sampler("rollout", step)
+        groups = self.method.mix(self.order, sampler, training.prompts_per_step, training.group_size)
+        metrics = {"train/step": step} | measures.group_metrics(groups) | self._overthinking(groups)
+        metrics |= sampler.metrics()
+        metrics |= self._updates(step, groups)
+        metrics |= self._second_step(step, groups)
+        self.step = step + 1
+        return metrics | self._account(metrics, sampler, time.perf_counter() - started)
+
+    def _updates(self, step: int, groups: Seq[Group]) -> dict[str, float]:
+        """One update per share of the prompts; old log-probabilities come first."""
+        shares = split(groups, self.run.training.updates_per_rollout)
+        if len(shares) < 2:
+            return self._update(step, 0, groups, None) if groups else {}
+        spec = self.method.objective
+        enrolled = [Enrolment.of(share, spec).sequences for share in shares]
+        old = [self.policy.measure(sequences) if sequences else None for sequences in enrolled]
+        results = [self._update(step, i, share, old[i]) for i, share in enumerate(shares)]
+        # Shares are equal in prompts: their plain mean is the step's value.
+        return measures.mean_of(results) | {"tokens/trained": sum(r["tokens/trained"] for r in results)}
+
+    def _update(self, step: int, number: int, groups: Seq[Group], old: Pass | None) -> dict[str, float]:
+        """Forward, plan, loss and step. The first update of a step also moves w.
+
+        `old` is the pass of the policy that sampled; without it that policy is the current one.
+        """
+        training, spec = self.run.training, self.method.objective
+        enrolled = Enrolment.of(groups, spec)
+        if not enrolled.sequences:
+            return {"tokens/trained": 0}
+        before = old or self.policy.forward(enrolled.sequences)
+        # w is made of the entropies of the pass that gives the old log-probabilities.
+        measured = before.measured()
+        entropy = measures.step_entropy(measured.entropy, measured.mask, enrolled.is_demonstration)
+        metrics = measures.entropy_metrics(entropy) | self._missing_entropy(step, groups, entropy)
+        if number == 0:
+            metrics |= measures.weight_metrics(self.schedule.step(step, entropy), spec)
+        mu = None if spec.mixture is None else mixture_mu(step, spec.mixture)
+        update = Update(
+            step,
+            enrolled.sequences,
+            spec,
+            enrolled.plan(spec, self.schedule.last, mu, self._random(step, groups)),
+            before,
+            on_policy=old is None,
+            lr=learning_rate(step, training),
+            clip=training.grad_clip,
+            moments="main",
+            seed=derive(self.run.seed, "update", step, number),
+            cosine=bool(training.cosine_every) and step % training.cosine_every == 0,
+        )
+        result = self.policy.step(update)
+        metrics |= {**measures.policy_metrics(result.batch, update.plan, spec), **result.metrics}
+        metrics |= self._judged(result, update)
+        self.guard.watch(metrics.get("logp/wrong_mean"))
+        losses = {f"loss/{name}": result.terms[name] for name in ("total", "rollout", "demonstration", "nll")}
+        return metrics | losses | {"tokens/trained": measures.trained_tokens(update.sequences)}
+
+    def _second_step(self, step: int, groups: Seq[Group]) -> dict[str, float]:
+        """The method's second kind of step, with moments of its own, on the demonstrations that are due."""
+        second, memory = self.method.second_step, self.memory
+        if second is None or memory is None:
+            return {}
+        due = self.order.named(memory.due(groups))
+        name = second.name
+        metrics = {f"{name}/buffer": float(len(memory)), f"{name}/step": float(bool(due))}
+        if not due:
+            return metrics
+        sampler = self._sampler(name, step)
+        enrolled = Enrolment.of([Group(p, (sampler.demonstration(p),)) for p in due], second.objective)
+        update = Update(
+            step,
+            enrolled.sequences,
+            second.objective,
+            enrolled.plan(second.objective, 1.0, None),
+            self.policy.forward(enrolled.sequences),
+            on_policy=True,
+            lr=learning_rate(step, self.run.training),
+            clip=second.grad_clip,
+            moments=name,
+            seed=derive(self.run.seed, name, step),
+        )
+        result = self.policy.step(update)
+        judged = self._judged(result, update)
+        norm = {f"{name}/grad_norm": judged["opt/grad_norm"]} if "opt/grad_norm" in judged else {}
+        trained = float(measures.trained_tokens(update.sequences))
+        return metrics | norm | {f"{name}/loss": result.terms["total"], f"{name}/tokens": trained}
+
+    def _judged(self, result: UpdateResult, update: Update) -> dict[str, float]:
+        """Norm and clipping of an update, or its place among those left out."""
+        whole = self.guard.accepts(result, update, self.policy.checkpoint)
+        norm = {"opt/grad_norm": result.norm, "opt/clipped": float(result.norm > update.clip)} if whole else {}
+        return norm | {"opt/skipped": float(self.guard.skipped)}
+
+    def _missing_entropy(self, step: int, groups: Seq[Group], entropy: StepEntropy) -> dict[str, float]:
+        """A method without one kind of member still gets its entropy measured, now and then."""
+        every = self.run.training.entropy_every
+        problems = [g.problem for g in groups if g.problem.demonstration]
+        if not every or step % every or not problems:
+            return {}
+        sampler = self._sampler("entropy", step)
+        if entropy.demonstration is None:
+            sequences = [sampler.demonstration(p) for p in problems]
+        elif entropy.rollout is None:
+            sequences = [s for own in sampler(problems, 1) for s in own]
+        else:
+            return {}
+        measured = self.policy.measure(sequences).measured()
+        is_demonstration = torch.tensor([s.is_demonstration for s in sequences])
+        return measures.entropy_metrics(measures.step_entropy(measured.entropy, measured.mask, is_demonstration))
+
+    def _random(self, step: int, groups: Seq[Group]) -> Tensor | None:
+        """The control that puts w on a random 1/group_size of the members."""
+        if self.method.objective.weight.target != "random":
+            return None
+        count = sum(len(g.members) for g in groups)
+        generator = torch.Generator().manual_seed(derive(self.run.seed, "scrambled", step))
+        chosen = torch.randperm(count, generator=generator)[: count // self.run.training.group_size]
+        return torch.zeros(count, dtype=torch.bool).index_fill(0, chosen, True)
+
+    def _overthinking(self, groups: Seq[Group]) -> dict[str, float]:
+        rollouts = [s for g in groups for s in g.rollouts]
+        texts = [self.policy.tokenizer.decode(list(s.response)) for s in rollouts]
+        return measures.overthinking(texts, measures.trained_tokens(rollouts))
+
+    def _sampler(self, purpose: str, step: int) -> GradedSampler:
+        return GradedSampler(
+            self.policy.generate,
+            self.policy.tokenizer,
+            self.policy.eos_id,
+            self.judge,
+            self.method.reward,
+            self.run.training.max_new_tokens,
+            self.thought_open,
+            derive(self.run.seed, purpose, step),
+        )
+
+    def _account(self, metrics: Mapping[str, float], sampler: GradedSampler, seconds: float) -> dict[str, float]:
+        """Tokens of this step and so far, GPU-hours so far, and where the time went."""
+        second = self.method.second_step
+        trained = metrics.get("tokens/trained", 0) + (metrics.get(f"{second.name}/tokens", 0) if second else 0)
+        tokens = {"tokens/generated": sampler.tokens, "tokens/trained": trained}
+        hours = seconds / 3600 * self.policy.gpus
+        for name, value in (*tokens.items(), ("gpu/hours", hours)):
+            self.totals[name] = self.totals.get(name, 0) + value
+        return tokens | {
+            "tokens/generated_total": self.totals["tokens/generated"],
+            "tokens/trained_total": self.totals["tokens/trained"],
+            "opt/lr": learning_rate(self.step - 1, self.run.training),
+            "gpu/hours": self.totals["gpu/hours"],
+            "time/step_s": seconds,
+            "time/rollout_s": sampler.seconds,
+            "time/update_s": seconds - sampler.seconds,
+        }

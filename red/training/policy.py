@@ -1,0 +1,54 @@
+"""What the training loop asks of an engine."""
+
+from collections.abc import Mapping
+from collections.abc import Sequence as Seq
+from pathlib import Path
+from typing import Any, Protocol
+
+from red.methods.base import Sequence
+from red.models.checkpoint import Checkpoint
+from red.models.passes import Pass
+from red.text.tokens import Tokenizer
+from red.training.rollouts import Generate
+from red.training.update import Update, UpdateResult
+
+
+class Policy(Protocol):
+    """The weights of a run and what can be done with them, wherever they live."""
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """The checkpoint's."""
+
+    @property
+    def eos_id(self) -> int:
+        """Ends a response."""
+
+    @property
+    def gpus(self) -> int:
+        """How many the run holds; 0 on a CPU."""
+
+    @property
+    def generate(self) -> Generate:
+        """Samples from the current weights."""
+
+    def forward(self, sequences: Seq[Sequence]) -> Pass:
+        """The pass before an update that follows at once; it may carry the graph of that update."""
+
+    def measure(self, sequences: Seq[Sequence]) -> Pass:
+        """A pass without gradient."""
+
+    def step(self, update: Update) -> UpdateResult:
+        """One optimizer step; an update whose gradient is not finite is left out."""
+
+    def checkpoint(self) -> Checkpoint:
+        """The weights, here."""
+
+    def save(self, directory: Path) -> None:
+        """The weights as a Hugging Face folder."""
+
+    def save_state(self, step: int, state: Mapping[str, Any]) -> None:
+        """Weights, optimizers and the loop's memory, so that a killed job continues."""
+
+    def load_state(self) -> Mapping[str, Any] | None:
+        """Restore the newest state; returns the loop's memory."""

@@ -1,0 +1,100 @@
+"""Graded rollouts: what a method's `mix` calls. The engine generates, this grades and counts."""
+
+import time
+from collections.abc import Sequence as Seq
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+import torch
+
+from red.data.problems import Judge
+from red.methods.base import Problem, Reward, Sequence
+from red.models.checkpoint import Checkpoint
+from red.sampling.sampler import Sample, sample
+from red.seeds import derive
+from red.text.tokens import Tokenizer
+
+
+class Generate(Protocol):
+    """The current policy's sampler at the training temperature."""
+
+    def __call__(self, prompts: Seq[tuple[int, ...]], samples: int, budgets: Seq[int], seed: int) -> list[list[Sample]]:
+        """`samples` responses to each prompt, of at most `budgets` tokens."""
+
+
+@dataclass(frozen=True)
+class LocalGenerate:
+    """`Generate` with the weights in this process."""
+
+    checkpoint: Checkpoint
+    temperature: float
+
+    def __call__(self, prompts: Seq[tuple[int, ...]], samples: int, budgets: Seq[int], seed: int) -> list[list[Sample]]:
+        return sample(
+            self.checkpoint.model,
+            prompts,
+            samples=samples,
+            max_new_tokens=list(budgets),
+            eos_id=self.checkpoint.eos_id,
+            temperature=self.temperature,
+            generator=torch.Generator().manual_seed(seed),
+        )
+
+
+@dataclass
+class GradedSampler:
+    """Satisfies `red.methods.base.Sampler`. One instance per step and purpose; `seed` is theirs."""
+
+    generate: Generate
+    tokenizer: Tokenizer
+    eos_id: int
+    judge: Judge
+    reward: Reward
+    max_new_tokens: int
+    thought_open: bool
+    seed: int
+    calls: int = 0
+    tokens: int = 0
+    seconds: float = 0.0
+    accuracies: list[float] = field(default_factory=list)
+
+    def __call__(
+        self, problems: Seq[Problem], samples: int, prefixes: Seq[tuple[int, ...]] | None = None
+    ) -> list[list[Sequence]]:
+        """Rollouts of each problem; with a prefix, the response budget shrinks by its length."""
+        started = time.perf_counter()
+        prefixes = prefixes or [()] * len(problems)
+        prompts = [p.prompt + prefix for p, prefix in zip(problems, prefixes, strict=True)]
+        budgets = [max(1, self.max_new_tokens - len(prefix)) for prefix in prefixes]
+        seed = derive(self.seed, self.calls) if self.calls else self.seed
+        self.calls += 1
+        found = self.generate(prompts, samples, budgets, seed)
+        texts = [
+            self.tokenizer.decode([*prefix, *s.tokens], skip_special_tokens=True)
+            for prefix, group in zip(prefixes, found, strict=True)
+            for s in group
+        ]
+        golds = [p.answer for p in problems for _ in range(samples)]
+        verdicts = iter(self.judge((t, g, self.thought_open) for t, g in zip(texts, golds, strict=True)))
+        groups = [
+            [self._sequence(prompt, s.tokens, next(verdicts), s.finish_reason == "length") for s in group]
+            for prompt, group in zip(prompts, found, strict=True)
+        ]
+        self.tokens += sum(len(s.response) for group in groups for s in group)
+        self.accuracies += [s.accuracy for group in groups for s in group]
+        self.seconds += time.perf_counter() - started
+        return groups
+
+    def metrics(self) -> dict[str, float]:
+        """Accuracy of everything that was sampled, also of what the method then left out."""
+        return {"accuracy/sampled": sum(self.accuracies) / len(self.accuracies)} if self.accuracies else {}
+
+    def demonstration(self, problem: Problem) -> Sequence:
+        """Scored by the same reward as a rollout (section 0.5)."""
+        cut = problem.demonstration[-1] != self.eos_id
+        accuracy = problem.demonstration_accuracy
+        return replace(self._sequence(problem.prompt, problem.demonstration, accuracy, cut), is_demonstration=True)
+
+    def _sequence(self, prompt: tuple[int, ...], response: Seq[int], accuracy: float, truncated: bool) -> Sequence:
+        reward = self.reward.total(accuracy, len(response), self.max_new_tokens)
+        return Sequence(prompt, tuple(response), accuracy, reward, truncated=truncated)

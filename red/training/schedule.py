@@ -1,0 +1,56 @@
+"""What follows from the step number and the configuration alone."""
+
+import math
+from collections.abc import Sequence as Seq
+from pathlib import Path
+
+from red.errors import DataError
+from red.methods.base import Group
+from red.objective.spec import Mixture
+from red.plumbing.storage import read_jsonl
+from red.training.spec import Training
+
+
+def learning_rate(step: int, training: Training) -> float:
+    """Rate of the update number `step` (from 0): linear warm-up, then the schedule."""
+    warmup = training.warmup * training.steps
+    if step < warmup:
+        return training.lr * (step + 1) / max(warmup, 1)
+    progress = (step - warmup) / max(training.steps - warmup, 1)
+    match training.lr_schedule:
+        case "constant":
+            factor = 1.0
+        case "linear":
+            factor = 1 - progress
+        case "cosine":
+            factor = 0.5 * (1 + math.cos(math.pi * progress))
+    return training.lr * (training.lr_floor + (1 - training.lr_floor) * factor)
+
+
+def mixture_mu(step: int, spec: Mixture) -> float:
+    """CHORD's mu(s): linear warm-up to `peak`, cosine decay to `valley` (section 9.2)."""
+    if step < spec.warmup:
+        return step / spec.warmup * spec.peak
+    if step >= spec.warmup + spec.decay:
+        return spec.valley
+    phase = (step - spec.warmup) / spec.decay
+    return spec.valley + (spec.peak - spec.valley) * 0.5 * (1 + math.cos(math.pi * phase))
+
+
+def logged_w(metrics: Path | None) -> list[float]:
+    """The w of each step that another run logged, in order."""
+    if metrics is None:
+        return []
+    found = [row["red/w"] for row in read_jsonl(metrics) if "red/w" in row]
+    if not found:
+        raise DataError(
+            f"{metrics}: no red/w in any row; weight.source must be a run that has rollouts and demonstrations"
+        )
+    return found
+
+
+def split(groups: Seq[Group], parts: int) -> list[list[Group]]:
+    """Consecutive shares of the groups, one per optimizer step; the last takes the rest."""
+    size = max(1, len(groups) // parts)
+    shares = [list(groups[i * size : (i + 1) * size]) for i in range(parts - 1)]
+    return [share for share in [*shares, list(groups[(parts - 1) * size :])] if share]

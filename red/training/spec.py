@@ -1,0 +1,87 @@
+"""What is trained: the plain and complete record of one run, for one seed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from red import methods
+from red.methods.base import Method
+
+
+@dataclass(frozen=True)
+class Training:
+    """What must be equal for a fair comparison (section 0.6). Lengths in tokens.
+
+    `updates_per_rollout` splits the prompts of a step into that many optimizer steps.
+    `warmup` is the share of the steps with a rising learning rate.
+    """
+
+    engine: str
+    steps: int
+    prompts_per_step: int
+    group_size: int
+    max_new_tokens: int
+    lr: float
+    lr_schedule: Literal["linear", "constant", "cosine"] = "linear"
+    lr_floor: float = 0.0
+    warmup: float = 0.0
+    max_prompt_tokens: int = 1024
+    updates_per_rollout: int = 1
+    temperature: float = 1.0
+    betas: tuple[float, float] = (0.9, 0.95)
+    weight_decay: float = 0.0
+    grad_clip: float = 1.0
+    tokens_per_forward: int = 8192
+    cosine_every: int = 0
+    entropy_every: int = 0
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Hardware of one OpenRLHF training; counts are per run. The local engine ignores it.
+
+    ZeRO 1 stops at a gradient of zero, as a step without any right or any wrong answer has.
+    """
+
+    nodes: int = 1
+    policy_gpus: int = 4
+    rollout_engines: int = 4
+    tensor_parallel: int = 1
+    colocate: bool = True
+    zero_stage: Literal[2, 3] = 2
+    offload_optimizer: bool = False
+    micro_batch: int = 1
+    packing: bool = True
+    attention: str = "flash_attention_2"
+    gradient_checkpointing: bool = True
+    vllm_memory: float = 0.6
+    state_minutes: float = 20.0
+    graders: int = 8
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """One trained thing: a line of `runs:` with everything it inherits, for one seed."""
+
+    run: str
+    seed: int
+    scale: str
+    method: str
+    training: Training
+    template: str
+    family: Literal["common", "published"] = "common"
+    label: str = ""
+    row_group: str = ""
+    items: tuple[str, ...] = ()
+    corruption: str = "clean"
+    init_from: str | None = None
+    snapshots: tuple[int, ...] = ()
+    because: str = ""
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    cluster: Cluster = field(default_factory=Cluster)
+
+    def build_method(self) -> Method:
+        """The method with this run's overrides, its lengths in tokens."""
+        found = methods.method(self.method, self.overrides, f"runs.{self.run}")
+        aggregation = found.objective.aggregation.resolved(self.training.max_new_tokens)
+        return replace(found, objective=replace(found.objective, aggregation=aggregation))

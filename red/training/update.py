@@ -1,0 +1,92 @@
+"""One update, which is one optimizer step: what goes into it and what it did."""
+
+from collections.abc import Mapping
+from collections.abc import Sequence as Seq
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from red.methods.base import Group, Sequence
+from red.models.passes import Pair, Pass
+from red.objective.batch import Batch, Members, Plan
+from red.objective.loss import plan, roles
+from red.objective.spec import ObjectiveSpec
+
+
+@dataclass(frozen=True)
+class Update:
+    """Everything that an engine needs for one update.
+
+    `sequences` are those that a term of the loss reads, `plan` counts over all members of the update.
+    `before` is the pass of the policy that sampled; with `on_policy` that policy is the one that moves,
+    so every ratio is 1. `moments` names the optimizer, `clip` bounds the gradient's norm, `cosine` asks for the angle
+    between the gradients of rollouts and demonstrations.
+    """
+
+    step: int
+    sequences: Seq[Sequence]
+    spec: ObjectiveSpec
+    plan: Plan
+    before: Pass
+    on_policy: bool
+    lr: float
+    clip: float
+    moments: str
+    seed: int
+    cosine: bool = False
+
+
+@dataclass(frozen=True)
+class UpdateResult:
+    """What an update did. `norm` (before clipping) is NaN when the update was left out."""
+
+    batch: Batch
+    terms: Mapping[str, float]
+    norm: float
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Enrolment:
+    """All members of an update, and those that a term of the loss reads: the rest cost no forward pass."""
+
+    members: Members
+    used_s: Tensor
+    sequences: list[Sequence]
+
+    @classmethod
+    def of(cls, groups: Seq[Group], spec: ObjectiveSpec) -> "Enrolment":
+        """Filters and gates look at whole groups."""
+        members = members_of(groups)
+        rollout_s, demonstration_s = roles(members, spec)
+        used_s = rollout_s | demonstration_s
+        sequences = [s for g in groups for s in g.members]
+        return cls(members, used_s, [s for s, used in zip(sequences, used_s.tolist(), strict=True) if used])
+
+    @property
+    def is_demonstration(self) -> Tensor:
+        """(S,) of the used sequences."""
+        return self.members.demonstration_s[self.used_s]
+
+    def plan(self, spec: ObjectiveSpec, weight: float, mu: float | None, random_s: Tensor | None = None) -> Plan:
+        """Counted over all members, with rows for the used sequences. `random_s` marks the members that
+        carry w where the schedule's target is random."""
+        return plan(self.members, spec, weight, mu, random_s).rows(self.used_s)
+
+
+def pairs(sequences: Seq[Sequence]) -> list[Pair]:
+    """Prompts and responses, as a pass takes them."""
+    return [(s.prompt, s.response) for s in sequences]
+
+
+def members_of(groups: Seq[Group]) -> Members:
+    """What is known of each member before any forward pass, in group order."""
+    sequences = [s for g in groups for s in g.members]
+    return Members(
+        group_s=torch.tensor([i for i, g in enumerate(groups) for _ in g.members]),
+        demonstration_s=torch.tensor([s.is_demonstration for s in sequences]),
+        reward_s=torch.tensor([s.reward for s in sequences]),
+        accuracy_s=torch.tensor([s.accuracy for s in sequences]),
+        tokens_s=torch.tensor([float(len(s.response)) for s in sequences]),
+    )

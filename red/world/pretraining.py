@@ -1,0 +1,169 @@
+"""Pretraining of the tiny world's models: the base, and a larger one close to the teacher."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
+from random import Random
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from red.models.checkpoint import Checkpoint, hugging_face_config
+from red.models.qwen2 import Qwen2, Shape, initialize
+from red.seeds import derive
+from red.text.template import render
+from red.world import mixture, vocabulary
+from red.world.spec import EmbeddedModel
+
+TEMPLATE = "plain"
+MAX_LENGTH = 512
+POOL = 16  # batches that are sorted by length together
+Text = tuple[str, tuple[int, ...] | None, str]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Size and schedule of one embedded model; `teacher_share` of its texts are the teacher's."""
+
+    hidden_size: int
+    intermediate_size: int
+    layers: int
+    steps: int
+    batch: int = 96
+    lr: float = 4e-3
+    warmup: int = 50
+    weight_decay: float = 0.05
+    teacher_share: float = 0.0
+
+
+RECIPES = {
+    "base": Recipe(hidden_size=64, intermediate_size=160, layers=3, steps=2800),
+    "large": Recipe(96, 256, layers=3, steps=1250, batch=48, teacher_share=0.6),
+}
+
+
+def recipe(spec: EmbeddedModel) -> Recipe:
+    """Recipe of the size."""
+    chosen = RECIPES[spec.size]
+    return chosen if spec.steps is None else replace(chosen, steps=spec.steps)
+
+
+def pretrain(recipe: Recipe, seed: int, log_every: int = 200) -> tuple[Checkpoint, dict[str, object]]:
+    """Train from scratch on generated text; returns the checkpoint and a summary.
+
+    The loss is the mean surprisal of response tokens (in nats). Progress goes to stderr.
+    """
+    generator = torch.Generator().manual_seed(derive(seed, "pretraining", "weights"))
+    model = Qwen2(_shape(recipe))
+    initialize(model, generator)
+    optimizer = _optimizer(model, recipe)
+    batches = _batches(recipe, Random(derive(seed, "pretraining", "texts")))
+    started, tokens, smooth = time.process_time(), 0, None
+    for step in range(recipe.steps):
+        for group in optimizer.param_groups:
+            group["lr"] = _learning_rate(recipe, step)
+        ids, mask = next(batches)
+        loss = _loss(model, ids, mask)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        tokens += ids.numel()
+        smooth = loss.item() if smooth is None else 0.98 * smooth + 0.02 * loss.item()
+        if (step + 1) % log_every == 0 or step + 1 == recipe.steps:
+            seconds = time.process_time() - started
+            print(f"pretraining {step + 1}/{recipe.steps} loss {smooth:.4f} {seconds:.0f} s", file=sys.stderr)
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    summary = {
+        "recipe": asdict(recipe),
+        "seed": seed,
+        "parameters": parameters,
+        "tokens": tokens,
+        "loss": smooth,
+        "cpu_seconds": round(time.process_time() - started, 1),
+    }
+    return _checkpoint(model), summary
+
+
+def _shape(recipe: Recipe) -> Shape:
+    heads = 4
+    return Shape(
+        vocab_size=len(vocabulary.VOCABULARY),
+        hidden_size=recipe.hidden_size,
+        intermediate_size=recipe.intermediate_size,
+        num_hidden_layers=recipe.layers,
+        num_attention_heads=heads,
+        num_key_value_heads=heads // 2,
+        head_dim=recipe.hidden_size // heads,
+        max_position_embeddings=MAX_LENGTH,
+    )
+
+
+def _checkpoint(model: Qwen2) -> Checkpoint:
+    return Checkpoint(
+        model=model,
+        tokenizer=vocabulary.tokenizer(),
+        eos_id=vocabulary.EOS_ID,
+        config=hugging_face_config(model.shape, vocabulary.EOS_ID, vocabulary.PAD_ID),
+        generation_config={"do_sample": True, "eos_token_id": vocabulary.EOS_ID, "pad_token_id": vocabulary.PAD_ID},
+        tokenizer_config=vocabulary.tokenizer_config(MAX_LENGTH),
+    )
+
+
+def _optimizer(model: Qwen2, recipe: Recipe) -> torch.optim.Optimizer:
+    matrices = [parameter for parameter in model.parameters() if parameter.dim() >= 2]
+    vectors = [parameter for parameter in model.parameters() if parameter.dim() < 2]
+    groups = [{"params": matrices, "weight_decay": recipe.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, lr=recipe.lr, betas=(0.9, 0.99), fused=True)
+
+
+def _learning_rate(recipe: Recipe, step: int) -> float:
+    """Linear warm-up, constant for the first half, then linear to 3 %."""
+    done = step / recipe.steps
+    decay = 1.0 if done < 0.5 else max(0.03, 2 - 2 * done)
+    return recipe.lr * min(1.0, (step + 1) / recipe.warmup) * decay
+
+
+def _loss(model: Qwen2, ids: Tensor, mask: Tensor) -> Tensor:
+    logits = model(ids[:, :-1])
+    surprisal = F.cross_entropy(logits.flatten(0, 1), ids[:, 1:].flatten(), reduction="none")
+    return (surprisal * mask.flatten()).sum() / mask.sum()
+
+
+def _batches(recipe: Recipe, random: Random) -> Iterator[tuple[Tensor, Tensor]]:
+    """Endless (ids [B, T], mask [B, T-1] of response tokens); texts of similar length go together."""
+    while True:
+        texts = [_text(recipe, random) for _ in range(recipe.batch * POOL)]
+        pairs = _encode(texts)
+        pairs.sort(key=lambda pair: len(pair[0]) + len(pair[1]))
+        starts = list(range(0, len(pairs), recipe.batch))
+        random.shuffle(starts)
+        for start in starts:
+            yield _pad(pairs[start : start + recipe.batch])
+
+
+def _text(recipe: Recipe, random: Random) -> Text:
+    make: Callable[[Random], Text] = mixture.pretraining_text
+    if random.random() < recipe.teacher_share:
+        make = mixture.teacher_text
+    return make(random)
+
+
+def _encode(texts: list[Text]) -> list[tuple[list[int], list[int]]]:
+    encode = vocabulary.tokenizer().encode_batch
+    prompts = encode([render(question, options, TEMPLATE) for question, options, _ in texts])
+    responses = encode([response for *_, response in texts])
+    return [(p.ids, [*r.ids, vocabulary.EOS_ID]) for p, r in zip(prompts, responses, strict=True)]
+
+
+def _pad(pairs: list[tuple[list[int], list[int]]]) -> tuple[Tensor, Tensor]:
+    length = max(len(prompt) + len(response) for prompt, response in pairs)
+    ids = torch.full((len(pairs), length), vocabulary.PAD_ID)
+    mask = torch.zeros(len(pairs), length - 1)
+    for row, (prompt, response) in enumerate(pairs):
+        end = len(prompt) + len(response)
+        ids[row, :end] = torch.tensor(prompt + response)
+        mask[row, len(prompt) - 1 : end - 1] = 1
+    return ids, mask

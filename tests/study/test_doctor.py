@@ -1,0 +1,89 @@
+"""Checks before anything is submitted."""
+
+from pathlib import Path
+
+import pytest
+
+from red.study import config, doctor
+from red.study.cluster import Gpu, Partition
+from red.study.estimate import estimate
+from red.study.resources import Request, Resources, Stages, resources_of
+from tests.fixtures.programs import only, programs
+
+
+@pytest.fixture(scope="module")
+def tiny(repository: Path) -> dict:
+    return config.load(repository / "config" / "default.yaml")
+
+
+@pytest.fixture(scope="module")
+def paper(repository: Path) -> dict:
+    return config.load(repository / "config" / "default.yaml", repository / "config" / "paper.yaml")
+
+
+def verdicts(found) -> dict[str, str]:
+    return {check.name: check.verdict for check in found}
+
+
+def test_the_tiny_scale_needs_no_gpu_no_hub_and_fits(tiny):
+    found = verdicts(doctor.checks(tiny))
+    for name in ("GPUs", "disk", "downloads", "tokens in training", "tokens in evaluation"):
+        assert found[name] == "ok", name
+
+
+def test_a_missing_package_fails_and_another_version_warns(monkeypatch):
+    installed = {"torch": "9.9", "numpy": "2.3.5"}
+    monkeypatch.setattr(doctor, "_version", installed.get)
+    found = verdicts(doctor.packages(["torch", "numpy", "vllm"]))
+    assert found == {"torch": "warn", "numpy": "ok", "vllm": "fail"}
+
+
+def test_too_few_and_too_small_gpus_fail(paper):
+    forecast, resources = estimate(paper), resources_of(paper)
+    small = [Gpu("A10", 24000, "580.1")]
+    found = verdicts(doctor.accelerators(forecast, resources, [], small))
+    assert (found["GPUs"], found["GPU memory"]) == ("fail", "fail")
+
+
+def test_a_node_of_the_cluster_may_offer_the_gpus(paper):
+    forecast, resources = estimate(paper), resources_of(paper)
+    node = Partition("gpu", True, None, 4, 128, 1_000_000, 8)
+    assert verdicts(doctor.accelerators(forecast, resources, [node], []))["GPUs"] == "ok"
+
+
+def test_requests_above_a_limit_of_the_partition_fail():
+    stages = Stages(train=Request(gpu=8, threads=64, mem_mb=400_000, runtime=2880))
+    partition = Partition("gpu", True, 1440, 4, 32, 500_000, 8)
+    found = {check.name: check for check in doctor.queue(Resources(stages=stages), [partition])}
+    assert found["Slurm: train"].verdict == "fail"
+    assert "64 cores" in found["Slurm: train"].text and "2880 minutes" in found["Slurm: train"].text
+    assert found["Slurm: grade"].verdict == "ok"
+
+
+def test_an_unknown_partition_is_named_with_the_known_ones():
+    (check,) = doctor.queue(Resources(), [Partition("gpu", True, None, 1, 1, 4000, 0)], "gqu")
+    assert check.verdict == "fail" and "gqu" in check.text and "known: gpu" in check.text
+
+
+def test_a_slurm_that_is_here_in_part_fails_in_one_line(tiny, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", only(tmp_path / "system", "sh"))
+    monkeypatch.setenv("PATH", programs(tmp_path / "slurm", sinfo="echo 'gpu*|infinite|4|64|500000|gpu:8'"))
+    (check,) = [check for check in doctor.checks(tiny) if check.name.startswith("Slurm")]
+    assert check.verdict == "fail" and "neither squeue nor sacct" in check.text
+
+
+def test_more_tokens_than_the_window_fail(tiny):
+    document = {**tiny, "evaluation": {**tiny["evaluation"], "max_new_tokens": 4000}}
+    found = verdicts(doctor.windows(document, resources_of(document)))
+    assert found["tokens in evaluation"] == "fail"
+
+
+def test_a_local_copy_or_the_hub_is_enough(paper, tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    (check,) = doctor.downloads(paper)
+    assert check.verdict == "fail" and "Qwen/Qwen2.5-Math-1.5B" in check.text
+    for name in doctor._hub_names(paper):
+        (tmp_path / f"models--{name.replace('/', '--')}" / "snapshots").mkdir(parents=True)
+    (check,) = doctor.downloads(paper)
+    assert check.verdict == "ok"

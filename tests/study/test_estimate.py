@@ -1,0 +1,121 @@
+"""Forecasts: formulas on round numbers, calibration by benchmark files, and what sharing saves."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from red.errors import ConfigError
+from red.study import config, estimate, jobs
+from red.study.resources import Hardware, Lengths, Resources, Shape, resources_of
+from red.study.runs import run_spec
+from red.training.spec import RunSpec
+
+ROUND = Resources(
+    hardware=Hardware(tflops=1e-6, decode_tokens_per_s=100, decode_parameters=1e3, startup_s=5),
+    shape=Shape(parameters=1e3, layers=2, hidden_size=10, vocabulary=100),
+    lengths=Lengths(prompt=10, rollout=20, demonstration=40, generation=30),
+)
+
+
+@pytest.fixture(scope="module")
+def tiny(repository: Path) -> dict:
+    return config.load(repository / "config" / "default.yaml")
+
+
+def spec(document: dict, run: str, **training) -> RunSpec:
+    found = run_spec(document, run, 0)
+    sizes = {"steps": 10, "prompts_per_step": 4, "group_size": 8, "updates_per_rollout": 1}
+    return replace(found, training=replace(found.training, **(sizes | training)))
+
+
+def test_rl_pays_for_rollouts_and_their_training(tiny):
+    cost = estimate.training_cost(spec(tiny, "grpo"), ROUND)
+    # 10 x 4 prompts, 8 rollouts of 20 tokens; trained with their prompts of 10
+    assert cost.sampled == 40 * 8 * 20
+    assert cost.trained == 40 * 8 * 30
+    # 6400 / 100 per s + 8 x 1000 x 9600 / 1e6 per s + 5
+    assert cost.seconds == pytest.approx(64 + 76.8 + 5)
+
+
+def test_sft_samples_nothing(tiny):
+    cost = estimate.training_cost(spec(tiny, "sft"), ROUND)
+    assert (cost.sampled, cost.trained) == (0, 40 * 50)
+
+
+def test_a_demonstration_takes_the_place_of_a_rollout(tiny):
+    cost = estimate.training_cost(spec(tiny, "red"), ROUND)
+    assert cost.sampled == 40 * 7 * 20
+    assert cost.trained == 40 * (7 * 30 + 50)
+
+
+def test_dynamic_sampling_pays_for_what_it_drops(tiny):
+    plain = estimate.training_cost(spec(tiny, "grpo"), ROUND).sampled
+    assert estimate.training_cost(spec(tiny, "sft_dapo"), ROUND).sampled == plain / (1 - 0.5)
+
+
+def test_memory_is_weights_gathered_weights_and_activations(tiny):
+    found = estimate.memory(spec(tiny, "grpo", tokens_per_forward=100, max_new_tokens=50), ROUND)
+    tokens = 64 + 50
+    assert found == 16e3 + 2e3 + tokens * (2 * 10 * 2 + 100 * 10)
+
+
+def test_time_asked_for_is_at_least_ten_minutes_and_at_most_the_limit(tiny):
+    assert estimate.training_minutes(spec(tiny, "grpo"), ROUND) == 10
+    assert estimate.training_minutes(spec(tiny, "grpo", steps=10**5), ROUND, attempt=3) == 60
+
+
+def test_sharing_saves_the_parents_of_every_seed(tiny):
+    document = config.select({**tiny, "only": ["sft_dapo", "sft_grpo"], "seeds": [0, 1]})
+    found = estimate.estimate(document)
+    sft = next(row for row in found.rows if row.run == "sft").training.seconds
+    # alone, each of two methods and two seeds trains its own SFT
+    assert found.saved.seconds == pytest.approx(4 * sft)
+    assert found.trainings == 6
+
+
+def test_benchmark_files_replace_and_scale_the_forecast(tiny, tmp_path):
+    document = {**config.select({**tiny, "only": ["grpo", "red"]}), "seeds": [0]}
+    document["pathvars"] = {"benchmarks": str(tmp_path)}
+    before = {row.run: row.training.seconds for row in estimate.estimate(document).rows}
+    file = tmp_path / "train" / "grpo" / "seed0.tsv"
+    file.parent.mkdir(parents=True)
+    file.write_text(f"s\th:m:s\n{3 * before['grpo']}\t0:00:00\n")
+    found = estimate.estimate(document)
+    after = {row.run: row.training.seconds for row in found.rows}
+    assert after["grpo"] == pytest.approx(3 * before["grpo"])
+    assert after["red"] == pytest.approx(3 * before["red"])
+    assert (found.measured, found.factor) == (1, 1.5)
+    low, high = found.hours_between
+    known, rest = after["grpo"] / 3600, found.total.hours - after["grpo"] / 3600
+    assert (low, high) == pytest.approx((known + rest / 1.5, known + 1.5 * rest))
+
+
+def test_a_torn_benchmark_file_is_passed_over(tiny, tmp_path):
+    document = {**tiny, "pathvars": {"benchmarks": str(tmp_path)}}
+    file = tmp_path / "train" / "grpo" / "seed0.tsv"
+    file.parent.mkdir(parents=True)
+    file.write_text("s\th:m:s\n")
+    assert estimate.estimate(document).measured == 0
+
+
+def test_the_paper_asks_for_the_gpus_of_its_cluster_section(repository):
+    paths = [repository / "config" / name for name in ("default.yaml", "paper.yaml")]
+    document = config.load(*paths)
+    jobs.check(document)
+    found = estimate.estimate(document)
+    assert found.gpus_per_node == document["cluster"]["policy_gpus"]
+    assert found.total.hours > 100 and found.device.startswith("H100")
+
+
+@pytest.mark.parametrize(
+    ("sections", "message"),
+    [
+        ({"resources": {"train": {"gpus": 8}}}, r"resources\.train\.gpus"),
+        ({"hardware": {"tflop": 1}}, r"hardware\.tflop"),
+        ({"resources": {"grade": {"threads": 0}}}, "threads"),
+    ],
+)
+def test_a_misspelt_resource_is_named(sections, message):
+    with pytest.raises(ConfigError, match=message):
+        resources_of(sections)

@@ -1,0 +1,123 @@
+"""Streaming collection: whole runs only, origins in every row, damaged files named."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from red.errors import DataError
+from red.tables.collect import collect
+
+GRADE = {"correct": True, "correct_lenient": True, "reason": "equal", "tokens": 7, "truncated": False}
+
+
+def write(path: Path, *rows: dict) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def entry(run: str, method: str = "red", seed: int = 0) -> dict:
+    about = {"run": run, "method": method, "seed": seed, "scale": "tiny", "label": run.upper()}
+    return about | {"row_group": "red", "items": ["main_results"], "steps": 2, "spec": {"run": run}}
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    """A trained and evaluated run with a probe, and the base."""
+    for run in ("red", "base"):
+        grades = tmp_path / "evaluations" / run / "seed0" / "amc.grades.jsonl"
+        write(grades, {"id": "a", "index": 0, **GRADE}, {"id": "a", "index": 1, **GRADE, "correct": False})
+        write(grades.with_name("provenance.json"), {"spec_hash": f"{run}-answers", "code": "g"})
+    run = tmp_path / "runs" / "red" / "seed0"
+    lines = [{"train/step": s, "red/w": 1.5 + s, "entropy/rollout": None, "note": "x"} for s in range(2)]
+    write(run / "metrics.jsonl", *lines)
+    write(run / "provenance.json", {"spec_hash": "h", "code": "c", "steps": 2, "stopped": ""})
+    probe = tmp_path / "probes" / "red" / "seed0" / "entropy.parquet"
+    probe.parent.mkdir(parents=True)
+    row = {"probe": ["entropy"], "step": [2], "example": ["a"], "position": pa.array([None], pa.int64())}
+    pq.write_table(pa.table(row | {"quantity": ["entropy_rollout"], "value": [0.5]}), probe)
+    return tmp_path
+
+
+def spec(*runs: dict) -> dict:
+    benchmarks = {"amc": {"group": "math", "metric": "avg_at_k"}}
+    return {"runs": list(runs), "benchmarks": benchmarks, "probes": {"entropy": ["red"]}}
+
+
+def tables(folder: Path) -> dict[str, list[dict]]:
+    return {name: pq.read_table(folder / f"{name}.parquet").to_pylist() for name in ("scores", "dynamics", "probes")}
+
+
+def test_rows_carry_run_benchmark_and_origin(results, tmp_path):
+    collect(spec(entry("base", "base"), entry("red")), results, tmp_path / "out")
+    found = tables(tmp_path / "out")
+    assert [(r["run"], r["problem"], r["sample"], r["correct"]) for r in found["scores"]] == [
+        ("base", "a", 0, True),
+        ("base", "a", 1, False),
+        ("red", "a", 0, True),
+        ("red", "a", 1, False),
+    ]
+    assert found["scores"][0]["spec_hash"] == "base-answers"
+    assert {(r["group"], r["metric"], r["spec_hash"], r["code"]) for r in found["scores"][2:]} == {
+        ("math", "avg_at_k", "h", "c")
+    }
+    assert [(r["step"], r["metric"], r["value"]) for r in found["dynamics"] if r["metric"] == "red/w"] == [
+        (0, "red/w", 1.5),
+        (1, "red/w", 2.5),
+    ]
+    assert found["probes"][0]["value"] == 0.5 and found["probes"][0]["token"] is None
+
+
+def test_a_run_that_lacks_a_file_is_missing_and_has_no_rows(results, tmp_path):
+    collect(spec(entry("red"), entry("grpo", "grpo"), entry("red", seed=1)), results, tmp_path / "out")
+    listed = json.loads((tmp_path / "out" / "runs.json").read_text())
+    assert [(run["run"], run["seed"], run["status"]) for run in listed] == [
+        ("red", 0, "done"),
+        ("grpo", 0, "missing"),
+        ("red", 1, "missing"),
+    ]
+    assert "runs/grpo/seed0/provenance.json" in listed[1]["lacks"]
+    assert {row["run"] for row in tables(tmp_path / "out")["scores"]} == {"red"}
+
+
+def test_what_it_writes_is_what_analysis_reads(results, tmp_path, repository):
+    from red.tables.reader import load
+
+    collect(spec(entry("base", "base"), entry("red"), entry("red", seed=1)), results, tmp_path / "out")
+    read = load(tmp_path / "out", repository / "config" / "reported.csv")
+    (red,) = read.named("red")
+    assert (red.label, red.seeds, red.missing_seeds, red.steps) == ("RED", (0,), (1,), 2)
+    assert read.scores([red])["accuracy"].tolist() == [0.5]
+
+
+def test_a_damaged_grade_is_named_with_its_line(results, tmp_path):
+    path = results / "evaluations" / "red" / "seed0" / "amc.grades.jsonl"
+    path.write_text(path.read_text() + "{broken\n")
+    with pytest.raises(DataError, match=r"amc\.grades\.jsonl: line 3"):
+        collect(spec(entry("red")), results, tmp_path / "out")
+    assert not list((tmp_path / "out").glob("*.parquet")), "no table is left half-written"
+
+
+def test_memory_does_not_grow_with_rows(results, tmp_path):
+    """300,000 rows need less than 120 MB more than 2 rows (the schema's batches, not the file)."""
+    small = peak(results, tmp_path / "small")
+    line = json.dumps({"id": "problem", "index": 0, **GRADE}) + "\n"
+    (results / "evaluations" / "red" / "seed0" / "amc.grades.jsonl").write_text(line * 300_000)
+    assert peak(results, tmp_path / "large") - small < 120_000
+
+
+def peak(results: Path, out: Path) -> int:
+    """Peak memory in KiB of a collection in a process of its own."""
+    code = (
+        "import json, sys, resource; from pathlib import Path; from red.tables.collect import collect;"
+        "collect(json.loads(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]));"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    )
+    arguments = [json.dumps(spec(entry("red"))), str(results), str(out)]
+    command = [sys.executable, "-c", code, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return int(done.stdout)
