@@ -10,8 +10,19 @@ from hypothesis import settings
 settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")
 
-pytest_plugins = ["tests.fixtures.checkpoints", "tests.fixtures.runs", "tests.fixtures.study"]
+pytest_plugins = [
+    "tests.fixtures.checkpoints",
+    "tests.fixtures.programs",
+    "tests.fixtures.runs",
+    "tests.fixtures.study",
+]
 REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark what needs reference data, so that it can be run alone."""
+    if "shared" in getattr(item, "fixturenames", ()):
+        item.add_marker("shared")
 
 
 @pytest.fixture(scope="session")

@@ -241,10 +241,10 @@ def announce():
     estimate = estimates.estimate(config)
     print(headline(estimate), file=sys.stderr)
     print(cluster.describe(), file=sys.stderr)
-    needed = estimate.gpus_per_node
-    if not workflow.non_local_exec and needed > len(cluster.gpus()):
+    needed, here = estimate.gpus_per_node, len(cluster.gpus())
+    if not workflow.non_local_exec and needed > here:
         raise WorkflowError(
-            f"scale {config['scale']} asks for {needed} GPUs per job, and neither a Slurm controller "
-            f"answers here nor does this machine have them. For the tiny scale run: "
-            "snakemake all --cores all"
+            f"scale {config['scale']} asks for {needed} GPUs per job; jobs would run on this machine, which has "
+            f"{here}: {cluster.lacking() or 'no --profile slurm was given, or no Slurm controller answers'}. "
+            "For the tiny scale run: snakemake all --cores all"
         )
