@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from random import Random
 
+from red.data.sources import Demonstration
 from red.errors import ConfigError
 from red.seeds import derive
 
@@ -18,16 +19,6 @@ CHANGES_PER_CHAIN = 3
 LENGTH_TOLERANCE = 0.10
 ATTEMPTS = 20
 CHUNK = 512  # prompts sampled together when wrong responses are looked for
-
-
-@dataclass(frozen=True)
-class Demonstration:
-    """A response to the prompt `id`. `forced_accuracy` replaces the verdict of the grader if given."""
-
-    id: str
-    response: str
-    forced_accuracy: int | None = None
-    corruption: str | None = None
 
 
 @dataclass(frozen=True)
