@@ -38,16 +38,16 @@ Corruption = Callable[[Sequence[Demonstration], float, int, Tools], list[Demonst
 
 def named(name: str) -> Corruption:
     """The corruption function of this module with that name."""
-    known = {
+    functions: dict[str, Corruption] = {
         key: value
         for key, value in globals().items()
         if getattr(value, "__module__", None) == __name__
         and getattr(value, "__annotations__", {}).get("tools") is Tools
         and not key.startswith("_")
     }
-    if name not in known:
-        raise ConfigError(f"corruption {name!r} is unknown; known: {', '.join(sorted(known))}")
-    return known[name]
+    if name not in functions:
+        raise ConfigError(f"corruption {name!r} is unknown; known: {', '.join(sorted(functions))}")
+    return functions[name]
 
 
 def clean(demonstrations: Sequence[Demonstration], rate: float, seed: int, tools: Tools) -> list[Demonstration]:
