@@ -19,7 +19,7 @@ Config = Mapping[str, Any]
 Modules = tuple[str, ...]
 
 GRADING: Modules = ("red.evaluation.verdicts",)
-PROBE: Modules = ("red.probes.probe",)
+PROBE: Modules = ("red.probes",)
 COLLECT: Modules = ("red.tables.collect",)
 EXPORT: Modules = ("red.tables.export",)
 MODEL_SOURCES = {"embedded": "red.world.pretraining", "hub": "red.models.prepare"}
