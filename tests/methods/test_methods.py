@@ -1,4 +1,4 @@
-"""What enters a group, method by method, on a scripted sampler; and specs against methods.md 13.2."""
+"""What enters a group, method by method, on a scripted sampler; and specs against the table of docs/methods.md."""
 
 from dataclasses import dataclass, field, replace
 
@@ -153,7 +153,7 @@ def test_an_unknown_method_lists_the_known_ones():
 
 
 def test_specs_are_those_of_the_specification():
-    """Section 13.2, row by row: advantage set and std, clip, kind of the demonstrations' term, aggregation."""
+    """docs/methods.md section 13.2, row by row: advantage, clip, demonstrations' term, aggregation."""
     expected = {
         "grpo": ("rollouts", True, (0.2, 0.2), "none", "seq_mean"),
         "drgrpo": ("rollouts", False, (0.2, 0.2), "none", "const"),
