@@ -1,1 +1,1 @@
-"""Weights: the Qwen2 of the local engine, checkpoints, model cards, and passes that give log-probabilities and entropies."""
+"""Weights: the local engine's Qwen2, checkpoints, model cards, and passes that give log-probabilities and entropies."""
