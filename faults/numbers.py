@@ -10,13 +10,13 @@ from typing import Any
 from unittest import mock
 
 import torch
-from red.objective.offline_policy import demonstration_ratio
 
 from faults.case import Attempt, Case, Command
 from faults.world import World, run_spec
 from red.methods.base import Group, Problem, Sequence
 from red.objective.batch import Batch
 from red.objective.loss import Loss, objective
+from red.objective.offline_policy import demonstration_ratio
 from red.objective.spec import DemonstrationTerm, ObjectiveSpec, RolloutTerm, Weight
 from red.plumbing.storage import read_jsonl, read_object
 from red.training.spec import RunSpec

@@ -3,42 +3,12 @@
 import time
 from collections.abc import Sequence as Seq
 from dataclasses import dataclass, field, replace
-from typing import Protocol
-
-import torch
 
 from red.data.problems import Judge
 from red.methods.base import Problem, Reward, Sequence
-from red.models.checkpoint import Checkpoint
-from red.sampling.sampler import Sample, sample
+from red.sampling.base import Generate
 from red.seeds import derive
 from red.text.tokens import Tokenizer
-
-
-class Generate(Protocol):
-    """The current policy's sampler at the training temperature."""
-
-    def __call__(self, prompts: Seq[tuple[int, ...]], samples: int, budgets: Seq[int], seed: int) -> list[list[Sample]]:
-        """`samples` responses to each prompt, of at most `budgets` tokens."""
-
-
-@dataclass(frozen=True)
-class LocalGenerate:
-    """`Generate` with the weights in this process."""
-
-    checkpoint: Checkpoint
-    temperature: float
-
-    def __call__(self, prompts: Seq[tuple[int, ...]], samples: int, budgets: Seq[int], seed: int) -> list[list[Sample]]:
-        return sample(
-            self.checkpoint.model,
-            prompts,
-            samples=samples,
-            max_new_tokens=list(budgets),
-            eos_id=self.checkpoint.eos_id,
-            temperature=self.temperature,
-            generator=torch.Generator().manual_seed(seed),
-        )
 
 
 @dataclass

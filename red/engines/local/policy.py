@@ -22,9 +22,9 @@ from red.models import checkpoint as checkpoints
 from red.models.passes import Pass, forward
 from red.objective.loss import Loss, objective
 from red.objective.spec import ObjectiveSpec
+from red.sampling.local import LocalGenerate
 from red.training.files import Report, RunFiles, Trained
 from red.training.loop import Loop
-from red.training.rollouts import LocalGenerate
 from red.training.spec import RunSpec, Training
 from red.training.state import load_state, save_state
 from red.training.update import Update, UpdateResult, pairs

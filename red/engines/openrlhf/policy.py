@@ -21,7 +21,7 @@ from red.models import checkpoint as checkpoints
 from red.models.passes import Pass
 from red.objective.batch import Batch
 from red.plumbing.storage import write_directory
-from red.sampling.sampler import Sample
+from red.sampling.response import Response
 from red.training.update import Update, UpdateResult
 
 if TYPE_CHECKING:
@@ -43,7 +43,9 @@ class RemotePolicy:
         self.engines_are_current = True
         self.seconds_syncing = 0.0
 
-    def generate(self, prompts: Seq[tuple[int, ...]], samples: int, budgets: Seq[int], seed: int) -> list[list[Sample]]:
+    def generate(
+        self, prompts: Seq[tuple[int, ...]], samples: int, budgets: Seq[int], seed: int
+    ) -> list[list[Response]]:
         """Responses of the current weights: vLLM gets them when somebody samples."""
         if not self.engines_are_current:
             started = time.perf_counter()
