@@ -12,7 +12,7 @@ class Problem:
     """A training prompt with its demonstration, both as token ids.
 
     `demonstration` ends with EOS and is cut at the response limit. `demonstration_accuracy` is the
-    verifier's verdict on it; the noisy-label study forces it to 0 or 1.
+    grader's verdict on it; the noisy-label study forces it to 0 or 1.
     `sentence_ends` counts the demonstration's tokens up to each sentence end of its thought.
     """
 
