@@ -45,7 +45,7 @@ def values(rows):
 
 def plain_probabilities(model, tokenizer, prompt, tokens):
     """Softmax at temperature 1, one text at a time."""
-    ids = tokenizer.encode(prompt).ids
+    ids = tokenizer.encode(f"{prompt}.\nA:").ids  # the template `plain`
     logits = model(torch.tensor([[*ids, *tokens]]))[0, len(ids) - 1 : -1]
     return logits.softmax(-1)[range(len(tokens)), tokens]
 
