@@ -47,7 +47,7 @@ class Weight:
     clip(change on demonstrations / max(change on rollouts, floor), low, high), a change being that of the mean
     entropy against its mean over the last `window` steps.
 
-    `high` of None is no upper bound. `mean_of` and `resampled_from` read the weights that the run
+    `high` of None is no upper bound. `mean_of` and `resampled_from` read each w that the run
     named `source` logged. `target` "random" puts w on a random 1/group of all sequences.
     """
 

@@ -36,7 +36,7 @@ class WeightSchedule:
     The change is |1 - H / mean(H of the last `window` steps)|. `history` is the state: (rollout, demonstration)
     entropies of the previous steps.
 
-    `source` holds the weights another run logged, for the two controls; `seed` drives resampling.
+    `source` holds each w that another run logged, for the two controls; `seed` drives resampling.
     Entropies that are not finite count as not measured: w and the references stay.
     """
 

@@ -108,8 +108,15 @@ DEFAULTS = {
     "`behaviour`": (resources.Behaviour,),
     "`model` and `large_model`": (EmbeddedModel, PreparedModel),
 }
-# What the study itself gives, or what one source asks for and the other does not know.
-NOT_WRITTEN = {"name"}
+# Given by the name of the entry, and what the schema asks for although the dataclass has a default.
+ENTRY = {"`benchmarks`": {"name"}}
+ASKED = {
+    "`benchmarks`": {"source", "group", "grader", "metric", "samples"},
+    "`data.prompts`": {"source"},
+    "`model` and `large_model`": {"source"},
+}
+# Keys of the page that no dataclass has, because they are read before one is made.
+BESIDE = {"`runs`": {"like", "seeds", "cluster"}, "`data.demonstrations`": {"source"}}
 
 
 def defaults(kind, path=""):
@@ -124,37 +131,28 @@ def defaults(kind, path=""):
 
 @pytest.fixture(scope="module")
 def expected():
-    """{section: {key: default}} as the code has it; a default of None stands where the page may say it in words."""
-    found = {section: {} for section in DEFAULTS}
+    """{section: {key: default}} as the code has it."""
+    found = {}
     for section, kinds in DEFAULTS.items():
-        for kind in reversed(kinds):
-            found[section] |= defaults(kind)
-        for name in NOT_WRITTEN - {"name" if section == "`hardware`" else ""}:
-            found[section].pop(name, None)
+        # A key of two sources has the default of the first.
+        merged = {key: value for kind in reversed(kinds) for key, value in defaults(kind).items()}
+        asked = dict.fromkeys(ASKED.get(section, ()), REQUIRED)
+        found[section] = {key: merged[key] for key in merged.keys() - ENTRY.get(section, set())} | asked
     found["`benchmarks`"] |= defaults(Hub, "hub.")
-    wanted = defaults(CorruptedDemonstrations)
-    found["`data.demonstrations`"] = {name: wanted[name] for name in ("seed", "samples")}
-    of_run = defaults(RunSpec)
-    found["`runs`"] = {name: of_run[name] for name in runs.RUN_KEYS - {"cluster"}}
+    corrupted, of_run = defaults(CorruptedDemonstrations), defaults(RunSpec)
+    found["`data.demonstrations`"] = {key: corrupted[key] for key in ("seed", "samples")}
+    found["`runs`"] = {key: of_run[key] for key in runs.RUN_KEYS - {"cluster"}}
     return found
 
 
-@pytest.mark.parametrize("section", [*DEFAULTS, "`data.demonstrations`", "`runs`"])
+@pytest.mark.parametrize("section", [*DEFAULTS, *BESIDE])
 def test_keys_and_defaults_are_those_of_the_code(section, expected, glossary):
-    """A benchmark's entry has to name what the schema requires; `source` selects the product everywhere."""
-    asked = {"source", "group", "grader", "metric", "samples"} if section == "`benchmarks`" else {"source"}
-    also = {"`runs`": {"like", "seeds", "cluster"}, "`data.demonstrations`": {"source"}}.get(section, set())
-    rows = {key.strip("`"): default for key, default, _ in glossary[section]}
-    missing = sorted(expected[section].keys() - rows.keys())
+    written = {key.strip("`"): default.strip("`") for key, default, _ in glossary[section]}
+    missing = sorted(expected[section].keys() - written.keys())
     assert not missing, f"{PAGE}, {section}: add `| key | default | what |` for {', '.join(missing)}"
-    assert rows.keys() - expected[section].keys() == also
+    assert written.keys() - expected[section].keys() == BESIDE.get(section, set())
     for key, default in expected[section].items():
-        written = rows[key].strip("`")
-        if key not in asked:
-            assert written == REQUIRED or yaml.safe_load(written) is not None or written == "null", key
-            assert (written if written == REQUIRED else yaml.safe_load(written)) == default, key
-        else:
-            assert written == REQUIRED, key
+        assert yaml.safe_load(written[key]) == default, f"{PAGE}, {section}: {key}"
 
 
 def settings(record, path=""):
