@@ -56,7 +56,7 @@ def clean(demonstrations: Sequence[Demonstration], rate: float, seed: int, tools
 
 
 def noisy_labels(demonstrations: Sequence[Demonstration], rate: float, seed: int, tools: Tools) -> list[Demonstration]:
-    """Half: a wrong response scored 1. Other half: the correct demonstration scored 0 (§12.9).
+    """Half: a wrong response scored 1. Other half: the correct demonstration scored 0.
 
     If the base gives too few wrong responses, fewer prompts are corrupted; the summary tells.
     """

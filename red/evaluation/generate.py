@@ -42,7 +42,7 @@ class EvaluationSettings:
 
 @dataclass(frozen=True)
 class GenerationSpec:
-    """What `red generate` is told. `benchmarks` are entries of the configuration; `limit` is for trials.
+    """What `red generate` is told. `benchmarks` are entries of the configuration; `limit` is for a first look.
 
     `system` is the training data's own system prompt, for templates that have one.
     """

@@ -320,7 +320,7 @@ def _mu_schedule(case: Case) -> dict[str, Any]:
 
 
 def sft_probability(last_sft_norm: float, warmup_norm: float, gamma: float) -> float:
-    """SASR's chance that the next step is supervised (section 11; low confidence, not a method)."""
+    """SASR's chance that the next step is supervised (docs/methods.md section 11: a gate, not a method)."""
     return last_sft_norm / (last_sft_norm + gamma * warmup_norm)
 
 
