@@ -7,10 +7,10 @@ from dataclasses import MISSING, fields, is_dataclass
 
 import pytest
 import yaml
+from red.data.sources.openr1 import OpenR1
 
 from red import engines, methods
 from red.data.demonstrations import CorruptedDemonstrations
-from red.data.openr1 import OpenR1
 from red.data.prompts import EmbeddedPrompts
 from red.evaluation.catalog import Benchmark, Hub
 from red.evaluation.generate import EvaluationSettings
