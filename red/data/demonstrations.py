@@ -1,20 +1,18 @@
 """Demonstrations: the teacher's response to every training prompt, clean or corrupted."""
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from random import Random
 from typing import Any
 
 from red.data import corruption
-from red.data.corruption import Demonstration, Tools
+from red.data.corruption import Tools
+from red.data.sources import Demonstration, source
 from red.errors import ConfigError
 from red.grading.reward import RewardJudge
 from red.plumbing.records import from_mapping
 from red.seeds import derive
-from red.world.problems import parse
-from red.world.styles import boxed_answer, teacher_response
+from red.world.styles import boxed_answer
 
 
 @dataclass(frozen=True)
@@ -47,16 +45,13 @@ class Demonstrations:
 def demonstrations(spec: Mapping[str, Any], prompts: Sequence[Mapping[str, Any]], model: Path | None) -> Demonstrations:
     """Demonstrations of the prompts from `spec["source"]`, corrupted as the spec says.
 
-    `model` is the base, for wrong responses. A source is one function `from_<source>`.
+    `model` is the base, for wrong responses.
     """
     own = {name: spec[name] for name in spec if name in CorruptedDemonstrations.__dataclass_fields__}
     wanted = from_mapping(CorruptedDemonstrations, own, "demonstrations")
     corrupt = corruption.named(wanted.corruption)
-    source = spec.get("source", "embedded")
-    make = {"embedded": from_embedded, "openr1": from_openr1}.get(source)
-    if make is None:
-        raise ConfigError(f"demonstrations.source: {source!r} is unknown; known: embedded, openr1")
-    clean = make({name: spec[name] for name in spec if name not in own or name == "seed"}, prompts)
+    origin = source(spec.get("source", "embedded"), "demonstrations.source")
+    clean = origin.demonstrations({name: spec[name] for name in spec if name not in own or name == "seed"}, prompts)
     answers = {row["id"]: str(row["answer"]) for row in prompts}
     with RewardJudge() as judge:
 
@@ -66,37 +61,6 @@ def demonstrations(spec: Mapping[str, Any], prompts: Sequence[Mapping[str, Any]]
         tools = Tools(verify, _wrong_responses(wanted, prompts, clean, model, verify))
         rows = corrupt(clean, wanted.rate, wanted.seed, tools)
         return Demonstrations([asdict(row) for row in rows], _summary(wanted, prompts, rows, verify))
-
-
-@dataclass(frozen=True)
-class EmbeddedDemonstrations:
-    """The teacher of the tiny world."""
-
-    source: str = "embedded"
-    seed: int = 1
-
-
-def from_embedded(spec: Mapping[str, Any], prompts: Sequence[Mapping[str, Any]]) -> list[Demonstration]:
-    """A teacher response to every prompt of the tiny world."""
-    wanted = from_mapping(EmbeddedDemonstrations, spec, "demonstrations")
-    return [Demonstration(row["id"], _teacher(row, wanted.seed)) for row in prompts]
-
-
-def from_openr1(spec: Mapping[str, Any], prompts: Sequence[Mapping[str, Any]]) -> list[Demonstration]:
-    """The R1 traces of the paper's data set; a prompt without one gets no row."""
-    from red.data.openr1 import rows
-
-    wanted = {row["id"] for row in prompts}
-    location = {name: value for name, value in spec.items() if name != "seed"}
-    return [
-        Demonstration(row.id, row.demonstration)
-        for row in rows(location, Counter())
-        if row.id in wanted and row.demonstration
-    ]
-
-
-def _teacher(row: Mapping[str, Any], seed: int) -> str:
-    return teacher_response(Random(derive(seed, "demonstration", row["id"])), parse(row["question"]))
 
 
 def _wrong_responses(

@@ -1,6 +1,6 @@
 """BREAD: GRPO; a prompt that every rollout fails restarts from a prefix of its demonstration.
 
-Episode Anchor Search (section 8.4): binary search for the shortest prefix, in episodes, whose
+Episode Anchor Search: binary search for the shortest prefix, in episodes, whose
 success rate lies in a target range. The prefix is context: no loss, not in the length.
 """
 

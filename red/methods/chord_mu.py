@@ -1,4 +1,4 @@
-"""CHORD-mu: L = (1 - mu) L_GRPO + mu L_SFT, mu by step; expert batch of other prompts (section 9)."""
+"""CHORD-mu: L = (1 - mu) L_GRPO + mu L_SFT, mu by step; expert batch of other prompts."""
 
 from dataclasses import dataclass
 

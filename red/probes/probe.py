@@ -103,7 +103,7 @@ class _Bench:
         )
 
     def entropies(self, checkpoint: Checkpoint, step: int) -> Iterator[Row]:
-        """H^rl on fresh rollouts and H^sft on demonstrations, nats, per prompt (Table 1)."""
+        """Entropy on fresh rollouts and on demonstrations, nats, per prompt (Table 1)."""
         sampler = self.sampler(checkpoint)
         rollouts = sampler(self.problems, self.probe.samples)
         taught = [[sampler.demonstration(p)] for p in self.problems]

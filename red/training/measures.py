@@ -1,4 +1,4 @@
-"""The metrics of one optimizer step, under the names of methods.md sections 12.11 and 15.1.
+"""The metrics of one optimizer step, under the names that docs/glossary.md explains.
 
 Both engines call these functions, so a name means the same number everywhere.
 """
@@ -22,7 +22,7 @@ BINS = 8
 
 
 def step_entropy(entropy_st: Tensor, mask_st: Tensor, demonstration_s: Tensor) -> StepEntropy:
-    """Mean over sequences of the mean over tokens (section 12.2), with standard errors, nats."""
+    """Mean over sequences of the mean over tokens, as w needs it, with standard errors, nats."""
     per_sequence = sequence_mean(entropy_st.detach(), mask_st)
     rl, rl_se = _mean_and_error(per_sequence[~demonstration_s])
     sft, sft_se = _mean_and_error(per_sequence[demonstration_s])
@@ -91,7 +91,7 @@ def policy_metrics(batch: Batch, plan: Plan, spec: ObjectiveSpec) -> dict[str, f
         if wrong.any():
             metrics["logp/wrong_mean"] = _masked_mean(logp, mask * wrong[:, None])
     if off.sum() > 0:
-        # Section 15.3, Figure 9: demonstrations' ratio is taken as pi / 1.
+        # As in Figure 9, the ratio of a demonstration is pi / 1.
         metrics["ratio/out_of_range_demonstration"] = outside(logp.exp(), off, low, high)
         metrics["probability/demonstration"] = _masked_mean(logp.exp(), off)
     if spec.demonstration.kind != "none" and off.sum() > 0:

@@ -60,7 +60,7 @@ class GradedSampler:
         return {"accuracy/sampled": sum(self.accuracies) / len(self.accuracies)} if self.accuracies else {}
 
     def demonstration(self, problem: Problem) -> Sequence:
-        """Scored by the same reward as a rollout (section 0.5)."""
+        """Scored by the same reward as a rollout; one without EOS was cut at the response limit."""
         cut = problem.demonstration[-1] != self.eos_id
         accuracy = problem.demonstration_accuracy
         return replace(self._sequence(problem.prompt, problem.demonstration, accuracy, cut), is_demonstration=True)

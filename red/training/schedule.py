@@ -28,7 +28,7 @@ def learning_rate(step: int, training: Training) -> float:
 
 
 def mixture_mu(step: int, spec: Mixture) -> float:
-    """CHORD's mu(s): linear warm-up to `peak`, cosine decay to `valley` (section 9.2)."""
+    """CHORD's mu(s): linear warm-up to `peak`, then valley + (peak - valley) (1 + cos(pi t)) / 2, t from 0 to 1."""
     if step < spec.warmup:
         return step / spec.warmup * spec.peak
     if step >= spec.warmup + spec.decay:

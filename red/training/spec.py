@@ -10,7 +10,7 @@ from red.methods.base import Method
 
 @dataclass(frozen=True)
 class Training:
-    """What must be equal for a fair comparison (section 0.6). Lengths in tokens.
+    """What must be equal for a fair comparison; a run that differs says why. Lengths in tokens.
 
     `updates_per_rollout` splits the prompts of a step into that many optimizer steps.
     `warmup` is the share of the steps with a rising learning rate.

@@ -1,21 +1,19 @@
-# Shared by all rules: the checked configuration, fingerprints, and functions that name inputs.
+# Shared by all rules: the checked configuration, what jobs ask for, and the files of tables and figures.
 import os
 import re
-from functools import cache
 
 from snakemake.exceptions import WorkflowError
 
 from analysis import item as items
-from red.study import config as configuration
-from red.study import cluster
-from red.study import estimate as estimates
-from red.study import jobs, runs
 from red.errors import ConfigError
 from red.plumbing.documents import read_yaml
 from red.plumbing.provenance import fingerprint
-from red.study.resources import resources_of
 from red.plumbing.sources import sources
 from red.plumbing.storage import dump_json
+from red.study import cluster, code, jobs, paths, runs
+from red.study import config as configuration
+from red.study import estimate as estimates
+from red.study.resources import resources_of
 
 # Ours beside the paper's tables and figures.
 DIAGNOSTICS = "propositions paired_tests cost weight_noise gradient_conflict".split()
@@ -60,148 +58,29 @@ REPORTED = str(REPORTED if REPORTED.exists() else CHECKOUT / REPORTED)
 TABLES = ["scores.parquet", "dynamics.parquet", "probes.parquet", "runs.json"]
 
 
-@cache
-def code(*modules):
-    """Fingerprint of modules and what they import: a changed one reruns the jobs that used it."""
-    return fingerprint(*sources(*modules))
-
-
-@cache
-def run_spec(run, seed=0):
-    """The resolved run, as `red train` gets it."""
-    return jobs.training_spec(config, run, int(seed))
-
-
-def training_code(wildcards):
-    """Engine, loop, objective and grading; of the methods only the run's own and what it imports."""
-    spec = run_spec(wildcards.run)
-    engine, method = spec["training"]["engine"], spec["method"]
-    return code(f"red.engines.{engine}", f"red.methods.{method}")
-
-
-def answering_code():
-    """Answers do not depend on how they are judged, except where only a letter of them may be kept."""
-    specs = [jobs.benchmark_spec(config, name) for name in config["benchmarks"]]
-    keeping = ["red.evaluation.protected"] if any(spec["protected"] for spec in specs) else []
-    backend = config["evaluation"]["backend"]
-    return code("red.evaluation.generate", f"red.sampling.{backend}", *keeping)
-
-
-def model_code(model):
-    """Of what makes a model folder: a pretraining, or the preparation of a downloaded one."""
-    makers = {"embedded": "red.world.pretraining", "hub": "red.models.prepare"}
-    return code(makers[jobs.models(config)[model]["source"]])
-
-
-def training_spec(wildcards):
-    """The resolved run as JSON."""
-    return dump_json(run_spec(wildcards.run, wildcards.seed))
-
-
-def folder_of(run, seed, kind="checkpoint"):
-    """Where a run's checkpoint or snapshots lie; the base model is the run without training."""
-    if run == jobs.BASE:
-        return "<results>/models/base"
-    return f"<results>/runs/{run}/seed{seed}/{kind}"
-
-
-def checkpoint(wildcards):
-    """What is evaluated or probed."""
-    return folder_of(wildcards.run, wildcards.seed)
-
-
-def parent(wildcards):
-    """What a run starts from: the base model, a run's checkpoint, or the folder of its snapshots."""
-    run, step = next(jobs.parents(config, wildcards.run), (jobs.BASE, None))
-    return folder_of(run, wildcards.seed, "checkpoint" if step is None else "snapshots")
-
-
-def start(wildcards, input):
-    """The model folder inside that input."""
-    _, step = next(jobs.parents(config, wildcards.run), (jobs.BASE, None))
-    return input.parent if step is None else f"{input.parent}/step{step}"
-
-
-def demonstrations(wildcards):
-    """What a run learns from, clean or corrupted."""
-    name = jobs.corruption(config, wildcards.run)
-    return f"<results>/data/demonstrations/{name}.jsonl"
-
-
-def w_log(wildcards):
-    """For a control of w: the metrics of the run whose w it reads."""
-    source = runs.w_source(config, wildcards.run)
-    return {"w_log": metrics_of(source, wildcards.seed)} if source else {}
-
-
-def w_log_option(wildcards, input):
-    """The same for the command line."""
-    return f"--w-log {input.w_log}" if "w_log" in input.keys() else ""
-
-
-def probed_models(wildcards):
-    """The models that a probe measures beside the checkpoint, by the names that `red probe` knows."""
-    known = {"large": "<results>/models/large", "base": folder_of(jobs.BASE, 0)}
-    if "sft" in config["runs"]:
-        seeds = map(str, runs.run_seeds(config, "sft"))
-        known["sft"] = folder_of("sft", min(seeds, key=wildcards.seed.__ne__))
-    if wildcards.run != jobs.BASE:
-        known["parent"] = parent(wildcards)
-    return {name: known[name] for name in jobs.probe_models(config, wildcards.probe)}
-
-
-def model_options(wildcards, input):
-    """The same for the command line; the parent may be a snapshot."""
-    folders = {n: input[n] for n in jobs.probe_models(config, wildcards.probe)}
-    if "parent" in folders:
-        folders["parent"] = start(wildcards, input)
-    return " ".join(f"--model {name}={folder}" for name, folder in folders.items())
-
-
-def collected_files():
-    """Everything that the three tables are made from."""
-    files = [
-        f"<results>/evaluations/{run}/seed{seed}/{benchmark}.grades.jsonl"
-        for run, seed in jobs.evaluated(config)
-        for benchmark in config["benchmarks"]
-    ]
-    files += [metrics_of(run, seed) for run, seed in jobs.trained(config)]
-    files += [
-        f"<results>/probes/{run}/seed{seed}/{probe}.parquet"
-        for run, seed, probe in jobs.probed(config)
-    ]
-    return files
-
-
-def metrics_of(run, seed):
-    """One line per training step."""
-    return f"<results>/runs/{run}/seed{seed}/metrics.jsonl"
-
-
 def memory(stage):
     """Megabytes of a stage, more at each further attempt."""
     return lambda wildcards, attempt: REQUESTS.memory(stage, attempt)
 
 
-def training_gpus(wildcards):
-    """GPUs of a run, over all its nodes."""
-    return REQUESTS.gpus(runs.run_spec(config, wildcards.run, 0))
+def run_spec(wildcards):
+    """The run that a training job makes; resources depend on it."""
+    return runs.run_spec(config, wildcards.run, int(wildcards.seed))
 
 
-def training_nodes(wildcards):
-    """Nodes of a run."""
-    return runs.run_spec(config, wildcards.run, 0).cluster.nodes
-
-
-def training_minutes(wildcards, attempt):
-    """Minutes to ask for; at most what one attempt may take."""
-    spec = runs.run_spec(config, wildcards.run, int(wildcards.seed))
-    return estimates.training_minutes(spec, REQUESTS, attempt)
+def model_options(wildcards, input):
+    """`--model NAME=FOLDER` for everything that a probe measures beside the checkpoint."""
+    folders = {n: input[n] for n in jobs.probe_models(config, wildcards.probe)}
+    if "parent" in folders:
+        folders["parent"] = paths.start(config, wildcards.run, input.parent)
+    return " ".join(f"--model {name}={folder}" for name, folder in folders.items())
 
 
 def analysis_code(item):
     """Fingerprint of an item: its module, what that imports, and the page templates."""
-    return fingerprint(*sources(f"analysis.{item}", "analysis.__main__"), "analysis/*.html")
+    return fingerprint(
+        *sources(f"analysis.{item}", "analysis.__main__"), "analysis/*.html"
+    )
 
 
 def item_files(item):

@@ -62,7 +62,7 @@ class ObjectiveTrainer(ActorPPOTrainer):
         return RankResult(self.actor_loss_fn.logp, self.actor_loss_fn.terms, norm)
 
     def use_moments(self, name: str) -> None:
-        """AdamW moments of the fine-tuning steps are their own (section 7.3): exchange the two sets."""
+        """A second kind of step has AdamW moments of its own: exchange the two sets."""
         if name != self.moments:
             adam = self.actor.model.optimizer.optimizer
             adam.state, self.idle = self.idle, adam.state

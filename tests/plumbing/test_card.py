@@ -2,7 +2,7 @@
 
 import yaml
 
-from red.models.card import card
+from red.plumbing.card import card
 from red.plumbing.provenance import spec_hash
 
 SPEC = {"run": "red_i", "method": "red", "seed": 1, "scale": "tiny", "init_from": "sft@50"}

@@ -5,19 +5,25 @@ and `reward_model.ground_truth`. Rows that cannot be used are counted by reason,
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from red.data.sources import Demonstration, Prompts
 from red.errors import DataError
+from red.grading import verdict
+from red.grading.grader import Case, Grader
 from red.grading.math import is_usable
 from red.plumbing.records import from_mapping
 from red.plumbing.storage import file_hash, read_jsonl
 
+# Equal to no answer, and not settled by the cheap steps: the symbolic one has to read the gold.
+_PROBE = r"\boxed{\sqrt{2} \xi_{7}}"
+
 
 @dataclass(frozen=True)
-class OpenR1:
+class PromptsSpec:
     """Where the rows are. `data_dir` with `file` (.parquet or .jsonl) wins over the hub.
 
     `revision` and `sha256` of None are not checked; the provenance then says what was found.
@@ -46,12 +52,40 @@ class Row:
     source: str
 
 
+def prompts(spec: Mapping[str, Any]) -> Prompts:
+    """The paper's prompts, each with its own system prompt.
+
+    Counts and drops `unparsed_answer`: a gold that only looks usable would end a training as a data error.
+    """
+    counts: Counter[str] = Counter()
+    kept = []
+    with Grader(lenient=False) as grader:
+        for row, found in grader.grade_rows(rows(spec, counts), lambda row: Case(_PROBE, row.answer)):
+            if found.reason == verdict.DATA_ERROR:
+                counts["unparsed_answer"] += 1
+                counts["rows"] -= 1
+                continue
+            kept.append({name: getattr(row, name) for name in ("id", "question", "answer", "source", "system")})
+    return Prompts(kept, kept[0]["system"] if kept else "", dict(counts))
+
+
+def demonstrations(spec: Mapping[str, Any], prompts: Sequence[Mapping[str, Any]]) -> list[Demonstration]:
+    """The R1 traces of the paper's data set."""
+    asked = {row["id"] for row in prompts}
+    location = {name: value for name, value in spec.items() if name != "seed"}
+    return [
+        Demonstration(row.id, row.demonstration)
+        for row in rows(location, Counter())
+        if row.id in asked and row.demonstration
+    ]
+
+
 def rows(spec: Mapping[str, Any], counts: Counter[str]) -> Iterator[Row]:
     """Usable rows in order. Counts `unusable_answer` (dropped) and `no_demonstration` (kept).
 
     DataError names the row (from 0) whose nesting is not the data set's.
     """
-    wanted = from_mapping(OpenR1, spec, "data")
+    wanted = from_mapping(PromptsSpec, spec, "data")
     for index, raw in enumerate(_raw(wanted)):
         if wanted.limit is not None and index >= wanted.limit:
             return
@@ -64,7 +98,7 @@ def rows(spec: Mapping[str, Any], counts: Counter[str]) -> Iterator[Row]:
         yield row
 
 
-def _row(index: int, raw: Mapping[str, Any], wanted: OpenR1) -> Row:
+def _row(index: int, raw: Mapping[str, Any], wanted: PromptsSpec) -> Row:
     place = f"{wanted.data_dir or wanted.hub}: row {index}"
     try:
         messages = {message["role"]: message["content"] for message in raw["prompt"]}
@@ -82,7 +116,7 @@ def _row(index: int, raw: Mapping[str, Any], wanted: OpenR1) -> Row:
         raise DataError(f"{place}: not in the layout of {wanted.hub} ({error!r})") from None
 
 
-def _raw(wanted: OpenR1) -> Iterator[Mapping[str, Any]]:
+def _raw(wanted: PromptsSpec) -> Iterator[Mapping[str, Any]]:
     if wanted.data_dir is None:
         yield from _hub(wanted)
         return
@@ -100,7 +134,7 @@ def _raw(wanted: OpenR1) -> Iterator[Mapping[str, Any]]:
         yield from read_jsonl(path)
 
 
-def _hub(wanted: OpenR1) -> Iterator[Mapping[str, Any]]:
+def _hub(wanted: PromptsSpec) -> Iterator[Mapping[str, Any]]:
     try:
         from datasets import load_dataset
     except ImportError:
