@@ -59,8 +59,8 @@ def test_the_report_is_one_file(made):
 
 def test_a_method_an_ablation_a_benchmark_and_an_item_are_added_and_run(made):
     (made.root / "red/methods/narrow.py").write_text(METHOD)
-    source = (made.root / "analysis/propositions.py").read_text()
-    (made.root / "analysis/again.py").write_text(source)
+    source = (made.root / "analysis/items/propositions.py").read_text()
+    (made.root / "analysis/items/again.py").write_text(source)
     problems = [{"id": f"own-{i}", "problem": f"Compute {i}+2", "answer": str(i + 2)} for i in range(3)]
     (made.root / "own.jsonl").write_text("".join(json.dumps(row) + "\n" for row in problems))
     overlay = made.overlay(
