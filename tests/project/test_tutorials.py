@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 
+import pandas as pd
 import pytest
 
 BLOCK = re.compile(r'```\w+ title="([^"]+)"\n(.*?)```', re.DOTALL)
@@ -45,14 +46,14 @@ def test_the_tutorials_write_the_files_that_the_recipes_name(project):
         "config/mine.yaml",
         "config/ablation.yaml",
         "config/benchmark.yaml",
-        "analysis/solved.py",
-        "workflow/report/solved.rst",
+        "config/mine.jsonl",
+        "analysis/items/solved.py",
         "config/item.yaml",
     }
 
 
 @pytest.mark.slow
-def test_a_new_method_a_new_ablation_and_a_new_item_run_end_to_end(project):
+def test_a_new_method_ablation_benchmark_and_item_run_end_to_end(project):
     root, _ = project
     (root / "config" / "only.yaml").write_text("only: [red, gentle, red_window3]\n")
     overlays = [
@@ -66,6 +67,11 @@ def test_a_new_method_a_new_ablation_and_a_new_item_run_end_to_end(project):
     results = root / "results" / "minimal"
     assert (results / "figures" / "solved.png").stat().st_size > 0
     assert "Gentle" in (results / "tables" / "main_results.csv").read_text()
+    numbers = pd.read_csv(results / "tables" / "main_results.csv").query("run == 'red' and metric == 'accuracy'")
+    means = numbers.set_index("column")["value"]
+    assert means["overall"] == pytest.approx(means.drop("overall").mean(), rel=1e-5) and len(means) == 8
+    heads = (results / "tables" / "main_results.md").read_text()
+    assert "| Mine Acc |" in heads and "Olympiad\\* Acc" in heads
     spec = json.loads((results / "runs" / "red_window3" / "seed0" / "provenance.json").read_text())["spec"]
     assert spec["overrides"]["weight"] == {"window": 3}
     assert "Nothing to be done" in snakemake(root, *overlays)
