@@ -13,6 +13,7 @@ from pathlib import Path
 
 from faults.browser import PAYLOADS, browser, check_quiet, visit
 from faults.case import Attempt, Case, Command
+from faults.inputs.tables import BENCHMARK
 from faults.world import ENTRY, World, run_spec
 from red.errors import DataError, one_line
 from red.plumbing.provenance import ROOT
@@ -61,7 +62,7 @@ def _data() -> dict:
 
 def _token_page(folder: Path, world: World) -> Attempt:
     def attempt() -> str:
-        from analysis.token_page import page
+        from analysis.output.token_page import page
 
         path = folder / "page.html"
         path.write_text(page(PAYLOADS[1], PAYLOADS[2], _data()), encoding="utf-8")
@@ -308,7 +309,7 @@ def _secrets(folder: Path, world: World) -> Attempt:
             "items": ["main_results"],
             "row_group": "red",
         }
-        collect = {"runs": [entry], "benchmarks": {"math500": {"group": "math", "metric": "pass_at_1"}}}
+        collect = {"runs": [entry], "benchmarks": [BENCHMARK]}
         tables, reported = str(folder / "collected"), str(ROOT / "config/reported.csv")
         printed.append(
             _with_secrets(

@@ -11,7 +11,7 @@ from bench.compare import REPOSITORY
 from bench.row import Bar, Case, Done, Row, Setting, Side
 
 MINIMAL = ["config/default.yaml", "tests/workflow/minimal.yaml"]
-ITEM = "analysis/training_dynamics.py"
+ITEM = "analysis/items/training_dynamics.py"
 
 ROW = Row(
     title="The command line and the DAG",

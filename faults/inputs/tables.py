@@ -12,9 +12,10 @@ import pyarrow.parquet as pq
 from faults.case import Attempt, Case, Command
 from faults.world import World
 from red.plumbing.provenance import ROOT
-from red.tables.collect import DYNAMICS, PROBES, SCORES
+from red.tables.schema import DYNAMICS, PROBES, SCORES
 
 RUN = {"run": "red", "method": "red", "seed": 0, "scale": "tiny", "status": "done", "steps": 2}
+BENCHMARK = {"benchmark": "math500", "label": "MATH500", "group": "math", "metric": "pass_at_1", "source": "embedded"}
 GRADE = {
     "id": "a",
     "index": 0,
@@ -34,6 +35,7 @@ def _tables(folder: Path) -> None:
         row = {field.name: [values[str(field.type)]] for field in schema} | {"run": ["red"], "method": ["red"]}
         pq.write_table(pa.table(row, schema=schema), folder / f"{name}.parquet")
     (folder / "runs.json").write_text(json.dumps([RUN]))
+    (folder / "benchmarks.json").write_text(json.dumps([BENCHMARK]))
 
 
 def _column(table: str, name: str, change: Callable[[pa.Table], pa.Table]) -> Spoil:
@@ -213,9 +215,5 @@ def _collect(spoil: Spoil, folder: Path, world: World) -> Attempt:
         target = folder / places[path.name] / "red" / "seed0" / path.name
         target.parent.mkdir(parents=True, exist_ok=True)
         path.rename(target)
-    spec = {
-        "runs": [RUN],
-        "benchmarks": {"math500": {"group": "math", "metric": "pass_at_1"}},
-        "probes": {"entropy": ["red"]},
-    }
+    spec = {"runs": [RUN], "benchmarks": [BENCHMARK], "probes": {"entropy": ["red"]}}
     return Command.red("collect", "--spec", json.dumps(spec), "--results", folder, "--out", folder / "collected")
