@@ -99,7 +99,6 @@ def test_imports_are_those_of_the_page(repository, rooms):
     assert not wrong, f"import from rooms above in the table of {PAGE}, or change its row"
 
 
-@pytest.mark.xfail(strict=True, reason="red.evaluation.standalone reads a configuration with red.study.config")
 def test_a_room_imports_only_rooms_above_it(rooms):
     """So there is no circle."""
     order = [folder.removeprefix("red/") for folder in rooms]
