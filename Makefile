@@ -77,8 +77,9 @@ bench-setup: setup
 	bench/.venv/bin/python $(INSTALL) $(TORCH)
 	$(call install-resolved,bench/.venv/bin/python,bench/requirements-peers.txt)
 
+## Faults of every kind (hours); updates tests/faults/results.json and README.md. Some: make faults CASES="config or resume"
 faults: setup
-	python -m faults
+	python -m pytest tests/faults -vv -m faults -k "$(CASES)"
 
 docs: setup
 	mkdocs build --strict
