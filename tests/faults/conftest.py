@@ -40,7 +40,7 @@ def check(tmp_path: Path, remark: Callable[[str], None]) -> Callable[..., None]:
             return succeed(arguments, program)
         line = refusal(arguments, program)
         assert re.search(pattern, line), f"the line is {line!r}, expected {pattern!r}"
-        remark(line.replace(str(tmp_path), "…"))
+        remark(line.replace(str(tmp_path), "…").replace(str(tmp_path.parent), "…"))
 
     return check
 
@@ -54,7 +54,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
-    item: Any, call: pytest.CallInfo
+    item: Any, call: pytest.CallInfo[Any]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Writes after each case, so that an interrupted campaign keeps what it has tried."""
     report = yield
@@ -64,14 +64,14 @@ def pytest_runtest_makereport(
     return report
 
 
-def _outcome(item: Any, marker: pytest.Mark, call: pytest.CallInfo, report: pytest.TestReport) -> Outcome:
-    kind, faults = marker.args[0], marker.kwargs.get("count", 1)
+def _outcome(item: Any, marker: pytest.Mark, call: pytest.CallInfo[Any], report: pytest.TestReport) -> Outcome:
+    name, kind, faults = _name(item), marker.args[0], marker.kwargs.get("count", 1)
+    if call.excinfo is None:
+        remark = dict(report.user_properties).get("remark", "")
+        return Outcome(name, kind, "survived", str(remark), faults)
     if report.skipped:
-        return Outcome(_name(item), kind, "untestable", str(call.excinfo.value), faults)
-    if report.failed:
-        reason = f"{call.excinfo.typename}: {call.excinfo.value}"[:2000]
-        return Outcome(_name(item), kind, "lost", reason, faults)
-    return Outcome(_name(item), kind, "survived", dict(report.user_properties).get("remark", ""), faults)
+        return Outcome(name, kind, "untestable", str(call.excinfo.value), faults)
+    return Outcome(name, kind, "lost", f"{call.excinfo.typename}: {call.excinfo.value}"[:2000], faults)
 
 
 def _name(item: Any) -> str:

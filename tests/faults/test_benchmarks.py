@@ -6,6 +6,7 @@ import json
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ from tests.faults.case import named, succeed, table
 from tests.faults.world import ENTRY, GENERATION, World, grade
 
 pytestmark = pytest.mark.faults("bad input")
-ROW = {"id": "a", "question": "1 + 1", "options": None, "answer": "2", "extra": {}}
+ROW: dict[str, Any] = {"id": "a", "question": "1 + 1", "options": None, "answer": "2", "extra": {}}
 # Files that `red generate` reads: name, content, pattern.
 FILES: tuple[tuple[str, bytes, str], ...] = (
     ("empty", b"", r"math500\.jsonl: no problems"),
