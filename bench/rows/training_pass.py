@@ -42,23 +42,19 @@ def prepare(setting: Setting) -> Run:
     size = setting.size
     pairs = tiny.pairs(setting.world)[: size["prompts"]]
     prompts = [base.tokenizer.encode(pair["prompt"]).ids for pair in pairs]
-    rollouts = (
-        sample(
-            base.model,
-            prompts,
-            samples=size["rollouts"],
-            max_new_tokens=128,
-            eos_id=base.eos_id,
-            temperature=1.0,
-            generator=torch.Generator().manual_seed(0),
-        )
-        if size["rollouts"]
-        else []
+    groups = sample(
+        base.model,
+        prompts,
+        samples=size["rollouts"],
+        max_new_tokens=128,
+        eos_id=base.eos_id,
+        temperature=1.0,
+        generator=torch.Generator().manual_seed(0),
     )
     sequences = [
-        Sequence(tuple(prompt), tuple(s.tokens), 0.0, 0.0)
-        for prompt, group in zip(prompts, rollouts, strict=False)
-        for s in group
+        Sequence(tuple(prompt), tuple(rollout.tokens), 0.0, 0.0)
+        for prompt, group in zip(prompts, groups, strict=True)
+        for rollout in group
     ]
     if size["demonstrations"]:
         texts = [base.tokenizer.encode(pair["completion"]).ids for pair in pairs]
@@ -70,7 +66,7 @@ def prepare(setting: Setting) -> Run:
 
     def run() -> Done:
         for _ in range(PASSES):
-            logp().sum().backward()  # type: ignore[no-untyped-call]
+            logp().sum().backward()
             base.model.zero_grad()
         return Done(PASSES * useful, facts={"computed per useful token": computed / useful})
 

@@ -51,7 +51,7 @@ def prepare(setting: Setting) -> Run:
         began = time.perf_counter()
         hidden = model(input_ids=ids[:, :-1]).last_hidden_state[0]
         logp, _ = head(hidden, model.embed_tokens.weight, ids[0, 1:])
-        logp.sum().backward()  # type: ignore[no-untyped-call]
+        logp.sum().backward()
         peak = peak_mib(device, held)
         seconds = time.perf_counter() - began
         model.zero_grad()

@@ -53,7 +53,7 @@ def prepare(setting: Setting) -> Run:
 
     def run() -> Done:
         logp, entropy = logp_and_entropy(hidden, embedding, target)
-        (logp * coefficient).sum().backward()  # type: ignore[no-untyped-call]
+        (logp * coefficient).sum().backward()
         assert hidden.grad is not None
         facts = {"logp": logp.mean().item(), "gradient": hidden.grad.norm().item()}
         if entropy is not None:

@@ -35,7 +35,7 @@ def prepare(setting: Setting) -> Run:
     def run() -> Done:
         held = start(device)
         logp, _ = logp_and_entropy(hidden, embedding, target)
-        logp.float().sum().backward()  # type: ignore[no-untyped-call]
+        logp.float().sum().backward()
         peak = peak_mib(device, held) - (hidden.numel() + embedding.numel()) * 2 / 2**20
         hidden.grad = embedding.grad = None
         return Done(size["tokens"], facts={"GPU MiB": peak})

@@ -14,10 +14,12 @@ from red.errors import DataError
 from red.evaluation import benchmarks as sets
 from red.evaluation.answers import AnswerLog, Key, share_storage
 from red.evaluation.catalog import Benchmark, benchmark
+from red.models.checkpoint import read_tokenizer
 from red.plumbing.generation_progress import GenerationProgress
 from red.plumbing.provenance import spec_hash
 from red.plumbing.storage import folder_hash, only_here, read_object, remove_partials, write_json, write_jsonl
-from red.sampling.base import Answer, Backend, Request, Sampling, load_tokenizer
+from red.sampling.base import Backend, Request, Sampling
+from red.sampling.response import Response
 from red.seeds import derive
 from red.text.template import template_hash
 from red.text.tokens import encoded
@@ -103,7 +105,7 @@ def generate(
 
 
 def _plan(checkpoint: Path, out: Path, spec: GenerationSpec, folder: Path) -> list[Work]:
-    tokenizer = load_tokenizer(checkpoint)
+    tokenizer = read_tokenizer(checkpoint)
     identity = folder_hash(checkpoint)
     works = []
     for name, entry in spec.benchmarks.items():
@@ -164,7 +166,7 @@ def _check_lengths(work: Work, spec: GenerationSpec, checkpoint: Path) -> None:
 
 def _answer(works: Sequence[Work], backend: Backend, spec: GenerationSpec, checkpoint: Path, reduced: Reduced) -> None:
     title = f"{spec.run or checkpoint.name} seed {spec.seed}"
-    tokenizer = load_tokenizer(checkpoint)
+    tokenizer = read_tokenizer(checkpoint)
     pending = [(work, key) for work in works for key in work.missing]
     requests = [Request(work.tokens[id], work.bases[id] + index) for work, (id, index) in pending]
     settings = spec.evaluation
@@ -173,12 +175,12 @@ def _answer(works: Sequence[Work], backend: Backend, spec: GenerationSpec, check
     with GenerationProgress(title, total, total - len(pending)) as progress:
         for position, answer in backend.generate(requests, sampling):
             work, (id, index) = pending[position]
-            text = tokenizer.decode(answer.tokens, skip_special_tokens=False)
+            text = tokenizer.decode(answer.text_tokens, skip_special_tokens=False)
             work.log.add(_row(work, id, index, text, answer, reduced))
             progress.advance(len(answer.tokens))
 
 
-def _row(work: Work, id: str, index: int, text: str, answer: Answer, reduced: Reduced) -> dict[str, Any]:
+def _row(work: Work, id: str, index: int, text: str, answer: Response, reduced: Reduced) -> dict[str, Any]:
     """A line of the generations file. A thought that the prompt opened is put back before the response."""
     response = THOUGHT_OPEN + text if work.prompts[id].endswith(THOUGHT_OPEN) else text
     if work.benchmark.protected:

@@ -30,7 +30,7 @@ COLUMNS = (
 SHOWN = 7  # columns that fit into a terminal of 80 characters
 NOTE = (
     "Accuracy: strict, in percent, mean over problems x samples, 95 % bootstrap interval over problems. "
-    "Lenient: also answers outside a box. Tokens: mean length without the end token. Cut: share that "
+    "Lenient: also answers outside a box. Tokens: mean length, end token included. Cut: share that "
     "reached the token limit. Unread: share without a readable answer (wrong). Arrows mark subsets."
 )
 

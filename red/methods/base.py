@@ -93,7 +93,7 @@ class Mix:
         fails and whose verdicts are all equal."""
         return 1.0
 
-    def taught_per_prompt(self) -> int:
+    def demonstrations_per_prompt(self) -> int:
         """Demonstrations learned per prompt."""
         return self.demonstrations
 
@@ -105,10 +105,10 @@ class Mix:
         """One group for each problem."""
         samples = self.samples(group_size)
         rollouts = sampler(problems, samples) if samples else [[] for _ in problems]
-        demonstrations = [[sampler.demonstration(p) for _ in range(self.demonstrations)] for p in problems]
+        all_demonstrations = [[sampler.demonstration(p) for _ in range(self.demonstrations)] for p in problems]
         return [
-            Group(problem, (*own, *taught))
-            for problem, own, taught in zip(problems, rollouts, demonstrations, strict=True)
+            Group(problem, (*members, *demonstrations))
+            for problem, members, demonstrations in zip(problems, rollouts, all_demonstrations, strict=True)
         ]
 
 

@@ -10,7 +10,7 @@ from red.objective.spec import Aggregation, Mixture, ObjectiveSpec
 class ExpertBatch(Mix):
     """GRPO groups plus as many demonstrations of other, randomly drawn prompts."""
 
-    def taught_per_prompt(self) -> int:
+    def demonstrations_per_prompt(self) -> int:
         """The expert batch beside its own."""
         return self.demonstrations + 1
 

@@ -16,6 +16,7 @@ from red.plumbing.storage import read_object, write_directory, write_json
 
 WEIGHTS = "model.safetensors"
 TIED = "lm_head.weight"
+CHAT_END = "<|im_end|>"
 
 
 @dataclass(frozen=True)
@@ -108,19 +109,37 @@ def _optional(path: Path) -> dict[str, Any]:
     return read_object(path) if path.exists() else {}
 
 
-def _tokenizer(directory: Path, shape: Shape) -> Tokenizer:
+def read_tokenizer(directory: Path) -> Tokenizer:
+    """The folder's tokenizer.json; DataError names the file."""
     path = directory / "tokenizer.json"
     if not path.exists():
         raise DataError(f"{path}: no such file; a checkpoint needs its tokenizer.json beside the weights")
     try:
-        tokenizer = Tokenizer.from_file(str(path))
+        return Tokenizer.from_file(str(path))
     except Exception as error:  # tokenizers raises bare Exception for a malformed file
         raise DataError(f"{path}: not a tokenizer ({error})") from None
+
+
+def stop_ids(directory: Path) -> tuple[int, ...]:
+    """Token ids that end an answer: the model's end tokens and, where it exists, the chat end."""
+    config, generation = read_object(directory / "config.json"), _optional(directory / "generation_config.json")
+    eos = generation.get("eos_token_id")
+    eos = config.get("eos_token_id") if eos is None else eos
+    chat_end = read_tokenizer(directory).token_to_id(CHAT_END)
+    listed = [*(eos if isinstance(eos, list) else [eos]), chat_end]
+    ids = tuple(dict.fromkeys(id for id in listed if id is not None))
+    if not ids:
+        raise DataError(f"{directory / 'config.json'}: eos_token_id is missing; responses could not end")
+    return ids
+
+
+def _tokenizer(directory: Path, shape: Shape) -> Tokenizer:
+    tokenizer = read_tokenizer(directory)
     largest = max(tokenizer.get_vocab(with_added_tokens=True).values(), default=-1)
     if largest >= shape.vocab_size:
         raise DataError(
-            f"{path}: token id {largest} does not fit vocab_size {shape.vocab_size} of config.json; "
-            "tokenizer and model do not belong together"
+            f"{directory / 'tokenizer.json'}: token id {largest} does not fit vocab_size {shape.vocab_size} of "
+            "config.json; tokenizer and model do not belong together"
         )
     return tokenizer
 

@@ -15,8 +15,9 @@ from red.methods.base import Problem, Reward, Sequence
 from red.models.checkpoint import Checkpoint
 from red.models.passes import Pass, forward
 from red.objective.aggregate import sequence_mean
+from red.sampling.local import LocalGenerate
 from red.seeds import derive
-from red.training.rollouts import GradedSampler, LocalGenerate
+from red.training.rollouts import GradedSampler
 
 TOKENS_PER_FORWARD = 16384
 

@@ -1,6 +1,7 @@
 """Sampling in this process with the project's own Qwen2: no engine to start."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
@@ -8,11 +9,35 @@ import torch
 
 from red.errors import ConfigError
 from red.models import checkpoint as checkpoints
-from red.sampling.base import Answer, Request, Sampling, stop_ids, until_stop
+from red.models.checkpoint import Checkpoint, stop_ids
+from red.sampling.base import Request, Sampling
+from red.sampling.response import Response, until_stop
 from red.sampling.sampler import sample
 
 # Responses in one batch; also what an interruption can lose at most.
 ROWS = 256
+
+
+@dataclass(frozen=True)
+class LocalGenerate:
+    """`Generate` with the weights in this process; one random stream per call."""
+
+    checkpoint: Checkpoint
+    temperature: float
+
+    def __call__(
+        self, prompts: Sequence[tuple[int, ...]], samples: int, budgets: Sequence[int], seed: int
+    ) -> list[list[Response]]:
+        """Satisfies `red.sampling.base.Generate`."""
+        return sample(
+            self.checkpoint.model,
+            prompts,
+            samples=samples,
+            max_new_tokens=list(budgets),
+            eos_id=self.checkpoint.eos_id,
+            temperature=self.temperature,
+            generator=torch.Generator().manual_seed(seed),
+        )
 
 
 class LocalBackend:
@@ -26,7 +51,7 @@ class LocalBackend:
         self._model = checkpoints.load(checkpoint, device)
         self._stops = stop_ids(checkpoint)
 
-    def generate(self, requests: Sequence[Request], sampling: Sampling) -> Iterator[tuple[int, Answer]]:
+    def generate(self, requests: Sequence[Request], sampling: Sampling) -> Iterator[tuple[int, Response]]:
         """Batches of about ROWS responses; prompts with equally many responses share a batch."""
         if sampling.top_p != 1.0:
             raise ConfigError("evaluation.top_p: the local backend has only 1.0")

@@ -2,8 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor
@@ -11,6 +9,7 @@ from torch import Tensor
 from red.errors import NumericalError
 from red.models.decoder import Decoder
 from red.models.qwen2 import Qwen2
+from red.sampling.response import Response, until_stop
 
 # Moving the cache costs about as much as a few steps, so rows leave in batches.
 LIVE_SHARE = 0.8
@@ -19,14 +18,6 @@ ROWS = {"cpu": 256}
 ROWS_ELSEWHERE = 4096
 # Largest uniform number: by more than float32 rounding below 1, so that u * total < total.
 BELOW_ONE = 1 - 2**-22
-
-
-@dataclass(frozen=True)
-class Sample:
-    """One response: its token ids (with the end token if it was reached) and why it ended."""
-
-    tokens: list[int]
-    finish_reason: Literal["stop", "length"]
 
 
 @torch.inference_mode()
@@ -40,7 +31,7 @@ def sample(
     temperature: float,
     generator: torch.Generator | None = None,
     uniform: Tensor | None = None,
-) -> list[list[Sample]]:
+) -> list[list[Response]]:
     """`samples` responses to each prompt; temperature 0 takes the most likely token.
 
     All randomness is drawn from `generator` (on the CPU) before the first token, one number per
@@ -57,7 +48,7 @@ def sample(
         if uniform is None:
             uniform = torch.rand(len(prompts), samples, max(limits), generator=generator)
         uniform = uniform * BELOW_ONE
-    groups: list[list[Sample]] = []
+    groups: list[list[Response]] = []
     rows_at_once = ROWS.get(model.lm_head.weight.device.type, ROWS_ELSEWHERE)
     prompts_at_once = max(1, rows_at_once // samples)
     for start in range(0, len(prompts), prompts_at_once):
@@ -69,7 +60,7 @@ def sample(
         limit = torch.tensor(limits[part], device=decoder.logits.device).repeat_interleave(samples)
         numbers = None if uniform is None else uniform[part].flatten(0, 1).to(limit.device)
         tokens = _generate(decoder, limit, eos_id, numbers)
-        rows = [_sample(row[:n], eos_id) for row, n in zip(tokens.tolist(), limit.tolist(), strict=True)]
+        rows = [until_stop(row[:n], (eos_id,)) for row, n in zip(tokens.tolist(), limit.tolist(), strict=True)]
         groups += [rows[row : row + samples] for row in range(0, len(rows), samples)]
     return groups
 
@@ -81,12 +72,6 @@ def _limits(prompts: Sequence[Sequence[int]], max_new_tokens: int | Sequence[int
     if any(limit < 1 for limit in limits) or any(not prompt for prompt in prompts):
         raise ValueError("every prompt needs at least one token, and max_new_tokens at least 1")
     return limits
-
-
-def _sample(row: list[int], eos_id: int) -> Sample:
-    if eos_id in row:
-        return Sample(row[: row.index(eos_id) + 1], "stop")
-    return Sample(row, "length")
 
 
 def _generate(decoder: Decoder, limit: Tensor, eos_id: int, uniform: Tensor | None) -> Tensor:

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from red.errors import DataError
+from red.models.checkpoint import stop_ids
 from red.plumbing.storage import read_json
-from red.sampling.base import Answer, Request, Sampling, stop_ids, until_stop
+from red.sampling.base import Request, Sampling
+from red.sampling.response import Response, until_stop
 
 SWAP = "red.sampling.vllm_worker.WeightSwap"
 # Keys of config.json that do not change what the engine has built.
@@ -37,7 +39,7 @@ class VllmBackend:
         self.close()
         self._engine, self._architecture = _start(checkpoint, config), architecture
 
-    def generate(self, requests: Sequence[Request], sampling: Sampling) -> Iterator[tuple[int, Answer]]:
+    def generate(self, requests: Sequence[Request], sampling: Sampling) -> Iterator[tuple[int, Response]]:
         """All requests are queued at once; answers come as they end. Stopping early aborts the rest."""
         from vllm import SamplingParams
         from vllm.sampling_params import RequestOutputKind

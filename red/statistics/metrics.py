@@ -1,7 +1,7 @@
 """Scores of one benchmark. Arrays in, numbers out.
 
 `correct_ps` has one row per problem and one column per sample; its values are 0 or 1 (or booleans).
-Accuracies are shares in [0, 1], lengths are response tokens without the end token.
+Accuracies are shares in [0, 1], lengths are response tokens, the end token included.
 """
 
 from collections import Counter

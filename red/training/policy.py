@@ -8,8 +8,8 @@ from typing import Any, Protocol
 from red.methods.base import Sequence
 from red.models.checkpoint import Checkpoint
 from red.models.passes import Pass
+from red.sampling.base import Generate
 from red.text.tokens import Tokenizer
-from red.training.rollouts import Generate
 from red.training.update import Update, UpdateResult
 
 

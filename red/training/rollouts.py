@@ -3,42 +3,12 @@
 import time
 from collections.abc import Sequence as Seq
 from dataclasses import dataclass, field, replace
-from typing import Protocol
-
-import torch
 
 from red.data.problems import Judge
 from red.methods.base import Problem, Reward, Sequence
-from red.models.checkpoint import Checkpoint
-from red.sampling.sampler import Sample, sample
+from red.sampling.base import Generate
 from red.seeds import derive
 from red.text.tokens import Tokenizer
-
-
-class Generate(Protocol):
-    """The current policy's sampler at the training temperature."""
-
-    def __call__(self, prompts: Seq[tuple[int, ...]], samples: int, budgets: Seq[int], seed: int) -> list[list[Sample]]:
-        """`samples` responses to each prompt, of at most `budgets` tokens."""
-
-
-@dataclass(frozen=True)
-class LocalGenerate:
-    """`Generate` with the weights in this process."""
-
-    checkpoint: Checkpoint
-    temperature: float
-
-    def __call__(self, prompts: Seq[tuple[int, ...]], samples: int, budgets: Seq[int], seed: int) -> list[list[Sample]]:
-        return sample(
-            self.checkpoint.model,
-            prompts,
-            samples=samples,
-            max_new_tokens=list(budgets),
-            eos_id=self.checkpoint.eos_id,
-            temperature=self.temperature,
-            generator=torch.Generator().manual_seed(seed),
-        )
 
 
 @dataclass
@@ -68,17 +38,17 @@ class GradedSampler:
         budgets = [max(1, self.max_new_tokens - len(prefix)) for prefix in prefixes]
         seed = derive(self.seed, self.calls) if self.calls else self.seed
         self.calls += 1
-        found = self.generate(prompts, samples, budgets, seed)
+        responses = self.generate(prompts, samples, budgets, seed)
         texts = [
             self.tokenizer.decode([*prefix, *s.tokens], skip_special_tokens=True)
-            for prefix, group in zip(prefixes, found, strict=True)
+            for prefix, group in zip(prefixes, responses, strict=True)
             for s in group
         ]
         golds = [p.answer for p in problems for _ in range(samples)]
         verdicts = iter(self.judge((t, g, self.thought_open) for t, g in zip(texts, golds, strict=True)))
         groups = [
             [self._sequence(prompt, s.tokens, next(verdicts), s.finish_reason == "length") for s in group]
-            for prompt, group in zip(prompts, found, strict=True)
+            for prompt, group in zip(prompts, responses, strict=True)
         ]
         self.tokens += sum(len(s.response) for group in groups for s in group)
         self.accuracies += [s.accuracy for group in groups for s in group]

@@ -41,12 +41,12 @@ def logged_w(metrics: Path | None) -> list[float]:
     """The w of each step that another run logged, in order."""
     if metrics is None:
         return []
-    found = [row["red/w"] for row in read_jsonl(metrics) if "red/w" in row]
-    if not found:
+    values = [row["red/w"] for row in read_jsonl(metrics) if "red/w" in row]
+    if not values:
         raise DataError(
             f"{metrics}: no red/w in any row; weight.source must be a run that has rollouts and demonstrations"
         )
-    return found
+    return values
 
 
 def split(groups: Seq[Group], parts: int) -> list[list[Group]]:

@@ -82,6 +82,6 @@ class RunSpec:
 
     def build_method(self) -> Method:
         """The method with this run's overrides, its lengths in tokens."""
-        found = methods.method(self.method, self.overrides, f"runs.{self.run}")
-        aggregation = found.objective.aggregation.resolved(self.training.max_new_tokens)
-        return replace(found, objective=replace(found.objective, aggregation=aggregation))
+        method = methods.method(self.method, self.overrides, f"runs.{self.run}")
+        aggregation = method.objective.aggregation.resolved(self.training.max_new_tokens)
+        return replace(method, objective=replace(method.objective, aggregation=aggregation))

@@ -2,9 +2,9 @@
 
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeGuard
+from typing import Any, TypeGuard
 
 from red.objective.spec import Weight
 
@@ -77,11 +77,11 @@ class WeightSchedule:
             w if math.isfinite(w) and raw == raw else self.last, raw, change_rollout, change_demonstration
         )
 
-    def state(self) -> dict:
+    def state(self) -> dict[str, Any]:
         """Serialisable memory; `load` restores it exactly."""
         return {"history": [list(pair) for pair in self.history], "last": self.last}
 
-    def load(self, state: dict) -> None:
+    def load(self, state: Mapping[str, Any]) -> None:
         """Restore what `state` returned."""
         self.history = [(rl, sft) for rl, sft in state["history"]]
         self.last = state["last"]

@@ -14,7 +14,8 @@ from red.evaluation.generate import EvaluationSettings, GenerationSpec, generate
 from red.evaluation.protected import letters_only
 from red.plumbing.storage import read_json, read_jsonl, write_jsonl
 from red.sampling import open_backend
-from red.sampling.base import Answer, Request, Sampling
+from red.sampling.base import Request, Sampling
+from red.sampling.response import Response
 from red.world import benchmarks as world
 
 ENTRY = {"source": "embedded", "grader": "math", "metric": "avg_at_k", "group": "math"}
@@ -36,6 +37,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+END = 1  # of the checkpoints that `make_checkpoint` writes
+
+
 class CountingBackend:
     """Answers with the seed of the request, stops after `patience` answers, remembers what was asked."""
 
@@ -48,13 +52,13 @@ class CountingBackend:
     def load(self, checkpoint: Path) -> None:
         self.loads += 1
 
-    def generate(self, requests: Sequence[Request], sampling: Sampling) -> Iterator[tuple[int, Answer]]:
+    def generate(self, requests: Sequence[Request], sampling: Sampling) -> Iterator[tuple[int, Response]]:
         for index in reversed(range(len(requests))):
             if len(self.asked) == self.patience:
                 raise KeyboardInterrupt
             self.asked.append(requests[index])
             digits = [int(digit) + 10 for digit in str(requests[index].seed)]
-            yield index, Answer(digits, "stop")
+            yield index, Response([*digits, END], "stop")
 
     def close(self) -> None:
         self.closed = True
@@ -225,9 +229,8 @@ def test_local_answers_depend_on_their_own_seed_only(make_checkpoint, folder, tm
             temperature=0.6,
             uniform=numbers.view(1, 1, -1),
         )
-        tokens = [token for token in drawn.tokens if token != model.eos_id]
-        assert model.tokenizer.decode(tokens, skip_special_tokens=False) == row["response"]
-        assert (len(tokens), drawn.finish_reason) == (row["tokens"], row["finish_reason"])
+        assert model.tokenizer.decode(drawn.text_tokens, skip_special_tokens=False) == row["response"]
+        assert (len(drawn.tokens), drawn.finish_reason) == (row["tokens"], row["finish_reason"])
 
 
 def test_the_local_backend_refuses_top_p(make_checkpoint, folder, tmp_path):

@@ -10,8 +10,10 @@ from red.evaluation.benchmarks import Problem, load
 from red.evaluation.catalog import benchmark
 from red.evaluation.protected import letters_only
 from red.grading.choice import grade_choice
+from red.models.checkpoint import read_tokenizer
 from red.plumbing.storage import dump_json, read_jsonl
-from red.sampling.base import Answer, Request, Sampling, load_tokenizer
+from red.sampling.base import Request, Sampling
+from red.sampling.response import Response
 
 
 @pytest.mark.parametrize(
@@ -53,9 +55,9 @@ class EchoBackend:
     def load(self, checkpoint: Path) -> None:
         pass
 
-    def generate(self, requests: Sequence[Request], sampling: Sampling) -> Iterator[tuple[int, Answer]]:
+    def generate(self, requests: Sequence[Request], sampling: Sampling) -> Iterator[tuple[int, Response]]:
         for index, request in enumerate(requests):
-            yield index, Answer(list(request.prompt), "length")
+            yield index, Response(list(request.prompt), "length")
 
     def close(self) -> None:
         pass
@@ -101,9 +103,9 @@ def test_answers_to_gpqa_are_graded_from_letters(shared, tmp_path, byte_checkpoi
     class AlwaysC(EchoBackend):
         def generate(self, requests, sampling):
             for index in range(len(requests)):
-                yield index, Answer([byte_tokens[c] for c in "\\boxed{C}"], "stop")
+                yield index, Response([byte_tokens[c] for c in "\\boxed{C}"] + [1], "stop")
 
-    tokenizer = load_tokenizer(byte_checkpoint)
+    tokenizer = read_tokenizer(byte_checkpoint)
     byte_tokens = {c: tokenizer.token_to_id(c) for c in "\\boxed{C}"}
     monkeypatch.setattr(standalone, "open_backend", lambda name: AlwaysC())
     standalone.evaluate(

@@ -6,11 +6,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from red.objective.offline_policy import demonstration_ratio
 
 from red import methods
 from red.objective.batch import Batch, Members
 from red.objective.loss import objective, plan
+from red.objective.offline_policy import demonstration_ratio
 from red.objective.spec import DemonstrationTerm, Weight
 from red.training.weight import StepEntropy, WeightSchedule, relative_change
 

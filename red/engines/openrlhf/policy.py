@@ -21,7 +21,7 @@ from red.models import checkpoint as checkpoints
 from red.models.passes import Pass
 from red.objective.batch import Batch
 from red.plumbing.storage import write_directory
-from red.sampling.sampler import Sample
+from red.sampling.response import Response
 from red.training.update import Update, UpdateResult
 
 if TYPE_CHECKING:
@@ -43,7 +43,9 @@ class RemotePolicy:
         self.engines_are_current = True
         self.seconds_syncing = 0.0
 
-    def generate(self, prompts: Seq[tuple[int, ...]], samples: int, budgets: Seq[int], seed: int) -> list[list[Sample]]:
+    def generate(
+        self, prompts: Seq[tuple[int, ...]], samples: int, budgets: Seq[int], seed: int
+    ) -> list[list[Response]]:
         """Responses of the current weights: vLLM gets them when somebody samples."""
         if not self.engines_are_current:
             started = time.perf_counter()
@@ -60,8 +62,8 @@ class RemotePolicy:
         refs = self.actors.async_run_method_batch(method_name="measure", **columns)
         logp: dict[int, Any] = {}
         entropy: dict[int, Any] = {}
-        for indices, batch, found in zip(order, batches, chain(*ray.get(refs)), strict=True):
-            for index, mask, values in zip(indices, batch["action_mask"].bool(), found.unbind(1), strict=True):
+        for indices, batch, measured in zip(order, batches, chain(*ray.get(refs)), strict=True):
+            for index, mask, values in zip(indices, batch["action_mask"].bool(), measured.unbind(1), strict=True):
                 logp[index], entropy[index] = values[0][mask], values[1][mask]
         rows = range(len(sequences))
         values, mask = left_aligned([logp[i] for i in rows])

@@ -12,7 +12,7 @@ from vllm.sampling_params import RequestOutputKind
 
 from red.methods.base import Sequence
 from red.models.passes import Pass
-from red.sampling.sampler import Sample
+from red.sampling.response import Response
 from red.seeds import derive
 
 # Of each call, so many prompts also return vLLM's log-probabilities, for `rollout/kl`.
@@ -21,7 +21,7 @@ COMPARED_PROMPTS = 8
 
 @dataclass
 class VllmGenerate:
-    """Satisfies `red.training.rollouts.Generate`: samples from the weights that the engines hold."""
+    """Satisfies `red.sampling.base.Generate`: samples from the weights that the engines hold."""
 
     engines: Seq[Any]
     eos_id: int
@@ -29,7 +29,9 @@ class VllmGenerate:
     sleeps: bool
     logp: dict[tuple[tuple[int, ...], tuple[int, ...]], list[float]] = field(default_factory=dict)
 
-    def __call__(self, prompts: Seq[tuple[int, ...]], samples: int, budgets: Seq[int], seed: int) -> list[list[Sample]]:
+    def __call__(
+        self, prompts: Seq[tuple[int, ...]], samples: int, budgets: Seq[int], seed: int
+    ) -> list[list[Response]]:
         """One request per prompt; its seed depends on the prompt's place in the call."""
         if self.sleeps:
             batch_vllm_engine_call(self.engines, "wake_up")
@@ -62,12 +64,12 @@ class VllmGenerate:
             output_kind=RequestOutputKind.FINAL_ONLY,
         )
 
-    def _sample(self, prompt: tuple[int, ...], output: Any) -> Sample:
+    def _sample(self, prompt: tuple[int, ...], output: Any) -> Response:
         tokens = list(output.token_ids)
         if output.logprobs is not None:
             values = [place[token].logprob for place, token in zip(output.logprobs, tokens, strict=True)]
             self.logp[prompt, tuple(tokens)] = values
-        return Sample(tokens, "length" if output.finish_reason == "length" else "stop")
+        return Response(tokens, "length" if output.finish_reason == "length" else "stop")
 
     def kl(self, sequences: Seq[Sequence], now: Pass) -> dict[str, float]:
         """`rollout/kl`: mean of log q - log pi over sampled tokens, nats, where q is vLLM's policy.

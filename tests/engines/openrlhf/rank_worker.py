@@ -21,7 +21,7 @@ import torch
 
 from red.errors import NumericalError
 from red.plumbing.records import from_mapping
-from red.sampling.sampler import Sample
+from red.sampling.response import Response
 from red.training.files import RunFiles
 from red.training.loop import Loop
 from red.training.spec import RunSpec
@@ -30,14 +30,14 @@ from red.training.spec import RunSpec
 def recorded(eos_id: int, vocabulary: int) -> Any:
     """A `Generate` that ignores the weights."""
 
-    def generate(prompts: Any, samples: int, budgets: Any, seed: int) -> list[list[Sample]]:
+    def generate(prompts: Any, samples: int, budgets: Any, seed: int) -> list[list[Response]]:
         source = random.Random(seed)
 
-        def one(budget: int) -> Sample:
+        def one(budget: int) -> Response:
             tokens = [source.randrange(2, vocabulary) for _ in range(min(budget, source.randint(2, 24)))]
             if source.random() < 0.3:
-                return Sample(tokens, "length")
-            return Sample([*tokens[:-1], eos_id], "stop")
+                return Response(tokens, "length")
+            return Response([*tokens[:-1], eos_id], "stop")
 
         return [[one(budget) for _ in range(samples)] for budget in budgets]
 
