@@ -77,7 +77,7 @@ bench-setup: setup
 	bench/.venv/bin/python $(INSTALL) $(TORCH)
 	$(call install-resolved,bench/.venv/bin/python,bench/requirements-peers.txt)
 
-## Faults of every kind (hours); updates tests/faults/results.json and README.md. Some: make faults CASES="config or resume"
+## Faults of every kind (long), with their figures; some of them: make faults CASES="config or resume"
 faults: setup
 	python -m pytest tests/faults -vv -m faults -k "$(CASES)"
 

@@ -47,55 +47,13 @@ VALUES = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
     max_leaves=6,
 )
-LATEX = st.lists(
-    st.sampled_from(
-        [
-            "\\boxed{",
-            "}",
-            "{",
-            "\\fbox{",
-            "\\frac",
-            "1",
-            "2",
-            "x",
-            "^",
-            "_",
-            " ",
-            "\\",
-            "\\\\",
-            "\\{",
-            "\\}",
-            "$",
-            "</think>",
-            "<think>",
-            "\\text{",
-            "=",
-            "(",
-            ")",
-            "[",
-            "]",
-            ",",
-            "\n",
-            "%",
-            "\\sqrt",
-            "\\pi",
-            "\\infty",
-            "-",
-            "!",
-            "é",
-            "\u2028",
-            "٣",
-            "．",
-            "\\left(",
-            "\\right)",
-            "\\begin{pmatrix}",
-            "\\end{pmatrix}",
-            "&",
-        ]
-    )
-    | st.text(max_size=3),
-    max_size=60,
-).map("".join)
+PIECES = (
+    r"\boxed{ } { \fbox{ \frac 1 2 x ^ _ \ \\ \{ \} $ </think> <think> \text{ = ( ) [ ] , "
+    r"% \sqrt \pi \infty - ! é ٣ ． \left( \right) \begin{pmatrix} \end{pmatrix} &"
+)
+LATEX = st.lists(st.sampled_from([*PIECES.split(), " ", "\n", "\u2028"]) | st.text(max_size=3), max_size=60).map(
+    "".join
+)
 
 
 @pytest.fixture(autouse=True)
