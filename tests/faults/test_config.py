@@ -1,11 +1,12 @@
 """Configurations that are wrong."""
 
-from functools import partial
 from pathlib import Path
 
-from faults.case import Case, Command
-from faults.world import World
+import pytest
 
+from tests.faults.case import named, table
+
+pytestmark = pytest.mark.faults("bad input")
 # name, overlay on config/default.yaml, pattern of the message
 OVERLAYS: tuple[tuple[str, str, str], ...] = (
     ("number as text", "common: {lr: 1e-3}", r"common\.lr: '1e-3' is text, not a number|\.lr: '1e-3' is text"),
@@ -159,22 +160,18 @@ FILES: tuple[tuple[str, bytes, str], ...] = (
 )
 
 
-def cases(kind: str) -> list[Case]:
-    """One per line above, and two that are about the file itself."""
-    found = [Case(f"config: {n}", kind, partial(_overlay, text.encode()), said) for n, text, said in OVERLAYS]
-    found += [Case(f"config: {name}", kind, partial(_overlay, content), said) for name, content, said in FILES]
-    found.append(
-        Case("config: byte-order mark and CRLF are accepted", kind, partial(_overlay, b"\xef\xbb\xbfseeds: [0]\r\n"))
-    )
-    found.append(Case("config: no such file", kind, _missing, r"overlay\.yaml: No such file"))
-    return found
+@table("content, pattern", "config: ", [*((name, text.encode(), pattern) for name, text, pattern in OVERLAYS), *FILES])
+def test_overlay(content: bytes, pattern: str, tmp_path: Path, check):
+    (tmp_path / "overlay.yaml").write_bytes(content)
+    check(pattern, ["estimate", "--configfile", tmp_path / "overlay.yaml"])
 
 
-def _overlay(content: bytes, folder: Path, world: World) -> Command:
-    path = folder / "overlay.yaml"
-    path.write_bytes(content)
-    return Command.red("estimate", "--configfile", path)
+@named("config: byte-order mark and CRLF are accepted")
+def test_windows_file(tmp_path: Path, check):
+    (tmp_path / "overlay.yaml").write_bytes(b"\xef\xbb\xbfseeds: [0]\r\n")
+    check(None, ["estimate", "--configfile", tmp_path / "overlay.yaml"])
 
 
-def _missing(folder: Path, world: World) -> Command:
-    return Command.red("estimate", "--configfile", folder / "overlay.yaml")
+@named("config: no such file")
+def test_missing_file(tmp_path: Path, check):
+    check(r"overlay\.yaml: No such file", ["estimate", "--configfile", tmp_path / "overlay.yaml"])

@@ -1,7 +1,9 @@
-"""Time and memory under load, each size in a process of its own: grading, collecting, a long run, a wide DAG."""
+"""`python -m tests.faults.load [PART OF A NAME]`: time and memory under load, into the figures of the campaign.
+
+Grading, collecting, a long run and a wide DAG, each size in a process of its own (an hour in all).
+"""
 
 import json
-import os
 import random
 import shutil
 import subprocess
@@ -12,16 +14,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from faults.world import ENTRY
 from red.plumbing.provenance import ROOT
 from red.plumbing.storage import write_jsonl
+from tests.faults.record import save_load
+from tests.faults.runs import ENVIRONMENT
+from tests.faults.world import BENCHMARK, grade
 
-SIZES = {
-    "generations graded": (10_000, 100_000, 1_000_000),
-    "generations collected": (10_000, 100_000, 1_000_000),
-    "steps of metrics collected": (1_000, 10_000, 100_000),
-    "runs planned in one DAG": (50, 100, 200),
-}
 PROBLEMS = 500
 # A child's peak is at least that of the process that started it, so a small one stands in between.
 LAUNCHER = """
@@ -43,30 +41,10 @@ class Figure:
     peak_mib: int
 
 
-def measure(only: str = "") -> Iterator[dict]:
-    """All points, smallest first, so that a curve can be read before it is done."""
-    makers: dict[str, Callable[[Path, int], list[str]]] = {
-        "generations graded": _grading,
-        "generations collected": _collecting,
-        "steps of metrics collected": _metrics,
-        "runs planned in one DAG": _planning,
-    }
-    for what, sizes in SIZES.items():
-        for size in sizes if only in what else ():
-            with tempfile.TemporaryDirectory(prefix="load-") as folder:
-                yield asdict(_timed(what, size, makers[what](Path(folder), size), Path(folder)))
-
-
 def _timed(what: str, size: int, command: Sequence[str], folder: Path) -> Figure:
     started = time.monotonic()
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(ROOT),
-        "OMP_NUM_THREADS": "1",
-        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-    }
     done = subprocess.run(
-        [sys.executable, "-c", LAUNCHER, *command], env=environment, cwd=folder, capture_output=True, text=True
+        [sys.executable, "-c", LAUNCHER, *command], env=ENVIRONMENT, cwd=folder, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr[-2000:]
     peak = int(done.stdout.splitlines()[-1]) / 1024
@@ -100,21 +78,10 @@ def _problems(folder: Path) -> None:
 def _grading(folder: Path, size: int) -> list[str]:
     _problems(folder)
     write_jsonl(folder / "out" / "math500.generations.jsonl", _responses(size))
-    spec = json.dumps({"workers": 1, "benchmarks": {"math500": ENTRY}})
-    return [
-        "-m",
-        "red",
-        "grade",
-        "--spec",
-        spec,
-        "--evaluation",
-        str(folder / "out"),
-        "--benchmarks",
-        str(folder / "benchmarks"),
-    ]
+    return ["-m", "red", *grade(folder / "out", folder / "benchmarks")]
 
 
-def _collect(folder: Path, benchmarks: dict) -> list[str]:
+def _collect(folder: Path, benchmarks: list[dict[str, str]]) -> list[str]:
     spec = json.dumps({"runs": [RUN], "benchmarks": benchmarks})
     return ["-m", "red", "collect", "--spec", spec, "--results", str(folder), "--out", str(folder / "collected")]
 
@@ -147,12 +114,12 @@ def _collecting(folder: Path, size: int) -> list[str]:
             for i in range(size)
         ),
     )
-    return _collect(folder, {"math500": {"group": "math", "metric": "pass_at_1"}})
+    return _collect(folder, [BENCHMARK])
 
 
 def _metrics(folder: Path, size: int) -> list[str]:
     _run_files(folder, size)
-    return _collect(folder, {})
+    return _collect(folder, [])
 
 
 def _planning(folder: Path, size: int) -> list[str]:
@@ -161,19 +128,29 @@ def _planning(folder: Path, size: int) -> list[str]:
     runs = "".join(f"  red_{i}: {{like: red, seeds: [0], weight: {{low: 0.{i:03d}}}}}\n" for i in range(size))
     only = ", ".join(f"red_{i}" for i in range(size))
     (folder / "overlay.yaml").write_text(f"seeds: [0]\nruns:\n{runs}only: [{only}]\nitems: [main_results]\n")
-    return [
-        "-m",
-        "snakemake",
-        "all",
-        "--dry-run",
-        "--quiet",
-        "all",
-        "--cores",
-        "1",
-        "--snakefile",
-        str(ROOT / "workflow" / "Snakefile"),
-        "--directory",
-        str(folder),
-        "--configfile",
-        str(folder / "overlay.yaml"),
-    ]
+    place = ["--snakefile", str(ROOT / "workflow" / "Snakefile"), "--directory", str(folder)]
+    options = ["all", "--dry-run", "--quiet", "all", "--cores", "1", *place]
+    return ["-m", "snakemake", *options, "--configfile", str(folder / "overlay.yaml")]
+
+
+# What is loaded: how its files and its command are made, and its sizes.
+LOADS: dict[str, tuple[Callable[[Path, int], list[str]], tuple[int, ...]]] = {
+    "generations graded": (_grading, (10_000, 100_000, 1_000_000)),
+    "generations collected": (_collecting, (10_000, 100_000, 1_000_000)),
+    "steps of metrics collected": (_metrics, (1_000, 10_000, 100_000)),
+    "runs planned in one DAG": (_planning, (50, 100, 200)),
+}
+
+
+def main(part: str = "") -> None:
+    """Smallest first, so that a curve can be read before it is done."""
+    for what, (make, sizes) in LOADS.items():
+        for size in sizes if part in what else ():
+            with tempfile.TemporaryDirectory(prefix="load-") as folder:
+                figure = _timed(what, size, make(Path(folder), size), Path(folder))
+            print(figure, file=sys.stderr, flush=True)
+            save_load(Path(__file__).parent, asdict(figure))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

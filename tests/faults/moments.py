@@ -1,4 +1,4 @@
-"""Runs a `red` command that kills itself at an exact moment: `python -m faults.moments PLAN -- ARGUMENTS`.
+"""Runs a `red` command that kills itself at an exact moment: `python -m tests.faults.moments PLAN -- ARGUMENTS`.
 
 PLAN is JSON: {"phase", "entry", "offset", "signal"} sends the signal at the `offset`-th function call (of
 Python or C) after the `entry`-th entry into that phase, so that a moment between two system calls can be
@@ -39,7 +39,7 @@ class Moment:
         self.plan = plan
         self.phases: dict[CodeType, str] = {_code(*place): name for name, place in PHASES.items()}
         self.entries = dict.fromkeys(PHASES, 0)
-        self.open: list[list] = []
+        self.open: list[list[Any]] = []
         self.lengths: dict[str, list[int]] = {name: [] for name in PHASES}
         self.left: int | None = None
 
@@ -88,10 +88,10 @@ def main() -> int:
 
 
 def _code(module: str, name: str) -> CodeType:
-    found: Any = importlib.import_module(module)
+    function: Any = importlib.import_module(module)
     for part in name.split("."):
-        found = getattr(found, part)
-    return inspect.unwrap(found).__code__
+        function = getattr(function, part)
+    return inspect.unwrap(function).__code__
 
 
 if __name__ == "__main__":

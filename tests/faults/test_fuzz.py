@@ -4,18 +4,15 @@ import copy
 import math
 import tempfile
 from collections.abc import Callable
-from contextlib import redirect_stderr
-from functools import cache, partial
-from io import StringIO
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
-from faults.case import Attempt, Case
-from faults.world import World, run_spec
 from red.errors import ConfigError, DataError, RedError, one_line
 from red.evaluation.answers import AnswerLog
 from red.grading.extract import final_text, last_box
@@ -33,10 +30,12 @@ from red.plumbing.storage import dump_json, numbered_jsonl, parse_json
 from red.study import config, jobs
 from red.training.spec import RunSpec
 from red.training.state import load_state, save_state
+from tests.faults.case import named
+from tests.faults.record import SEED
+from tests.faults.world import World, run_spec
 
-KIND = "fuzzing"
+pytestmark = pytest.mark.faults("fuzzing")
 EXAMPLES = 400
-QUICK = 20
 
 VALUES = st.recursive(
     st.none()
@@ -48,78 +47,33 @@ VALUES = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
     max_leaves=6,
 )
-LATEX = st.lists(
-    st.sampled_from(
-        [
-            "\\boxed{",
-            "}",
-            "{",
-            "\\fbox{",
-            "\\frac",
-            "1",
-            "2",
-            "x",
-            "^",
-            "_",
-            " ",
-            "\\",
-            "\\\\",
-            "\\{",
-            "\\}",
-            "$",
-            "</think>",
-            "<think>",
-            "\\text{",
-            "=",
-            "(",
-            ")",
-            "[",
-            "]",
-            ",",
-            "\n",
-            "%",
-            "\\sqrt",
-            "\\pi",
-            "\\infty",
-            "-",
-            "!",
-            "é",
-            "\u2028",
-            "٣",
-            "．",
-            "\\left(",
-            "\\right)",
-            "\\begin{pmatrix}",
-            "\\end{pmatrix}",
-            "&",
-        ]
-    )
-    | st.text(max_size=3),
-    max_size=60,
-).map("".join)
+PIECES = (
+    r"\boxed{ } { \fbox{ \frac 1 2 x ^ _ \ \\ \{ \} $ </think> <think> \text{ = ( ) [ ] , "
+    r"% \sqrt \pi \infty - ! é ٣ ． \left( \right) \begin{pmatrix} \end{pmatrix} &"
+)
+LATEX = st.lists(st.sampled_from([*PIECES.split(), " ", "\n", "\u2028"]) | st.text(max_size=3), max_size=60).map(
+    "".join
+)
 
 
-def cases(seed: int, examples: int = EXAMPLES) -> list[Case]:
-    """One per property; the test suite asks for fewer examples."""
-    return [
-        Case(f"any input: {name}", KIND, partial(_checked, check, seed, examples), quick=False)
-        for name, check in PROPERTIES.items()
-    ]
+@pytest.fixture(autouse=True)
+def examples(remark) -> None:
+    """As many for each property."""
+    remark(f"{EXAMPLES} examples")
 
 
-def _checked(check: Callable, number: int, examples: int, folder: Path, world: World) -> Attempt:
-    def attempt() -> str:
-        run = settings(max_examples=examples, deadline=None, database=None, suppress_health_check=list(HealthCheck))(
-            seed(number)(check)
-        )
-        with redirect_stderr(StringIO()):
-            run(world=world) if check is _model else run()
-        return f"{examples} examples"
+def holds(name: str, **strategies: Any) -> Callable[[Callable], Callable]:
+    """A property that is tried with many examples, the same ones each time."""
 
-    return attempt
+    def decorate(check: Callable) -> Callable:
+        # A fixture that lasts longer than an example is fine here: nothing changes it.
+        limits = settings(max_examples=EXAMPLES, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+        return named(f"any input: {name}")(limits(seed(SEED)(given(**strategies)(check))))
+
+    return decorate
 
 
-def _refused_or(call: Callable[[], Any]) -> Any:
+def refused_or(call: Callable[[], Any]) -> Any:
     """What a call returns, or None where it says in one line what is wrong; anything else is a finding."""
     try:
         return call()
@@ -128,51 +82,51 @@ def _refused_or(call: Callable[[], Any]) -> Any:
         return None
 
 
-@given(st.binary(max_size=80) | VALUES.map(lambda value: repr(value).encode("utf-8", "surrogatepass")))
-def _json(content: bytes) -> None:
-    value = _refused_or(lambda: parse_json(content, "file"))
+@holds("JSON", content=st.binary(max_size=80) | VALUES.map(lambda value: repr(value).encode("utf-8", "surrogatepass")))
+def test_json(content: bytes):
+    value = refused_or(lambda: parse_json(content, "file"))
     if value is not None:
         assert parse_json(dump_json(value).encode(), "again") == value
 
 
-def _mutated(content: bytes, draw: st.DataObject) -> bytes:
+def mutated(content: bytes, draw: st.DataObject) -> bytes:
     """Some bytes replaced, inserted or cut."""
-    found = bytearray(content)
+    edited = bytearray(content)
     for _ in range(draw.draw(st.integers(1, 4))):
-        place = draw.draw(st.integers(0, max(len(found) - 1, 0)))
+        place = draw.draw(st.integers(0, max(len(edited) - 1, 0)))
         match draw.draw(st.sampled_from("ricd")):
-            case "r" if found:
-                found[place] = draw.draw(st.integers(0, 255))
+            case "r" if edited:
+                edited[place] = draw.draw(st.integers(0, 255))
             case "i":
-                found[place:place] = draw.draw(st.binary(min_size=1, max_size=8))
+                edited[place:place] = draw.draw(st.binary(min_size=1, max_size=8))
             case "c":
-                del found[place:]
+                del edited[place:]
             case "d":
-                del found[place : place + draw.draw(st.integers(1, 30))]
-    return bytes(found)
+                del edited[place : place + draw.draw(st.integers(1, 30))]
+    return bytes(edited)
 
 
-@given(st.data())
-def _jsonl(draw: st.DataObject) -> None:
-    content = _mutated(b"".join(b'{"id":"p%d","answer":"1"}\n' % i for i in range(4)), draw)
+@holds("JSON lines", draw=st.data())
+def test_jsonl(draw: st.DataObject):
+    content = mutated(b"".join(b'{"id":"p%d","answer":"1"}\n' % i for i in range(4)), draw)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "x.jsonl"
         path.write_bytes(content)
-        rows = _refused_or(lambda: list(numbered_jsonl(path, ("id",))))
+        rows = refused_or(lambda: list(numbered_jsonl(path, ("id",))))
         assert rows is None or all("id" in row for _, row in rows)
 
 
-@given(st.data())
-def _yaml(draw: st.DataObject) -> None:
-    content = _mutated((ROOT / "tests" / "workflow" / "minimal.yaml").read_bytes(), draw)
+@holds("YAML", draw=st.data())
+def test_yaml(draw: st.DataObject):
+    content = mutated((ROOT / "tests" / "workflow" / "minimal.yaml").read_bytes(), draw)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "x.yaml"
         path.write_bytes(content)
-        assert isinstance(_refused_or(lambda: read_yaml(path)), (dict, type(None)))
+        assert isinstance(refused_or(lambda: read_yaml(path)), (dict, type(None)))
 
 
 @cache
-def _small() -> dict[str, Any]:
+def small_document() -> dict[str, Any]:
     """A document that is checked quickly: few runs, every section."""
     document = read_yaml(ROOT / "config" / "default.yaml")
     kept = ("sft", "grpo", "red", "relift", "luffy_published", "luffy", "red_w_constant", "sft_grpo")
@@ -183,17 +137,17 @@ def _small() -> dict[str, Any]:
     }
 
 
-def _places(value: Any, path: tuple = ()) -> list[tuple]:
+def places(value: Any, path: tuple = ()) -> list[tuple]:
     below = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    return [path, *(place for key, part in below for place in _places(part, (*path, key)))]
+    return [path, *(place for key, part in below for place in places(part, (*path, key)))]
 
 
-@given(st.data())
-def _config(draw: st.DataObject) -> None:
+@holds("configuration", draw=st.data())
+def test_config(draw: st.DataObject):
     """One to three values anywhere in the configuration replaced, added or removed."""
-    document = copy.deepcopy(_small())
+    document = copy.deepcopy(small_document())
     for _ in range(draw.draw(st.integers(1, 3))):
-        place = draw.draw(st.sampled_from([p for p in _places(document) if p] or [("runs",)]))
+        place = draw.draw(st.sampled_from([p for p in places(document) if p] or [("runs",)]))
         owner: Any = document
         for key in place[:-1]:
             owner = owner[key]
@@ -205,43 +159,43 @@ def _config(draw: st.DataObject) -> None:
             owner[place[-1]] = draw.draw(VALUES)
 
     def checked() -> bool:
-        found = config.select(document)
-        config.check(found)
-        jobs.check(found)
+        selected = config.select(document)
+        config.check(selected)
+        jobs.check(selected)
         return True
 
-    if _refused_or(checked):
+    if refused_or(checked):
         for run, number in jobs.trained(document):
             spec = jobs.training_spec(document, run, number)
             assert to_mapping(from_mapping(RunSpec, parse_json(dump_json(spec).encode(), "spec"), "spec"))
 
 
-@given(st.dictionaries(st.sampled_from([*RunSpec.__dataclass_fields__, "x"]), VALUES, max_size=6))
-def _spec(changes: dict) -> None:
+@holds("run spec", changes=st.dictionaries(st.sampled_from([*RunSpec.__dataclass_fields__, "x"]), VALUES, max_size=6))
+def test_spec(changes: dict):
     whole = to_mapping(run_spec("red"))
-    _refused_or(lambda: from_mapping(RunSpec, {**whole, **changes}, "spec"))
-    _refused_or(lambda: from_mapping(RunSpec, changes, "spec"))
-    _refused_or(lambda: run_spec("red", changes).build_method())
+    refused_or(lambda: from_mapping(RunSpec, {**whole, **changes}, "spec"))
+    refused_or(lambda: from_mapping(RunSpec, changes, "spec"))
+    refused_or(lambda: run_spec("red", changes).build_method())
 
 
-@given(LATEX)
-def _extractor(text: str) -> None:
-    found = last_box(text)
-    assert found is None or "{" + found + "}" in text
+@holds("extraction of boxes", text=LATEX)
+def test_extractor(text: str):
+    box = last_box(text)
+    assert box is None or "{" + box + "}" in text
     assert final_text(text) is None or text.endswith(final_text(text) or "")
     assert final_text(text + "</think>done") == "done"
     assert last_box(text + " \\boxed{42}") == "42" or text.endswith("\\")
 
 
-@given(LATEX, LATEX)
-def _grader(response: str, gold: str) -> None:
+@holds("cheap grading", response=LATEX, gold=LATEX)
+def test_grader(response: str, gold: str):
     """Only the cheap steps: what they leave open is settled by a process that can be killed."""
     assert isinstance(grade_math(response, gold), (Verdict, Undecided))
     assert isinstance(grade_math(f"\\boxed{{{response}}}", gold), (Verdict, Undecided))
 
 
-@given(st.data())
-def _objective(draw: st.DataObject) -> None:
+@holds("objective", draw=st.data())
+def test_objective(draw: st.DataObject):
     """Losses and gradients are finite, and a partition adds up, whatever the step holds."""
     groups, members = draw.draw(st.integers(1, 3)), draw.draw(st.integers(1, 4))
     count, length = groups * members, draw.draw(st.integers(1, 5))
@@ -257,14 +211,15 @@ def _objective(draw: st.DataObject) -> None:
     demonstration = torch.tensor(draw.draw(st.lists(st.booleans(), min_size=count, max_size=count)))
     group = torch.arange(groups).repeat_interleave(members)
     known = Members(group, demonstration, verdicts.double(), verdicts.double(), lengths.double())
-    kinds = st.sampled_from(["none", "ratio_one", "ratio_self", "shift", "shift_through", "shape"])
     spec = ObjectiveSpec(
         rollout=draw.draw(
             st.sampled_from(
                 [None, RolloutTerm(), RolloutTerm(clip_low=None, clip_high=None), RolloutTerm("logp_signed")]
             )
         ),
-        demonstration=DemonstrationTerm(draw.draw(kinds)),
+        demonstration=DemonstrationTerm(
+            draw.draw(st.sampled_from(["none", "ratio_one", "ratio_self", "shift", "shift_through", "shape"]))
+        ),
         nll=NLL(draw.draw(st.sampled_from([0.0, 0.5]))),
         aggregation=Aggregation(draw.draw(st.sampled_from(["seq_mean", "token_mean", "const"])), 8.0),
         filter=draw.draw(st.sampled_from(["none", "accuracy_variance"])),
@@ -281,8 +236,8 @@ def _objective(draw: st.DataObject) -> None:
     assert math.isclose(total, loss.total.item(), rel_tol=1e-9, abs_tol=1e-9)
 
 
-@given(st.data())
-def _state(draw: st.DataObject) -> None:
+@holds("resume state", draw=st.data())
+def test_state(draw: st.DataObject):
     """Whatever happens to the newest state, a whole one is loaded, or none if nothing is left."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
@@ -290,14 +245,14 @@ def _state(draw: st.DataObject) -> None:
             save_state(folder, step, {"step": step, "weights": torch.full((8,), float(step))})
         newest = folder / "state-00000002.bin"
         before = newest.read_bytes()
-        newest.write_bytes(_mutated(before, draw))
-        found = load_state(folder)
-        assert found is not None
-        assert found["step"] == (2 if newest.read_bytes() == before else 1)
+        newest.write_bytes(mutated(before, draw))
+        state = load_state(folder)
+        assert state is not None
+        assert state["step"] == (2 if newest.read_bytes() == before else 1)
 
 
-@given(st.data())
-def _log(draw: st.DataObject) -> None:
+@holds("answer log", draw=st.data())
+def test_log(draw: st.DataObject):
     """A log cut anywhere keeps every whole line."""
     row = {"index": 0, "response": "é\n\u2028", "tokens": 1, "finish_reason": "stop", "seed": 1, "prompt_hash": "x"}
     with tempfile.TemporaryDirectory() as folder:
@@ -316,8 +271,8 @@ def _log(draw: st.DataObject) -> None:
         assert len(AnswerLog(path).rows) == content[:cut].count(b"\n") + 1
 
 
-@given(draw=st.data())
-def _model(draw: st.DataObject, world: World) -> None:
+@holds("model folder", draw=st.data())
+def test_model(draw: st.DataObject, world: World):
     """A model folder with one damaged file loads or is refused in one line."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
@@ -327,30 +282,14 @@ def _model(draw: st.DataObject, world: World) -> None:
         name = draw.draw(st.sampled_from(names))
         content = (world.base / name).read_bytes()
         head = 2000 if name == "model.safetensors" else len(content)  # the header is where names and shapes are
-        damaged = _mutated(content[:head], draw) + content[head:]
+        damaged = mutated(content[:head], draw) + content[head:]
         (folder / name).unlink()
         (folder / name).write_bytes(damaged)
-        _refused_or(lambda: checkpoint.load(folder))
+        refused_or(lambda: checkpoint.load(folder))
 
 
-@given(st.text(max_size=60))
-def _line(text: str) -> None:
-    shown = one_line(DataError(text))
-    assert shown.isprintable() and len(shown.splitlines()) <= 1
+@holds("one-line errors", text=st.text(max_size=60))
+def test_line(text: str):
+    line = one_line(DataError(text))
+    assert line.isprintable() and len(line.splitlines()) <= 1
     assert isinstance(ConfigError(text), RedError)
-
-
-PROPERTIES: dict[str, Callable] = {
-    "JSON": _json,
-    "JSON lines": _jsonl,
-    "YAML": _yaml,
-    "configuration": _config,
-    "run spec": _spec,
-    "extraction of boxes": _extractor,
-    "cheap grading": _grader,
-    "objective": _objective,
-    "resume state": _state,
-    "answer log": _log,
-    "model folder": _model,
-    "one-line errors": _line,
-}
