@@ -16,7 +16,7 @@ $(1) $(INSTALL) setuptools==77.0.3
 DS_BUILD_OPS=0 $(1) $(INSTALL) --no-deps --requirement $(2)
 endef
 
-.PHONY: setup setup-engines reproduce report test test-slow test-engines test-slurm smoke lint bench bench-setup faults docs clean
+.PHONY: setup setup-engines whole-slurm reproduce report test test-shared test-slow test-engines test-slurm smoke lint bench bench-setup faults mutants docs clean
 
 setup: $(VENV)/.complete
 setup-engines: $(VENV)/.engines-complete
@@ -32,18 +32,27 @@ $(VENV)/.engines-complete: $(VENV)/.complete requirements/engines-cpu.txt
 	$(call install-resolved,$(BIN)/python,requirements/engines-cpu.txt)
 	touch $@
 
+# Snakemake loads its Slurm plugin at every start, and that raises where sinfo is there without both of the others.
+whole-slurm: setup
+	@! command -v sinfo >/dev/null || command -v squeue >/dev/null || command -v sacct >/dev/null \
+	  || { echo "sinfo is here but neither squeue nor sacct; the remedy: python -m red doctor"; exit 1; }
+
 ## Train, evaluate and analyse at tiny scale; ends with results/tiny/report.html
-reproduce: setup
+reproduce: whole-slurm
 	snakemake all --cores $(CORES) --rerun-incomplete --keep-going
 	@$(MAKE) --no-print-directory report
 
-report: setup
+report: whole-slurm
 	snakemake all --cores 1 --quiet rules progress --report results/tiny/report.html \
 	  || { echo "No report: make reproduce has to end first; python -m red status shows what is missing"; exit 1; }
 	@echo "Report: results/tiny/report.html"
 
 test: setup
 	python -m pytest
+
+## Tests that compare with reference data, which RED_SHARED names
+test-shared: setup
+	python -m pytest -m "shared and not slow and not engines and not slurm"
 
 ## Tests that run the DAG end to end
 test-slow: setup
@@ -58,7 +67,7 @@ test-slurm: setup
 	python -m pytest -m slurm
 
 ## A shortened reproduction, end to end
-smoke: setup
+smoke: whole-slurm
 	snakemake all --cores $(CORES) --configfile config/default.yaml tests/workflow/minimal.yaml --rerun-incomplete
 
 lint: setup
@@ -77,8 +86,13 @@ bench-setup: setup
 	bench/.venv/bin/python $(INSTALL) $(TORCH)
 	$(call install-resolved,bench/.venv/bin/python,bench/requirements-peers.txt)
 
+## Faults of every kind (long), with their figures; some of them: make faults CASES="config or resume"
 faults: setup
-	python -m faults
+	python -m pytest tests/faults -vv -m faults -k "$(CASES)"
+
+## Changes the mathematics one operator or number at a time; the tests must notice (an hour or two; FILES="..." for some)
+mutants: setup
+	python -m tests.mutants $(FILES)
 
 docs: setup
 	mkdocs build --strict

@@ -17,14 +17,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="red", description="Hybrid SFT+RL training of small models.")
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     # Only the wanted command is imported, so that --help stays instant.
-    wanted = argv[0] if argv and argv[0] in names else None
+    command = argv[0] if argv and argv[0] in names else None
     for name in names:
-        if wanted is None or name == wanted:
+        if command is None or name == command:
             module = importlib.import_module(f"red.commands.{name}")
             module.arguments(subparsers.add_parser(name, help=module.HELP, description=module.HELP))
     options = parser.parse_args(argv)
     try:
-        return importlib.import_module(f"red.commands.{options.command}").run(options)
+        status: int = importlib.import_module(f"red.commands.{options.command}").run(options)
+        return status
     except BrokenPipeError:
         return 141
     except (RedError, OSError) as error:

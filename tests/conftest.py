@@ -4,9 +4,25 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
-pytest_plugins = ["tests.fixtures.checkpoints", "tests.fixtures.runs", "tests.fixtures.study"]
+# A shared machine may stall any single example; how long one takes is no property of the code.
+settings.register_profile("unhurried", deadline=None)
+settings.load_profile("unhurried")
+
+pytest_plugins = [
+    "tests.fixtures.checkpoints",
+    "tests.fixtures.programs",
+    "tests.fixtures.runs",
+    "tests.fixtures.study",
+]
 REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark what needs reference data, so that it can be run alone."""
+    if "shared" in getattr(item, "fixturenames", ()):
+        item.add_marker("shared")
 
 
 @pytest.fixture(scope="session")

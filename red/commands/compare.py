@@ -22,7 +22,7 @@ def run(options: argparse.Namespace) -> int:
 
     from red.errors import ConfigError
     from red.plumbing.storage import write_atomic, write_json
-    from red.tables.compare import compare, curve_cells, evaluated, markdown, tested_cells
+    from red.tables.compare import compare, curve_cells, evaluated, markdown, paired_cells
 
     if options.out and options.out.suffix not in (".md", ".json"):
         raise ConfigError(f"--out {options.out}: expected a name that ends in .md or .json")
@@ -35,7 +35,7 @@ def run(options: argparse.Namespace) -> int:
     heads = ("benchmark", "problems", *names, "difference", "p", "Holm")
     tests = Table(*heads, title=f"{names[0]} minus {names[1]}")
     for test in comparison.tests:
-        tests.add_row(*tested_cells(test), style="bold" if test.p_adjusted is None else None)
+        tests.add_row(*paired_cells(test), style="bold" if test.p_adjusted is None else None)
     console.print(tests)
     if comparison.curves:
         curves = Table("training metric", *names, title="First tenth → last tenth of the steps")

@@ -20,7 +20,6 @@ def run(options: argparse.Namespace) -> int:
     """Generate, then write one provenance file per output folder."""
     from red.errors import ConfigError
     from red.evaluation.generate import GenerationSpec, generate
-    from red.evaluation.protected import letters_only
     from red.plumbing.provenance import Start, write_provenance
     from red.plumbing.records import from_mapping, to_mapping
     from red.plumbing.storage import argument
@@ -34,7 +33,7 @@ def run(options: argparse.Namespace) -> int:
     system = options.system.read_text() if options.system else ""
     spec = from_mapping(GenerationSpec, {**document, "system": system or None}, "spec")
     jobs = list(zip(options.checkpoint, options.out, strict=True))
-    generate(jobs, spec, options.benchmarks, open_backend, letters_only)
+    generate(jobs, spec, options.benchmarks, open_backend, _letters_only)
     files = [options.benchmarks / f"{name}.jsonl" for name in spec.benchmarks]
     for checkpoint, out in jobs:
         write_provenance(
@@ -46,3 +45,10 @@ def run(options: argparse.Namespace) -> int:
             checkpoints_in_this_process=len(jobs),
         )
     return 0
+
+
+def _letters_only(response: str, options: int) -> str:
+    """Imported for the first protected answer: no other answer depends on the grader."""
+    from red.evaluation.protected import letters_only
+
+    return letters_only(response, options)

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from red.plumbing import tracking
+
 HELP = "train one run from a resolved spec; continues from OUT/state"
 
 
@@ -21,7 +23,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--tracking",
         nargs="*",
         default=os.environ.get("RED_TRACKING", "").split(),
-        choices=["tensorboard", "wandb", "trackio"],
+        choices=tracking.names(),
         help="also send metrics there; what fails is left out (default: $RED_TRACKING)",
     )
     parser.add_argument("--out", required=True, type=Path, help="run folder")
@@ -30,12 +32,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Train, then write the provenance last: it marks the run as whole."""
     from red.engines import train
-    from red.models.card import card
+    from red.plumbing.card import card
     from red.plumbing.progress import StepProgress
     from red.plumbing.provenance import Start, write_provenance
     from red.plumbing.records import from_mapping, to_mapping
     from red.plumbing.storage import argument, write_atomic
-    from red.plumbing.tracking import tracking
     from red.training.files import RunFiles
     from red.training.spec import RunSpec
 
@@ -45,7 +46,7 @@ def run(options: argparse.Namespace) -> int:
     title, document = f"{spec.run} seed {spec.seed}", to_mapping(spec)
     with (
         StepProgress(title, spec.training.steps) as progress,
-        tracking(options.tracking, title, options.out, document) as trackers,
+        tracking.tracking(options.tracking, title, options.out, document) as trackers,
     ):
 
         def report(step: int, metrics: Mapping[str, Any]) -> None:

@@ -1,0 +1,1 @@
+"""Training prompts and their demonstrations, clean or corrupted, as the training loop takes them."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from random import Random
 
+from red.data.sources import Demonstration
 from red.errors import ConfigError
 from red.seeds import derive
 
@@ -18,16 +19,6 @@ CHANGES_PER_CHAIN = 3
 LENGTH_TOLERANCE = 0.10
 ATTEMPTS = 20
 CHUNK = 512  # prompts sampled together when wrong responses are looked for
-
-
-@dataclass(frozen=True)
-class Demonstration:
-    """A response to the prompt `id`. `forced_accuracy` replaces the verdict of the grader if given."""
-
-    id: str
-    response: str
-    forced_accuracy: int | None = None
-    corruption: str | None = None
 
 
 @dataclass(frozen=True)
@@ -47,16 +38,16 @@ Corruption = Callable[[Sequence[Demonstration], float, int, Tools], list[Demonst
 
 def named(name: str) -> Corruption:
     """The corruption function of this module with that name."""
-    corruptions: dict[str, Corruption] = {
+    functions: dict[str, Corruption] = {
         key: value
         for key, value in globals().items()
         if getattr(value, "__module__", None) == __name__
         and getattr(value, "__annotations__", {}).get("tools") is Tools
         and not key.startswith("_")
     }
-    if name not in corruptions:
-        raise ConfigError(f"corruption {name!r} is unknown; known: {', '.join(sorted(corruptions))}")
-    return corruptions[name]
+    if name not in functions:
+        raise ConfigError(f"corruption {name!r} is unknown; known: {', '.join(sorted(functions))}")
+    return functions[name]
 
 
 def clean(demonstrations: Sequence[Demonstration], rate: float, seed: int, tools: Tools) -> list[Demonstration]:
@@ -65,7 +56,7 @@ def clean(demonstrations: Sequence[Demonstration], rate: float, seed: int, tools
 
 
 def noisy_labels(demonstrations: Sequence[Demonstration], rate: float, seed: int, tools: Tools) -> list[Demonstration]:
-    """Half: a wrong response scored 1. Other half: the correct demonstration scored 0 (§12.9).
+    """Half: a wrong response scored 1. Other half: the correct demonstration scored 0.
 
     If the base gives too few wrong responses, fewer prompts are corrupted; the summary tells.
     """

@@ -1,21 +1,18 @@
 """Demonstrations: the teacher's response to every training prompt, clean or corrupted."""
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from random import Random
 from typing import Any
 
 from red.data import corruption
-from red.data.corruption import Demonstration, Tools
-from red.data.source import source
+from red.data.corruption import Tools
+from red.data.sources import Demonstration, source
 from red.errors import ConfigError
 from red.grading.reward import RewardJudge
 from red.plumbing.records import from_mapping
 from red.seeds import derive
-from red.world.problems import parse
-from red.world.styles import boxed_answer, teacher_response
+from red.world.styles import boxed_answer
 
 
 @dataclass(frozen=True)
@@ -48,14 +45,14 @@ class Demonstrations:
 def demonstrations(spec: Mapping[str, Any], prompts: Sequence[Mapping[str, Any]], model: Path | None) -> Demonstrations:
     """Demonstrations of the prompts from `spec["source"]`, corrupted as the spec says.
 
-    `model` is the base, for wrong responses. A source is one function `from_<source>`.
+    `model` is the base, for wrong responses.
     """
     corruption_values = {key: spec[key] for key in spec if key in CorruptionSpec.__dataclass_fields__}
     corruption_spec = from_mapping(CorruptionSpec, corruption_values, "demonstrations")
     corrupt = corruption.named(corruption_spec.corruption)
-    read = source(globals(), spec.get("source", "embedded"), "demonstrations.source")
+    origin = source(spec.get("source", "embedded"), "demonstrations.source")
     source_values = {key: spec[key] for key in spec if key not in corruption_values or key == "seed"}
-    clean: list[Demonstration] = read(source_values, prompts)
+    clean = origin.demonstrations(source_values, prompts)
     answers = {row["id"]: str(row["answer"]) for row in prompts}
     with RewardJudge() as judge:
 
@@ -65,37 +62,6 @@ def demonstrations(spec: Mapping[str, Any], prompts: Sequence[Mapping[str, Any]]
         tools = Tools(verify, _wrong_responses(corruption_spec, prompts, clean, model, verify))
         rows = corrupt(clean, corruption_spec.rate, corruption_spec.seed, tools)
         return Demonstrations([asdict(row) for row in rows], _summary(corruption_spec, prompts, rows, verify))
-
-
-@dataclass(frozen=True)
-class EmbeddedDemonstrations:
-    """The teacher of the tiny world."""
-
-    source: str = "embedded"
-    seed: int = 1
-
-
-def from_embedded(spec: Mapping[str, Any], prompts: Sequence[Mapping[str, Any]]) -> list[Demonstration]:
-    """A teacher response to every prompt of the tiny world."""
-    settings = from_mapping(EmbeddedDemonstrations, spec, "demonstrations")
-    return [Demonstration(row["id"], _teacher(row, settings.seed)) for row in prompts]
-
-
-def from_openr1(spec: Mapping[str, Any], prompts: Sequence[Mapping[str, Any]]) -> list[Demonstration]:
-    """The R1 traces of the paper's data set; a prompt without one gets no row."""
-    from red.data.openr1 import rows
-
-    prompt_ids = {row["id"] for row in prompts}
-    location = {name: value for name, value in spec.items() if name != "seed"}
-    return [
-        Demonstration(row.id, row.demonstration)
-        for row in rows(location, Counter())
-        if row.id in prompt_ids and row.demonstration
-    ]
-
-
-def _teacher(row: Mapping[str, Any], seed: int) -> str:
-    return teacher_response(Random(derive(seed, "demonstration", row["id"])), parse(row["question"]))
 
 
 def _wrong_responses(

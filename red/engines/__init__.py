@@ -17,11 +17,16 @@ from red.training.spec import RunSpec
 
 @dataclass(frozen=True)
 class Needs:
-    """What a training asks of the machine: GPUs over all nodes (None: the section `resources` says how
-    many) and installed distributions."""
+    """What a training asks of the machine: GPUs over all nodes, as the section `cluster` says (None: the
+    engine does not read it, and the section `resources` says how many), and installed distributions."""
 
     gpus: int | None = None
     packages: tuple[str, ...] = ()
+
+    @property
+    def reads_cluster(self) -> bool:
+        """Whether the section `cluster` is part of what is trained."""
+        return self.gpus is not None
 
 
 class Engine(Protocol):

@@ -16,7 +16,7 @@ from red.evaluation import catalog
 from red.evaluation.answers import AnswerLog, Key, share_storage
 from red.evaluation.catalog import Benchmark
 from red.models.checkpoint import read_tokenizer
-from red.plumbing.generation_progress import GenerationProgress
+from red.plumbing.progress import GenerationProgress
 from red.plumbing.provenance import spec_hash
 from red.plumbing.storage import folder_hash, only_here, read_object, remove_partials, write_json, write_jsonl
 from red.sampling.base import Backend, Request, Sampling
@@ -42,7 +42,7 @@ class EvaluationSettings:
 
 @dataclass(frozen=True)
 class GenerationSpec:
-    """What `red generate` is told. `benchmarks` are entries of the configuration; `limit` is for trials.
+    """What `red generate` is told. `benchmarks` are entries of the configuration; `limit` is for a first look.
 
     `system` is the training data's own system prompt, for templates that have one.
     """

@@ -16,8 +16,8 @@ NOT_METHODS = {"base"}
 
 def names() -> list[str]:
     """Every method that a run may name."""
-    found = {module.name for module in pkgutil.iter_modules(__path__)}
-    return sorted(found - NOT_METHODS)
+    modules = {module.name for module in pkgutil.iter_modules(__path__)}
+    return sorted(modules - NOT_METHODS)
 
 
 def method(name: str, overrides: Mapping[str, Any] | None = None, path: str = "method") -> Method:

@@ -12,7 +12,7 @@ class Problem:
     """A training prompt with its demonstration, both as token ids.
 
     `demonstration` ends with EOS and is cut at the response limit. `demonstration_accuracy` is the
-    verifier's verdict on it, or the forced value of the noisy-label study (section 12.9).
+    grader's verdict on it; the noisy-label study forces it to 0 or 1.
     `sentence_ends` counts the demonstration's tokens up to each sentence end of its thought.
     """
 
@@ -45,7 +45,7 @@ class Group:
 
     @property
     def rollouts(self) -> list[Sequence]:
-        """The on-policy members."""
+        """The members that the policy sampled."""
         return [member for member in self.members if not member.is_demonstration]
 
     @property
@@ -93,7 +93,7 @@ class Mix:
         fails and whose verdicts are all equal."""
         return 1.0
 
-    def taught_per_prompt(self) -> int:
+    def demonstrations_per_prompt(self) -> int:
         """Demonstrations learned per prompt."""
         return self.demonstrations
 
@@ -105,10 +105,10 @@ class Mix:
         """One group for each problem."""
         samples = self.samples(group_size)
         rollouts = sampler(problems, samples) if samples else [[] for _ in problems]
-        demonstrations = [[sampler.demonstration(p) for _ in range(self.demonstrations)] for p in problems]
+        all_demonstrations = [[sampler.demonstration(p) for _ in range(self.demonstrations)] for p in problems]
         return [
-            Group(problem, (*own, *taught))
-            for problem, own, taught in zip(problems, rollouts, demonstrations, strict=True)
+            Group(problem, (*members, *demonstrations))
+            for problem, members, demonstrations in zip(problems, rollouts, all_demonstrations, strict=True)
         ]
 
 
@@ -164,13 +164,13 @@ class Reward:
 
 
 def overlong_penalty(length: int, max_length: int, buffer: int) -> float:
-    """Soft over-length penalty in [-1, 0] (section 3.4), tokens."""
+    """0 up to max_length - buffer tokens, then falling linearly to -1 at max_length."""
     return max(-1.0, min(0.0, (max_length - buffer - length) / buffer))
 
 
 @dataclass(frozen=True)
 class Method:
-    """One row of the table of section 13.2."""
+    """One row of the table in docs/methods.md section 13.2."""
 
     objective: ObjectiveSpec = field(default_factory=ObjectiveSpec)
     mix: Mix = field(default_factory=Mix)

@@ -1,6 +1,6 @@
 """BREAD: GRPO; a prompt that every rollout fails restarts from a prefix of its demonstration.
 
-Episode Anchor Search (section 8.4): binary search for the shortest prefix, in episodes, whose
+Episode Anchor Search: binary search for the shortest prefix, in episodes, whose
 success rate lies in a target range. The prefix is context: no loss, not in the length.
 """
 
@@ -59,8 +59,8 @@ class EpisodeAnchorSearch(Mix):
         groups = self.groups(stream.take(prompts), sampler, group_size)
         failed = [i for i, g in enumerate(groups) if g.problem.demonstration and _all_failed(g)]
         anchored = self._search([groups[i].problem for i in failed], sampler, group_size)
-        found = dict(zip(failed, anchored, strict=True))
-        chosen = [found.get(index, group) for index, group in enumerate(groups)]
+        replacements = dict(zip(failed, anchored, strict=True))
+        chosen = [replacements.get(index, group) for index, group in enumerate(groups)]
         return [group for group in chosen if group is not None]
 
     def sampled_per_kept(self, failed: float, uninformative: float) -> float:
@@ -69,17 +69,16 @@ class EpisodeAnchorSearch(Mix):
 
     def _search(self, problems: Seq[Problem], sampler: Sampler, group_size: int) -> list[Group | None]:
         searches = [AnchorSearch(self.episodes, self.low, self.high) for _ in problems]
-        found: list[dict[int, Group]] = [{} for _ in problems]
+        probed: list[dict[int, Group]] = [{} for _ in problems]
         while pending := [i for i, search in enumerate(searches) if search.probe() is not None]:
             probes = {i: searches[i].probe() or 0 for i in pending}
-            asked = [problems[i] for i in pending]
             prefixes = [self.prefix(problems[i], probes[i]) for i in pending]
-            for i, rollouts in zip(pending, sampler(asked, group_size, prefixes), strict=True):
-                found[i][probes[i]] = Group(problems[i], tuple(rollouts))
+            for i, rollouts in zip(pending, sampler([problems[i] for i in pending], group_size, prefixes), strict=True):
+                probed[i][probes[i]] = Group(problems[i], tuple(rollouts))
                 searches[i].report(sum(r.accuracy for r in rollouts) / len(rollouts))
         return [
             groups[k] if (k := search.anchor()) is not None else None
-            for search, groups in zip(searches, found, strict=True)
+            for search, groups in zip(searches, probed, strict=True)
         ]
 
     def prefix(self, problem: Problem, k: int) -> tuple[int, ...]:

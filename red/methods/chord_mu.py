@@ -1,4 +1,4 @@
-"""CHORD-mu: L = (1 - mu) L_GRPO + mu L_SFT, mu by step; expert batch of other prompts (section 9)."""
+"""CHORD-mu: L = (1 - mu) L_GRPO + mu L_SFT, mu by step; expert batch of other prompts."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from red.objective.spec import Aggregation, Mixture, ObjectiveSpec
 class ExpertBatch(Mix):
     """GRPO groups plus as many demonstrations of other, randomly drawn prompts."""
 
-    def taught_per_prompt(self) -> int:
+    def demonstrations_per_prompt(self) -> int:
         """The expert batch beside its own."""
         return self.demonstrations + 1
 

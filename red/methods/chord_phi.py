@@ -1,4 +1,4 @@
-"""CHORD-phi: constant mu = 0.1, NLL tokens weighted by sg(pi (1 - pi)) (section 9)."""
+"""CHORD-phi: L = 0.9 L_GRPO + 0.1 L_SFT, each NLL token weighted by sg(pi (1 - pi))."""
 
 from red.methods.base import Method
 from red.methods.chord_mu import ExpertBatch

@@ -1,4 +1,4 @@
-"""DAPO: clip-higher, token mean, dynamic sampling, soft over-length penalty (section 3)."""
+"""DAPO: L = -token_mean(min(r A, clip(r, 0.8, 1.28) A)), dynamic sampling, soft over-length penalty."""
 
 from collections.abc import Sequence as Seq
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Dr.GRPO, LUFFY's "On-Policy RL": no std, constant divisor, small entropy bonus (section 2.4)."""
+"""Dr.GRPO, LUFFY's "On-Policy RL": A = R - mean(R), constant divisor, entropy bonus 0.001 H."""
 
 from red.methods.base import Method
 from red.objective.spec import Advantage, Aggregation, ObjectiveSpec

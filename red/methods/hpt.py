@@ -1,4 +1,4 @@
-"""HPT: a prompt whose group accuracy is at most the gate learns its demonstration instead (section 10).
+"""HPT: a prompt whose group accuracy is at most the gate learns its demonstration instead.
 
 L = L_RL(solved prompts) + 0.3 NLL(others); a switched prompt keeps only its demonstration.
 """

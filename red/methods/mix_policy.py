@@ -1,4 +1,4 @@
-"""MixPolicy: one demonstration in the group, its ratio pi / 1, never clipped (Eq. 7, section 4)."""
+"""MixPolicy: one demonstration in the group, its ratio pi / 1, never clipped (Eq. 7)."""
 
 from red.methods.base import Method, Mix
 from red.objective.spec import Advantage, Aggregation, DemonstrationTerm, ObjectiveSpec

@@ -1,6 +1,6 @@
 """RED: demonstration token w * pi / sg(beta + (1 - beta) pi) * A, beta = the group's accuracy (Eq. 8-14).
 
-w is the ratio of entropy changes, demonstrations over rollouts, clipped to [1, G] (section 12.2).
+w is the ratio of entropy changes, demonstrations over rollouts, clipped to [1, G]; w of step 0 is 1.
 RED(I) is this with demonstration.kind ratio_one; RED(II) with a constant w = 1.
 """
 

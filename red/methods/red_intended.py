@@ -1,4 +1,4 @@
-"""RED as the authors' code would be with its shift line switched on (section 12.10, middle column).
+"""RED as the authors' code would be with its shift line switched on: w pi / (beta + (1 - beta) pi) A.
 
 Gradient through the denominator, w at most 7, accuracy over all members, zero-variance groups
 refilled, over-length term in the reward, constant divisor 3000.

@@ -1,4 +1,4 @@
-"""ReLIFT: Dr.GRPO without clip; fine-tuning steps on prompts that every rollout failed (section 7)."""
+"""ReLIFT: Dr.GRPO without clip; fine-tuning steps on prompts that every rollout failed."""
 
 from collections.abc import Sequence as Seq
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""RL+SFT: policy gradient on rollouts plus c * NLL on demonstrations (Eq. 5, section 4.6)."""
+"""RL+SFT: L = -const(r A) on rollouts + 1.0 NLL on demonstrations, no clip, no std (Eq. 5)."""
 
 from red.methods.base import Method, Mix
 from red.objective.spec import NLL, Advantage, Aggregation, ObjectiveSpec, RolloutTerm

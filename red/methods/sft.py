@@ -1,4 +1,4 @@
-"""SFT: L = -token_mean(log pi) over demonstration tokens, EOS included (Eq. 4, section 1)."""
+"""SFT: L = -token_mean(log pi) over demonstration tokens, EOS included (Eq. 4)."""
 
 from red.methods.base import Method, Mix
 from red.objective.spec import NLL, ObjectiveSpec

@@ -1,7 +1,8 @@
-"""SRFT: entropy-weighted NLL and ratio pi/1 on demonstrations, signed log pi on rollouts (section 6).
+"""SRFT: entropy-weighted NLL and ratio pi/1 on demonstrations, signed log pi on rollouts.
 
+L = 0.5 sg(e^-H) NLL - pi A on demonstrations, -0.1 sg(e^H) log pi on right rollouts, log pi on wrong ones.
 Minimising log pi of wrong rollouts is unbounded below; the trainer stops a run whose mean log pi
-of wrong rollouts stays under -6 (section 6.5).
+of wrong rollouts stays under -6 for 5 steps.
 """
 
 from red.methods.base import Method, Mix

@@ -1,4 +1,4 @@
-"""A base model from the hub or a local folder, made ready for 8192-token responses (section 0.5)."""
+"""A base model from the hub or a local folder, made ready for 8192-token responses."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""Group-relative advantages and group accuracy (methods.md sections 0.2 and 12.3)."""
+"""Group-relative advantages, and the mean accuracy of a group: r_group, the paper's beta."""
 
 import torch
 from torch import Tensor

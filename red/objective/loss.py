@@ -87,7 +87,9 @@ def plan(
 
 
 def objective(batch: Batch, spec: ObjectiveSpec, plan: Plan) -> Loss:
-    """Loss (section 13.2) of the sequences in `batch`; losses of a partition add up exactly.
+    """L = -sum(c u A) / aggregation + c_nll NLL(demonstrations) - c_H H of the sequences in `batch`.
+
+    c is w or 1, u the ratio, A the advantage of each token. Losses of a partition add up exactly.
 
     An empty term is 0, never NaN.
     """

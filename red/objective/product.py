@@ -1,5 +1,7 @@
 """Matrix products by the faster of the libraries that torch brings."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -19,7 +21,7 @@ def product(left: Tensor, right: Tensor, bias: Tensor | None = None) -> Tensor:
     return torch.nn.functional.linear(left, right, bias)
 
 
-def _onednn():
+def _onednn() -> Callable[..., Tensor] | None:
     """oneDNN's product: on processors that are not Intel's about twice as fast as MKL's, torch's default."""
     if not torch.backends.mkldnn.is_available():
         return None

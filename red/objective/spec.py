@@ -1,4 +1,4 @@
-"""`ObjectiveSpec`: the frozen row that defines a method's loss (the table of section 13.2)."""
+"""`ObjectiveSpec`: the frozen row that defines a method's loss, as in the table of docs/methods.md section 13.2."""
 
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -9,7 +9,7 @@ WeightKind = Literal["constant", "entropy_ratio", "mean_of", "resampled_from"]
 
 @dataclass(frozen=True)
 class Advantage:
-    """Group-relative advantage (section 0.2)."""
+    """A = R - mean(R) over the group, divided by std(R) + eps (n - 1 in the deviation) if `std`."""
 
     over: Literal["rollouts", "union"] = "rollouts"
     std: bool = True
@@ -31,9 +31,9 @@ class RolloutTerm:
 
 @dataclass(frozen=True)
 class DemonstrationTerm:
-    """Policy-gradient term on demonstrations: the choice of the offline policy (section 12.3).
+    """Policy-gradient term on demonstrations, pi / pi_offline * A: the choice of the offline policy (Eq. 8, 11).
 
-    `r_group_over` "next_group" takes the accuracy of another prompt: a control (section 12.9).
+    `r_group_over` "next_group" takes the accuracy of another prompt: a control.
     """
 
     kind: DemonstrationKind = "none"
@@ -43,9 +43,11 @@ class DemonstrationTerm:
 
 @dataclass(frozen=True)
 class Weight:
-    """Schedule of the weight `w` on demonstrations (section 12.2) and its controls.
+    """Schedule of the weight `w` on demonstrations and its controls. `entropy_ratio` (Eq. 13, 14) is
+    clip(change on demonstrations / max(change on rollouts, floor), low, high), a change being that of the mean
+    entropy against its mean over the last `window` steps.
 
-    `high` of None is no upper bound. `mean_of` and `resampled_from` read the weights that the run
+    `high` of None is no upper bound. `mean_of` and `resampled_from` read each w that the run
     named `source` logged. `target` "random" puts w on a random 1/group of all sequences.
     """
 
@@ -70,7 +72,7 @@ class NLL:
 
 @dataclass(frozen=True)
 class Mixture:
-    """CHORD's mu: (1 - mu) on the rollout term, mu on the NLL term (section 9)."""
+    """CHORD's mu: (1 - mu) on the rollout term, mu on the NLL term. `warmup` and `decay` in steps."""
 
     warmup: int = 0
     decay: int = 200
@@ -80,7 +82,8 @@ class Mixture:
 
 @dataclass(frozen=True)
 class Aggregation:
-    """How policy-gradient tokens become one number (section 0.3).
+    """How policy-gradient tokens become one number, over all N sequences of n_i tokens of a step: `seq_mean` weighs
+    a token with 1 / (N n_i), `token_mean` with 1 / sum(n_i), `const` with 1 / (N L).
 
     `length` is L of `const`, in tokens. None means `share` of the longest response, set when a run is
     resolved: 512 of 8192 in `common`, so that the balance with NLL and entropy terms is the same at
@@ -99,7 +102,7 @@ class Aggregation:
 
 @dataclass(frozen=True)
 class ObjectiveSpec:
-    """Everything that makes a method's loss. Defaults are GRPO's (section 2)."""
+    """Everything that makes a method's loss. Defaults are GRPO's (Eq. 1)."""
 
     advantage: Advantage = field(default_factory=Advantage)
     rollout: RolloutTerm | None = field(default_factory=RolloutTerm)

@@ -5,6 +5,7 @@ keeps three numbers per token, the backward pass forms each block of logits agai
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -40,7 +41,8 @@ def logp_and_entropy(
     if len(hidden_nd) * len(embedding_vd) <= block and hidden_nd.dtype == _wide(hidden_nd.dtype):
         return _at_once(hidden_nd, embedding_vd, target_n, temperature, cap)
     width = max(NARROWEST, block // max(hidden_nd.shape))
-    return _Blocks.apply(hidden_nd, embedding_vd, target_n, temperature, cap, width)
+    blocks: tuple[Tensor, Tensor] = _Blocks.apply(hidden_nd, embedding_vd, target_n, temperature, cap, width)  # type: ignore[no-untyped-call]
+    return blocks
 
 
 def _at_once(
@@ -60,7 +62,9 @@ class _Blocks(torch.autograd.Function):
     """The same, one block of the vocabulary at a time."""
 
     @staticmethod
-    def forward(ctx, hidden, embedding, target, temperature, cap, width):
+    def forward(
+        ctx: Any, hidden: Tensor, embedding: Tensor, target: Tensor, temperature: float, cap: float | None, width: int
+    ) -> tuple[Tensor, Tensor]:
         wide = _wide(hidden.dtype)
         chosen = torch.full(target.shape, torch.nan, dtype=wide, device=hidden.device)
         log_total = torch.full_like(chosen, EMPTY)
@@ -86,7 +90,9 @@ class _Blocks(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, logp_grad, entropy_grad):
+    def backward(
+        ctx: Any, logp_grad: Tensor | None, entropy_grad: Tensor | None
+    ) -> tuple[Tensor | None, Tensor | None, None, None, None, None]:
         hidden, embedding, target, log_total, log_total_1, entropy = ctx.saved_tensors
         needs_hidden, needs_embedding = ctx.needs_input_grad[:2]
         hidden_grad = torch.zeros(hidden.shape, dtype=entropy.dtype, device=hidden.device)
@@ -141,7 +147,8 @@ def _logits(hidden: Tensor, part: Tensor, cap: float | None) -> Tensor:
 def _entropy(logits: Tensor, log_total: Tensor) -> Tensor:
     """Of the softmax of each row. No product of a large logit with a rounded probability."""
     logp = logits - log_total[:, None]
-    return -torch.linalg.vecdot(logp.exp(), logp)
+    negative: Tensor = torch.linalg.vecdot(logp.exp(), logp)
+    return -negative
 
 
 def _wide(dtype: torch.dtype) -> torch.dtype:

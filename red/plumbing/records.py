@@ -58,8 +58,8 @@ def to_mapping(record: Any) -> Any:
     return record
 
 
-def _suggestion(key: str, known: typing.Iterable[str]) -> str:
-    names = sorted(known)
+def _suggestion(key: str, fields: typing.Iterable[str]) -> str:
+    names = sorted(fields)
     close = difflib.get_close_matches(key, names, n=1)
     return f"; did you mean {close[0]!r}?" if close else f"; one of {', '.join(names)}"
 

@@ -7,31 +7,36 @@ from pathlib import Path
 
 from red.plumbing.provenance import ROOT
 
-# Nothing here changes a result: how files are written, what is recorded, shown or said of an error.
-NEUTRAL = ("red.plumbing", "red.errors")
+# Nothing here changes a result: how a stage is called, how files are written, what is recorded, shown or said of an
+# error. Whatever else a stage imports counts.
+NEUTRAL = ("red.plumbing", "red.errors", "red.commands", "red.__main__")
+# What is packaged beside the modules.
+DATA = (".yaml", ".html", ".csv")
 
 
 def sources(*modules: str, root: Path = ROOT) -> list[str]:
     """Files, relative to `root`, of the modules and of everything of ours that they import, directly or not.
 
-    Imports inside functions count. A package contributes its `__init__.py`, and all of its modules if it
-    is one of `modules`. Left out is what by definition changes no result (NEUTRAL). ImportError if one of
-    `modules` does not exist.
+    Imports inside functions count, and so do the data files beside a module. A package contributes its
+    `__init__.py`, and all of its modules if it is one of `modules`. Left out is what by definition changes no
+    result (NEUTRAL). ImportError if one of `modules` does not exist.
     """
-    found: dict[str, Path] = {}
+    files: dict[str, Path] = {}
     waiting = [name for module in modules for name in (module, *_submodules(module, root))]
     while waiting:
         name = waiting.pop()
-        if name in found or _is_within(name, NEUTRAL):
+        if name in files or _is_within(name, NEUTRAL):
             continue
         path = _file(name, root)
         if path is None:
             if name in modules:
                 raise ImportError(f"no module {name} below {root}")
             continue
-        found[name] = path
+        files[name] = path
         waiting += _imports(name, path)
-    return sorted(path.relative_to(root).as_posix() for path in found.values())
+    folders = {path.parent for path in files.values()}
+    data = [path for folder in folders for path in folder.iterdir() if path.suffix in DATA]
+    return sorted(path.relative_to(root).as_posix() for path in [*files.values(), *data])
 
 
 def _is_within(name: str, packages: Iterable[str]) -> bool:

@@ -1,0 +1,1 @@
+"""Teacher-forced measurements of checkpoints on fixed training prompts."""

@@ -11,8 +11,10 @@ from red.models.checkpoint import stop_ids
 from red.plumbing.storage import read_json
 from red.sampling.base import Request, Sampling
 from red.sampling.response import Response, until_stop
+from red.sampling.vllm_worker import WeightSwap
 
-SWAP = "red.sampling.vllm_worker.WeightSwap"
+# By name, because vLLM imports it in processes of its own.
+SWAP = f"{WeightSwap.__module__}.{WeightSwap.__qualname__}"
 # Keys of config.json that do not change what the engine has built.
 BOOKKEEPING = {"_name_or_path", "transformers_version", "eos_token_id", "pad_token_id", "bos_token_id"}
 

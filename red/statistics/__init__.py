@@ -1,0 +1,1 @@
+"""Estimators, intervals and paired tests: arrays in, numbers out."""

@@ -1,0 +1,1 @@
+"""What a configuration asks for: runs, jobs, their needs, their cost and their state."""

@@ -1,5 +1,6 @@
 """What this machine and its Slurm offer, asked with the tools of the vendors. Nothing here fails."""
 
+import importlib.util
 import re
 import shutil
 import subprocess
@@ -7,6 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 SECONDS = 20
+# What shows whether a job has ended; one of them is enough.
+STATUS = ("squeue", "sacct")
+PLUGIN = "snakemake_executor_plugin_slurm"
 
 
 @dataclass(frozen=True)
@@ -55,9 +59,33 @@ def partitions() -> list[Partition]:
     return list(found.values())
 
 
+def lacking() -> str | None:
+    """What a Slurm that is here in part lacks, and the remedy, in one line; None where it is whole or absent.
+
+    `slurm/profile.yaml` submits under the same conditions. Without the first Snakemake does not even start: it loads
+    its Slurm plugin before it reads anything of ours, and the plugin raises.
+    """
+    if shutil.which("sinfo") is None:
+        return None
+    if not any(map(shutil.which, STATUS)):
+        return "sinfo is here but neither squeue nor sacct: install Slurm's client programs, or take sinfo out of PATH"
+    if not partitions():
+        return None
+    absent = [name for name in ("sbatch", "sacct") if shutil.which(name) is None]
+    if absent:
+        return f"sinfo answers, but {' and '.join(absent)} cannot be found: log in where all of Slurm's programs are"
+    if not any(_answers((name, "--noheader")) for name in STATUS):
+        return "sinfo answers, but neither squeue nor sacct does: no job could be followed until one of them works"
+    if importlib.util.find_spec(PLUGIN) is None:
+        return "Slurm answers, but Snakemake's plugin is not here: pip install snakemake-executor-plugin-slurm"
+    return None
+
+
 def describe() -> str:
     """One line for people."""
-    found = partitions()
+    lack, found = lacking(), partitions()
+    if lack:
+        return f"Slurm is not used: {lack}"
     if found:
         shown = ", ".join(f"{p.name} ({p.nodes} nodes, {p.gpus} GPUs each at most)" for p in found)
         return f"Slurm answers: {shown}"
@@ -105,11 +133,19 @@ def _number(text: str) -> int:
     return int(digits) if digits.isdigit() else 0
 
 
+def _answers(command: Sequence[str]) -> bool:
+    return _output(command) is not None
+
+
 def _lines(command: Sequence[str]) -> list[str]:
+    return (_output(command) or "").splitlines()
+
+
+def _output(command: Sequence[str]) -> str | None:
+    """None where the program is missing, fails or hangs."""
     if shutil.which(command[0]) is None:
-        return []
+        return None
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=True)
+        return subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=True).stdout
     except (OSError, subprocess.SubprocessError):
-        return []
-    return done.stdout.splitlines()
+        return None

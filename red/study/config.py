@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from red.errors import ConfigError
+from red.plumbing import tracking
 from red.plumbing.documents import MESSAGE, deep_merge, read_yaml
 from red.study.runs import entry, lineage, parent_of, run_seeds, run_spec, w_source
 from red.training.spec import RunSpec
@@ -32,17 +33,17 @@ def select(config: Mapping[str, Any]) -> dict[str, Any]:
 
     `like` is resolved, because the runs it names may be gone. Without `only` nothing changes.
     """
-    if (wanted := config.get("only")) is None:
+    if (selected := config.get("only")) is None:
         return dict(config)
     check_structure(config)
-    kept, waiting = set(), list(wanted)
+    kept, waiting = set(), list(selected)
     while waiting:
         run = waiting.pop()
         if run not in config["runs"]:
             raise ConfigError(f"only: no run named {run!r}")
         kept.add(run)
-        needed = {parent_of(entry(config, run).get("init_from"))[0], w_source(config, run)}
-        waiting += needed - kept - {None}
+        sources = {parent_of(entry(config, run).get("init_from"))[0], w_source(config, run)}
+        waiting += sources - kept - {None}
     runs = {run: entry(config, run) for run in config["runs"] if run in kept}
     probes = {
         name: {**probe, "runs": [run for run in probe["runs"] if run in kept or run not in config["runs"]]}
@@ -63,6 +64,7 @@ def check(config: Mapping[str, Any]) -> None:
     _check_parents(config)
     _check_weight_sources(config)
     _check_order(config)
+    _check_tracking(config)
 
 
 def check_structure(config: Mapping[str, Any]) -> None:
@@ -74,7 +76,8 @@ def check_structure(config: Mapping[str, Any]) -> None:
     # JSON Schema takes 2.0 for an integer; the code does not.
     base = jsonschema.Draft202012Validator
     types = base.TYPE_CHECKER.redefine("integer", lambda _, value: type(value) is int)
-    validator = jsonschema.validators.extend(base, type_checker=types)(yaml.safe_load(SCHEMA.read_text()))
+    strict = jsonschema.validators.extend(base, type_checker=types)  # type: ignore[no-untyped-call]
+    validator = strict(yaml.safe_load(SCHEMA.read_text()))
     errors = sorted(validator.iter_errors(config), key=lambda e: (len(e.path), str(e.path)))
     if errors:
         error = errors[0]
@@ -115,9 +118,16 @@ def _check_group(spec: RunSpec) -> None:
 
 def _check_corruption(config: Mapping[str, Any], run: str) -> None:
     name = run_spec(config, run, 0).corruption
-    known = ["clean", *config.get("corruptions", {})]
-    if name not in known:
-        raise ConfigError(f"runs.{run}.corruption: {name!r} is not one of {', '.join(known)}")
+    names = ["clean", *config.get("corruptions", {})]
+    if name not in names:
+        raise ConfigError(f"runs.{run}.corruption: {name!r} is not one of {', '.join(names)}")
+
+
+def _check_tracking(config: Mapping[str, Any]) -> None:
+    names = tracking.names()
+    for name in config.get("tracking", []):
+        if name not in names:
+            raise ConfigError(f"tracking: {name!r} is not one of {', '.join(names)}")
 
 
 def _check_parents(config: Mapping[str, Any]) -> None:
@@ -149,10 +159,10 @@ def _check_weight_sources(config: Mapping[str, Any]) -> None:
         _check_seeds(config, run, source)
 
 
-def _check_seeds(config: Mapping[str, Any], run: str, needed: str) -> None:
-    missing = set(run_seeds(config, run)) - set(run_seeds(config, needed))
+def _check_seeds(config: Mapping[str, Any], run: str, source: str) -> None:
+    missing = set(run_seeds(config, run)) - set(run_seeds(config, source))
     if missing:
-        raise ConfigError(f"runs.{run}.seeds: {needed} is not trained with seed {min(missing)}")
+        raise ConfigError(f"runs.{run}.seeds: {source} is not trained with seed {min(missing)}")
 
 
 def _check_order(config: Mapping[str, Any]) -> None:
@@ -162,12 +172,12 @@ def _check_order(config: Mapping[str, Any]) -> None:
         if run in chain:
             cycle = " -> ".join((*chain[chain.index(run) :], run))
             raise ConfigError(f"runs.{chain[-1]}.init_from: a cycle: {cycle}")
-        if run not in done:
+        if run not in visited:
             parent, _ = parent_of(entry(config, run).get("init_from"))
-            for needed in filter(None, (parent, w_source(config, run))):
-                visit(needed, (*chain, run))
-            done.add(run)
+            for source in filter(None, (parent, w_source(config, run))):
+                visit(source, (*chain, run))
+            visited.add(run)
 
-    done: set[str] = set()
+    visited: set[str] = set()
     for run in config["runs"]:
         visit(run, ())

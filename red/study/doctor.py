@@ -39,7 +39,8 @@ def checks(config: Mapping[str, Any], partition: str | None = None) -> Iterator[
     yield _python()
     yield from packages(needed_packages(config, bool(partitions)))
     yield from accelerators(forecast, resources, partitions, gpus)
-    yield from queue(resources, partitions, partition)
+    lack = cluster.lacking()
+    yield from [Check("Slurm", "fail", lack)] if lack else queue(resources, partitions, partition)
     yield disk(forecast, jobs.results(config))
     yield from windows(config, resources)
     yield from downloads(config)
@@ -76,18 +77,18 @@ def accelerators(
     forecast: Estimate, resources: Resources, partitions: list[cluster.Partition], gpus: list[cluster.Gpu]
 ) -> Iterator[Check]:
     """Enough GPUs for one job, enough memory on each, and a driver new enough for torch."""
-    wanted = forecast.gpus_per_node
-    if wanted == 0:
+    per_job = forecast.gpus_per_node
+    if per_job == 0:
         yield Check("GPUs", "ok", "none needed")
         return
     offered = max([len(gpus), *(partition.gpus for partition in partitions)])
-    verdict: Literal["ok", "fail"] = "ok" if offered >= wanted else "fail"
-    yield Check("GPUs", verdict, f"a job asks for {wanted}; a node here offers {offered}")
+    verdict: Literal["ok", "fail"] = "ok" if offered >= per_job else "fail"
+    yield Check("GPUs", verdict, f"a job asks for {per_job}; a node here offers {offered}")
     peak = max(row.memory for row in forecast.rows)
-    have = min((gpu.memory_mib * 2**20 for gpu in gpus), default=resources.hardware.memory_gib * GIB)
+    smallest = min((gpu.memory_mib * 2**20 for gpu in gpus), default=resources.hardware.memory_gib * GIB)
     whose = gpus[0].name if gpus else f"{resources.hardware.name}, as configured"
-    fits: Literal["ok", "fail"] = "ok" if peak <= have else "fail"
-    yield Check("GPU memory", fits, f"forecast peak {peak / GIB:.0f} GiB of {have / GIB:.0f} GiB ({whose})")
+    fits: Literal["ok", "fail"] = "ok" if peak <= smallest else "fail"
+    yield Check("GPU memory", fits, f"forecast peak {peak / GIB:.0f} GiB of {smallest / GIB:.0f} GiB ({whose})")
     if gpus:
         yield _driver(gpus[0])
 
@@ -176,13 +177,13 @@ def _version(name: str) -> str | None:
 def _driver(gpu: cluster.Gpu) -> Check:
     import torch
 
-    built, known = torch.version.cuda, cluster.cuda_of_driver()
+    built, served = torch.version.cuda, cluster.cuda_of_driver()
     if built is None:
         return Check("driver", "fail", f"{gpu.driver}; this torch is built without CUDA")
-    if known is None:
+    if served is None:
         return Check("driver", "warn", f"{gpu.driver}; nvidia-smi does not say for which CUDA")
-    good = int(known.partition(".")[0]) >= int(built.partition(".")[0])
-    text = f"{gpu.driver} for CUDA {known}, torch is built for {built}"
+    good = int(served.partition(".")[0]) >= int(built.partition(".")[0])
+    text = f"{gpu.driver} for CUDA {served}, torch is built for {built}"
     return Check("driver", "ok" if good else "fail", text)
 
 
@@ -204,15 +205,15 @@ def _hub_names(config: Mapping[str, Any]) -> list[str]:
     """Ids of models and data sets that come from the hub."""
     entries = [*jobs.models(config).values(), *config["data"].values()]
     entries += [jobs.benchmark_spec(config, name) for name in config["benchmarks"]]
-    found = []
+    names = []
     for entry in entries:
         if entry.get("source") == "embedded" or entry.get("data_dir") or entry.get("folder"):
             continue
         hub = entry.get("hub") or entry.get("id")
         name = hub.get("id") if isinstance(hub, Mapping) else hub
         if isinstance(name, str):
-            found.append(name)
-    return list(dict.fromkeys(found))
+            names.append(name)
+    return list(dict.fromkeys(names))
 
 
 def _is_cached(name: str) -> bool:

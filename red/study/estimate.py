@@ -26,6 +26,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from red.engines import engine
 from red.study import jobs
 from red.study.resources import STAGES, Resources, resources_of
 from red.study.runs import run_spec, w_source
@@ -98,9 +99,9 @@ class Estimate:
     @property
     def hours_between(self) -> tuple[float, float]:
         """Device-hours at least and at most: measured trainings as they were, the rest with its factor."""
-        known = _sum(row.training.times(row.seeds) for row in self.rows if row.measured).hours
-        rest = self.total.hours - known
-        return known + rest / self.factor, known + rest * self.factor
+        measured = _sum(row.training.times(row.seeds) for row in self.rows if row.measured).hours
+        rest = self.total.hours - measured
+        return measured + rest / self.factor, measured + rest * self.factor
 
     @property
     def trainings(self) -> int:
@@ -119,7 +120,7 @@ def estimate(config: Mapping[str, Any]) -> Estimate:
     seeds: dict[str, list[int]] = {}
     for run, seed in jobs.trained(config):
         seeds.setdefault(run, []).append(seed)
-    specs = {run: run_spec(config, run, own[0]) for run, own in seeds.items()}
+    specs = {run: run_spec(config, run, its_seeds[0]) for run, its_seeds in seeds.items()}
     forecast = {run: training_cost(spec, resources) for run, spec in specs.items()}
     gpus = {run: resources.gpus(spec) for run, spec in specs.items()}
     seconds = _measured(config, seeds, gpus)
@@ -160,7 +161,7 @@ def training_cost(spec: RunSpec, resources: Resources) -> Cost:
     behaviour = resources.behaviour
     factor = method.mix.sampled_per_kept(behaviour.failed, behaviour.uninformative)
     sampled = prompts * rollouts * lengths.rollout * factor
-    demonstrations: float = method.mix.taught_per_prompt()
+    demonstrations: float = method.mix.demonstrations_per_prompt()
     if method.second_step is not None:
         demonstrations += method.second_step.demonstrations(behaviour.failed)
     responses = rollouts * lengths.rollout + demonstrations * lengths.demonstration
@@ -180,7 +181,7 @@ def training_minutes(spec: RunSpec, resources: Resources, attempt: int = 1) -> i
     """
     devices = max(resources.gpus(spec), 1)
     minutes = 1.5 * training_cost(spec, resources).seconds / devices / 60
-    return min(resources["train"].runtime, math.ceil(max(minutes, 10)) * 2 ** (attempt - 1))
+    return min(resources["train"].runtime, int(math.ceil(max(minutes, 10)) * 2 ** (attempt - 1)))
 
 
 def evaluation_cost(config: Mapping[str, Any], resources: Resources) -> Cost:
@@ -201,8 +202,8 @@ def memory(spec: RunSpec, resources: Resources) -> float:
     tokens = max(training.tokens_per_forward, training.max_prompt_tokens + training.max_new_tokens)
     activations = tokens * (shape.layers * shape.hidden_size * 2 + shape.vocabulary * 10)
     learner = 16 * shape.parameters / devices + 2 * shape.parameters + activations
-    on_gpus = spec.training.engine == "openrlhf" and spec.build_method().mix.rollouts != "none"
-    sampler = spec.cluster.vllm_memory * resources.hardware.memory_gib * GIB if on_gpus else 0.0
+    shares = engine(spec.training.engine).needs(spec).reads_cluster and spec.build_method().mix.rollouts != "none"
+    sampler = spec.cluster.vllm_memory * resources.hardware.memory_gib * GIB if shares else 0.0
     return max(learner, sampler)
 
 
@@ -213,7 +214,7 @@ def _decode_rate(resources: Resources) -> float:
 
 def _problems(name: str, entry: Mapping[str, Any]) -> int:
     if entry.get("rows"):
-        return entry["rows"]
+        return int(entry["rows"])
     from red.world.benchmarks import RECIPES
 
     return RECIPES[name][0] if name in RECIPES else 200
@@ -235,14 +236,14 @@ def _other_cost(config: Mapping[str, Any], resources: Resources) -> Cost:
 def _alone(config: Mapping[str, Any], seeds: Mapping[str, list[int]], costs: Mapping[str, Cost]) -> Cost:
     """Every run with its own copy of the runs it descends from and of the source of its weights."""
     total = Cost()
-    for run, own in seeds.items():
+    for run, its_seeds in seeds.items():
         cost = costs[run]
         for parent, step in jobs.parents(config, run):
             share = 1.0 if step is None else step / run_spec(config, parent, 0).training.steps
             cost += costs[parent].times(share)
         if source := w_source(config, run):
             cost += costs[source]
-        total += cost.times(len(own))
+        total += cost.times(len(its_seeds))
     return total
 
 
@@ -258,13 +259,13 @@ def _measured(config: Mapping[str, Any], seeds: Mapping[str, list[int]], gpus: M
     Wall clock also on a CPU: Snakemake samples processor time too rarely for short jobs.
     """
     folder = Path(config.get("pathvars", {}).get("benchmarks", "benchmarks")) / "train"
-    found = {}
-    for run, own in seeds.items():
-        files = [folder / run / f"seed{seed}.tsv" for seed in own]
+    means = {}
+    for run, its_seeds in seeds.items():
+        files = [folder / run / f"seed{seed}.tsv" for seed in its_seeds]
         values = [seconds for file in files if (seconds := _seconds(file)) is not None]
         if values:
-            found[run] = sum(values) / len(values) * max(gpus[run], 1)
-    return found
+            means[run] = sum(values) / len(values) * max(gpus[run], 1)
+    return means
 
 
 def _seconds(path: Path) -> float | None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from red.engines import engine
 from red.errors import ConfigError
 from red.evaluation.catalog import benchmark
 from red.plumbing.records import from_mapping, to_mapping
@@ -43,21 +44,18 @@ def check(config: Config) -> None:
 def _check_products(config: Config) -> None:
     """The specs of `red data`, so that a slip in one does not wait for its job."""
     from red.data import corruption as corruptions
-    from red.data.openr1 import OpenR1
-    from red.data.prompts import EmbeddedPrompts
+    from red.data.sources import source
     from red.models.prepare import PreparedModel
     from red.world.spec import EmbeddedModel
 
-    made = {
-        "prompts": {"embedded": EmbeddedPrompts, "openr1": OpenR1},
-        "model": {"embedded": EmbeddedModel, "hub": PreparedModel},
-    }
-    specs = [("prompts", prompts_spec(config)), *(("model", spec) for spec in models(config).values())]
-    for kind, spec in specs:
-        if spec.get("source") not in made[kind]:
-            known = ", ".join(made[kind])
-            raise ConfigError(f"{kind}.source: {spec.get('source')!r} is unknown; one of {known}")
-        from_mapping(made[kind][spec["source"]], spec, kind)
+    prompts = prompts_spec(config)
+    from_mapping(source(prompts["source"], "prompts.source").PromptsSpec, prompts, "prompts")
+    source(config["data"]["demonstrations"]["source"], "demonstrations.source")
+    model_records: dict[str, type] = {"embedded": EmbeddedModel, "hub": PreparedModel}
+    for model in models(config).values():
+        if model["source"] not in model_records:
+            raise ConfigError(f"model.source: {model['source']!r} is unknown; one of {', '.join(model_records)}")
+        from_mapping(model_records[model["source"]], model, "model")
     for name, entry in config.get("corruptions", {}).items():
         try:
             corruptions.named(entry["function"])
@@ -94,17 +92,18 @@ def probed(config: Config) -> list[tuple[str, int, str]]:
 def models(config: Config) -> dict[str, Any]:
     """Prepared models by folder name: the base, and the large one where there is one."""
     large = config.get("large_model")
-    return {BASE: _given(config["model"]), **({"large": _given(large)} if large else {})}
+    return {BASE: _without_nulls(config["model"]), **({"large": _without_nulls(large)} if large else {})}
 
 
 def training_spec(config: Config, run: str, seed: int) -> dict[str, Any]:
     """What `red train` gets: the resolved run without its presentation.
 
-    The local engine knows no cluster, so that section stays out of its spec.
+    An engine that does not read the section `cluster` does not get it.
     """
-    spec = to_mapping(run_spec(config, run, seed))
-    unused = PRESENTATION + (("cluster",) if spec["training"]["engine"] == "local" else ())
-    return {key: value for key, value in spec.items() if key not in unused}
+    resolved = run_spec(config, run, seed)
+    needs = engine(resolved.training.engine).needs(resolved)
+    unused = PRESENTATION if needs.reads_cluster else (*PRESENTATION, "cluster")
+    return {key: value for key, value in to_mapping(resolved).items() if key not in unused}
 
 
 def parents(config: Config, run: str) -> Iterator[tuple[str, int | None]]:
@@ -124,26 +123,26 @@ def corruption(config: Config, run: str) -> str:
 
 def prompts_spec(config: Config) -> dict[str, Any]:
     """What `red data prompts` gets."""
-    return _given(config["data"]["prompts"])
+    return _without_nulls(config["data"]["prompts"])
 
 
 def demonstrations_spec(config: Config, name: str) -> dict[str, Any]:
     """What `red data demonstrations` gets; `name` is `clean` or a key of `corruptions`."""
     entry = {"function": name} if name == CLEAN else dict(config["corruptions"][name])
     entry["corruption"] = entry.pop("function")
-    return {**_given(config["data"]["demonstrations"]), "template": config["template"], **entry}
+    return {**_without_nulls(config["data"]["demonstrations"]), "template": config["template"], **entry}
 
 
-def _given(section: Mapping[str, Any]) -> dict[str, Any]:
-    """Without nulls: an overlay that changes the source takes away a key of the old source by `null`."""
+def _without_nulls(section: Mapping[str, Any]) -> dict[str, Any]:
+    """An overlay that changes the source takes away a key of the old source by `null`."""
     return {key: value for key, value in section.items() if value is not None}
 
 
 def benchmark_spec(config: Config, name: str) -> dict[str, Any]:
     """A benchmark with everything that the catalog knows of it."""
     entry = {key: value for key, value in config["benchmarks"][name].items() if key not in PRESENTATION}
-    found = to_mapping(benchmark(name, entry))
-    return {key: value for key, value in found.items() if key not in ("name", *PRESENTATION)}
+    spec = to_mapping(benchmark(name, entry))
+    return {key: value for key, value in spec.items() if key not in ("name", *PRESENTATION)}
 
 
 def generation_spec(config: Config, run: str, seed: int) -> dict[str, Any]:
@@ -182,17 +181,19 @@ def probe_models(config: Config, probe: str) -> list[str]:
 def collect_spec(config: Config) -> dict[str, Any]:
     """What `red collect` gets: every run that should be there, with how the tables present it."""
     runs = [_collected(config, run, seed) for run, seed in evaluated(config)]
-    groups = {
-        name: {"group": entry["group"], "metric": entry["metric"]} for name, entry in config["benchmarks"].items()
-    }
+    known = {name: benchmark(name, entry) for name, entry in config["benchmarks"].items()}
+    benchmarks = [
+        {"benchmark": name, "label": one.label or name, "group": one.group, "metric": one.metric, "source": one.source}
+        for name, one in known.items()
+    ]
     probes = {probe: entry["runs"] for probe, entry in config.get("probes", {}).items()}
-    return {"runs": runs, "benchmarks": groups, "probes": probes}
+    return {"runs": runs, "benchmarks": benchmarks, "probes": probes}
 
 
 def _collected(config: Config, run: str, seed: int) -> dict[str, Any]:
     """How one (run, seed) is presented, and the spec that says what it is."""
     if run == BASE:
-        shown = {
+        presentation = {
             "method": BASE,
             "label": "Base",
             "row_group": "single",
@@ -203,8 +204,8 @@ def _collected(config: Config, run: str, seed: int) -> dict[str, Any]:
         }
         spec = {"run": BASE, "seed": seed, "method": BASE, "scale": config["scale"], "model": models(config)[BASE]}
     else:
-        found = run_spec(config, run, seed)
-        shown = {name: to_mapping(getattr(found, name)) for name in ("method", "family", *PRESENTATION)}
-        shown |= {"label": found.label or run, "steps": found.training.steps}
+        resolved = run_spec(config, run, seed)
+        presentation = {name: to_mapping(getattr(resolved, name)) for name in ("method", "family", *PRESENTATION)}
+        presentation |= {"label": resolved.label or run, "steps": resolved.training.steps}
         spec = training_spec(config, run, seed)
-    return {"run": run, "seed": seed, "scale": config["scale"], **shown, "spec": spec}
+    return {"run": run, "seed": seed, "scale": config["scale"], **presentation, "spec": spec}

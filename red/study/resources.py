@@ -113,7 +113,8 @@ class Resources:
     behaviour: Behaviour = field(default_factory=Behaviour)
 
     def __getitem__(self, stage: str) -> Request:
-        return getattr(self.stages, stage)
+        request: Request = getattr(self.stages, stage)
+        return request
 
     def memory(self, stage: str, attempt: int = 1) -> int:
         """Megabytes to ask for."""
@@ -122,8 +123,8 @@ class Resources:
 
     def gpus(self, spec: RunSpec) -> int:
         """GPUs of one training, over all its nodes."""
-        asked = engine(spec.training.engine).needs(spec).gpus
-        return self["train"].gpu if asked is None else asked
+        gpus = engine(spec.training.engine).needs(spec).gpus
+        return self["train"].gpu if gpus is None else gpus
 
 
 STAGES = tuple(part.name for part in fields(Stages))

@@ -39,9 +39,7 @@ def run_spec(config: Mapping[str, Any], run: str, seed: int) -> RunSpec:
         raise ConfigError(f"{path}.because: say why {', '.join(changed)} differ from `common`")
     unknown = set(line) - TRAINING_KEYS - RUN_KEYS - METHOD_KEYS
     if unknown:
-        known = TRAINING_KEYS | RUN_KEYS | METHOD_KEYS | {"like", "seeds"}
-        # from_mapping owns the wording and the suggestion for unknown keys.
-        _unknown_key(path, sorted(unknown)[0], known)
+        _unknown_key(path, sorted(unknown)[0], TRAINING_KEYS | RUN_KEYS | METHOD_KEYS | {"like", "seeds"})
     training = {**config["common"], **{k: line[k] for k in changed}}
     values = {
         **{k: v for k, v in line.items() if k in RUN_KEYS},
@@ -62,12 +60,12 @@ def run_spec(config: Mapping[str, Any], run: str, seed: int) -> RunSpec:
 
 def snapshots(config: Mapping[str, Any], run: str) -> set[int]:
     """Steps of `run` that another run branches from (`init_from: run@step`)."""
-    asked = set()
+    steps = set()
     for other in config["runs"]:
         parent, step = parent_of(entry(config, other).get("init_from"))
         if parent == run and step is not None:
-            asked.add(step)
-    return asked
+            steps.add(step)
+    return steps
 
 
 def parent_of(init_from: str | None) -> tuple[str | None, int | None]:
@@ -81,7 +79,7 @@ def parent_of(init_from: str | None) -> tuple[str | None, int | None]:
 
 
 def w_source(config: Mapping[str, Any], run: str) -> str | None:
-    """The run whose logged weights this run's control schedule reads."""
+    """The run whose logged w this run's control schedule reads."""
     weight = entry(config, run).get("weight") or {}
     return weight.get("source") if isinstance(weight, Mapping) else None
 
@@ -96,15 +94,15 @@ def _inherited(config: Mapping[str, Any], run: str, seen: tuple[str, ...]) -> di
         raise ConfigError(f"runs.{run}.like: a cycle: {' -> '.join([*seen, run])}")
     if run not in config["runs"]:
         raise ConfigError(f"runs.{seen[-1] if seen else run}.like: no run named {run!r}")
-    own = dict(config["runs"][run] or {})
-    like = own.pop("like", None)
+    line = dict(config["runs"][run] or {})
+    like = line.pop("like", None)
     if like is None:
-        return own
+        return line
     inherited = _inherited(config, like, (*seen, run))
     # A copy belongs to the items that name it, not to those of its original.
     for key in ("label", "items", "row_group"):
         inherited.pop(key, None)
-    return deep_merge(inherited, own)
+    return deep_merge(inherited, line)
 
 
 def lineage(config: Mapping[str, Any], run: str) -> list[str]:
@@ -118,10 +116,10 @@ def lineage(config: Mapping[str, Any], run: str) -> list[str]:
     return chain
 
 
-def _unknown_key(path: str, key: str, known: frozenset[str]) -> None:
+def _unknown_key(path: str, key: str, keys: frozenset[str]) -> None:
     import difflib
 
-    close = difflib.get_close_matches(key, sorted(known), n=1)
+    close = difflib.get_close_matches(key, sorted(keys), n=1)
     hint = f"; did you mean {close[0]!r}?" if close else ""
     raise ConfigError(f"{path}.{key}: unknown key{hint}")
 

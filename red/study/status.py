@@ -89,16 +89,16 @@ def _progress(config: Mapping[str, Any], run: str, seed: int) -> Progress:
         trained = _training(results / "runs" / where, run, seed, run_spec(config, run, seed).training.steps)
     grades = [results / "evaluations" / where / f"{name}.grades.jsonl" for name in config["benchmarks"]]
     evaluated = sum(path.is_file() for path in grades)
-    wanted = []
+    unfinished = []
     if trained.training != "done":
-        wanted = [("data/models", jobs.BASE)] if run == jobs.BASE else [("train", str(where))]
+        unfinished = [("data/models", jobs.BASE)] if run == jobs.BASE else [("train", str(where))]
     if evaluated < len(grades):
-        wanted += [("generate", str(where)), ("grade", str(where))]
-    mine = [probe for other, its_seed, probe in jobs.probed(config) if (other, its_seed) == (run, seed)]
-    absent = [probe for probe in mine if not (results / "probes" / where / f"{probe}.parquet").is_file()]
-    wanted += [("probe", str(where / probe)) for probe in absent]
+        unfinished += [("generate", str(where)), ("grade", str(where))]
+    probes = [probe for other, its_seed, probe in jobs.probed(config) if (other, its_seed) == (run, seed)]
+    absent = [probe for probe in probes if not (results / "probes" / where / f"{probe}.parquet").is_file()]
+    unfinished += [("probe", str(where / probe)) for probe in absent]
     logs = Path(config.get("pathvars", {}).get("logs", "logs"))
-    reasons = {stage: _reason(logs, stage, name, trained.changed) for stage, name in wanted}
+    reasons = {stage: _reason(logs, stage, name, trained.changed) for stage, name in unfinished}
     failed = any(reasons.get(stage) for stage in ("train", "data/models"))
     return replace(
         trained,

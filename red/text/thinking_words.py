@@ -1,4 +1,4 @@
-"""Words and phrases that reopen a question (section 15.3, Figures 1 and 7)."""
+"""Words and phrases that reopen a question: the over-thinking of Figures 1 and 7, counted as whole words."""
 
 import re
 

@@ -81,11 +81,11 @@ def identity(run: RunSpec, files: RunFiles, code: str) -> dict[str, Any]:
     return {"spec": spec_hash(spec), "code": code, "parent": folder_hash(files.parent), **hashes}
 
 
-def claim(state: Path, wanted: Mapping[str, Any]) -> None:
-    """Make `state` ready; one that belongs to something else is set aside as `state.before`."""
+def claim(state: Path, identity: Mapping[str, Any]) -> None:
+    """Make `state` ready; one of another identity is set aside as `state.before`."""
     owner = state / "identity.json"
-    found = read_object(owner) if owner.exists() else {}
-    other = sorted(key for key in wanted.keys() | found.keys() if wanted.get(key) != found.get(key))
+    previous = read_object(owner) if owner.exists() else {}
+    other = sorted(key for key in identity.keys() | previous.keys() if identity.get(key) != previous.get(key))
     if other and any(path != owner for path in state.glob("*")):
         before = state.with_name("state.before")
         print(f"{state}: made with another {', '.join(other)}; set aside as {before.name}", file=sys.stderr)
@@ -95,4 +95,4 @@ def claim(state: Path, wanted: Mapping[str, Any]) -> None:
     for folder in (state.parent, state, state / "snapshots"):
         remove_partials(folder)
     if other:
-        write_json(owner, wanted)
+        write_json(owner, identity)

@@ -230,7 +230,7 @@ class Loop:
         if entropy.demonstration is None:
             sequences = [sampler.demonstration(p) for p in problems]
         elif entropy.rollout is None:
-            sequences = [s for own in sampler(problems, 1) for s in own]
+            sequences = [rollout for (rollout,) in sampler(problems, 1)]
         else:
             return {}
         measured = self.policy.measure(sequences).measured()

@@ -1,4 +1,4 @@
-"""The metrics of one optimizer step, under the names of methods.md sections 12.11 and 15.1.
+"""The metrics of one optimizer step, under the names that docs/glossary.md explains.
 
 Both engines call these functions, so a name means the same number everywhere.
 """
@@ -22,7 +22,7 @@ BINS = 8
 
 
 def step_entropy(entropy_st: Tensor, mask_st: Tensor, demonstration_s: Tensor) -> StepEntropy:
-    """Mean over sequences of the mean over tokens (section 12.2), with standard errors, nats."""
+    """Mean over sequences of the mean over tokens, as w needs it, with standard errors, nats."""
     per_sequence = sequence_mean(entropy_st.detach(), mask_st)
     rl, rl_se = _mean_and_error(per_sequence[~demonstration_s])
     sft, sft_se = _mean_and_error(per_sequence[demonstration_s])
@@ -32,18 +32,18 @@ def step_entropy(entropy_st: Tensor, mask_st: Tensor, demonstration_s: Tensor) -
 def group_metrics(groups: Seq[Group]) -> dict[str, float]:
     """Rewards, accuracies and lengths of a step's members."""
     rollouts = [s for g in groups for s in g.rollouts]
-    taught = [s for g in groups for s in g.members if s.is_demonstration]
+    demonstrations = [s for g in groups for s in g.members if s.is_demonstration]
     sampled = [g.accuracies for g in groups if g.rollouts]
     return {
         "train/groups": len(groups),
         **_means("reward/rollout", [s.reward for s in rollouts]),
         **_means("accuracy/rollout", [s.accuracy for s in rollouts]),
-        **_means("accuracy/demonstration", [s.accuracy for s in taught]),
+        **_means("accuracy/demonstration", [s.accuracy for s in demonstrations]),
         **_means("train/truncated", [float(s.truncated) for s in rollouts]),
         **_means("train/solve_none", [float(not any(a)) for a in sampled]),
         **_means("train/solve_all", [float(all(a)) for a in sampled]),
         **_means("length/rollout", [len(s.response) for s in rollouts]),
-        **_means("length/demonstration", [len(s.response) for s in taught]),
+        **_means("length/demonstration", [len(s.response) for s in demonstrations]),
     }
 
 
@@ -91,7 +91,7 @@ def policy_metrics(batch: Batch, plan: Plan, spec: ObjectiveSpec) -> dict[str, f
         if wrong.any():
             metrics["logp/wrong_mean"] = _masked_mean(logp, mask * wrong[:, None])
     if off.sum() > 0:
-        # Section 15.3, Figure 9: demonstrations' ratio is taken as pi / 1.
+        # As in Figure 9, the ratio of a demonstration is pi / 1.
         metrics["ratio/out_of_range_demonstration"] = outside(logp.exp(), off, low, high)
         metrics["probability/demonstration"] = _masked_mean(logp.exp(), off)
     if spec.demonstration.kind != "none" and off.sum() > 0:
@@ -126,15 +126,15 @@ def overthinking(texts: Seq[str], tokens: int) -> dict[str, float]:
     """Thinking words per 1,000 response tokens."""
     if not tokens:
         return {}
-    found = sum(len(PATTERN.findall(text)) for text in texts)
-    return {"words/overthink_per_1k": 1000 * found / tokens}
+    words = sum(len(PATTERN.findall(text)) for text in texts)
+    return {"words/overthink_per_1k": 1000 * words / tokens}
 
 
 def mean_of(steps: Seq[Mapping[str, float]]) -> dict[str, float]:
     """Plain mean of each metric over the updates that have it."""
     names = dict.fromkeys(name for metrics in steps for name in metrics)
-    values = {name: [metrics[name] for metrics in steps if name in metrics] for name in names}
-    return {name: sum(found) / len(found) for name, found in values.items()}
+    columns = {name: [metrics[name] for metrics in steps if name in metrics] for name in names}
+    return {name: sum(column) / len(column) for name, column in columns.items()}
 
 
 def _masked_mean(value: Tensor, mask: Tensor) -> float:

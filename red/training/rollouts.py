@@ -38,17 +38,17 @@ class GradedSampler:
         budgets = [max(1, self.max_new_tokens - len(prefix)) for prefix in prefixes]
         seed = derive(self.seed, self.calls) if self.calls else self.seed
         self.calls += 1
-        found = self.generate(prompts, samples, budgets, seed)
+        responses = self.generate(prompts, samples, budgets, seed)
         texts = [
             self.tokenizer.decode([*prefix, *s.tokens], skip_special_tokens=True)
-            for prefix, group in zip(prefixes, found, strict=True)
+            for prefix, group in zip(prefixes, responses, strict=True)
             for s in group
         ]
         golds = [p.answer for p in problems for _ in range(samples)]
         verdicts = iter(self.judge((t, g, self.thought_open) for t, g in zip(texts, golds, strict=True)))
         groups = [
             [self._sequence(prompt, s.tokens, next(verdicts), s.finish_reason == "length") for s in group]
-            for prompt, group in zip(prompts, found, strict=True)
+            for prompt, group in zip(prompts, responses, strict=True)
         ]
         self.tokens += sum(len(s.response) for group in groups for s in group)
         self.accuracies += [s.accuracy for group in groups for s in group]
@@ -60,7 +60,7 @@ class GradedSampler:
         return {"accuracy/sampled": sum(self.accuracies) / len(self.accuracies)} if self.accuracies else {}
 
     def demonstration(self, problem: Problem) -> Sequence:
-        """Scored by the same reward as a rollout (section 0.5)."""
+        """Scored by the same reward as a rollout; one without EOS was cut at the response limit."""
         cut = problem.demonstration[-1] != self.eos_id
         accuracy = problem.demonstration_accuracy
         return replace(self._sequence(problem.prompt, problem.demonstration, accuracy, cut), is_demonstration=True)

@@ -28,7 +28,7 @@ def learning_rate(step: int, training: Training) -> float:
 
 
 def mixture_mu(step: int, spec: Mixture) -> float:
-    """CHORD's mu(s): linear warm-up to `peak`, cosine decay to `valley` (section 9.2)."""
+    """CHORD's mu(s): linear warm-up to `peak`, then valley + (peak - valley) (1 + cos(pi t)) / 2, t from 0 to 1."""
     if step < spec.warmup:
         return step / spec.warmup * spec.peak
     if step >= spec.warmup + spec.decay:
@@ -41,12 +41,12 @@ def logged_w(metrics: Path | None) -> list[float]:
     """The w of each step that another run logged, in order."""
     if metrics is None:
         return []
-    found = [row["red/w"] for row in read_jsonl(metrics) if "red/w" in row]
-    if not found:
+    values = [row["red/w"] for row in read_jsonl(metrics) if "red/w" in row]
+    if not values:
         raise DataError(
             f"{metrics}: no red/w in any row; weight.source must be a run that has rollouts and demonstrations"
         )
-    return found
+    return values
 
 
 def split(groups: Seq[Group], parts: int) -> list[list[Group]]:

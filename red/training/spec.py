@@ -10,7 +10,7 @@ from red.methods.base import Method
 
 @dataclass(frozen=True)
 class Training:
-    """What must be equal for a fair comparison (section 0.6). Lengths in tokens.
+    """What must be equal for a fair comparison; a run that differs says why. Lengths in tokens.
 
     `updates_per_rollout` splits the prompts of a step into that many optimizer steps.
     `warmup` is the share of the steps with a rising learning rate.
@@ -82,6 +82,6 @@ class RunSpec:
 
     def build_method(self) -> Method:
         """The method with this run's overrides, its lengths in tokens."""
-        found = methods.method(self.method, self.overrides, f"runs.{self.run}")
-        aggregation = found.objective.aggregation.resolved(self.training.max_new_tokens)
-        return replace(found, objective=replace(found.objective, aggregation=aggregation))
+        method = methods.method(self.method, self.overrides, f"runs.{self.run}")
+        aggregation = method.objective.aggregation.resolved(self.training.max_new_tokens)
+        return replace(method, objective=replace(method.objective, aggregation=aggregation))

@@ -4,7 +4,7 @@ import hashlib
 import io
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 
@@ -28,7 +28,7 @@ def load_state(directory: Path) -> dict[str, Any] | None:
     for path in sorted(directory.glob("state-*.bin"), reverse=True):
         content = path.read_bytes()
         if hashlib.sha256(content[32:]).digest() == content[:32] and len(content) > 32:
-            return torch.load(io.BytesIO(content[32:]), weights_only=True)
+            return cast(dict[str, Any], torch.load(io.BytesIO(content[32:]), weights_only=True))
         print(f"{path}: damaged; going back to the state before it", file=sys.stderr)
     return None
 

@@ -2,9 +2,9 @@
 
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeGuard
+from typing import Any, TypeGuard
 
 from red.objective.spec import Weight
 
@@ -31,9 +31,12 @@ class WeightStep:
 
 @dataclass
 class WeightSchedule:
-    """w by step (section 12.2). `history` is the state: (rl, sft) of the previous steps.
+    """w = clip(change on demonstrations / max(change on rollouts, floor), low, high), w of step 0 = 1 (Eq. 13, 14).
 
-    `source` holds the weights another run logged, for the two controls; `seed` drives resampling.
+    The change is |1 - H / mean(H of the last `window` steps)|. `history` is the state: (rollout, demonstration)
+    entropies of the previous steps.
+
+    `source` holds each w that another run logged, for the two controls; `seed` drives resampling.
     Entropies that are not finite count as not measured: w and the references stay.
     """
 
@@ -63,7 +66,7 @@ class WeightSchedule:
     def _ratio(self, entropy: StepEntropy) -> WeightStep | None:
         if not (_is_measured(entropy.rollout) and _is_measured(entropy.demonstration)):
             return None
-        recent = self.history[-self.spec.window :]
+        recent = self.history
         self.history = [*recent, (entropy.rollout, entropy.demonstration)][-self.spec.window :]
         if not recent:
             return WeightStep(1.0)
@@ -77,11 +80,11 @@ class WeightSchedule:
             w if math.isfinite(w) and raw == raw else self.last, raw, change_rollout, change_demonstration
         )
 
-    def state(self) -> dict:
+    def state(self) -> dict[str, Any]:
         """Serialisable memory; `load` restores it exactly."""
         return {"history": [list(pair) for pair in self.history], "last": self.last}
 
-    def load(self, state: dict) -> None:
+    def load(self, state: Mapping[str, Any]) -> None:
         """Restore what `state` returned."""
         self.history = [(rl, sft) for rl, sft in state["history"]]
         self.last = state["last"]

@@ -67,7 +67,7 @@ def pretrain(recipe: Recipe, seed: int, log_every: int = 200) -> tuple[Checkpoin
         ids, mask = next(batches)
         loss = _loss(model, ids, mask)
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         tokens += ids.numel()

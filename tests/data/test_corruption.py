@@ -6,9 +6,10 @@ from random import Random
 import pytest
 
 from red.data import corruption
-from red.data.corruption import Demonstration, Tools
+from red.data.corruption import Tools
 from red.data.demonstrations import demonstrations
 from red.data.prompts import prompts
+from red.data.sources import Demonstration
 from red.errors import ConfigError
 from red.world import vocabulary
 from red.world.styles import boxed_answer

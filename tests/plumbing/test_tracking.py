@@ -5,7 +5,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from red.plumbing.tracking import TRACKERS, tracking
+from red.errors import ConfigError
+from red.plumbing.tracking import names, tracking
+from red.study import config
 
 
 class FakeRun:
@@ -64,16 +66,15 @@ def test_nothing_is_imported_unless_asked_for(tmp_path):
     assert not {"wandb", "trackio", "tensorboard"} & (set(sys.modules) - before)
 
 
-def test_the_command_and_the_schema_know_the_same_trackers(repository):
-    import argparse
+def test_tensorboard_writes_event_files_into_the_run_folder(tmp_path):
+    pytest.importorskip("tensorboard")
+    follow(["tensorboard"], tmp_path)
+    (file,) = (tmp_path / "tensorboard").iterdir()
+    assert b"loss/total" in file.read_bytes()
 
-    import yaml
 
-    from red.commands import train
-
-    schema = yaml.safe_load((repository / "red" / "study" / "config.schema.yaml").read_text())
-    assert schema["properties"]["tracking"]["items"]["enum"] == list(TRACKERS)
-    parser = argparse.ArgumentParser()
-    train.arguments(parser)
-    option = next(a for a in parser._actions if a.dest == "tracking")
-    assert list(option.choices) == list(TRACKERS)
+def test_a_tracker_that_does_not_exist_is_one_line_with_the_known_ones(repository):
+    document = config.load(repository / "config" / "default.yaml")
+    config.check({**document, "tracking": names()})
+    with pytest.raises(ConfigError, match=r"^tracking: 'wandbb' is not one of tensorboard, trackio, wandb$"):
+        config.check({**document, "tracking": ["wandbb"]})

@@ -11,6 +11,11 @@ import pytest
 FOLDERS = ("workflow", "red", "analysis", "config", "slurm")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_controller() -> None:
+    """Here the machine's own programs are wanted, not the stand-ins of the other tests."""
+
+
 @pytest.fixture(scope="session")
 def controller() -> None:
     """Skips where no Slurm controller answers."""

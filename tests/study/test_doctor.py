@@ -8,6 +8,7 @@ from red.study import config, doctor
 from red.study.cluster import Gpu, Partition
 from red.study.estimate import estimate
 from red.study.resources import Request, Resources, Stages, resources_of
+from tests.fixtures.programs import only, programs
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +63,13 @@ def test_requests_above_a_limit_of_the_partition_fail():
 def test_an_unknown_partition_is_named_with_the_known_ones():
     (check,) = doctor.queue(Resources(), [Partition("gpu", True, None, 1, 1, 4000, 0)], "gqu")
     assert check.verdict == "fail" and "gqu" in check.text and "known: gpu" in check.text
+
+
+def test_a_slurm_that_is_here_in_part_fails_in_one_line(tiny, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", only(tmp_path / "system", "sh"))
+    monkeypatch.setenv("PATH", programs(tmp_path / "slurm", sinfo="echo 'gpu*|infinite|4|64|500000|gpu:8'"))
+    (check,) = [check for check in doctor.checks(tiny) if check.name.startswith("Slurm")]
+    assert check.verdict == "fail" and "neither squeue nor sacct" in check.text
 
 
 def test_more_tokens_than_the_window_fail(tiny):

@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.fixtures.programs import programs
+
 FOLDERS = ("workflow", "red", "analysis", "config", "slurm")
 MINIMAL = Path(__file__).parent / "minimal.yaml"
 STUB = Path(__file__).parent / "stub.py"
@@ -96,15 +98,6 @@ def jobs(output: str) -> list[str]:
     return sorted(found)
 
 
-def programs(folder: Path, **lines: str) -> str:
-    """Shell programs of one line each, as the first entry of the search path that is returned."""
-    folder.mkdir()
-    for name, line in lines.items():
-        (folder / name).write_text(f"#!/bin/sh\n{line}\n")
-        (folder / name).chmod(0o755)
-    return f"{folder}{os.pathsep}{os.environ['PATH']}"
-
-
 def copy(repository: Path, root: Path) -> Path:
     """The parts of a checkout that the workflow needs."""
     for folder in FOLDERS:
@@ -124,17 +117,15 @@ def checkout(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Chec
 
 @pytest.fixture(scope="session")
 def planned(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Checkout:
-    """For dry runs only: nothing is ever made in it. No Slurm controller answers."""
-    folder = tmp_path_factory.mktemp("planned")
-    path = programs(folder / "bin", sinfo="exit 1")
-    return Checkout(copy(repository, folder / "checkout"), {"PATH": path})
+    """For dry runs only: nothing is ever made in it."""
+    return Checkout(copy(repository, tmp_path_factory.mktemp("planned") / "checkout"))
 
 
 @pytest.fixture(scope="session")
 def stubbed(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Checkout:
-    """With the stand-in as `python`: a whole DAG in seconds. No Slurm controller answers."""
+    """With the stand-in as `python`: a whole DAG in seconds."""
     folder = tmp_path_factory.mktemp("stubbed")
     python = f'exec "{sys.executable}" -S "{STUB}" "$@"'
-    path = programs(folder / "bin", python=python, sinfo="exit 1")
+    path = programs(folder / "bin", python=python)
     calls = str(folder / "calls.txt")
     return Checkout(copy(repository, folder / "checkout"), {"PATH": path, "STUB_CALLS": calls})

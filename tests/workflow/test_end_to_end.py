@@ -1,4 +1,4 @@
-"""The minimal DAG with the real commands, its report, and every recipe of `docs` added to it."""
+"""The minimal DAG with the real commands, and its report."""
 
 import json
 
@@ -7,13 +7,6 @@ import pytest
 
 pytestmark = pytest.mark.slow
 CONFIGFILES = ("--configfile", "minimal.yaml")
-METHOD = '''"""A method of one file: GRPO whose clip is half as wide."""
-
-from red.methods.base import Method
-from red.objective.spec import ObjectiveSpec, RolloutTerm
-
-METHOD = Method(objective=ObjectiveSpec(rollout=RolloutTerm(clip_low=0.1, clip_high=0.1)))
-'''
 
 
 @pytest.fixture(scope="module")
@@ -55,38 +48,3 @@ def test_the_report_is_one_file(made):
     assert done.returncode == 0, done.stderr[-2000:]
     text = (made.root / "report.html").read_text()
     assert "These are not results of the paper" in text
-
-
-def test_a_method_an_ablation_a_benchmark_and_an_item_are_added_and_run(made):
-    (made.root / "red/methods/narrow.py").write_text(METHOD)
-    source = (made.root / "analysis/propositions.py").read_text()
-    (made.root / "analysis/again.py").write_text(source)
-    problems = [{"id": f"own-{i}", "problem": f"Compute {i}+2", "answer": str(i + 2)} for i in range(3)]
-    (made.root / "own.jsonl").write_text("".join(json.dumps(row) + "\n" for row in problems))
-    overlay = made.overlay(
-        "more.yaml",
-        only=["red", "grpo_sft_early", "narrow", "red_window3"],
-        runs={
-            "narrow": {"method": "narrow", "label": "Narrow", "items": ["main_results"]},
-            "red_window3": {"like": "red", "weight": {"window": 3}},
-        },
-        benchmarks={
-            "own": {
-                "source": "own",
-                "data_dir": ".",
-                "file": "own.jsonl",
-                "grader": "math",
-                "metric": "pass_at_1",
-                "samples": 1,
-                "group": "math",
-            }
-        },
-        items=["main_results", "again"],
-    )
-    done = made.snakemake("all", "--cores", "all", "--configfile", "minimal.yaml", overlay)
-    assert done.returncode == 0, (done.stderr + done.stdout)[-3000:]
-    results = made.root / "results" / "minimal"
-    scores = pd.read_parquet(results / "collected" / "scores.parquet")
-    assert {"narrow", "red_window3"} <= set(scores["run"])
-    assert len(scores[scores["benchmark"] == "own"]) == 3 * scores["run"].nunique()
-    assert (results / "tables" / "again.csv").is_file()

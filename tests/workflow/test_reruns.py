@@ -1,5 +1,7 @@
 """What a change makes again, and what it leaves alone. The commands are the stand-in's."""
 
+from contextlib import ExitStack
+
 import pytest
 
 RUNS = ["red", "grpo_sft_early", "chord_phi", "chord_mu", "red_w_constant"]
@@ -56,6 +58,41 @@ def test_the_objective_retrains_everything(finished, again):
         assert sorted(trained(again())) == sorted([*RUNS, "sft"])
 
 
+def test_what_other_modules_bring_in_counts(finished, again):
+    with finished.edited("red/text/thinking_words.py", '"wait"', '"waits"'):
+        jobs = again()
+    assert sorted(trained(jobs)) == sorted([*RUNS, "sft"])
+    assert not [job for job in jobs if job.startswith(("model", "prompts", "demonstrations", "generate base"))]
+
+
+def test_a_template_reaches_the_model_the_trainings_and_the_answers(finished, again):
+    with finished.edited("red/text/template.py", "{question}.\\nA:", "{question}\\nA:"):
+        jobs = again()
+    assert {"model base", "train red 0", "generate base 0"} <= set(jobs)
+    assert not [job for job in jobs if job.startswith(("prompts", "benchmark"))]
+
+
+def test_the_tables_are_collected_again_and_nothing_before_them(finished, again):
+    with finished.edited("red/tables/collect.py", "BATCH = 65536", "BATCH = 32768"):
+        jobs = again()
+    assert "collect" in jobs and "main_results" in jobs
+    assert not [job for job in jobs if " " in job]
+
+
+def test_what_changes_no_result_reruns_nothing(finished, again):
+    edits = {
+        "red/plumbing/storage.py": ("LONGEST_LINE = 64", "LONGEST_LINE = 32"),
+        "red/study/status.py": ("TAIL = 65536", "TAIL = 32768"),
+        "red/errors.py": ("isprintable()", "isascii()"),
+        "red/commands/train.py": ("checkpoint to start from", "where to start"),
+        "red/models/prepare.py": ("*.model", "*.models"),
+    }
+    with ExitStack() as stack:
+        for path, (old, new) in edits.items():
+            stack.enter_context(finished.edited(path, old, new))
+        assert again() == []
+
+
 def test_wording_retrains_nothing(finished, again):
     with finished.edited("red/methods/red.py", '"""RED:', '"""The method RED:'):
         assert again() == []
@@ -67,7 +104,7 @@ def test_a_package_more_retrains_nothing(finished, again):
 
 
 def test_an_item_is_rebuilt_alone(finished, again):
-    with finished.edited("analysis/main_results.py", "def build", "NEW = 1\n\n\ndef build"):
+    with finished.edited("analysis/items/main_results.py", "def build", "NEW = 1\n\n\ndef build"):
         assert again() == ["main_results"]
 
 
@@ -80,6 +117,7 @@ def test_a_grader_judges_again_without_new_answers(finished, again):
     with finished.edited("red/grading/verdict.py", "\n\n\n", "\n\n\nNEW = 1\n\n\n"):
         jobs = again()
     assert "grade base 0" in jobs and "generate base 0" not in jobs
+    assert sorted(trained(jobs)) == sorted([*RUNS, "sft"])
 
 
 def test_a_new_run_leaves_the_others_alone(finished, again):
@@ -97,14 +135,15 @@ def test_a_new_method_is_one_file_and_one_entry(finished, again):
 
 
 def test_a_new_item_is_one_module_and_one_line(finished, again):
-    source = (finished.root / "analysis/propositions.py").read_text()
+    source = (finished.root / "analysis/items/propositions.py").read_text()
     items = ["main_results", "entropy_phases", "training_dynamics", "propositions", "mine"]
-    with finished.added("analysis/mine.py", source):
+    with finished.added("analysis/items/mine.py", source):
         assert again(finished.overlay("item.yaml", items=items)) == ["mine"]
 
 
 def test_a_new_benchmark_is_one_entry(finished, again):
-    entry = {"source": "embedded", "grader": "math", "metric": "pass_at_1", "samples": 1, "group": "math"}
+    entry = {"source": "local", "data_dir": ".", "file": "mine.jsonl"}
+    entry |= {"grader": "math", "metric": "pass_at_1", "samples": 1, "group": "math"}
     jobs = again(finished.overlay("benchmark.yaml", benchmarks={"mine": entry}))
     assert "benchmark mine" in jobs and trained(jobs) == []
 
@@ -125,7 +164,7 @@ def test_trackers_rerun_nothing(finished, again):
 
 
 def test_a_page_template_and_the_statistics_rebuild_items_only(finished, again):
-    with finished.edited("analysis/item_page.html", "74rem", "70rem"):
+    with finished.edited("analysis/output/item_page.html", "74rem", "70rem"):
         jobs = again()
     assert "overview" in jobs and not [job for job in jobs if job.startswith(("train ", "collect", "grade "))]
     with finished.edited("red/statistics/intervals.py", "BLOCK = 1_000", "BLOCK = 2_000"):

@@ -1,25 +1,19 @@
-# Shared by all rules: the checked configuration, fingerprints, and functions that name inputs.
+# Shared by all rules: the checked configuration, what jobs ask for, and the files of tables and figures.
 import os
 import re
-from functools import cache
 
 from snakemake.exceptions import WorkflowError
 
-from analysis import item as items
-from red.study import config as configuration
-from red.study import cluster
-from red.study import estimate as estimates
-from red.study import jobs, runs
+from analysis.listing import listing
 from red.errors import ConfigError
 from red.plumbing.documents import read_yaml
 from red.plumbing.provenance import fingerprint
-from red.study.resources import resources_of
 from red.plumbing.sources import sources
 from red.plumbing.storage import dump_json
-
-# Ours beside the paper's tables and figures.
-DIAGNOSTICS = "propositions paired_tests cost weight_noise gradient_conflict".split()
-DIAGNOSTICS += "reported_vs_measured claims ablations corruption_rates".split()
+from red.study import cluster, code, jobs, paths, runs
+from red.study import config as configuration
+from red.study import estimate as estimates
+from red.study.resources import resources_of
 
 
 wildcard_constraints:
@@ -40,16 +34,16 @@ def checked():
         config.update(configuration.select(config))
         configuration.check(config)
         jobs.check(config)
-        unknown = [item for item in config["items"] if item not in KINDS]
+        unknown = [item for item in config["items"] if item not in LISTING]
         if unknown:
-            known = ", ".join(KINDS)
+            known = ", ".join(LISTING)
             raise ConfigError(f"items: {unknown[0]!r} is unknown; one of {known}")
         return resources_of(config)
     except ConfigError as error:
         sys.exit(f"config: {error}")
 
 
-KINDS = items.kinds()
+LISTING = listing()
 REQUESTS = checked()
 ITEMS = config["items"]
 # In the environment, not in `params`: where metrics are shown while a run trains reruns nothing.
@@ -57,125 +51,8 @@ os.environ.update(RED_TRACKING=" ".join(config.get("tracking", [])))
 # The paper's numbers: those of the current directory, or of the checkout when this is a module.
 REPORTED = Path("config/reported.csv")
 REPORTED = str(REPORTED if REPORTED.exists() else CHECKOUT / REPORTED)
-TABLES = ["scores.parquet", "dynamics.parquet", "probes.parquet", "runs.json"]
-
-
-@cache
-def code(*modules):
-    """Fingerprint of modules and what they import: a changed one reruns the jobs that used it."""
-    return fingerprint(*sources(*modules))
-
-
-@cache
-def run_spec(run, seed=0):
-    """The resolved run, as `red train` gets it."""
-    return jobs.training_spec(config, run, int(seed))
-
-
-def training_code(wildcards):
-    """Engine, loop, objective and grading; of the methods only the run's own and what it imports."""
-    spec = run_spec(wildcards.run)
-    engine, method = spec["training"]["engine"], spec["method"]
-    return code(f"red.engines.{engine}", f"red.methods.{method}")
-
-
-def answering_code():
-    """Answers do not depend on how they are judged, except where only a letter of them may be kept."""
-    specs = [jobs.benchmark_spec(config, name) for name in config["benchmarks"]]
-    keeping = ["red.evaluation.protected"] if any(spec["protected"] for spec in specs) else []
-    backend = config["evaluation"]["backend"]
-    return code("red.evaluation.generate", f"red.sampling.{backend}", *keeping)
-
-
-def model_code(model):
-    """Of what makes a model folder: a pretraining, or the preparation of a downloaded one."""
-    makers = {"embedded": "red.world.pretraining", "hub": "red.models.prepare"}
-    return code(makers[jobs.models(config)[model]["source"]])
-
-
-def training_spec(wildcards):
-    """The resolved run as JSON."""
-    return dump_json(run_spec(wildcards.run, wildcards.seed))
-
-
-def folder_of(run, seed, kind="checkpoint"):
-    """Where a run's checkpoint or snapshots lie; the base model is the run without training."""
-    if run == jobs.BASE:
-        return "<results>/models/base"
-    return f"<results>/runs/{run}/seed{seed}/{kind}"
-
-
-def checkpoint(wildcards):
-    """What is evaluated or probed."""
-    return folder_of(wildcards.run, wildcards.seed)
-
-
-def parent(wildcards):
-    """What a run starts from: the base model, a run's checkpoint, or the folder of its snapshots."""
-    run, step = next(jobs.parents(config, wildcards.run), (jobs.BASE, None))
-    return folder_of(run, wildcards.seed, "checkpoint" if step is None else "snapshots")
-
-
-def start(wildcards, input):
-    """The model folder inside that input."""
-    _, step = next(jobs.parents(config, wildcards.run), (jobs.BASE, None))
-    return input.parent if step is None else f"{input.parent}/step{step}"
-
-
-def demonstrations(wildcards):
-    """What a run learns from, clean or corrupted."""
-    name = jobs.corruption(config, wildcards.run)
-    return f"<results>/data/demonstrations/{name}.jsonl"
-
-
-def w_log(wildcards):
-    """For a control of w: the metrics of the run whose w it reads."""
-    source = runs.w_source(config, wildcards.run)
-    return {"w_log": metrics_of(source, wildcards.seed)} if source else {}
-
-
-def w_log_option(wildcards, input):
-    """The same for the command line."""
-    return f"--w-log {input.w_log}" if "w_log" in input.keys() else ""
-
-
-def probed_models(wildcards):
-    """The models that a probe measures beside the checkpoint, by the names that `red probe` knows."""
-    known = {"large": "<results>/models/large", "base": folder_of(jobs.BASE, 0)}
-    if "sft" in config["runs"]:
-        seeds = map(str, runs.run_seeds(config, "sft"))
-        known["sft"] = folder_of("sft", min(seeds, key=wildcards.seed.__ne__))
-    if wildcards.run != jobs.BASE:
-        known["parent"] = parent(wildcards)
-    return {name: known[name] for name in jobs.probe_models(config, wildcards.probe)}
-
-
-def model_options(wildcards, input):
-    """The same for the command line; the parent may be a snapshot."""
-    folders = {n: input[n] for n in jobs.probe_models(config, wildcards.probe)}
-    if "parent" in folders:
-        folders["parent"] = start(wildcards, input)
-    return " ".join(f"--model {name}={folder}" for name, folder in folders.items())
-
-
-def collected_files():
-    """Everything that the three tables are made from."""
-    files = [
-        f"<results>/evaluations/{run}/seed{seed}/{benchmark}.grades.jsonl"
-        for run, seed in jobs.evaluated(config)
-        for benchmark in config["benchmarks"]
-    ]
-    files += [metrics_of(run, seed) for run, seed in jobs.trained(config)]
-    files += [
-        f"<results>/probes/{run}/seed{seed}/{probe}.parquet"
-        for run, seed, probe in jobs.probed(config)
-    ]
-    return files
-
-
-def metrics_of(run, seed):
-    """One line per training step."""
-    return f"<results>/runs/{run}/seed{seed}/metrics.jsonl"
+TABLES = [f"{table}.parquet" for table in ("scores", "dynamics", "probes")]
+TABLES += ["runs.json", "benchmarks.json"]
 
 
 def memory(stage):
@@ -183,25 +60,23 @@ def memory(stage):
     return lambda wildcards, attempt: REQUESTS.memory(stage, attempt)
 
 
-def training_gpus(wildcards):
-    """GPUs of a run, over all its nodes."""
-    return REQUESTS.gpus(runs.run_spec(config, wildcards.run, 0))
+def run_spec(wildcards):
+    """The run that a training job makes; resources depend on it."""
+    return runs.run_spec(config, wildcards.run, int(wildcards.seed))
 
 
-def training_nodes(wildcards):
-    """Nodes of a run."""
-    return runs.run_spec(config, wildcards.run, 0).cluster.nodes
-
-
-def training_minutes(wildcards, attempt):
-    """Minutes to ask for; at most what one attempt may take."""
-    spec = runs.run_spec(config, wildcards.run, int(wildcards.seed))
-    return estimates.training_minutes(spec, REQUESTS, attempt)
+def model_options(wildcards, input):
+    """`--model NAME=FOLDER` for everything that a probe measures beside the checkpoint."""
+    folders = {n: input[n] for n in jobs.probe_models(config, wildcards.probe)}
+    if "parent" in folders:
+        folders["parent"] = paths.start(config, wildcards.run, input.parent)
+    return " ".join(f"--model {name}={folder}" for name, folder in folders.items())
 
 
 def analysis_code(item):
     """Fingerprint of an item: its module, what that imports, and the page templates."""
-    return fingerprint(*sources(f"analysis.{item}", "analysis.__main__"), "analysis/*.html")
+    modules = sources(f"analysis.items.{item}", "analysis.__main__")
+    return fingerprint(*modules, "analysis/output/*.html")
 
 
 def item_files(item):
@@ -209,7 +84,7 @@ def item_files(item):
     folder, endings = {
         "table": ("tables", ["html", "csv", "tex", "md", "json"]),
         "figure": ("figures", ["html", "svg", "pdf", "png", "csv", "json"]),
-    }[KINDS[item]]
+    }[LISTING[item].kind]
     return [f"<results>/{folder}/{item}.{ending}" for ending in endings]
 
 
@@ -217,21 +92,15 @@ def reported(item, path):
     """The page of an item has its place in the report; it holds the item's other files."""
     if not path.endswith(".html"):
         return path
-    caption = CHECKOUT / "workflow" / "report" / f"{item}.rst"
-    category = "Overview" if item == "overview" else f"{KINDS[item].title()}s"
-    category = "Diagnostics" if item in DIAGNOSTICS else category
-    labels = {"item": heading(item, caption)}
-    labels |= {"seeds": ", ".join(map(str, config["seeds"])), "scale": config["scale"]}
-    about = {"caption": str(caption)} if caption.exists() else {}
-    return report(path, category=category, labels=labels, **about)
-
-
-def heading(item, caption):
-    """The first line of the caption; one digit is padded, since the report sorts by letters."""
-    if not caption.exists():
-        return item.replace("_", " ")
-    first = caption.read_text().partition("\n")[0].strip("*.")
-    return re.sub(r"^(\w+) (\d):", "\\1 \u2007\\2:", first)
+    about = LISTING[item]
+    category = f"{about.kind.title()}s" if about.is_of_the_paper else "Diagnostics"
+    category = "Overview" if item == "overview" else category
+    # The report sorts by letters, so a number of one digit is padded.
+    heading = re.sub(r"^(\w+) (\d):", "\\1 \u2007\\2:", about.heading)
+    seeds = ", ".join(map(str, config["seeds"]))
+    labels = {"item": heading, "seeds": seeds, "scale": config["scale"]}
+    caption = CHECKOUT / "workflow" / "report" / "item.rst"
+    return report(path, caption=str(caption), category=category, labels=labels)
 
 
 def announce():
@@ -241,10 +110,10 @@ def announce():
     estimate = estimates.estimate(config)
     print(headline(estimate), file=sys.stderr)
     print(cluster.describe(), file=sys.stderr)
-    needed = estimate.gpus_per_node
-    if not workflow.non_local_exec and needed > len(cluster.gpus()):
+    needed, here = estimate.gpus_per_node, len(cluster.gpus())
+    if not workflow.non_local_exec and needed > here:
         raise WorkflowError(
-            f"scale {config['scale']} asks for {needed} GPUs per job, and neither a Slurm controller "
-            f"answers here nor does this machine have them. For the tiny scale run: "
-            "snakemake all --cores all"
+            f"scale {config['scale']} asks for {needed} GPUs per job; jobs would run on this machine, which has "
+            f"{here}: {cluster.lacking() or 'no --profile slurm was given, or no Slurm controller answers'}. "
+            "For the tiny scale run: snakemake all --cores all"
         )

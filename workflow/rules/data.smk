@@ -17,7 +17,7 @@ rule model:
         runtime=REQUESTS["model"].runtime,
     params:
         spec=lambda wildcards: dump_json(jobs.models(config)[wildcards.model]),
-        code=lambda wildcards: model_code(wildcards.model),
+        code=lambda wildcards: code.fingerprint(code.model(config, wildcards.model)),
     shell:
         "python -m red data model --spec {params.spec:q} --out {output} > {log} 2>&1"
 
@@ -34,7 +34,7 @@ rule prompts:
         "../../environment.yml"
     params:
         spec=dump_json(jobs.prompts_spec(config)),
-        code=code("red.data.prompts"),
+        code=code.fingerprint(code.prompts(config)),
     shell:
         "python -m red data prompts --spec {params.spec:q} --out {output.rows} > {log} 2>&1"
 
@@ -52,7 +52,7 @@ rule demonstrations:
         "../../environment.yml"
     params:
         spec=dump_json(jobs.demonstrations_spec(config, jobs.CLEAN)),
-        code=code("red.data.demonstrations"),
+        code=code.fingerprint(code.demonstrations(config)),
     shell:
         "python -m red data demonstrations --spec {params.spec:q}"
         " --prompts {input.prompts} --out {output.rows} > {log} 2>&1"
@@ -83,7 +83,7 @@ rule corrupted_demonstrations:
         spec=lambda wildcards: dump_json(
             jobs.demonstrations_spec(config, wildcards.corruption)
         ),
-        code=code("red.data.demonstrations"),
+        code=code.fingerprint(code.demonstrations(config)),
     shell:
         "python -m red data demonstrations --spec {params.spec:q} --model {input.model}"
         " --prompts {input.prompts} --out {output.rows} > {log} 2>&1"
@@ -101,7 +101,9 @@ rule benchmark:
         spec=lambda wildcards: dump_json(
             jobs.benchmark_spec(config, wildcards.benchmark)
         ),
-        code=code("red.evaluation.benchmarks", "red.world.benchmarks"),
+        code=lambda wildcards: code.fingerprint(
+            code.benchmark(config, wildcards.benchmark)
+        ),
     shell:
         "python -m red data benchmark --name {wildcards.benchmark}"
         " --spec {params.spec:q} --out {output} > {log} 2>&1"

@@ -2,7 +2,7 @@
 # What is trained is measured before the next training begins: the first numbers are there after minutes.
 rule generate:
     input:
-        checkpoint=checkpoint,
+        checkpoint=lambda wildcards: paths.checkpoint(wildcards.run, wildcards.seed),
         benchmarks=collect(
             "<results>/data/benchmarks/{benchmark}.jsonl",
             benchmark=config["benchmarks"],
@@ -35,7 +35,7 @@ rule generate:
         spec=lambda wildcards: dump_json(
             jobs.generation_spec(config, wildcards.run, int(wildcards.seed))
         ),
-        code=answering_code(),
+        code=code.fingerprint(code.generation(config)),
         benchmarks=subpath(input[1], parent=True),
         folder=subpath(output.provenance, parent=True),
     shell:
@@ -76,7 +76,7 @@ rule grade:
         runtime=REQUESTS["grade"].runtime,
     params:
         spec=dump_json(jobs.grading_spec(config)),
-        code=code("red.evaluation.verdicts"),
+        code=code.fingerprint(code.GRADING),
         benchmarks=subpath(input[0], parent=True),
         folder=subpath(output[0], parent=True),
     shell:
@@ -86,8 +86,12 @@ rule grade:
 
 rule probe:
     input:
-        unpack(probed_models),
-        checkpoint=checkpoint,
+        unpack(
+            lambda wildcards: paths.probed_models(
+                config, wildcards.run, wildcards.seed, wildcards.probe
+            )
+        ),
+        checkpoint=lambda wildcards: paths.checkpoint(wildcards.run, wildcards.seed),
         prompts="<results>/data/prompts.jsonl",
         demonstrations=f"<results>/data/demonstrations/{jobs.CLEAN}.jsonl",
     output:
@@ -109,7 +113,7 @@ rule probe:
         spec=lambda wildcards: dump_json(
             jobs.probe_spec(config, wildcards.run, wildcards.probe)
         ),
-        code=code("red.probes.probe"),
+        code=code.fingerprint(code.PROBE),
         models=model_options,
     shell:
         "python -m red probe --spec {params.spec:q} --checkpoint {input.checkpoint}"
@@ -119,7 +123,7 @@ rule probe:
 
 rule collect:
     input:
-        collected_files(),
+        paths.collected(config),
     output:
         collect("<results>/collected/{table}", table=TABLES),
     log:
@@ -129,7 +133,7 @@ rule collect:
         "../../environment.yml"
     params:
         spec=dump_json(jobs.collect_spec(config)),
-        code=code("red.tables.collect"),
+        code=code.fingerprint(code.COLLECT),
         folder=subpath(output[0], parent=True),
         results=subpath(output[0], ancestor=2),
     shell:
@@ -148,7 +152,7 @@ rule export:
     conda:
         "../../environment.yml"
     params:
-        code=code("red.tables.export"),
+        code=code.fingerprint(code.EXPORT),
         folder=subpath(input[0], parent=True),
     shell:
         "python -m red export --collected {params.folder} --out {output} > {log} 2>&1"

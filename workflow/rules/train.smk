@@ -2,10 +2,10 @@
 # Snakemake deletes the outputs of a killed job, and the next attempt continues from the state.
 rule train:
     input:
-        unpack(w_log),
-        parent=parent,
+        unpack(lambda wildcards: paths.w_log(config, wildcards.run, wildcards.seed)),
+        parent=lambda wildcards: paths.parent(config, wildcards.run, wildcards.seed),
         prompts="<results>/data/prompts.jsonl",
-        demonstrations=demonstrations,
+        demonstrations=lambda wildcards: paths.demonstrations(config, wildcards.run),
     output:
         checkpoint=directory("<results>/runs/{run}/seed{seed}/checkpoint"),
         snapshots=directory("<results>/runs/{run}/seed{seed}/snapshots"),
@@ -20,16 +20,22 @@ rule train:
         "../../environment.yml"
     threads: REQUESTS["train"].threads
     resources:
-        gpu=training_gpus,
-        nodes=training_nodes,
+        gpu=lambda wildcards: REQUESTS.gpus(run_spec(wildcards)),
+        nodes=lambda wildcards: run_spec(wildcards).cluster.nodes,
         tasks_per_gpu=0,
         mem_mb=memory("train"),
-        runtime=training_minutes,
+        runtime=lambda wildcards, attempt: estimates.training_minutes(
+            run_spec(wildcards), REQUESTS, attempt
+        ),
     params:
-        spec=training_spec,
-        code=training_code,
-        start=start,
-        w_log=w_log_option,
+        spec=lambda wildcards: dump_json(
+            jobs.training_spec(config, wildcards.run, int(wildcards.seed))
+        ),
+        code=lambda wildcards: code.fingerprint(code.training(config, wildcards.run)),
+        start=lambda wildcards, input: paths.start(config, wildcards.run, input.parent),
+        w_log=lambda wildcards, input: (
+            f"--w-log {input.w_log}" if "w_log" in input.keys() else ""
+        ),
         folder=subpath(output.provenance, parent=True),
     shell:
         "python -m red train --spec {params.spec:q} --code {params.code}"

@@ -6,7 +6,7 @@ ratio's denominator and both entropies.
 
 import math
 import signal
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from collections.abc import Sequence as Seq
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -149,15 +149,15 @@ class LocalPolicy:
     def _gradient_cosine(self, loss: Loss, spec: ObjectiveSpec) -> dict[str, float]:
         """Cosine between the gradients of the rollouts' part and of the demonstrations' part."""
         parameters = list(self.weights.model.parameters())
-        taught = loss.demonstration + spec.nll.coefficient * loss.nll
-        parts = [torch.autograd.grad(part, parameters, retain_graph=True) for part in (loss.rollout, taught)]
+        demonstrations = loss.demonstration + spec.nll.coefficient * loss.nll
+        parts = [torch.autograd.grad(part, parameters, retain_graph=True) for part in (loss.rollout, demonstrations)]
         rollout, demonstration = (torch.cat([g.flatten() for g in gradients]) for gradients in parts)
         norms = rollout.norm() * demonstration.norm()
         return {"grad/cosine": (rollout @ demonstration / norms).item()} if norms > 0 else {}
 
 
 @contextmanager
-def _stop_signal():
+def _stop_signal() -> Iterator[list[int]]:
     """Collects SIGTERM/SIGINT, so that the loop stops after a whole step, with its state saved."""
     received: list[int] = []
     previous = {s: signal.signal(s, lambda n, _: received.append(n)) for s in (signal.SIGTERM, signal.SIGINT)}

@@ -19,7 +19,7 @@ from red.engines.openrlhf.loss import ObjectiveLoss, RankResult, RankUpdate, ent
 class PlainStrategy(DeepspeedStrategy):
     """Weight decay on every parameter, as `torch.optim.AdamW` does by default."""
 
-    def _get_model_parameters(self, model: Any, **_options: Any) -> tuple:
+    def _get_model_parameters(self, model: Any, **_options: Any) -> tuple[Any, list[Tensor]]:
         return model.model, [p for p in model.model.parameters() if p.requires_grad]
 
 
@@ -46,7 +46,9 @@ class ObjectiveTrainer(ActorPPOTrainer):
         self.actor_loss_fn.begin(update)
         torch.manual_seed(update.seed)
 
-    def training_step(self, experience: Any, kl_ctl: float, step: int, loss_batch_info: dict | None = None) -> dict:
+    def training_step(
+        self, experience: Any, kl_ctl: float, step: int, loss_batch_info: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
         """Number `step` of the micro-batches; the last one applies the accumulated gradient."""
         last = len(self.replay_buffer) // self.micro_train_batch_size - 1
         self.actor.model.set_gradient_accumulation_boundary(step == last)
@@ -60,7 +62,7 @@ class ObjectiveTrainer(ActorPPOTrainer):
         return RankResult(self.actor_loss_fn.logp, self.actor_loss_fn.terms, norm)
 
     def use_moments(self, name: str) -> None:
-        """AdamW moments of the fine-tuning steps are their own (section 7.3): exchange the two sets."""
+        """A second kind of step has AdamW moments of its own: exchange the two sets."""
         if name != self.moments:
             adam = self.actor.model.optimizer.optimizer
             adam.state, self.idle = self.idle, adam.state

@@ -21,8 +21,8 @@ def hosts(environment: Mapping[str, str]) -> list[str]:
     nodes = environment.get("SLURM_JOB_NODELIST")
     if not nodes:
         return []
-    done = subprocess.run(["scontrol", "show", "hostnames", nodes], capture_output=True, text=True, check=True)
-    names = done.stdout.split()
+    listing = subprocess.run(["scontrol", "show", "hostnames", nodes], capture_output=True, text=True, check=True)
+    names = listing.stdout.split()
     here = environment.get("SLURMD_NODENAME", names[0])
     return sorted(names, key=lambda name: name != here)
 
@@ -59,7 +59,7 @@ def ray_cluster(nodes: int, gpus_per_node: int, cpus_per_node: int) -> Iterator[
     """
     import ray
 
-    steps: list[subprocess.Popen] = []
+    steps: list[subprocess.Popen[bytes]] = []
     try:
         if nodes == 1:
             ray.init(address="local", num_cpus=cpus_per_node, num_gpus=gpus_per_node, include_dashboard=False)
@@ -72,7 +72,7 @@ def ray_cluster(nodes: int, gpus_per_node: int, cpus_per_node: int) -> Iterator[
             _end(step)
 
 
-def _start(nodes: int, gpus: int, cpus: int, steps: list[subprocess.Popen]) -> None:
+def _start(nodes: int, gpus: int, cpus: int, steps: list[subprocess.Popen[bytes]]) -> None:
     import ray
 
     names = hosts(os.environ)
@@ -98,7 +98,7 @@ def _start(nodes: int, gpus: int, cpus: int, steps: list[subprocess.Popen]) -> N
     )
 
 
-def _wait(done: Callable[[], bool], complaint: str, steps: Seq[subprocess.Popen]) -> None:
+def _wait(done: Callable[[], bool], complaint: str, steps: Seq[subprocess.Popen[bytes]]) -> None:
     deadline = time.monotonic() + SECONDS_TO_JOIN
     while not done():
         if time.monotonic() > deadline or any(step.poll() is not None for step in steps):
@@ -106,7 +106,7 @@ def _wait(done: Callable[[], bool], complaint: str, steps: Seq[subprocess.Popen]
         time.sleep(2)
 
 
-def _end(step: subprocess.Popen) -> None:
+def _end(step: subprocess.Popen[bytes]) -> None:
     step.terminate()
     try:
         step.wait(SECONDS_TO_END)

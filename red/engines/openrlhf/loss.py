@@ -61,11 +61,11 @@ class ObjectiveLoss(torch.nn.Module):
         self.logp: dict[int, Tensor] = {}
         self.terms = dict.fromkeys((f.name for f in fields(Loss)), 0.0)
 
-    def observe(self, _module: torch.nn.Module, _inputs: tuple, result: Any) -> None:
+    def observe(self, _module: torch.nn.Module, _inputs: tuple[Any, ...], result: Any) -> None:
         """Forward hook on the policy: keeps the entropies of the pass whose loss comes next."""
         output = result[1] if isinstance(result, tuple) else None
-        wanted = getattr(output, "entropy", None) is not None
-        self.entropy = entropy_of(output, self.temperature) if wanted else None
+        has_entropy = getattr(output, "entropy", None) is not None
+        self.entropy = entropy_of(output, self.temperature) if has_entropy else None
 
     def forward(
         self,

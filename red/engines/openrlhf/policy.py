@@ -62,8 +62,8 @@ class RemotePolicy:
         refs = self.actors.async_run_method_batch(method_name="measure", **columns)
         logp: dict[int, Any] = {}
         entropy: dict[int, Any] = {}
-        for indices, batch, found in zip(order, batches, chain(*ray.get(refs)), strict=True):
-            for index, mask, values in zip(indices, batch["action_mask"].bool(), found.unbind(1), strict=True):
+        for indices, batch, measured in zip(order, batches, chain(*ray.get(refs)), strict=True):
+            for index, mask, values in zip(indices, batch["action_mask"].bool(), measured.unbind(1), strict=True):
                 logp[index], entropy[index] = values[0][mask], values[1][mask]
         rows = range(len(sequences))
         values, mask = left_aligned([logp[i] for i in rows])

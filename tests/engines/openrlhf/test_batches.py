@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from red.engines.openrlhf.batches import FILLER, deal, left_aligned, spread, tensors
 from red.methods.base import Sequence
-from red.training.update import Pass
+from red.models.passes import Pass
 
 TWO = [Sequence((5, 6, 7), (8, 9), 1.0, 1.0), Sequence((5,), (6, 7, 8), 0.0, 0.0)]
 

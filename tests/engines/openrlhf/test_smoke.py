@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 import torch
 
+from red.engines import train as train_locally
 from red.engines.local.policy import LocalPolicy
-from red.engines.local.policy import train as train_locally
 from red.methods.base import Sequence
 from red.models import checkpoint as checkpoints
 from red.plumbing.records import to_mapping

@@ -1,0 +1,59 @@
+"""Where prompts and their demonstrations come from: one module per source, found by its name.
+
+The workflow fingerprints only the source that a configuration names: a change of one leaves the data of
+the others alone.
+"""
+
+import importlib
+import pkgutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, cast
+
+from red.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Prompts:
+    """Rows {id, question, answer, source, perhaps system} and their counts by reason.
+
+    `system` is the data set's own system prompt (empty if none).
+    """
+
+    rows: list[dict[str, Any]]
+    system: str = ""
+    counts: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Demonstration:
+    """A response to the prompt `id`. `forced_accuracy` replaces the verdict of the grader if given."""
+
+    id: str
+    response: str
+    forced_accuracy: int | None = None
+    corruption: str | None = None
+
+
+class Source(Protocol):
+    """What a source's module has. `PromptsSpec` is the record that `data.prompts` must fit."""
+
+    PromptsSpec: type
+
+    def prompts(self, spec: Mapping[str, Any]) -> Prompts:
+        """All prompts."""
+
+    def demonstrations(self, spec: Mapping[str, Any], prompts: Sequence[Mapping[str, Any]]) -> list[Demonstration]:
+        """The clean demonstrations of `prompts`; a prompt without one gets no row."""
+
+
+def names() -> list[str]:
+    """Every source that `data` may name."""
+    return sorted(module.name for module in pkgutil.iter_modules(__path__))
+
+
+def source(name: str, path: str) -> Source:
+    """The source of that name; ConfigError begins with `path`."""
+    if name not in names():
+        raise ConfigError(f"{path}: {name!r} is unknown; one of {', '.join(names())}")
+    return cast(Source, importlib.import_module(f"red.data.sources.{name}"))

@@ -1,0 +1,69 @@
+"""Which files the workflow's jobs read. Paths begin with `<results>`, for which Snakemake puts the folder."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from red.study import jobs
+from red.study.runs import run_seeds, w_source
+
+Config = Mapping[str, Any]
+
+
+def model(name: str) -> str:
+    """A model that no run of ours trained."""
+    return f"<results>/models/{name}"
+
+
+def checkpoint(run: str, seed: int | str) -> str:
+    """The trained model of a run; the base model is the run without training."""
+    return model(jobs.BASE) if run == jobs.BASE else f"<results>/runs/{run}/seed{seed}/checkpoint"
+
+
+def metrics(run: str, seed: int | str) -> str:
+    """One line per training step."""
+    return f"<results>/runs/{run}/seed{seed}/metrics.jsonl"
+
+
+def parent(config: Config, run: str, seed: int | str) -> str:
+    """What a run needs to start: the base model, another run's checkpoint, or the folder of its snapshots."""
+    name, step = next(jobs.parents(config, run), (jobs.BASE, None))
+    return checkpoint(name, seed) if step is None else f"<results>/runs/{name}/seed{seed}/snapshots"
+
+
+def start(config: Config, run: str, folder: str) -> str:
+    """The model inside `folder`, which is the run's `parent`."""
+    _, step = next(jobs.parents(config, run), (jobs.BASE, None))
+    return folder if step is None else f"{folder}/step{step}"
+
+
+def demonstrations(config: Config, run: str) -> str:
+    """What a run learns from, clean or corrupted."""
+    return f"<results>/data/demonstrations/{jobs.corruption(config, run)}.jsonl"
+
+
+def w_log(config: Config, run: str, seed: int | str) -> dict[str, str]:
+    """For a control of w, under the name `w_log`: the metrics of the run whose w it reads."""
+    source = w_source(config, run)
+    return {"w_log": metrics(source, seed)} if source else {}
+
+
+def probed_models(config: Config, run: str, seed: int | str, probe: str) -> dict[str, str]:
+    """What a probe measures beside the checkpoint, by the names that `red probe --model` knows."""
+    folders = {"large": model("large"), "base": model(jobs.BASE)}
+    if "sft" in config["runs"]:
+        seeds = run_seeds(config, "sft")
+        folders["sft"] = checkpoint("sft", int(seed) if int(seed) in seeds else seeds[0])
+    if run != jobs.BASE:
+        folders["parent"] = parent(config, run, seed)
+    return {name: folders[name] for name in jobs.probe_models(config, probe)}
+
+
+def collected(config: Config) -> list[str]:
+    """Everything that the three tables are made from."""
+    grades = [
+        f"<results>/evaluations/{run}/seed{seed}/{benchmark}.grades.jsonl"
+        for run, seed in jobs.evaluated(config)
+        for benchmark in config["benchmarks"]
+    ]
+    probes = [f"<results>/probes/{run}/seed{seed}/{probe}.parquet" for run, seed, probe in jobs.probed(config)]
+    return [*grades, *(metrics(run, seed) for run, seed in jobs.trained(config)), *probes]

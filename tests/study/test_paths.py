@@ -1,0 +1,64 @@
+"""Which files each job reads."""
+
+from pathlib import Path
+
+import pytest
+
+from red.study import config, jobs, paths
+
+
+@pytest.fixture(scope="module")
+def tiny(repository: Path) -> dict:
+    return config.load(repository / "config" / "default.yaml")
+
+
+def test_the_base_is_the_run_without_training():
+    assert paths.checkpoint("base", 0) == "<results>/models/base"
+    assert paths.checkpoint("red", 1) == "<results>/runs/red/seed1/checkpoint"
+
+
+@pytest.mark.parametrize(
+    ("run", "parent", "start"),
+    [
+        ("red", "<results>/models/base", "<results>/models/base"),
+        ("sft_grpo", "<results>/runs/sft/seed1/checkpoint", "<results>/runs/sft/seed1/checkpoint"),
+        ("grpo_sft_early", "<results>/runs/sft/seed1/snapshots", "<results>/runs/sft/seed1/snapshots/step50"),
+    ],
+)
+def test_a_run_starts_from_the_base_a_checkpoint_or_one_of_the_snapshots(tiny, run, parent, start):
+    assert paths.parent(tiny, run, 1) == parent
+    assert paths.start(tiny, run, parent) == start
+
+
+def test_a_run_learns_from_its_own_corruption(tiny):
+    assert paths.demonstrations(tiny, "red") == "<results>/data/demonstrations/clean.jsonl"
+    noisy = paths.demonstrations(tiny, "red_noisy_labels_q05")
+    assert noisy == "<results>/data/demonstrations/noisy_labels_q05.jsonl"
+
+
+def test_a_control_reads_the_metrics_of_its_source_with_its_own_seed(tiny):
+    assert paths.w_log(tiny, "red_w_constant", 1) == {"w_log": "<results>/runs/red/seed1/metrics.jsonl"}
+    assert paths.w_log(tiny, "red", 1) == {}
+
+
+def test_a_probe_measures_the_parent_the_large_model_or_base_and_sft(tiny):
+    assert paths.probed_models(tiny, "sft_grpo", "1", "entropy") == {"parent": paths.checkpoint("sft", 1)}
+    assert paths.probed_models(tiny, "base", "0", "confidence") == {"large": "<results>/models/large"}
+    models = paths.probed_models(tiny, "red", "1", "tokens")
+    assert models == {"base": "<results>/models/base", "sft": paths.checkpoint("sft", 1)}
+
+
+def test_a_seed_that_sft_lacks_is_compared_with_its_first(tiny):
+    document = {**tiny, "runs": {**tiny["runs"], "sft": {**tiny["runs"]["sft"], "seeds": [3, 4]}}}
+    assert paths.probed_models(document, "red", "0", "tokens")["sft"] == paths.checkpoint("sft", 3)
+
+
+def test_the_tables_are_made_from_every_grade_metric_and_probe(tiny):
+    document = config.select({**tiny, "only": ["red"], "seeds": [0], "probes": {"tokens": {"runs": ["red", "grpo"]}}})
+    files = paths.collected(document)
+    assert len(files) == len(set(files)) == 2 * len(tiny["benchmarks"]) + 1 + 1
+    assert "<results>/evaluations/base/seed0/amc.grades.jsonl" in files
+    assert files[-2:] == [paths.metrics("red", 0), "<results>/probes/red/seed0/tokens.parquet"]
+    assert len(paths.collected(tiny)) == sum(
+        (len(jobs.evaluated(tiny)) * len(tiny["benchmarks"]), len(jobs.trained(tiny)), len(jobs.probed(tiny)))
+    )
