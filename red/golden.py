@@ -8,15 +8,18 @@ from typing import Any, Literal
 
 import torch
 
+from red.engines import measures
 from red.errors import DataError
 from red.methods.base import Group, Problem, Sequence
 from red.methods.bread import AnchorSearch
 from red.methods.relift import HardBuffer
+from red.objective.advantage import group_mean
 from red.objective.aggregate import sequence_mean
 from red.objective.batch import Batch, Members
 from red.objective.loss import objective, plan
 from red.objective.offline import offline_ratio
 from red.objective.spec import NLL, Advantage, Aggregation, Mixture, ObjectiveSpec, Offline, Online, Weight
+from red.objective.vocabulary import logp_and_entropy
 from red.objective.weight import StepEntropy, WeightSchedule, mixture_mu, overlong_penalty, sft_probability
 
 TOLERANCE = 1e-10
@@ -169,13 +172,13 @@ def _loss(case: Case) -> dict[str, Any]:
         "H_seq": entropy_s.tolist(),
         "w_sft": (0.5 * (-entropy_s).exp()).tolist(),
         "w_rl": (0.1 * entropy_s.exp()).tolist(),
-        "P": {str(g): _group_accuracy(members, g) for g in members.group_s.unique().tolist()},
+        "P": _group_accuracies(members),
     }
     clip = (config.get("clip_low"), config.get("clip_high"))
     terms["out_of_range_frac"] = (
         None
         if None in clip
-        else out_of_range((batch.logp_st - batch.old_logp_st).exp(), batch.mask_st * on[:, None], *clip)
+        else measures.outside((batch.logp_st - batch.old_logp_st).exp(), batch.mask_st * on[:, None], *clip)
     )
     shifted = spec.offline.kind in ("shift", "shift_through")
     terms["rho_offline"] = (
@@ -189,15 +192,9 @@ def _loss(case: Case) -> dict[str, Any]:
     }
 
 
-def out_of_range(ratio: torch.Tensor, mask: torch.Tensor, low: float, high: float) -> float:
-    """Share of counted tokens whose ratio lies outside [1 - low, 1 + high]."""
-    outside = ((ratio < 1 - low) | (ratio > 1 + high)) * mask
-    return float(outside.sum() / mask.sum().clamp(min=1))
-
-
-def _group_accuracy(members: Members, group: int) -> float:
-    inside = (members.group_s == group) & ~members.offline_s
-    return members.accuracy_s[inside].mean().item()
+def _group_accuracies(members: Members) -> dict[str, float]:
+    accuracy, _ = group_mean(members.accuracy_s, members.group_s, ~members.offline_s)
+    return {str(group): value for group, value in zip(members.group_s.tolist(), accuracy.tolist(), strict=True)}
 
 
 # --- schedules, buffers, tables -----------------------------------------------------------------
@@ -220,8 +217,8 @@ def _w_schedule(case: Case) -> dict[str, Any]:
 
 def _step_entropy(case: Case) -> dict[str, Any]:
     batch, members = tensors(case["inputs"]["sequences"])
-    entropy_s = sequence_mean(batch.entropy_st, batch.mask_st)
-    return {"H_rl": entropy_s[~members.offline_s].mean().item(), "H_sft": entropy_s[members.offline_s].mean().item()}
+    found = measures.step_entropy(batch.entropy_st, batch.mask_st, members.offline_s)
+    return {"H_rl": found.rl, "H_sft": found.sft}
 
 
 def _rho_table(case: Case) -> dict[str, Any]:
@@ -253,17 +250,17 @@ def _entropy_sign(case: Case) -> dict[str, Any]:
 
 
 def _entropy_change(logits: list[float], target: int) -> dict[str, Any]:
-    z = torch.tensor(logits, dtype=torch.float64, requires_grad=True)
-    logp = z.log_softmax(-1)
-    entropy = -(logp.exp() * logp).sum()
-    step = torch.autograd.grad(logp[target].exp(), z, retain_graph=True)[0]
+    z = torch.tensor([logits], dtype=torch.float64, requires_grad=True)
+    words = torch.eye(len(logits), dtype=torch.float64)
+    (logp,), (entropy,) = logp_and_entropy(z, words, torch.tensor([target]))
+    step = torch.autograd.grad(logp.exp(), z, retain_graph=True)[0]
     slope = torch.autograd.grad(entropy, z)[0]
     return {
         "logits": logits,
         "target": target,
-        "pi_target": logp[target].exp().item(),
+        "pi_target": logp.exp().item(),
         "H": entropy.item(),
-        "dH_per_unit_step": (step @ slope).item(),
+        "dH_per_unit_step": (step * slope).sum().item(),
     }
 
 
@@ -312,12 +309,22 @@ def _sasr(case: Case) -> dict[str, Any]:
 
 
 def _clip_ratio(case: Case) -> dict[str, Any]:
-    config = case["config"]
-    pi = torch.tensor(case["inputs"]["pi"], dtype=torch.float64)
-    low, high = config["clip_low"], config["clip_high"]
-    # min(r A, clamp(r) A) takes the clamped branch for A > 0 only where r > 1 + high.
-    active = (torch.minimum(pi, pi.clamp(1 - low, 1 + high)) < pi).double().mean().item()
-    return {"out_of_range": out_of_range(pi, torch.ones_like(pi), low, high), "ppo_min_active_if_A_positive": active}
+    low, high = case["config"]["clip_low"], case["config"]["clip_high"]
+    ratio = torch.tensor([case["inputs"]["pi"]], dtype=torch.float64)
+    return {
+        "out_of_range": measures.outside(ratio, torch.ones_like(ratio), low, high),
+        "ppo_min_active_if_A_positive": _share_without_gradient(ratio, Online(clip_low=low, clip_high=high)),
+    }
+
+
+def _share_without_gradient(ratio: torch.Tensor, online: Online) -> float:
+    """Of the tokens of one rollout whose advantage is its reward, 1: those that the clip silences."""
+    logp, ones = ratio.log().requires_grad_(), torch.ones(1, dtype=torch.float64)
+    members = Members(torch.zeros(1), torch.zeros(1, dtype=torch.bool), ones, ones, ones * ratio.shape[1])
+    spec = ObjectiveSpec(online=online)
+    batch = Batch(logp, torch.zeros_like(logp), torch.zeros_like(logp), torch.ones_like(logp))
+    gradient = torch.autograd.grad(objective(batch, spec, plan(members, spec)).total, logp)[0]
+    return (gradient == 0).double().mean().item()
 
 
 KINDS: Mapping[str, Callable[[Case], dict[str, Any]]] = {

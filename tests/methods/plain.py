@@ -1,0 +1,581 @@
+"""The equations of every method once more: plain Python numbers and loops, no torch, nothing of `red`.
+
+Each constant stands where its method uses it, and the sections are those of docs/methods.md. Losses are minimised.
+`python -m tests.methods.plain` computes literal_losses.json anew from its inputs and prints what changes.
+
+Derivatives are exact: a log-probability carries an infinitesimal imaginary part, every token's share of the loss
+depends on its own log-probability alone, and so the imaginary part of that share is the derivative. A comparison sees
+the real part, and `sg` takes the infinitesimal away.
+"""
+
+import cmath
+import json
+import math
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Any
+
+FILE = Path(__file__).with_name("literal_losses.json")
+TINY = 1e-100
+
+Rows = list[int]
+Gain = Callable[[int, int], complex]
+Shares = dict[tuple[int, int], complex]
+
+
+@dataclass(frozen=True)
+class Sequence:
+    """A rollout or a demonstration. A token counts where `mask` is 1."""
+
+    group: int
+    offline: bool
+    reward: float
+    accuracy: float
+    mask: list[int]
+    logp: list[complex]
+    old_logp: list[float]
+    entropy: list[complex]
+
+    @property
+    def counted(self) -> list[int]:
+        """Positions that count."""
+        return [t for t, m in enumerate(self.mask) if m]
+
+
+@dataclass(frozen=True)
+class Step:
+    """All sequences of an optimizer step, with w, mu, the longest response, and the rows that a control marks."""
+
+    sequences: list[Sequence]
+    limit: int
+    w: float = 1.0
+    mu: float = 0.0
+    marked: Rows = field(default_factory=list)
+
+    @property
+    def rollouts(self) -> Rows:
+        return [i for i, s in enumerate(self.sequences) if not s.offline]
+
+    @property
+    def demonstrations(self) -> Rows:
+        return [i for i, s in enumerate(self.sequences) if s.offline]
+
+    @property
+    def groups(self) -> list[int]:
+        return sorted({s.group for s in self.sequences})
+
+    def members(self, group: int, over: str) -> Rows:
+        """Rows of a group: all of them ("union") or its rollouts ("online")."""
+        return [i for i, s in enumerate(self.sequences) if s.group == group and (over == "union" or not s.offline)]
+
+    def accuracy(self, group: int, over: str = "online") -> float:
+        """Mean verdict; 0 for a group without such members."""
+        members = self.members(group, over)
+        return fmean(self.sequences[i].accuracy for i in members) if members else 0.0
+
+    def mixed(self, over: str) -> Rows:
+        """Rows of the groups that have right and wrong members."""
+        return [i for i, s in enumerate(self.sequences) if 0 < self.accuracy(s.group, over) < 1]
+
+
+@dataclass(frozen=True)
+class Terms:
+    """Shares of each token in the four terms, and the coefficients with which they enter the loss."""
+
+    online: Shares = field(default_factory=dict)
+    offline: Shares = field(default_factory=dict)
+    nll: Shares = field(default_factory=dict)
+    entropy: Shares = field(default_factory=dict)
+    c_online: float = 1.0
+    c_nll: float = 0.0
+    c_entropy: float = 0.0
+
+    def share(self, i: int, t: int) -> complex:
+        """Of one token in the loss."""
+        key = (i, t)
+        return (
+            self.c_online * self.online.get(key, 0)
+            + self.offline.get(key, 0)
+            + self.c_nll * self.nll.get(key, 0)
+            - self.c_entropy * self.entropy.get(key, 0)
+        )
+
+
+def sg(x: complex) -> float:
+    """Stop-gradient."""
+    return complex(x).real
+
+
+# --- means (section 0.3); the sign turns a gain into a loss -------------------------------------
+
+
+def sequence_mean(step: Step, rows: Rows, sequences: int, gain: Gain) -> Shares:
+    return {
+        (i, t): -gain(i, t) / (sequences * len(step.sequences[i].counted))
+        for i in rows
+        for t in step.sequences[i].counted
+    }
+
+
+def token_mean(step: Step, rows: Rows, gain: Gain) -> Shares:
+    tokens = sum(len(step.sequences[i].counted) for i in rows)
+    return {(i, t): -gain(i, t) / tokens for i in rows for t in step.sequences[i].counted}
+
+
+def constant(step: Step, rows: Rows, sequences: int, length: float, gain: Gain) -> Shares:
+    return {(i, t): -gain(i, t) / (sequences * length) for i in rows for t in step.sequences[i].counted}
+
+
+def mean_entropy(step: Step, rows: Rows) -> Shares:
+    tokens = sum(len(step.sequences[i].counted) for i in rows)
+    return {(i, t): step.sequences[i].entropy[t] / tokens for i in rows for t in step.sequences[i].counted}
+
+
+# --- parts of several methods -------------------------------------------------------------------
+
+
+def advantage(step: Step, over: str, eps: float | None) -> dict[int, float]:
+    """R - mean, over `std + eps` unless eps is None (section 0.2); the reward itself in a group of one."""
+    found = {}
+    for group in step.groups:
+        members = step.members(group, over)
+        rewards = [step.sequences[i].reward for i in members]
+        for i, reward in zip(members, rewards, strict=True):
+            found[i] = reward if len(members) == 1 else reward - fmean(rewards)
+            if eps is not None and len(members) > 1:
+                found[i] /= stdev(rewards) + eps
+    return found
+
+
+def ratio(step: Step, i: int, t: int) -> complex:
+    """pi / pi_old of a rollout's token."""
+    sequence = step.sequences[i]
+    return cmath.exp(sequence.logp[t] - sequence.old_logp[t])
+
+
+def probability(step: Step, i: int, t: int) -> complex:
+    """pi of a token."""
+    return cmath.exp(step.sequences[i].logp[t])
+
+
+def clipped(r: complex, a: float, low: float, high: float) -> complex:
+    """min(r A, clamp(r, 1 - low, 1 + high) A)."""
+    bound: complex = r
+    if r.real < 1 - low:
+        bound = 1 - low
+    if r.real > 1 + high:
+        bound = 1 + high
+    return r * a if (r * a).real <= (bound * a).real else bound * a
+
+
+def sequence_entropy(step: Step, i: int) -> float:
+    """Mean over the counted tokens, without gradient."""
+    return fmean(sg(step.sequences[i].entropy[t]) for t in step.sequences[i].counted)
+
+
+def log_likelihood(step: Step, i: int, t: int) -> complex:
+    return step.sequences[i].logp[t]
+
+
+def nll(step: Step, taught: Rows) -> Shares:
+    """-log pi, a token mean over demonstrations; a method that does not use it still logs it."""
+    return token_mean(step, taught, partial(log_likelihood, step))
+
+
+# --- the methods --------------------------------------------------------------------------------
+
+
+def sft(step: Step) -> Terms:
+    """Section 1."""
+    taught = step.demonstrations
+    return Terms(nll=nll(step, taught), c_nll=1.0, entropy=mean_entropy(step, taught))
+
+
+def grpo(step: Step) -> Terms:
+    """Section 2; BREAD's loss too (section 8), whose prefix is masked."""
+    rows, a = step.rollouts, advantage(step, "online", 1e-6)
+    online = sequence_mean(step, rows, len(rows), lambda i, t: clipped(ratio(step, i, t), a[i], 0.2, 0.2))
+    return Terms(online=online, entropy=mean_entropy(step, rows))
+
+
+def drgrpo(step: Step) -> Terms:
+    """Section 2."""
+    rows, a = step.rollouts, advantage(step, "online", None)
+    gain = lambda i, t: clipped(ratio(step, i, t), a[i], 0.2, 0.2)  # noqa: E731
+    online = constant(step, rows, len(rows), step.limit / 16, gain)
+    return Terms(online=online, entropy=mean_entropy(step, rows), c_entropy=0.001)
+
+
+def dapo(step: Step) -> Terms:
+    """Section 3: groups with equal verdicts are left out."""
+    rows, a = step.mixed("online"), advantage(step, "online", 1e-6)
+    online = token_mean(step, rows, lambda i, t: clipped(ratio(step, i, t), a[i], 0.2, 0.28))
+    return Terms(online=online, entropy=mean_entropy(step, rows))
+
+
+def rl_sft(step: Step) -> Terms:
+    """Section 4.6."""
+    rows, taught, a = step.rollouts, step.demonstrations, advantage(step, "online", None)
+    online = constant(step, rows, len(rows), step.limit / 16, lambda i, t: ratio(step, i, t) * a[i])
+    return Terms(online=online, nll=nll(step, taught), c_nll=1.0, entropy=mean_entropy(step, rows + taught))
+
+
+def _mixed(step: Step, offline: Gain, length: float | None) -> Terms:
+    """MixPolicy and RED: `offline` is the ratio of a demonstration's token; None is the sequence mean of Eq. 12."""
+    rows, taught, a = step.rollouts, step.demonstrations, advantage(step, "union", 1e-6)
+    n = len(rows) + len(taught)
+    w = {i: step.w if i in (step.marked or taught) else 1.0 for i in rows + taught}
+
+    def average(rows: Rows, gain: Gain) -> Shares:
+        return sequence_mean(step, rows, n, gain) if length is None else constant(step, rows, n, length, gain)
+
+    return Terms(
+        online=average(rows, lambda i, t: w[i] * clipped(ratio(step, i, t), a[i], 0.2, 0.2)),
+        offline=average(taught, lambda i, t: w[i] * offline(i, t) * a[i]),
+        nll=nll(step, taught),
+        entropy=mean_entropy(step, rows + taught),
+    )
+
+
+def mix_policy(step: Step) -> Terms:
+    """Section 4: pi / 1."""
+    return _mixed(step, partial(probability, step), step.limit / 16)
+
+
+def mix_policy_eq7(step: Step) -> Terms:
+    return _mixed(step, partial(probability, step), None)
+
+
+def self_ratio(step: Step) -> Terms:
+    """Section 12.1: pi / sg(pi)."""
+    return _mixed(step, lambda i, t: probability(step, i, t) / sg(probability(step, i, t)), step.limit / 16)
+
+
+def _shift(step: Step, beta: Callable[[int], float]) -> Gain:
+    """pi / sg(beta + (1 - beta) pi) (section 12.3), beta by group."""
+
+    def rho(i: int, t: int) -> complex:
+        b, pi = beta(step.sequences[i].group), probability(step, i, t)
+        return pi / sg(b + (1 - b) * pi)
+
+    return rho
+
+
+def red(step: Step) -> Terms:
+    """Section 12, with the constant divisor."""
+    return _mixed(step, _shift(step, step.accuracy), step.limit / 16)
+
+
+def red_eq12(step: Step) -> Terms:
+    return _mixed(step, _shift(step, step.accuracy), None)
+
+
+def red_union(step: Step) -> Terms:
+    """Section 12.3: the accuracy of all members."""
+    return _mixed(step, _shift(step, lambda group: step.accuracy(group, "union")), step.limit / 16)
+
+
+def red_other_prompt(step: Step) -> Terms:
+    """Section 12.9: the accuracy of the next prompt; the last takes the first one's."""
+    groups = step.groups
+    following = dict(zip(groups, groups[1:] + groups[:1], strict=True))
+    return _mixed(step, _shift(step, lambda group: step.accuracy(following[group])), step.limit / 16)
+
+
+def _fork(step: Step, offline: Gain, weighted: Rows) -> Terms:
+    """Section 12.10: what the two forms of the authors' code share."""
+    kept, a = step.mixed("union"), advantage(step, "union", 1e-9)
+    rows, taught = ([i for i in kept if step.sequences[i].offline is side] for side in (False, True))
+    w = {i: step.w if i in weighted else 1.0 for i in kept}
+    length = step.limit * 3000 / 8192
+    return Terms(
+        online=constant(step, rows, len(kept), length, lambda i, t: w[i] * ratio(step, i, t) * a[i]),
+        offline=constant(step, taught, len(kept), length, lambda i, t: w[i] * offline(i, t) * a[i]),
+        nll=nll(step, taught),
+        entropy=mean_entropy(step, kept),
+    )
+
+
+def red_intended(step: Step) -> Terms:
+    """Section 12.10: gradient through the denominator."""
+
+    def rho(i: int, t: int) -> complex:
+        b, pi = step.accuracy(step.sequences[i].group, "union"), probability(step, i, t)
+        return pi / (b + (1 - b) * pi)
+
+    return _fork(step, rho, step.demonstrations)
+
+
+def red_released(step: Step) -> Terms:
+    """Section 12.10: pi / 1, and w on the marked rows."""
+    return _fork(step, partial(probability, step), step.marked)
+
+
+def luffy(step: Step, clip: bool = True, length: float = 1 / 16) -> Terms:
+    """Section 5: pi / (pi + 0.1), gradient through it."""
+    rows, taught, a = step.rollouts, step.demonstrations, advantage(step, "union", None)
+    n, length = len(rows) + len(taught), step.limit * length
+
+    def gain(i: int, t: int) -> complex:
+        r = ratio(step, i, t)
+        return clipped(r, a[i], 0.2, 0.2) if clip else r * a[i]
+
+    def shaped(i: int, t: int) -> complex:
+        pi = probability(step, i, t)
+        return pi / (pi + 0.1) * a[i]
+
+    return Terms(
+        online=constant(step, rows, n, length, gain),
+        offline=constant(step, taught, n, length, shaped),
+        nll=nll(step, taught),
+        entropy=mean_entropy(step, rows + taught),
+        c_entropy=0.001,
+    )
+
+
+def srft(step: Step) -> Terms:
+    """Section 6."""
+    rows, taught, a = step.rollouts, step.demonstrations, advantage(step, "union", 1e-6)
+    n = len(rows) + len(taught)
+    h = {i: sequence_entropy(step, i) for i in rows + taught}
+
+    def signed(i: int, t: int) -> complex:
+        right = step.sequences[i].accuracy == 1
+        return (0.1 * math.exp(h[i]) if right else -1.0) * log_likelihood(step, i, t)
+
+    return Terms(
+        online=constant(step, rows, n, step.limit / 16, signed),
+        offline=constant(step, taught, n, step.limit / 16, lambda i, t: probability(step, i, t) * a[i]),
+        nll=token_mean(step, taught, lambda i, t: math.exp(-h[i]) * log_likelihood(step, i, t)),
+        c_nll=0.5,
+        entropy=mean_entropy(step, rows + taught),
+    )
+
+
+def relift(step: Step, length: float = 1 / 16) -> Terms:
+    """Section 7, the step on rollouts."""
+    rows, a = step.rollouts, advantage(step, "online", None)
+    online = constant(step, rows, len(rows), step.limit * length, lambda i, t: ratio(step, i, t) * a[i])
+    return Terms(online=online, entropy=mean_entropy(step, rows), c_entropy=0.001)
+
+
+def relift_finetune(step: Step) -> Terms:
+    """Section 7, the step on demonstrations of hard prompts."""
+    return replace(sft(step), c_entropy=0.001)
+
+
+def chord(step: Step, phi: bool) -> Terms:
+    """Section 9."""
+    rows, taught, a = step.rollouts, step.demonstrations, advantage(step, "online", 1e-6)
+
+    def expert(i: int, t: int) -> complex:
+        pi = sg(probability(step, i, t))
+        return (pi * (1 - pi) if phi else 1.0) * log_likelihood(step, i, t)
+
+    return Terms(
+        online=token_mean(step, rows, lambda i, t: clipped(ratio(step, i, t), a[i], 0.2, 0.2)),
+        nll=token_mean(step, taught, expert),
+        c_online=1 - step.mu,
+        c_nll=step.mu,
+        entropy=mean_entropy(step, rows + taught),
+    )
+
+
+def hpt(step: Step) -> Terms:
+    """Section 10: a prompt that no rollout solves learns its demonstration."""
+    solved = {group for group in step.groups if step.accuracy(group) > 0}
+    rows = [i for i in step.rollouts if step.sequences[i].group in solved]
+    taught = [i for i in step.demonstrations if step.sequences[i].group not in solved]
+    a = advantage(step, "online", None)
+    return Terms(
+        online=constant(step, rows, len(rows), step.limit / 16, lambda i, t: ratio(step, i, t) * a[i]),
+        nll=nll(step, taught),
+        c_nll=0.3,
+        entropy=mean_entropy(step, rows + taught),
+        c_entropy=0.001,
+    )
+
+
+# --- schedules ----------------------------------------------------------------------------------
+
+
+def entropy_ratio(rl: list[float], sft: list[float], window: int, low: float, high: float) -> list[float]:
+    """w by step (section 12.2)."""
+    found = [1.0]
+    for s in range(1, len(rl)):
+        start = max(0, s - window)
+        change_rl = abs(1 - rl[s] / fmean(rl[start:s]))
+        change_sft = abs(1 - sft[s] / fmean(sft[start:s]))
+        found.append(min(max(change_sft / max(change_rl, 1e-6), low), high))
+    return found
+
+
+def cosine_mu(step: int, warmup: int, decay: int, peak: float, valley: float) -> float:
+    """CHORD's mu(s) (section 9)."""
+    if step < warmup:
+        return peak * step / warmup
+    if step >= warmup + decay:
+        return valley
+    return valley + (peak - valley) * (1 + math.cos(math.pi * (step - warmup) / decay)) / 2
+
+
+# --- cases --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Case:
+    """What enters a step, its loss, and its schedules: `window, low, high` of w, mu by step."""
+
+    terms: Callable[[Step], Terms]
+    members: str
+    weights: Callable[[list[float], list[float]], list[float]] = lambda rl, sft: [1.0] * len(rl)
+    mu: Callable[[int], float] = lambda step: 0.0
+    marked: bool = False
+
+
+def _ratio_of(
+    window: int = 1, low: float = 1.0, high: float = 8.0
+) -> Callable[[list[float], list[float]], list[float]]:
+    return lambda rl, sft: entropy_ratio(rl, sft, window, low, high)
+
+
+def _mean_of(rl: list[float], sft: list[float]) -> list[float]:
+    return [fmean(SOURCE)] * len(rl)
+
+
+def _resampled(rl: list[float], sft: list[float]) -> list[float]:
+    return [random.Random(f"{SEED}/{number}").choice(SOURCE) for number in range(len(rl))]
+
+
+SOURCE = [1.5, 4.0, 2.0]  # the weights that another run logged
+SEED = 7
+
+METHODS = {
+    "bread": Case(grpo, "rollouts"),
+    "chord_mu": Case(
+        partial(chord, phi=False), "expert", mu=partial(cosine_mu, warmup=0, decay=200, peak=0.9, valley=0.05)
+    ),
+    "chord_phi": Case(partial(chord, phi=True), "expert", mu=lambda step: 0.1),
+    "dapo": Case(dapo, "rollouts"),
+    "drgrpo": Case(drgrpo, "rollouts"),
+    "grpo": Case(grpo, "rollouts"),
+    "hpt": Case(hpt, "both"),
+    "luffy": Case(luffy, "both"),
+    "mix_policy": Case(mix_policy, "both"),
+    "red": Case(red, "both", _ratio_of()),
+    "red_intended": Case(red_intended, "both", _ratio_of(high=7.0)),
+    "red_released": Case(red_released, "both", _ratio_of(high=7.0), marked=True),
+    "relift": Case(relift, "rollouts"),
+    "rl_sft": Case(rl_sft, "both"),
+    "sft": Case(sft, "demonstrations"),
+    "srft": Case(srft, "both"),
+}
+
+# Runs of the shipped configuration whose loss is not their method's (section 14.4).
+RUNS = {
+    "chord_mu": replace(METHODS["chord_mu"], mu=partial(cosine_mu, warmup=0, decay=120, peak=0.9, valley=0.05)),
+    "luffy_published": Case(partial(luffy, clip=False, length=1.0), "both"),
+    "mix_policy_eq12": Case(mix_policy_eq7, "both"),
+    "offline_self": Case(self_ratio, "both"),
+    "red_clip_0_g": Case(red, "both", _ratio_of(low=0.0)),
+    "red_clip_1_inf": Case(red, "both", _ratio_of(high=math.inf)),
+    "red_eq12": Case(red_eq12, "both", _ratio_of()),
+    "red_i": Case(mix_policy, "both", _ratio_of()),
+    "red_ii": Case(red, "both"),
+    "red_other_prompt": Case(red_other_prompt, "both", _ratio_of()),
+    "red_union": Case(red_union, "both", _ratio_of()),
+    "red_w_constant": Case(red, "both", _mean_of),
+    "red_w_resampled": Case(red, "both", _resampled),
+    "red_w_scrambled": Case(red, "both", _ratio_of(), marked=True),
+    "red_window10": Case(red, "both", _ratio_of(window=10)),
+    "red_window5": Case(red, "both", _ratio_of(window=5)),
+    "relift_published": Case(partial(relift, length=1.0), "rollouts"),
+}
+
+
+def sequences_of(inputs: dict[str, Any], members: str) -> list[dict[str, Any]]:
+    """The input sequences that a method's step has. An expert's prompt is another one: a group of its own."""
+    rows = inputs["sequences"]
+    match members:
+        case "rollouts":
+            return [row for row in rows if not row["offline"]]
+        case "demonstrations":
+            return [row for row in rows if row["offline"]]
+        case "expert":
+            return [{**row, "group": row["group"] + 100} if row["offline"] else row for row in rows]
+    return rows
+
+
+def evaluate(terms: Callable[[Step], Terms], step: Step) -> dict[str, Any]:
+    """Loss, its four terms, and its derivatives by every log-probability and every entropy."""
+    live = [replace(s, logp=[complex(x, TINY) for x in s.logp]) for s in step.sequences]
+    by_logp = terms(replace(step, sequences=live))
+    live = [replace(s, entropy=[complex(x, TINY) for x in s.entropy]) for s in step.sequences]
+    by_entropy = terms(replace(step, sequences=live))
+    places = [[(i, t) for t in range(len(s.mask))] for i, s in enumerate(step.sequences)]
+    total = math.fsum(by_logp.share(*place).real for row in places for place in row)
+    return {
+        "total": total,
+        **{n: math.fsum(x.real for x in getattr(by_logp, n).values()) for n in ("online", "offline", "nll", "entropy")},
+        "by_logp": [[by_logp.share(*place).imag / TINY for place in row] for row in places],
+        "by_entropy": [[by_entropy.share(*place).imag / TINY for place in row] for row in places],
+    }
+
+
+def literals(case: Case, inputs: dict[str, Any]) -> dict[str, Any]:
+    """Everything that is written down of a case."""
+    weights = case.weights(inputs["entropy_rl"], inputs["entropy_sft"])
+    step = Step(
+        sequences=[Sequence(**row) for row in sequences_of(inputs, case.members)],
+        limit=inputs["limit"],
+        w=weights[-1],
+        mu=case.mu(inputs["mu_steps"][-1]),
+        marked=inputs["marked"] if case.marked else [],
+    )
+    return {"w": weights, "mu": [case.mu(s) for s in inputs["mu_steps"]], **evaluate(case.terms, step)}
+
+
+def document(inputs: dict[str, Any]) -> dict[str, Any]:
+    """The whole file."""
+    return {
+        "inputs": inputs,
+        "methods": {name: literals(case, inputs) for name, case in METHODS.items()},
+        "runs": {name: literals(case, inputs) for name, case in RUNS.items()},
+    }
+
+
+def main() -> None:
+    """Write the file anew; say which numbers change."""
+    before = json.loads(FILE.read_text())
+    after = document(before["inputs"])
+    for part in ("methods", "runs"):
+        for name, found in after[part].items():
+            old = before.get(part, {}).get(name, {})
+            for key in [key for key in found if found[key] != old.get(key)]:
+                print(f"{part}.{name}.{key}: {old.get(key)} -> {found[key]}")
+    lines = [f' "inputs": {_rows(after["inputs"], 2)}']
+    for part in ("methods", "runs"):
+        cases = ",\n".join(f'  "{name}": {_rows(found, 3)}' for name, found in after[part].items())
+        lines.append(f' "{part}": {{\n{cases}\n }}')
+    FILE.write_text("{\n" + ",\n".join(lines) + "\n}\n")
+
+
+def _rows(value: dict[str, Any], depth: int) -> str:
+    """One line per key; a list of lists or of objects has one line per element."""
+    space = " " * depth
+    lines = []
+    for key, below in value.items():
+        if isinstance(below, list) and below and isinstance(below[0], (list, dict)):
+            inner = ",\n".join(f"{space} {json.dumps(row)}" for row in below)
+            lines.append(f'{space}"{key}": [\n{inner}\n{space}]')
+        else:
+            lines.append(f'{space}"{key}": {json.dumps(below)}')
+    return "{\n" + ",\n".join(lines) + "\n" + space[:-1] + "}"
+
+
+if __name__ == "__main__":
+    main()

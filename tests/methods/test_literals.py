@@ -1,0 +1,140 @@
+"""Every method's loss, terms, gradients and schedules against literal numbers.
+
+Those in literal_losses.json were computed by `plain.py`: the equations in plain Python, with constants of its own.
+"""
+
+import json
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import pytest
+import torch
+
+from red import config, methods
+from red.objective.batch import Batch, Members
+from red.objective.loss import objective, plan
+from red.objective.weight import StepEntropy, WeightSchedule, mixture_mu
+from tests.methods import plain
+
+STORED = json.loads(plain.FILE.read_text())
+INPUTS = STORED["inputs"]
+CONFIG = Path(__file__).parents[2] / "config"
+
+
+@cache
+def shipped(scale):
+    """Loss of every run of the shipped configuration, for responses as long as the literal ones."""
+    files = [CONFIG / "default.yaml"] + ([CONFIG / "paper.yaml"] if scale == "paper" else [])
+    document = config.load(*files)
+    specs = {run: config.run_spec(document, run, 0) for run in document["runs"]}
+    return {run: methods.method(spec.method, spec.overrides).objective for run, spec in specs.items()}
+
+
+def loss_of(part, name):
+    return methods.method(name).objective if part == "methods" else shipped("tiny")[name]
+
+
+def tensors(rows):
+    longest = max(len(row["mask"]) for row in rows)
+
+    def padded(key):
+        return torch.tensor([row[key] + [0.0] * (longest - len(row[key])) for row in rows], dtype=torch.float64)
+
+    def column(key):
+        return torch.tensor([row[key] for row in rows], dtype=torch.float64)
+
+    batch = Batch(
+        padded("logp").requires_grad_(), padded("old_logp"), padded("entropy").requires_grad_(), padded("mask")
+    )
+    group = torch.tensor([row["group"] for row in rows])
+    offline = torch.tensor([row["offline"] for row in rows])
+    return batch, Members(group, offline, column("reward"), column("accuracy"), batch.mask_st.sum(1))
+
+
+def computed(spec, case):
+    """What `plain.literals` gives, from the product."""
+    rows = plain.sequences_of(INPUTS, case.members)
+    batch, members = tensors(rows)
+    spec = replace(spec, aggregation=spec.aggregation.resolved(INPUTS["limit"]))
+    schedule = WeightSchedule(spec.weight, plain.SEED, plain.SOURCE)
+    entropies = zip(INPUTS["entropy_rl"], INPUTS["entropy_sft"], strict=True)
+    weights = [schedule.step(number, StepEntropy(*pair)).w for number, pair in enumerate(entropies)]
+    mus = [mixture_mu(step, spec.mixture) if spec.mixture else 0.0 for step in INPUTS["mu_steps"]]
+    marked = None
+    if spec.weight.target == "random":
+        marked = torch.zeros(len(rows), dtype=torch.bool).index_fill(0, torch.tensor(INPUTS["marked"]), True)
+    loss = objective(batch, spec, plan(members, spec, weights[-1], mus[-1] if spec.mixture else None, marked))
+    by_logp, by_entropy = torch.autograd.grad(
+        loss.total, (batch.logp_st, batch.entropy_st), allow_unused=True, materialize_grads=True
+    )
+    lengths = [len(row["mask"]) for row in rows]
+    return {
+        "w": weights,
+        "mu": mus,
+        **loss.values(),
+        "by_logp": [values[:n] for values, n in zip(by_logp.tolist(), lengths, strict=True)],
+        "by_entropy": [values[:n] for values, n in zip(by_entropy.tolist(), lengths, strict=True)],
+    }
+
+
+def assert_same(found, expected, path):
+    if isinstance(expected, dict):
+        assert found.keys() == expected.keys(), path
+        for key in expected:
+            assert_same(found[key], expected[key], f"{path}.{key}")
+    elif isinstance(expected, list):
+        assert len(found) == len(expected), path
+        for index, (one, other) in enumerate(zip(found, expected, strict=True)):
+            assert_same(one, other, f"{path}[{index}]")
+    else:
+        assert found == pytest.approx(expected, rel=1e-10, abs=1e-10), path
+
+
+@pytest.mark.parametrize("name", plain.METHODS)
+def test_a_method_is_its_equation(name):
+    assert_same(computed(loss_of("methods", name), plain.METHODS[name]), STORED["methods"][name], name)
+
+
+@pytest.mark.parametrize("name", plain.RUNS)
+def test_a_run_with_constants_of_its_own_is_its_equation(name):
+    assert_same(computed(loss_of("runs", name), plain.RUNS[name]), STORED["runs"][name], name)
+
+
+def test_the_stored_numbers_are_those_of_the_equations():
+    assert_same(json.loads(json.dumps(plain.document(INPUTS))), STORED, "literal_losses.json")
+
+
+def test_every_method_has_literal_numbers():
+    missing = sorted(set(methods.names()) - plain.METHODS.keys())
+    assert not missing, (
+        f"{', '.join(missing)}: write the equation in tests/methods/plain.py (METHODS), then run "
+        "python -m tests.methods.plain"
+    )
+
+
+@pytest.mark.parametrize("scale", ["tiny", "paper"])
+def test_every_loss_that_a_shipped_run_has_is_covered(scale):
+    covered = [methods.method(name).objective for name in plain.METHODS] + [shipped("tiny")[run] for run in plain.RUNS]
+    missing = sorted(run for run, spec in shipped(scale).items() if spec not in covered)
+    assert not missing, (
+        f"{', '.join(missing)}: write the equation in tests/methods/plain.py (RUNS), then run "
+        "python -m tests.methods.plain"
+    )
+
+
+def test_the_inputs_reach_every_constant():
+    """Both upper clip edges and the lower one, for both signs; rewards as close as epsilon; w beyond its bounds."""
+    rollouts = [s for s in INPUTS["sequences"] if not s["offline"]]
+    for right in (True, False):
+        ratios = [
+            torch.tensor(new - old).exp().item()
+            for s in rollouts
+            if s["group"] == 0 and bool(s["accuracy"]) is right
+            for new, old in zip(s["logp"], s["old_logp"], strict=True)
+        ]
+        assert any(1.2 < r < 1.28 for r in ratios) and any(r > 1.28 for r in ratios) and any(r < 0.8 for r in ratios)
+    rewards = [s["reward"] for s in rollouts if s["group"] == 4]
+    assert 0 < max(rewards) - min(rewards) < 1e-5
+    raw = STORED["runs"]["red_clip_1_inf"]["w"]
+    assert any(7 < w < 8 for w in raw) and max(raw) > 1000 and min(STORED["runs"]["red_clip_0_g"]["w"]) < 1
