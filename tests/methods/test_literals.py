@@ -4,12 +4,16 @@ Those in literal_losses.json were computed by `plain.py`: the equations in plain
 """
 
 import json
+import math
+import random
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from red import config, methods
 from red.objective.batch import Batch, Members
@@ -52,18 +56,18 @@ def tensors(rows):
     return batch, Members(group, offline, column("reward"), column("accuracy"), batch.mask_st.sum(1))
 
 
-def computed(spec, case):
+def computed(spec, case, inputs):
     """What `plain.literals` gives, from the product."""
-    rows = plain.sequences_of(INPUTS, case.members)
+    rows = plain.sequences_of(inputs, case.members)
     batch, members = tensors(rows)
-    spec = replace(spec, aggregation=spec.aggregation.resolved(INPUTS["limit"]))
+    spec = replace(spec, aggregation=spec.aggregation.resolved(inputs["limit"]))
     schedule = WeightSchedule(spec.weight, plain.SEED, plain.SOURCE)
-    entropies = zip(INPUTS["entropy_rl"], INPUTS["entropy_sft"], strict=True)
+    entropies = zip(inputs["entropy_rl"], inputs["entropy_sft"], strict=True)
     weights = [schedule.step(number, StepEntropy(*pair)).w for number, pair in enumerate(entropies)]
-    mus = [mixture_mu(step, spec.mixture) if spec.mixture else 0.0 for step in INPUTS["mu_steps"]]
+    mus = [mixture_mu(step, spec.mixture) if spec.mixture else 0.0 for step in inputs["mu_steps"]]
     marked = None
     if spec.weight.target == "random":
-        marked = torch.zeros(len(rows), dtype=torch.bool).index_fill(0, torch.tensor(INPUTS["marked"]), True)
+        marked = torch.zeros(len(rows), dtype=torch.bool).index_fill(0, torch.tensor(inputs["marked"]), True)
     loss = objective(batch, spec, plan(members, spec, weights[-1], mus[-1] if spec.mixture else None, marked))
     by_logp, by_entropy = torch.autograd.grad(
         loss.total, (batch.logp_st, batch.entropy_st), allow_unused=True, materialize_grads=True
@@ -93,12 +97,55 @@ def assert_same(found, expected, path):
 
 @pytest.mark.parametrize("name", plain.METHODS)
 def test_a_method_is_its_equation(name):
-    assert_same(computed(loss_of("methods", name), plain.METHODS[name]), STORED["methods"][name], name)
+    assert_same(computed(loss_of("methods", name), plain.METHODS[name], INPUTS), STORED["methods"][name], name)
 
 
 @pytest.mark.parametrize("name", plain.RUNS)
 def test_a_run_with_constants_of_its_own_is_its_equation(name):
-    assert_same(computed(loss_of("runs", name), plain.RUNS[name]), STORED["runs"][name], name)
+    assert_same(computed(loss_of("runs", name), plain.RUNS[name], INPUTS), STORED["runs"][name], name)
+
+
+def drawn(seed):
+    """Inputs like the literal ones, at random: groups of 1 to 4 rollouts, with and without a demonstration."""
+    draw = random.Random(seed)
+
+    def sequence(group, offline):
+        length = draw.randint(1, 5)
+        logp = [math.log(draw.uniform(1e-4, 1)) for _ in range(length)]
+        accuracy = float(draw.random() < 0.5)
+        return {
+            "group": group,
+            "offline": offline,
+            "reward": accuracy - draw.choice([0.0, draw.random()]),
+            "accuracy": accuracy,
+            "mask": [draw.choice([0, 1]) for _ in range(length - 1)] + [1],
+            "logp": logp,
+            "old_logp": [x + draw.gauss(0, 0.3) for x in logp],
+            "entropy": [draw.uniform(0, 3) for _ in range(length)],
+        }
+
+    sequences = [
+        sequence(group, offline)
+        for group in range(draw.randint(1, 5))
+        for offline in [False] * draw.randint(1, 4) + [True] * draw.randint(int(group == 0), 1)
+    ]
+    steps = range(draw.randint(2, 14))
+    return {
+        "limit": draw.randint(5, 200),
+        "marked": draw.sample(range(len(sequences)), 1 + len(sequences) // 4),
+        "mu_steps": [draw.randint(0, 300) for _ in steps],
+        "entropy_rl": [draw.uniform(0.1, 2) for _ in steps],
+        "entropy_sft": [draw.uniform(0.1, 2) for _ in steps],
+        "sequences": sequences,
+    }
+
+
+@pytest.mark.parametrize("name", plain.METHODS)
+@settings(max_examples=10)
+@given(seed=st.integers(0, 2**31 - 1))
+def test_a_method_is_its_equation_on_any_step(name, seed):
+    inputs, case = drawn(seed), plain.METHODS[name]
+    assert_same(computed(loss_of("methods", name), case, inputs), plain.literals(case, inputs), name)
 
 
 def test_the_stored_numbers_are_those_of_the_equations():

@@ -1,4 +1,4 @@
-"""What enters a group, method by method, on a scripted sampler; and specs against methods.md 13.2."""
+"""What enters a group, method by method, on a scripted sampler; overrides of a run."""
 
 from dataclasses import dataclass, field, replace
 
@@ -151,31 +151,3 @@ def test_a_misspelt_override_names_its_full_path(overrides, message):
 def test_an_unknown_method_lists_the_known_ones():
     with pytest.raises(ConfigError, match="runs.x.method: unknown method 'gpro'; one of .*grpo"):
         methods.method("gpro", path="runs.x")
-
-
-def test_specs_are_those_of_the_specification():
-    """Section 13.2, row by row: advantage set and std, clip, offline kind, aggregation."""
-    expected = {
-        "grpo": ("online", True, (0.2, 0.2), "none", "seq_mean"),
-        "drgrpo": ("online", False, (0.2, 0.2), "none", "const"),
-        "dapo": ("online", True, (0.2, 0.28), "none", "token_mean"),
-        "rl_sft": ("online", False, (None, None), "none", "const"),
-        "mix_policy": ("union", True, (0.2, 0.2), "ratio_one", "const"),
-        "luffy": ("union", False, (0.2, 0.2), "shape", "const"),
-        "srft": ("union", True, (0.2, 0.2), "ratio_one", "const"),
-        "relift": ("online", False, (None, None), "none", "const"),
-        "bread": ("online", True, (0.2, 0.2), "none", "seq_mean"),
-        "chord_mu": ("online", True, (0.2, 0.2), "none", "token_mean"),
-        "hpt": ("online", False, (None, None), "none", "const"),
-        "red": ("union", True, (0.2, 0.2), "shift", "const"),
-    }
-    for name, row in expected.items():
-        spec = methods.method(name).objective
-        found = (
-            spec.advantage.over,
-            spec.advantage.std,
-            (spec.online.clip_low, spec.online.clip_high),
-            spec.offline.kind,
-            spec.aggregation.kind,
-        )
-        assert found == row, name

@@ -13,7 +13,6 @@ from red.__main__ import main
 from red.errors import DataError
 from red.golden import SCHEMA, check
 
-
 FILE = Path(__file__).with_name("golden_losses.json")
 
 
