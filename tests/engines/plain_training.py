@@ -1,0 +1,388 @@
+"""A whole training written out a second time: plain equations, textbook passes in float64, AdamW by its formula.
+
+The rollouts are the script's; everything that follows from them is computed here: verdicts and rewards, groups, old
+log-probabilities, entropies, w, mu, gradients, the clipped update, the learning rate.
+"""
+
+import math
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from red.seeds import derive
+from tests.engines import toy
+from tests.methods import plain
+
+SIDES = {"entropy/rl": False, "entropy/sft": True}
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A training: its equation, how many of each kind a group has, and what the run says."""
+
+    method: str
+    case: plain.Case
+    rollouts: int
+    demonstrations: int
+    overrides: dict[str, Any] = field(default_factory=dict)
+    training: dict[str, Any] = field(default_factory=dict)
+
+
+def variant(method: str, rollouts: int, demonstrations: int, **options: Any) -> Variant:
+    return Variant(method, plain.METHODS[method], rollouts, demonstrations, **options)
+
+
+MIXTURE = {"mixture": {"warmup": 2, "decay": 4, "peak": 0.8, "valley": 0.1}}
+MU = partial(plain.cosine_mu, warmup=2, decay=4, peak=0.8, valley=0.1)
+RED = variant("red", 3, 1)
+VARIANTS = {
+    "sft": variant("sft", 0, 1, training={"entropy_every": 2}),
+    "grpo": variant("grpo", 4, 0, training={"entropy_every": 2}),
+    "grpo_2updates": variant("grpo", 4, 0, training={"updates_per_rollout": 2}),
+    "drgrpo": variant("drgrpo", 4, 0),
+    "dapo": variant("dapo", 4, 0),
+    "rl_sft": variant("rl_sft", 3, 1, training={"cosine_every": 2}),
+    "mix_policy_2updates": variant("mix_policy", 3, 1, training={"updates_per_rollout": 2}),
+    "luffy": variant("luffy", 3, 1),
+    "srft": variant("srft", 3, 1),
+    "relift": variant("relift", 4, 0, overrides={"finetune": {"buffer": 3, "entropy_coef": 0.5, "grad_clip": 0.4}}),
+    "bread": variant("bread", 4, 0),
+    "chord_mu": replace(variant("chord_mu", 4, 0, overrides=MIXTURE), case=replace(plain.METHODS["chord_mu"], mu=MU)),
+    "chord_phi": replace(
+        variant("chord_phi", 4, 0, overrides=MIXTURE), case=replace(plain.METHODS["chord_phi"], mu=MU)
+    ),
+    "hpt": variant("hpt", 4, 1),
+    "red": RED,
+    "red_2updates": replace(RED, training={"updates_per_rollout": 2}),
+    "red_window3": replace(
+        RED,
+        case=replace(plain.METHODS["red"], weights=lambda rl, sft: plain.entropy_ratio(rl, sft, 3, 0.0, math.inf)),
+        overrides={"weight": {"window": 3, "low": 0.0, "high": None}},
+    ),
+    "red_w_scrambled": replace(RED, case=plain.RUNS["red_w_scrambled"], overrides={"weight": {"target": "random"}}),
+    "red_intended": variant("red_intended", 3, 1),
+    "red_released": variant("red_released", 3, 1),
+}
+
+
+@dataclass(frozen=True)
+class Member:
+    """A graded response; `group` numbers the prompts of a step."""
+
+    group: int
+    prompt: list[int]
+    response: list[int]
+    offline: bool
+    accuracy: float
+    reward: float
+
+
+Group = tuple[int, list[Member]]
+Pass = list[tuple[Tensor, Tensor]]
+
+
+@dataclass
+class PlainTraining:
+    """`step` makes the next step and returns what it should have logged. `calls` are the script's."""
+
+    variant: Variant
+    calls: list[list[tuple[tuple[int, ...], list[list[int]]]]]
+
+    def __post_init__(self) -> None:
+        self.run = toy.run_spec(self.variant.method, self.variant.overrides, **self.variant.training)
+        self.training = self.run.training
+        self.words = toy.tokenizer()
+        self.model = toy.base().model.double()
+        self.parameters = list(self.model.parameters())
+        self.moments = {
+            name: [[torch.tensor(0.0), torch.zeros_like(p), torch.zeros_like(p)] for p in self.parameters]
+            for name in ("main", "finetune")
+        }
+        self.cursor, self.generated, self.trained = 0, 0, 0
+        self.entropies: dict[str, list[float]] = {name: [] for name in SIDES}
+        self.hard: list[int] = []
+
+    # --- what enters a step -------------------------------------------------------------------------
+
+    def encoded(self, text: str) -> list[int]:
+        return self.words.encode(text, add_special_tokens=False).ids
+
+    def next_problems(self) -> list[int]:
+        """In the order of a fresh shuffle each epoch."""
+        found = []
+        for position in range(self.cursor, self.cursor + self.training.prompts_per_step):
+            epoch, place = divmod(position, len(toy.PROBLEMS))
+            order = list(range(len(toy.PROBLEMS)))
+            random.Random(derive(self.run.seed, "order", epoch)).shuffle(order)
+            found.append(order[place])
+        self.cursor += len(found)
+        return found
+
+    def member(
+        self, group: int, problem: int, response: list[int], revealed: tuple[int, ...] = (), offline: bool = False
+    ) -> Member:
+        """Judged whole; a demonstration may be longer than the limit."""
+        expression, answer, *_ = toy.PROBLEMS[problem]
+        accuracy = float(f"\\boxed{{{answer}}}" in self.words.decode(response))
+        reward, response = accuracy, response[: toy.LIMIT]
+        if self.variant.method in ("dapo", "red_intended", "red_released"):
+            tail = round(toy.LIMIT * 2000 / 8192)
+            reward += max(-1.0, min(0.0, (toy.LIMIT - tail - len(response)) / tail))
+        prompt = self.encoded(f"Compute {expression}.\nA:") + list(revealed)
+        return Member(group, prompt, response, offline, accuracy, reward)
+
+    def demonstration(self, group: int, problem: int) -> Member:
+        return self.member(group, problem, self.taught(problem), offline=True)
+
+    def taught(self, problem: int) -> list[int]:
+        return [*self.encoded(toy.demonstration(problem)), toy.EOS]
+
+    def sampled(self, group: int, problem: int, call: tuple[tuple[int, ...], list[list[int]]]) -> Group:
+        """A group from the script's answer to one prompt, which must be this problem's."""
+        prompt, responses = call
+        bare = self.encoded(f"Compute {toy.PROBLEMS[problem][0]}.\nA:")
+        assert list(prompt[: len(bare)]) == bare
+        assert len(responses) == self.variant.rollouts
+        self.generated += sum(map(len, responses))
+        members = [self.member(group, problem, response, prompt[len(bare) :]) for response in responses]
+        return problem, members + [self.demonstration(group, problem)] * self.variant.demonstrations
+
+    def batch(self, first: int = 0) -> list[Group]:
+        """The groups of the next prompts."""
+        problems = self.next_problems()
+        if not self.variant.rollouts:
+            return [(problem, [self.demonstration(group, problem)]) for group, problem in enumerate(problems)]
+        calls = zip(problems, self.calls.pop(0), strict=True)
+        return [self.sampled(group, problem, call) for group, (problem, call) in enumerate(calls, first)]
+
+    def groups(self, step: int) -> list[Group]:
+        if self.variant.method in ("dapo", "red_intended", "red_released"):
+            return self.informative()
+        groups = self.batch()
+        if self.variant.method == "bread":
+            return self.anchored(groups)
+        if self.variant.method.startswith("chord"):
+            draw = random.Random(derive(self.run.seed, "expert", step))
+            experts = draw.choices(range(len(toy.PROBLEMS)), k=self.training.prompts_per_step)
+            groups += [(problem, [self.demonstration(100 + i, problem)]) for i, problem in enumerate(experts)]
+        return groups
+
+    def informative(self) -> list[Group]:
+        """Section 3.3."""
+        kept: list[Group] = []
+        for attempt in range(6):
+            kept += [g for g in self.batch(100 * attempt) if len({m.accuracy for m in g[1]}) == 2]
+            if len(kept) >= self.training.prompts_per_step:
+                break
+        return kept[: self.training.prompts_per_step]
+
+    def anchored(self, groups: list[Group]) -> list[Group]:
+        """Section 8.4."""
+        failed = [i for i, (_, members) in enumerate(groups) if not any(m.accuracy for m in members)]
+        bounds = {i: (1, 9) for i in failed}
+        probes: dict[int, dict[int, tuple[float, Group]]] = {i: {} for i in failed}
+        while pending := [i for i in failed if bounds[i][0] <= bounds[i][1]]:
+            for i, call in zip(pending, self.calls.pop(0), strict=True):
+                problem, (low, high) = groups[i][0], bounds[i]
+                k = (low + high) // 2
+                full = f"Compute {toy.PROBLEMS[problem][0]}.\nA:" + toy.revealed(problem, k)
+                assert list(call[0]) == self.encoded(full)
+                probe = self.sampled(i, problem, call)
+                rate = sum(m.accuracy for m in probe[1]) / len(probe[1])
+                probes[i][k] = rate, probe
+                bounds[i] = (low, k - 1) if rate >= 0.25 else (k + 1, high)
+        found = []
+        for i, group in enumerate(groups):
+            if i in failed:
+                mixed = {k: (rate, g) for k, (rate, g) in probes[i].items() if 0 < rate < 1}
+                if not mixed:
+                    continue
+                best = min(mixed, key=lambda k: (max(0.25 - mixed[k][0], mixed[k][0] - 0.75, 0), k))  # noqa: B023
+                group = mixed[best][1]
+            found.append(group)
+        return found
+
+    # --- an update ----------------------------------------------------------------------------------
+
+    def passed(self, members: list[Member]) -> Pass:
+        """log pi at the rollouts' temperature and entropy at temperature 1, of each response token."""
+        texts = [member.prompt + member.response for member in members]
+        longest = max(map(len, texts))
+        rows = self.model(torch.tensor([text + [0] * (longest - len(text)) for text in texts]))
+        found = []
+        for member, text, row in zip(members, texts, rows, strict=True):
+            logits = row[len(member.prompt) - 1 : len(text) - 1]
+            logp = (logits / self.training.temperature).log_softmax(-1)
+            share = logits.softmax(-1)
+            chosen = logp.gather(1, torch.tensor(member.response)[:, None])[:, 0]
+            found.append((chosen, -(share * share.log()).sum(-1)))
+        return found
+
+    def gradient(self, terms: Callable[[plain.Step], plain.Terms], step: plain.Step, now: Pass) -> list[Tensor]:
+        """By the weights, from the plain derivatives by log-probabilities and entropies."""
+        found = plain.evaluate(terms, step)
+        surrogate = torch.zeros((), dtype=torch.float64)
+        for (logp, entropy), by_logp, by_entropy in zip(now, found["by_logp"], found["by_entropy"], strict=True):
+            surrogate = surrogate + logp @ torch.tensor(by_logp).double() + entropy @ torch.tensor(by_entropy).double()
+        return list(torch.autograd.grad(surrogate, self.parameters, retain_graph=True))
+
+    def update(
+        self,
+        terms: Callable[[plain.Step], plain.Terms],
+        members: list[Member],
+        old: Pass | None,
+        lr: float,
+        weigh: Callable[[dict[str, float]], float],
+        mu: float = 0.0,
+        marked: list[int] | None = None,
+        clip: float | None = None,
+        moments: str = "main",
+        cosine: bool = False,
+    ) -> dict[str, float]:
+        """One optimizer step; what it logs. Entropies are those of the pass that gives the old log-probabilities."""
+        now = self.passed(members)
+        old = old or now
+        rows = [
+            plain.Sequence(
+                m.group, m.offline, m.reward, m.accuracy, [1] * len(m.response), *_lists(logp, before, entropy)
+            )
+            for m, (logp, entropy), (before, _) in zip(members, now, old, strict=True)
+        ]
+        step = plain.Step(rows, toy.LIMIT, 1.0, mu, marked or [])
+        kept = sorted({i for i, _ in terms(step).entropy})
+        logged = self.mean_entropies([members[i] for i in kept], [old[i] for i in kept])
+        logged["red/w"] = weigh(logged)
+        step = replace(step, w=logged["red/w"])
+        if cosine:
+            logged |= self.cosine(terms, step, now)
+        gradient = self.gradient(terms, step, now)
+        losses = plain.evaluate(terms, step)
+        norm = math.sqrt(sum(g.square().sum().item() for g in gradient))
+        clip = clip or self.training.grad_clip
+        self.adamw([g * min(1.0, clip / max(norm, 1e-9)) for g in gradient], lr, self.moments[moments])
+        self.trained += sum(len(members[i].response) for i in kept)
+        logged |= {f"loss/{name}": losses[name] for name in ("total", "online", "offline", "nll")}
+        return logged | {"opt/grad_norm": norm}
+
+    def mean_entropies(self, members: list[Member], now: Pass) -> dict[str, float]:
+        """Section 12.2: mean over sequences of the mean over tokens."""
+        found = {}
+        for name, offline in SIDES.items():
+            means = [h.mean().item() for m, (_, h) in zip(members, now, strict=True) if m.offline is offline]
+            if means:
+                found[name] = sum(means) / len(means)
+        return found
+
+    def cosine(self, terms: Callable[[plain.Step], plain.Terms], step: plain.Step, now: Pass) -> dict[str, float]:
+        """Between the gradients of the terms on rollouts and of those on demonstrations."""
+        online = self.gradient(lambda s: plain.Terms(online=terms(s).online), step, now)
+        taught = self.gradient(lambda s: replace(terms(s), online={}, c_entropy=0.0), step, now)
+        one, other = (torch.cat([g.flatten() for g in part]) for part in (online, taught))
+        return {"grad/cosine": (one @ other / (one.norm() * other.norm())).item()}
+
+    @torch.no_grad()
+    def adamw(self, gradient: list[Tensor], lr: float, moments: list[list[Tensor]]) -> None:
+        for parameter, g, moment in zip(self.parameters, gradient, moments, strict=True):
+            moment[0] += 1
+            for index, (beta, value) in enumerate(zip(self.training.betas, (g, g * g), strict=True), 1):
+                moment[index] = beta * moment[index] + (1 - beta) * value
+            first, second = (moment[i] / (1 - self.training.betas[i - 1] ** moment[0]) for i in (1, 2))
+            parameter -= lr * self.training.weight_decay * parameter + lr * first / (second.sqrt() + 1e-8)
+
+    # --- a step -------------------------------------------------------------------------------------
+
+    def rate(self, step: int) -> float:
+        """Two of five steps of warm-up, then half a cosine over the other three, down to a fifth."""
+        if step < 2:
+            return 1e-2 * (step + 1) / 2
+        return 1e-2 * (0.2 + 0.8 * (1 + math.cos(math.pi * (step - 2) / 3)) / 2)
+
+    def weigh(self, logged: dict[str, float]) -> float:
+        """w of this step; the entropies become the next one's references."""
+        if not self.variant.method.startswith("red"):
+            return 1.0
+        for name, history in self.entropies.items():
+            history.append(logged[name])
+        return self.variant.case.weights(self.entropies["entropy/rl"], self.entropies["entropy/sft"])[-1]
+
+    def step(self, number: int) -> dict[str, float]:
+        """Several updates log their mean."""
+        generated, trained = self.generated, self.trained
+        groups = self.groups(number)
+        updates = self.training.updates_per_rollout
+        size = len(groups) // updates
+        shares = [[m for _, g in groups[i * size : (i + 1) * size] for m in g] for i in range(updates)]
+        olds = [self.passed(share) if updates > 1 else None for share in shares]
+        logged: list[dict[str, float]] = []
+        for share, old in zip(shares, olds, strict=True):
+            other = {} if logged else self.missing_entropy(number, groups)
+            found = self.update(
+                self.variant.case.terms,
+                share,
+                old,
+                self.rate(number),
+                weigh=(lambda _: logged[0]["red/w"]) if logged else self.weigh,
+                mu=self.variant.case.mu(number),
+                marked=self.marked(number, len(share)) if self.variant.case.marked else None,
+                cosine=bool(self.training.cosine_every) and number % self.training.cosine_every == 0,
+            )
+            logged.append(found | other)
+        merged = {key: sum(row[key] for row in logged) / len(logged) for key in logged[0]}
+        merged |= {"opt/lr": self.rate(number)}
+        if self.variant.method == "relift":
+            merged |= self.finetune(groups, number)
+        return merged | {
+            "tokens/generated": self.generated - generated,
+            "tokens/trained": self.trained - trained,
+            "tokens/generated_total": self.generated,
+            "tokens/trained_total": self.trained,
+        }
+
+    def marked(self, number: int, count: int) -> list[int]:
+        """A random share of one in a group's size."""
+        generator = torch.Generator().manual_seed(derive(self.run.seed, "scrambled", number))
+        return torch.randperm(count, generator=generator)[: count // self.training.group_size].tolist()
+
+    def missing_entropy(self, number: int, groups: list[Group]) -> dict[str, float]:
+        """Of the kind of member that the method does not have, now and then."""
+        every = self.training.entropy_every
+        if not every or number % every:
+            return {}
+        if self.variant.method == "sft":
+            calls = zip(groups, self.calls.pop(0), strict=True)
+            members = [self.member(0, problem, response) for (problem, _), (_, [response]) in calls]
+        else:
+            members = [self.demonstration(0, problem) for problem, _ in groups]
+        return self.mean_entropies(members, self.passed(members))
+
+    def finetune(self, groups: list[Group], number: int) -> dict[str, float]:
+        """Section 7.3."""
+        finetune = self.variant.overrides["finetune"]
+        self.hard = [p for p, members in groups if not any(m.accuracy for m in members)] + self.hard
+        if len(self.hard) < finetune["buffer"]:
+            return {"finetune/step": 0.0, "finetune/buffer": len(self.hard)}
+        chosen, self.hard = self.hard[: finetune["buffer"]], self.hard[finetune["buffer"] :]
+        found = self.update(
+            lambda step: replace(plain.sft(step), c_entropy=finetune["entropy_coef"]),
+            [self.demonstration(i, problem) for i, problem in enumerate(chosen)],
+            None,
+            self.rate(number),
+            weigh=lambda _: 1.0,
+            clip=finetune["grad_clip"],
+            moments="finetune",
+        )
+        return {
+            "finetune/step": 1.0,
+            "finetune/buffer": len(self.hard),
+            "finetune/loss": found["loss/total"],
+            "finetune/grad_norm": found["opt/grad_norm"],
+        }
+
+
+def _lists(*tensors: Tensor) -> list[list[float]]:
+    return [tensor.tolist() for tensor in tensors]

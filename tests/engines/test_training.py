@@ -1,0 +1,52 @@
+"""Whole trainings of every method are what the equations say, step by step, down to the weights."""
+
+import pytest
+import torch
+
+from red import methods
+from tests.engines import toy
+from tests.engines.plain_training import VARIANTS, PlainTraining
+
+# float32 against float64, five updates deep; measured 1e-5.
+RELATIVE = 2e-4
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    root = tmp_path_factory.mktemp("toy")
+    toy.write_world(root)
+    return root
+
+
+def flat(weights, names):
+    return torch.cat([weights[name].double().flatten() for name in names])
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_a_training_is_what_the_equations_say(name, world):
+    variant = VARIANTS[name]
+    product = toy.trained(world, world / name, toy.run_spec(variant.method, variant.overrides, **variant.training))
+    second = PlainTraining(variant, [calls for _, calls in product.script.calls])
+    names = [parameter for parameter, _ in second.model.named_parameters()]
+    start = flat(second.model.state_dict(), names)
+    for number, (row, there) in enumerate(zip(product.rows, product.weights[1:], strict=True)):
+        expected = second.step(number)
+        assert {key: row[key] for key in expected} == pytest.approx(expected, rel=RELATIVE, abs=1e-5), number
+        moved = flat(second.model.state_dict(), names) - start
+        assert moved.norm() > 0.01
+        assert (flat(there, names) - start - moved).norm() <= RELATIVE * moved.norm(), number
+    assert not second.calls
+
+
+def test_every_method_is_trained_here():
+    missing = sorted(set(methods.names()) - {variant.method for variant in VARIANTS.values()})
+    assert not missing, f"{', '.join(missing)}: add a variant to tests/engines/plain_training.py"
+
+
+def test_srft_stops_after_five_steps_of_unlikely_wrong_rollouts(world):
+    spec = toy.run_spec("srft", {}, steps=40, lr=5e-2, warmup=0.0)
+    found = toy.trained(world, world / "runaway", spec)
+    low = [row["logp/wrong_mean"] < -6.0 for row in found.rows]
+    ends = [step for step in range(4, 40) if all(low[step - 4 : step + 1])]
+    assert ends and len(found.rows) == ends[0] + 1 < 40
+    assert found.result.steps == len(found.rows) and "-6.0" in found.result.stopped
