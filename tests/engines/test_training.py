@@ -1,10 +1,12 @@
-"""Whole trainings of every method are what the equations say, step by step, down to the weights."""
+"""Whole trainings of every method are what the equations say, step by step, down to the weights; and as stored."""
+
+import json
 
 import pytest
 import torch
 
 from red import methods
-from tests.engines import toy
+from tests.engines import toy, trajectories
 from tests.engines.plain_training import VARIANTS, PlainTraining
 
 # float32 against float64, five updates deep; measured 1e-5.
@@ -18,15 +20,28 @@ def world(tmp_path_factory):
     return root
 
 
+@pytest.fixture(scope="module")
+def trained(world):
+    """The product's training of a variant, made once."""
+    made = {}
+
+    def training(name):
+        if name not in made:
+            run = VARIANTS[name]
+            made[name] = toy.trained(world, world / name, toy.run_spec(run.method, run.overrides, **run.training))
+        return made[name]
+
+    return training
+
+
 def flat(weights, names):
     return torch.cat([weights[name].double().flatten() for name in names])
 
 
 @pytest.mark.parametrize("name", VARIANTS)
-def test_a_training_is_what_the_equations_say(name, world):
-    variant = VARIANTS[name]
-    product = toy.trained(world, world / name, toy.run_spec(variant.method, variant.overrides, **variant.training))
-    second = PlainTraining(variant, [calls for _, calls in product.script.calls])
+def test_a_training_is_what_the_equations_say(name, trained):
+    product = trained(name)
+    second = PlainTraining(VARIANTS[name], [calls for _, calls in product.script.calls])
     names = [parameter for parameter, _ in second.model.named_parameters()]
     start = flat(second.model.state_dict(), names)
     for number, (row, there) in enumerate(zip(product.rows, product.weights[1:], strict=True)):
@@ -36,6 +51,13 @@ def test_a_training_is_what_the_equations_say(name, world):
         assert moved.norm() > 0.01
         assert (flat(there, names) - start - moved).norm() <= RELATIVE * moved.norm(), number
     assert not second.calls
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_a_training_is_the_stored_one(name, trained):
+    stored = json.loads(trajectories.FILE.read_text())["trainings"]
+    moved = list(trajectories.differences(stored.get(name, {}), trajectories.columns(trained(name))))
+    assert not moved, "if that is meant: python -m tests.engines.trajectories"
 
 
 def test_every_method_is_trained_here():
