@@ -13,9 +13,8 @@ from safetensors.torch import load_file, save_file
 
 from red import methods
 from red.engines import local
-from red.engines.guard import Guard, replay
+from red.engines.guard import replay
 from red.engines.local import train
-from red.engines.schedule import learning_rate
 from red.engines.state import load_state, save_state
 from red.errors import NumericalError
 from red.records import to_mapping
@@ -179,26 +178,3 @@ def test_weights_that_are_not_finite_stop_the_run_with_a_replayable_update(run_s
     lines = list(replay(files.out / "failed_update"))
     assert "model.norm.weight: weights are not finite" in lines
     assert not (files.out / "checkpoint").exists()
-
-
-def test_a_signed_objective_that_runs_away_stops_the_run(tmp_path):
-    guard = Guard(tmp_path, signed=True)
-    for value in (-7.0, -7.0, -5.0, -7.0, -7.0, -7.0, -7.0):
-        guard.watch(value)
-    assert guard.stopped == ""
-    guard.watch(-6.1)
-    assert "-6.0" in guard.stopped
-    unsigned = Guard(tmp_path, signed=False)
-    for _ in range(9):
-        unsigned.watch(-9.0)
-    assert unsigned.stopped == ""
-
-
-def test_learning_rate_warms_up_and_decays_to_its_floor(run_spec):
-    training = run_spec("sft", steps=10, warmup=0.2, lr=1.0).training
-    rates = [learning_rate(step, training) for step in range(10)]
-    assert rates[:3] == [0.5, 1.0, 1.0]
-    assert rates[-1] == pytest.approx(1 / 8)
-    cosine = replace(training, lr_schedule="cosine", lr_floor=0.1, warmup=0.0)
-    assert learning_rate(5, cosine) == pytest.approx(0.1 + 0.9 * 0.5)
-    assert learning_rate(7, replace(training, lr_schedule="constant")) == 1.0

@@ -1,12 +1,189 @@
-"""What is counted in the texts of a step."""
+"""What a step logs, against numbers worked out by hand."""
 
-from red.engines.measures import overthinking
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+
+from red.engines import measures
+from red.methods.base import Group, Problem, Sequence
+from red.objective.batch import Batch, Plan
+from red.objective.spec import ObjectiveSpec, Offline, Online, Weight
+from red.objective.weight import StepEntropy, WeightStep
+
+RED = ObjectiveSpec(offline=Offline("shift"), weight=Weight("entropy_ratio"))
+
+
+def member(accuracy, reward, tokens, offline=False, truncated=False):
+    return Sequence((5,), tuple(range(tokens)), accuracy, reward, offline, truncated)
+
+
+def table(*rows):
+    return torch.tensor(rows, dtype=torch.float64)
+
+
+def test_step_entropies_are_means_over_sequences_of_means_over_tokens():
+    """Token-weighted means would be 1.5 and 1.0; the deviation has n - 1."""
+    entropy = table([1.0, 3.0, 9.0], [1.0, 1.0, 1.0], [0.5, 9.0, 9.0], [1.0, 2.0, 0.0])
+    mask = table([1, 1, 0], [1, 1, 1], [1, 0, 0], [1, 1, 1])
+    found = measures.step_entropy(entropy, mask, torch.tensor([False, False, True, True]))
+    assert (found.rl, found.sft) == (1.5, 0.75)
+    assert found.rl_se == pytest.approx(math.sqrt(0.5) / math.sqrt(2))
+    assert found.sft_se == pytest.approx(math.sqrt(0.125) / math.sqrt(2))
+
+
+def test_a_side_without_sequences_has_no_entropy_and_one_sequence_no_error():
+    entropy, mask = table([1.0, 2.0]), table([1, 1])
+    assert measures.step_entropy(entropy, mask, torch.tensor([False])) == StepEntropy(1.5, None, 0.0, 0.0)
+    assert measures.step_entropy(entropy, mask, torch.tensor([True])) == StepEntropy(None, 1.5, 0.0, 0.0)
+    assert measures.entropy_metrics(StepEntropy(1.5, None, 0.1)) == {"entropy/rl": 1.5, "entropy/rl_se": 0.1}
+    assert measures.entropy_metrics(StepEntropy(None, 2.0, 0.0, 0.2)) == {"entropy/sft": 2.0, "entropy/sft_se": 0.2}
+
+
+def test_measuring_entropy_carries_no_gradient():
+    entropy = table([1.0, 2.0]).requires_grad_()
+    assert isinstance(measures.step_entropy(entropy, table([1, 1]), torch.tensor([False])).rl, float)
+
+
+def test_rewards_verdicts_and_lengths_of_a_step():
+    problem = Problem("p", (5,), "1")
+    groups = [
+        Group(problem, (member(1.0, 0.5, 4, truncated=True), member(0.0, 0.0, 2), member(1.0, 0.25, 7, offline=True))),
+        Group(problem, (member(1.0, 1.0, 1), member(1.0, 1.0, 5))),
+        Group(problem, (member(0.0, -0.5, 6), member(0.0, 0.0, 6))),
+        Group(problem, (member(0.0, 0.0, 3, offline=True),)),
+    ]
+    assert measures.group_metrics(groups) == {
+        "train/groups": 4,
+        "train/reward_on": pytest.approx(2.0 / 6),
+        "train/acc_on": 0.5,
+        "train/acc_off": 0.5,
+        "train/truncated": pytest.approx(1 / 6),
+        "train/solve_none": pytest.approx(1 / 3),
+        "train/solve_all": pytest.approx(1 / 3),
+        "len/on": 4.0,
+        "len/off": 5.0,
+    }
+    assert measures.group_metrics([]) == {"train/groups": 0}
+
+
+def test_the_weight_says_what_it_was_made_of_and_when_it_sits_at_a_bound():
+    def logged(raw, spec=RED):
+        return measures.weight_metrics(WeightStep(2.0, raw, 0.1, 0.2), spec)
+
+    parts = {"red/w": 2.0, "red/dH_rl": 0.1, "red/dH_sft": 0.2}
+    assert logged(3.0) == {**parts, "red/w_raw": 3.0, "red/w_at_low": 0.0, "red/w_at_high": 0.0}
+    assert logged(1.0) == {**parts, "red/w_raw": 1.0, "red/w_at_low": 1.0, "red/w_at_high": 0.0}
+    assert logged(0.9) == {**parts, "red/w_raw": 0.9, "red/w_at_low": 1.0, "red/w_at_high": 0.0}
+    assert logged(8.0) == {**parts, "red/w_raw": 8.0, "red/w_at_low": 0.0, "red/w_at_high": 1.0}
+    assert logged(9.0) == {**parts, "red/w_raw": 9.0, "red/w_at_low": 0.0, "red/w_at_high": 1.0}
+    unbounded = replace(RED, weight=replace(RED.weight, high=None))
+    assert logged(99.0, unbounded) == {**parts, "red/w_raw": 99.0, "red/w_at_low": 0.0, "red/w_at_high": 0.0}
+    # Any method measures the ratio; only one that uses it sits at its bounds. Infinity has no place in a log.
+    assert logged(3.0, ObjectiveSpec()) == {**parts, "red/w_raw": 3.0}
+    assert "red/w_raw" not in logged(math.inf) and logged(math.inf)["red/w_at_high"] == 1.0
+    assert measures.weight_metrics(WeightStep(1.0), RED) == {"red/w": 1.0}
+
+
+# Two rollouts of a half-solved prompt, one of a prompt that all fail, and both prompts' demonstrations.
+PROBABILITY = table([0.5, 0.25], [0.1, 0.2], [0.4, 0.9], [0.5, 0.9], [0.85, 0.05])
+RATIO = table([1.25, 1.0], [0.75, 1.1], [1.25, 7.0], [1.0, 1.0], [1.0, 1.0])
+MASK = table([1, 1], [1, 1], [1, 0], [1, 1], [1, 0])
+BATCH = Batch(PROBABILITY.log(), PROBABILITY.log() - RATIO.log(), torch.zeros(5, 2), MASK)
+PLAN = Plan(
+    advantage_s=table(1.0, -1.0, -0.5, 2.0, -3.0),
+    r_group_s=table(0.5, 0.5, 0.0, 0.5, 0.0),
+    accuracy_s=table(1.0, 0.0, 0.0, 1.0, 1.0),
+    weight_s=table(1.0, 1.0, 1.0, 2.5, 2.5),
+    online_s=torch.tensor([True, True, True, False, False]),
+    offline_s=torch.tensor([False, False, False, True, True]),
+    policy_sequences=5.0,
+    policy_tokens=8.0,
+    nll_sequences=2.0,
+    nll_tokens=3.0,
+    tokens=8.0,
+    mu=0.0,
+)
+
+
+def test_probabilities_and_ratios_of_counted_tokens():
+    found = measures.policy_metrics(BATCH, PLAN, ObjectiveSpec())
+    assert found == {
+        "ratio/out_of_range_on": pytest.approx(3 / 5),  # 1.25 twice and 0.75
+        "prob/on_mean": pytest.approx((0.5 + 0.25 + 0.1 + 0.2 + 0.4) / 5),
+        "logp/wrong_mean": pytest.approx((math.log(0.1) + math.log(0.2) + math.log(0.4)) / 3),
+        "ratio/out_of_range_off": pytest.approx(1 / 3),  # of pi / 1: 0.5
+        "prob/off_mean": pytest.approx((0.5 + 0.9 + 0.85) / 3),
+    }
+
+
+def test_the_edges_of_the_range_are_inside():
+    ratio = table([0.7999, 0.8, 1.0, 1.28, 1.2801], [0.1, 9.0, 1.0, 1.0, 1.0])
+    mask = table([1, 1, 1, 1, 1], [0, 0, 1, 1, 1])
+    assert measures.outside(ratio, mask, 0.2, 0.28) == pytest.approx(2 / 8)
+    assert measures.outside(ratio, torch.zeros_like(mask), 0.2, 0.28) == 0.0
+
+
+def test_the_range_is_the_methods_and_0_2_where_it_does_not_clip():
+    wide = measures.policy_metrics(BATCH, PLAN, ObjectiveSpec(online=Online(clip_low=0.3, clip_high=0.24)))
+    assert (wide["ratio/out_of_range_on"], wide["ratio/out_of_range_off"]) == (
+        pytest.approx(2 / 5),
+        pytest.approx(1 / 3),
+    )
+    free = measures.policy_metrics(BATCH, PLAN, ObjectiveSpec(online=Online(clip_low=None, clip_high=None)))
+    none = measures.policy_metrics(BATCH, PLAN, ObjectiveSpec(online=None))
+    assert free["ratio/out_of_range_on"] == none["ratio/out_of_range_on"] == pytest.approx(3 / 5)
+    assert free["ratio/out_of_range_off"] == none["ratio/out_of_range_off"] == pytest.approx(1 / 3)
+
+
+def test_reds_quantities_by_accuracy_of_the_group():
+    """rho = pi / (beta + (1 - beta) pi): 0.5 / 0.75 and 0.9 / 0.95 at beta 1/2, and 1 at beta 0."""
+    found = measures.policy_metrics(BATCH, PLAN, RED)
+    rho = [0.5 / 0.75, 0.9 / 0.95]
+    assert found["red/r_group_mean"] == 0.25
+    assert [found[f"red/r_group_hist/{i}"] for i in range(9)] == [1, 0, 0, 0, 1, 0, 0, 0, 0]
+    assert {key: value for key, value in found.items() if key.startswith("red/rho_mean")} == {
+        "red/rho_mean/0": pytest.approx(1.0),
+        "red/rho_mean/4": pytest.approx(sum(rho) / 2),
+    }
+    off = sum(rho) * 2.5 * 2.0 + 1.0 * 2.5 * 3.0
+    on = 2 * 1.0 + 2 * 1.0 + 1 * 0.5
+    assert found["red/mass_off"] == pytest.approx(off / (off + on))
+
+
+def test_a_step_without_one_kind_of_member_logs_nothing_of_it():
+    nobody = torch.zeros(5, dtype=torch.bool)
+    rollouts = measures.policy_metrics(BATCH, replace(PLAN, offline_s=nobody), RED)
+    assert set(rollouts) == {"ratio/out_of_range_on", "prob/on_mean", "logp/wrong_mean"}
+    taught = measures.policy_metrics(BATCH, replace(PLAN, online_s=nobody), ObjectiveSpec())
+    assert set(taught) == {"ratio/out_of_range_off", "prob/off_mean"}
+    right = measures.policy_metrics(BATCH, replace(PLAN, accuracy_s=torch.ones(5)), ObjectiveSpec())
+    assert "logp/wrong_mean" not in right
+
+
+def test_a_step_that_moves_nothing_has_no_offline_mass():
+    still = replace(PLAN, advantage_s=torch.zeros(5, dtype=torch.float64))
+    assert measures.policy_metrics(BATCH, still, RED)["red/mass_off"] == 0.0
+
+
+def test_old_probabilities_of_demonstrations_do_not_matter():
+    """They are not known: whatever stands there must not overflow."""
+    wild = BATCH.old_logp_st.clone()
+    wild[3:] = -1e9
+    assert measures.policy_metrics(replace(BATCH, old_logp_st=wild), PLAN, RED) == measures.policy_metrics(
+        BATCH, PLAN, RED
+    )
 
 
 def test_thinking_words_are_whole_words_in_any_case():
     texts = ["But wait, hmm.", "We distribute the butter and await it.", "Let me check again: fine"]
-    assert overthinking(texts, 40) == {"words/overthink_per_1k": 100.0}
+    assert measures.overthinking(texts, 40) == {"words/overthink_per_1k": 100.0}
 
 
 def test_a_step_without_tokens_has_no_rate():
-    assert overthinking([], 0) == {}
+    assert measures.overthinking([], 0) == {}
+
+
+def test_trained_tokens_are_those_of_the_responses():
+    assert measures.trained_tokens([member(1.0, 1.0, 4), member(0.0, 0.0, 3, offline=True)]) == 7

@@ -9,8 +9,8 @@ from red import methods
 from tests.engines import toy, trajectories
 from tests.engines.plain_training import VARIANTS, PlainTraining
 
-# float32 against float64, five updates deep; measured 1e-5.
-RELATIVE = 2e-4
+# float32 against float64, five updates deep; measured 1e-5, and 5e-4 on a processor without vector units.
+RELATIVE = 1e-3
 
 
 @pytest.fixture(scope="module")

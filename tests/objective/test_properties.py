@@ -12,8 +12,7 @@ from red import methods
 from red.objective.batch import Batch, Members
 from red.objective.loss import objective, plan
 from red.objective.offline import offline_ratio
-from red.objective.spec import Offline, Weight
-from red.objective.weight import StepEntropy, WeightSchedule, relative_change
+from red.objective.spec import Offline
 
 RANDOM = st.integers(0, 2**31 - 1)
 
@@ -156,30 +155,6 @@ def test_an_empty_offline_set_gives_zero_not_nan():
         loss = objective(batch, spec, plan(members, spec))
         assert loss.nll.item() == 0.0 and loss.offline.item() == 0.0
         assert torch.isfinite(loss.total)
-
-
-def test_w_survives_a_round_trip_of_its_state():
-    first = WeightSchedule(Weight("entropy_ratio", window=3))
-    entropies = [StepEntropy(1.0 / (i + 1), 1.0 + 0.1 * i) for i in range(8)]
-    for i in range(4):
-        first.step(i, entropies[i])
-    second = WeightSchedule(first.spec)
-    second.load(first.state())
-    assert [first.step(i, entropies[i]) for i in range(4, 8)] == [second.step(i, entropies[i]) for i in range(4, 8)]
-
-
-def test_a_step_without_demonstrations_keeps_w_and_its_references():
-    schedule = WeightSchedule(Weight("entropy_ratio"))
-    schedule.step(0, StepEntropy(1.0, 1.0))
-    w = schedule.step(1, StepEntropy(0.9, 0.5)).w
-    history = list(schedule.history)
-    assert schedule.step(2, StepEntropy(0.8, None)).w == w == pytest.approx(5.0)
-    assert schedule.history == history
-
-
-def test_entropy_change_of_a_zero_reference_is_no_change_or_infinite():
-    assert relative_change(0.0, [0.0]) == 0.0
-    assert relative_change(0.1, [0.0]) == float("inf")
 
 
 def test_r_group_of_the_next_prompt_permutes_it_among_the_groups():
