@@ -7,7 +7,7 @@ import pytest
 from red import methods
 from red.errors import ConfigError
 from red.methods.base import Group, Problem, Sequence
-from red.methods.bread import EpisodeAnchorSearch
+from red.methods.bread import AnchorSearch, EpisodeAnchorSearch
 from red.methods.relift import HardBuffer
 
 
@@ -88,6 +88,38 @@ def test_dapo_samples_on_until_the_step_is_full_and_at_most_six_rounds():
     assert len(script.calls) == 1
 
 
+@dataclass
+class Verdicts:
+    """A sampler whose groups have these verdicts, in order; a demonstration is right."""
+
+    groups: list[list[float]]
+
+    def __call__(self, problems, samples, prefixes=None):
+        taken = [self.groups.pop(0) for _ in problems]
+        return [
+            [Sequence(p.prompt, (5, 1), accuracy, accuracy - 0.5 * (i % 2)) for i, accuracy in enumerate(verdicts)]
+            for p, verdicts in zip(problems, taken, strict=True)
+        ]
+
+    def demonstration(self, problem):
+        return Sequence(problem.prompt, problem.demonstration, 1.0, 1.0, offline=True)
+
+
+def test_dapo_drops_groups_of_equal_verdicts_and_cuts_the_surplus_from_the_end():
+    """Rewards may differ where verdicts do not: the verdicts count."""
+    mixed, right, wrong = [1.0, 0.0], [1.0, 1.0], [0.0, 0.0]
+    verdicts = Verdicts([mixed, right, wrong, mixed, mixed, mixed, wrong, mixed])
+    groups = methods.method("dapo").mix(Stream(), verdicts, 4, 2)
+    assert [g.problem.id for g in groups] == ["0", "3", "4", "5"]
+    assert verdicts.groups == []
+
+
+def test_dynamic_sampling_with_demonstrations_looks_at_all_members():
+    verdicts = Verdicts([[0.0, 0.0], [1.0, 1.0], [1.0, 0.0], [0.0, 1.0]])
+    groups = methods.method("red_released").mix(Stream(), verdicts, 2, 3)
+    assert [(g.problem.id, len(g.rollouts), len(g.members)) for g in groups] == [("0", 2, 3), ("2", 2, 3)]
+
+
 def test_bread_keeps_ordinary_groups_when_a_rollout_succeeds():
     script = Script({0: 1})
     groups = methods.method("bread").mix(Stream(), script, 2, 8)
@@ -101,6 +133,48 @@ def test_bread_reveals_the_shortest_prefix_in_range_and_counts_every_probe():
     [group] = EpisodeAnchorSearch()(Stream(), script, 1, 8)
     assert group.rollouts[0].prompt == (7, 0) + tuple(range(100, 106))
     assert [prefix for _, _, prefix in script.calls] == [(0,), (10,), (4,), (6,)]
+
+
+@pytest.mark.parametrize(
+    ("rates", "probes", "anchor"),
+    [
+        # The shortest prefix inside the range; its edges belong to it.
+        ({5: 0.5, 2: 0.25, 1: 0.0}, [5, 2, 1], 2),
+        ({5: 0.75, 2: 0.1, 3: 0.75, 4: 0.9}, [5, 2, 3], 3),
+        # None inside: the closest, 0.1 away against 0.15; of two as close, the shorter.
+        ({5: 0.85, 2: 0.1, 3: 0.1, 4: 0.1}, [5, 2, 3, 4], 5),
+        ({5: 0.875, 2: 0.125, 3: 0.875}, [5, 2, 3], 2),
+        # All right or all wrong teaches nothing.
+        ({5: 1.0, 2: 0.0, 3: 1.0}, [5, 2, 3], None),
+        ({5: 0.0, 7: 0.0, 8: 0.0, 9: 0.0}, [5, 7, 8, 9], None),
+        ({5: 0.0, 7: 0.0, 8: 0.0, 9: 0.125}, [5, 7, 8, 9], 9),
+        ({5: 1.0, 2: 1.0, 1: 1.0}, [5, 2, 1], None),
+    ],
+)
+def test_anchor_search_is_a_binary_search_for_the_shortest_prefix(rates, probes, anchor):
+    search, made = AnchorSearch(10, 0.25, 0.75), []
+    while (k := search.probe()) is not None:
+        made.append(k)
+        search.report(rates[k])
+    assert (made, search.anchor()) == (probes, anchor)
+
+
+def test_bread_searches_nothing_for_a_prompt_without_a_demonstration():
+    class Bare(Stream):
+        def take(self, count):
+            return [replace(p, demonstration=(), sentence_ends=()) for p in super().take(count)]
+
+    script = Script({0: 0})
+    groups = methods.method("bread").mix(Bare(), script, 2, 8)
+    assert [g.problem.id for g in groups] == ["0", "1"] and len(script.calls) == 1
+
+
+def test_bread_searches_only_for_the_prompts_that_all_fail():
+    """The second prompt fails; its group takes the place of the failed one, between its neighbors."""
+    verdicts = Verdicts([[1.0, 0.0], [0.0, 0.0], [0.0, 1.0], [0.0, 1.0], *[[0.0, 0.0]] * 3])
+    groups = methods.method("bread").mix(Stream(), verdicts, 3, 2)
+    assert [g.problem.id for g in groups] == ["0", "1", "2"]
+    assert groups[1].accuracies == [0.0, 1.0] and verdicts.groups == []
 
 
 def test_bread_skips_a_prompt_that_no_prefix_makes_mixed():
