@@ -63,7 +63,7 @@ class WeightSchedule:
     def _ratio(self, entropy: StepEntropy) -> WeightStep | None:
         if not (_is_measured(entropy.rl) and _is_measured(entropy.sft)):
             return None
-        recent = self.history[-self.spec.window :]
+        recent = self.history
         self.history = [*recent, (entropy.rl, entropy.sft)][-self.spec.window :]
         if not recent:
             return WeightStep(1.0)
