@@ -16,7 +16,7 @@ $(1) $(INSTALL) setuptools==77.0.3
 DS_BUILD_OPS=0 $(1) $(INSTALL) --no-deps --requirement $(2)
 endef
 
-.PHONY: setup setup-engines reproduce report test test-slow test-engines test-slurm smoke lint bench bench-setup faults docs clean
+.PHONY: setup setup-engines reproduce report test test-slow test-engines test-slurm smoke lint bench bench-setup faults mutants docs clean
 
 setup: $(VENV)/.complete
 setup-engines: $(VENV)/.engines-complete
@@ -79,6 +79,10 @@ bench-setup: setup
 
 faults: setup
 	python -m faults
+
+## Changes the mathematics one operator or number at a time; the tests must notice (an hour or two; FILES="..." for some)
+mutants: setup
+	python -m tests.mutants $(FILES)
 
 docs: setup
 	mkdocs build --strict

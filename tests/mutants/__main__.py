@@ -172,9 +172,9 @@ def page(rooms: dict[str, Room], reasons: dict[tuple[str, str, str], str]) -> st
     lines = [
         "# Mutants of the mathematics",
         "",
-        "Written by `make mutants` (`tests/mutants`): Cosmic Ray changes one operator, comparison, number, truth value or",
-        "decorator at a time, in functions and in constants of methods alike; killed is a mutant that a test of the",
-        'default suite notices. Cosmic Ray changes no texts: names such as `kind="const"` are guarded by the table of',
+        "Written by `make mutants` (`tests/mutants`): Cosmic Ray changes one operator, comparison, number, truth value",
+        "or decorator at a time, in functions and in the constants of methods alike. Killed is a mutant that a test of",
+        "the default suite notices. Cosmic Ray changes no texts: a name such as `shift` is guarded by the table of",
         "constants (`tests/methods/test_constants.py`).",
         "",
         f"**{total.killed} of {total.mutants} killed, {100 * total.killed / max(total.mutants, 1):.1f} %.**",
