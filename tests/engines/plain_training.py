@@ -50,7 +50,7 @@ VARIANTS = {
     "mix_policy_2updates": variant("mix_policy", 3, 1, training={"updates_per_rollout": 2}),
     "luffy": variant("luffy", 3, 1),
     "srft": variant("srft", 3, 1),
-    "relift": variant("relift", 4, 0, overrides={"finetune": {"buffer": 3, "entropy_coef": 0.5, "grad_clip": 0.4}}),
+    "relift": variant("relift", 4, 0, overrides={"finetune": {"buffer": 2, "entropy_coef": 0.5, "grad_clip": 4.0}}),
     "bread": variant("bread", 4, 0),
     "chord_mu": replace(variant("chord_mu", 4, 0, overrides=MIXTURE), case=replace(plain.METHODS["chord_mu"], mu=MU)),
     "chord_phi": replace(
@@ -384,5 +384,5 @@ class PlainTraining:
         }
 
 
-def _lists(*tensors: Tensor) -> list[list[float]]:
+def _lists(*tensors: Tensor) -> list[Any]:
     return [tensor.tolist() for tensor in tensors]

@@ -152,7 +152,7 @@ def run_spec(method: str, overrides: dict[str, Any], **training: Any) -> RunSpec
         "temperature": 0.7,
         "betas": (0.8, 0.9),
         "weight_decay": 0.05,
-        "grad_clip": 0.2,
+        "grad_clip": 1.5,
         "tokens_per_forward": 250,
     }
     return RunSpec(
