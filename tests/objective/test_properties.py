@@ -127,6 +127,12 @@ def test_doubling_w_doubles_the_offline_part_only(seed, weight):
     assert twice.online.item() == once.online.item()
 
 
+def test_a_plan_that_is_told_no_weight_and_no_mixture_has_none():
+    _, members = draw(3)
+    found = plan(members, spec_of("red"))
+    assert found.weight_s.tolist() == [1.0] * len(members.reward_s) and found.mu == 0.0
+
+
 def test_all_failed_group_gets_plain_imitation_in_red_and_nothing_through_the_denominator():
     batch, members = draw(3)
     hard = members.offline_s & (members.group_s == 0)
