@@ -152,23 +152,23 @@ def test_all_failed_group_gets_plain_imitation_in_red_and_nothing_through_the_de
 def test_an_edge_that_is_missing_leaves_the_surrogate_unclipped():
     batch, members = draw(7)
     free = replace(spec_of("grpo"), rollout=RolloutTerm(clip_low=None, clip_high=None))
-    expected = objective(batch, free, plan(members, free)).online.item()
-    assert objective(batch, spec_of("grpo"), plan(members, free)).online.item() != pytest.approx(expected)
+    expected = objective(batch, free, plan(members, free)).rollout.item()
+    assert objective(batch, spec_of("grpo"), plan(members, free)).rollout.item() != pytest.approx(expected)
     for low, high in ((None, 0.2), (0.2, None)):
         spec = replace(free, rollout=RolloutTerm(clip_low=low, clip_high=high))
-        assert objective(batch, spec, plan(members, spec)).online.item() == expected
+        assert objective(batch, spec, plan(members, spec)).rollout.item() == expected
 
 
 def test_what_is_handed_around_cannot_change():
-    """Only three classes are memory."""
+    """Only what a method remembers may."""
     found = {}
     for room in (red.objective, red.methods):
         for name in (module.name for module in pkgutil.iter_modules(room.__path__)):
             for value in vars(importlib.import_module(f"{room.__name__}.{name}")).values():
                 if isinstance(value, type) and is_dataclass(value):
                     found[value.__name__] = value.__dataclass_params__.frozen
-    assert {name for name, frozen in found.items() if not frozen} == {"WeightSchedule", "HardBuffer", "AnchorSearch"}
-    assert {"Plan", "Batch", "Loss", "ObjectiveSpec", "Method", "Mix", "StepEntropy"} <= found.keys()
+    assert {name for name, frozen in found.items() if not frozen} == {"HardBuffer", "AnchorSearch"}
+    assert {"Plan", "Batch", "Loss", "ObjectiveSpec", "Method", "Mix", "SecondStep"} <= found.keys()
 
 
 def test_equal_rewards_give_zero_advantage_and_finite_loss():
