@@ -7,11 +7,10 @@ from dataclasses import MISSING, fields, is_dataclass
 
 import pytest
 import yaml
-from red.data.sources.openr1 import OpenR1
 
 from red import engines, methods
+from red.data import sources
 from red.data.demonstrations import CorruptedDemonstrations
-from red.data.prompts import EmbeddedPrompts
 from red.evaluation.catalog import Benchmark, Hub
 from red.evaluation.generate import EvaluationSettings
 from red.methods.base import Mix, Reward
@@ -96,7 +95,7 @@ def test_every_metric_has_unit_time_and_meaning(glossary):
 
 REQUIRED = "–"
 DEFAULTS = {
-    "`data.prompts`": (EmbeddedPrompts, OpenR1),
+    "`data.prompts`": tuple(sources.source(name, "").PromptsSpec for name in sources.names()),
     "`common`": (Training,),
     "`cluster`": (Cluster,),
     "`evaluation`": (EvaluationSettings,),
@@ -224,7 +223,7 @@ TEXTS = {".py", ".yaml", ".yml", ".smk", ".rst", ".md", ".html", ""}
 # Other people's words: vLLM's and W&B's, OpenRLHF's arguments, and the keys of a published file of worked numbers.
 ALLOWED = {
     "red/sampling/vllm.py": {"offline"},
-    "red/plumbing/tracking.py": {"offline"},
+    "red/plumbing/tracking/wandb.py": {"offline"},
     "red/engines/openrlhf/actor.py": {"ckpt"},
     "red/engines/openrlhf/arguments.py": {"ckpt"},
     "red/engines/openrlhf/policy.py": {"ckpt"},
@@ -284,7 +283,6 @@ def test_what_is_allowed_is_used(repository, glossary):
         ("the offline weight", {"offline", "offline weight"}),
         ("Online: rollouts", {"online"}),
         ("on-policy samples", {"on-policy sample"}),
-        ("trajectories", {"trajectory"}),
         ("trials of it", {"trial"}),
         ("`entropy/rl` and entropy/rollout", {"entropy/rl"}),
     ],
