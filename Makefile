@@ -86,8 +86,9 @@ bench-setup: setup
 	bench/.venv/bin/python $(INSTALL) $(TORCH)
 	$(call install-resolved,bench/.venv/bin/python,bench/requirements-peers.txt)
 
+## Faults of every kind (long), with their figures; some of them: make faults CASES="config or resume"
 faults: setup
-	python -m faults
+	python -m pytest tests/faults -vv -m faults -k "$(CASES)"
 
 ## Changes the mathematics one operator or number at a time; the tests must notice (an hour or two; FILES="..." for some)
 mutants: setup

@@ -33,7 +33,7 @@ class Missing(Exception):
 class Worker:
     """A process of `bench.worker`, waiting for orders."""
 
-    process: subprocess.Popen
+    process: subprocess.Popen[str]
     log: Path
 
     @classmethod
@@ -69,7 +69,7 @@ class Worker:
         if not line:
             last = self.log.read_text(errors="replace").strip().splitlines()[-1:]
             raise Missing(f"the process ended ({last[0] if last else 'no message'})")
-        answer = json.loads(line)
+        answer: dict[str, Any] = json.loads(line)
         if "error" in answer:
             raise Missing(answer["error"])
         return answer
@@ -125,13 +125,13 @@ def compare(
                         ready.append(side.name)
                 except Missing as reason:
                     missing(side, case.name, reason)
-            runs: dict[str, list[dict]] = {side: [] for side in ready}
+            runs: dict[str, list[dict[str, Any]]] = {side: [] for side in ready}
             for turn in range(case.repeats or repeats):
                 for side_name in ready if turn % 2 == 0 else reversed(ready):
                     runs[side_name].append(workers[side_name].ask({"run": True}))
                 report(
                     f"{name} {case.name} {turn + 1}: "
-                    + ", ".join(f"{side} {found[-1]['seconds']:.3g} s" for side, found in runs.items())
+                    + ", ".join(f"{side} {turns[-1]['seconds']:.3g} s" for side, turns in runs.items())
                 )
             results["cases"].append({"name": case.name, "size": dict(case.size), "runs": runs})
         for worker in workers.values():

@@ -18,6 +18,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from red.plumbing.storage import numbered_jsonl
 
@@ -39,14 +40,15 @@ def main() -> None:
     print(json.dumps(figures))
 
 
-def measured(way: str, options: argparse.Namespace) -> dict:
+def measured(way: str, options: argparse.Namespace) -> dict[str, Any]:
     """One turn in a process of its own."""
     arguments = [str(options.cases), "--only", way, "--workers", str(options.workers)]
     process = subprocess.run([sys.executable, __file__, *arguments], capture_output=True, check=True)
-    return json.loads(process.stdout)
+    figures: dict[str, Any] = json.loads(process.stdout)
+    return figures
 
 
-def compared(turns: list[dict]) -> dict:
+def compared(turns: list[dict[str, Any]]) -> dict[str, Any]:
     """Median and spread of plain time over our time, turn by turn."""
     ratios = sorted(turn["plain"]["seconds"] / turn["ours"]["seconds"] for turn in turns)
     return {
@@ -63,32 +65,34 @@ def compared(turns: list[dict]) -> dict:
     }
 
 
-def plain(rows: list[dict]) -> dict:
+def plain(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """math-verify as it is commonly called, in this process."""
     from math_verify import parse, verify
 
     logging.disable(logging.CRITICAL)
     started = time.perf_counter()
-    found = [verify(parse(f"${row['gold']}$"), parse(row["response"])) for row in rows]
-    return scored(rows, found, time.perf_counter() - started)
+    verdicts = [verify(parse(f"${row['gold']}$"), parse(row["response"])) for row in rows]
+    return scored(rows, verdicts, time.perf_counter() - started)
 
 
-def ours(rows: list[dict], workers: int) -> dict:
+def ours(rows: list[dict[str, Any]], workers: int) -> dict[str, Any]:
     """The project's grader, start and end of its workers included."""
     from red.grading.grader import Case, Grader
 
     started = time.perf_counter()
     with Grader(workers) as grader:
-        found = [v.correct for v in grader.grade(Case(row["response"], row["gold"]) for row in rows)]
-    return scored(rows, found, time.perf_counter() - started)
+        verdicts = [v.correct for v in grader.grade(Case(row["response"], row["gold"]) for row in rows)]
+    return scored(rows, verdicts, time.perf_counter() - started)
 
 
-def scored(rows: list[dict], found: list[bool], seconds: float) -> dict:
+def scored(rows: list[dict[str, Any]], verdicts: list[bool], seconds: float) -> dict[str, Any]:
     """Time, and agreement with the strict labels that are not null."""
     pairs = [
-        (row["strict_label"], f) for row, f in zip(rows, found, strict=True) if row.get("strict_label") is not None
+        (row["strict_label"], correct)
+        for row, correct in zip(rows, verdicts, strict=True)
+        if row.get("strict_label") is not None
     ]
-    agreement = sum(label == f for label, f in pairs) / len(pairs) if pairs else None
+    agreement = sum(label == correct for label, correct in pairs) / len(pairs) if pairs else None
     return {
         "seconds": seconds,
         "processor_seconds": sum(
@@ -97,7 +101,7 @@ def scored(rows: list[dict], found: list[bool], seconds: float) -> dict:
         ),
         "cases": len(rows),
         "agreement": agreement and round(agreement, 4),
-        "false_positives": sum(f and not label for label, f in pairs),
+        "false_positives": sum(correct and not label for label, correct in pairs),
     }
 
 

@@ -89,11 +89,11 @@ def verdict(bar: Bar, case: dict[str, Any], ours: str) -> str:
         theirs, own = memory(runs[bar.side]), memory(runs[ours])
         if theirs is None or own is None:
             return "memory is not measured on this system"
-        found = theirs / max(own, 1.0)
+        quotient = theirs / max(own, 1.0)
     else:
-        found = statistics.median(ratio(case, ours, bar.side, "seconds"))
-    met = "met" if found >= bar.value else "NOT met"
-    return f"{bar.side}'s {bar.quantity} at least {bar.value:.2g} times ours: {found:.2f}, {met}"
+        quotient = statistics.median(ratio(case, ours, bar.side, "seconds"))
+    met = "met" if quotient >= bar.value else "NOT met"
+    return f"{bar.side}'s {bar.quantity} at least {bar.value:.2g} times ours: {quotient:.2f}, {met}"
 
 
 def ratio(case: dict[str, Any], ours: str, side: str, quantity: str) -> list[float]:
@@ -111,5 +111,5 @@ def spread(values: list[float]) -> str:
 
 def memory(runs: list[dict[str, Any]]) -> float | None:
     """Median peak, MiB."""
-    found = [run["peak_mib"] for run in runs if run["peak_mib"] is not None]
-    return statistics.median(found) if found else None
+    peaks = [run["peak_mib"] for run in runs if run["peak_mib"] is not None]
+    return statistics.median(peaks) if peaks else None

@@ -79,7 +79,8 @@ class Done:
     facts: Mapping[str, float] = field(default_factory=dict)
 
 
-Prepare = Callable[[Setting], Callable[[], Done]]
+Run = Callable[[], Done]
+Prepare = Callable[[Setting], Run]
 
 
 def names() -> list[str]:

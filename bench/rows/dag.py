@@ -8,10 +8,10 @@ import tempfile
 from pathlib import Path
 
 from bench.compare import REPOSITORY
-from bench.row import Bar, Case, Done, Row, Setting, Side
+from bench.row import Bar, Case, Done, Row, Run, Setting, Side
 
-MINIMAL = ["config/default.yaml", "tests/workflow/minimal.yaml"]
-ITEM = "analysis/training_dynamics.py"
+MINIMAL = ["config/default.yaml", "bench/minimal.yaml"]
+ITEM = "analysis/items/training_dynamics.py"
 
 ROW = Row(
     title="The command line and the DAG",
@@ -28,7 +28,7 @@ ROW = Row(
 )
 
 
-def prepare(setting: Setting):
+def prepare(setting: Setting) -> Run:
     """A run is one command. The last two need a finished shortened reproduction, made here (minutes)."""
     what = setting.size["what"]
     if what == "help":

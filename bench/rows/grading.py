@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bench import grading
 from bench import world as tiny
-from bench.row import Bar, Case, Done, Row, Setting, Side
+from bench.row import Bar, Case, Done, Row, Run, Setting, Side
 from red.plumbing.storage import write_jsonl
 
 ROW = Row(
@@ -23,7 +23,7 @@ ROW = Row(
 )
 
 
-def prepare(setting: Setting):
+def prepare(setting: Setting) -> Run:
     """A run grades all cases once, in a fresh process, so that nothing is remembered."""
     pairs = tiny.pairs(setting.world)[: setting.size["count"]]
     cases = Path(tempfile.mkdtemp()) / "cases.jsonl"

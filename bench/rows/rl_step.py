@@ -2,9 +2,12 @@
 
 import tempfile
 from pathlib import Path
+from typing import Any
+
+import torch
 
 from bench import world as tiny
-from bench.row import Bar, Case, Done, Row, Setting, Side
+from bench.row import Bar, Case, Done, Row, Run, Setting, Side
 
 STEPS = 5
 
@@ -25,15 +28,13 @@ ROW = Row(
 )
 
 
-def prepare(setting: Setting):
+def prepare(setting: Setting) -> Run:
     """A run is some steps, without the start of the training."""
-    import torch
-
     torch.set_num_threads(1)
-    return globals()[f"_{setting.side}"](setting.world, setting.size["prompts"])
+    return {"ours": _ours, "trl": _trl}[setting.side](setting.world, setting.size["prompts"])
 
 
-def _ours(world: Path, prompts: int):
+def _ours(world: Path, prompts: int) -> Run:
     loop = tiny.loop(world, Path(tempfile.mkdtemp()), "grpo", prompts_per_step=prompts)
 
     def run() -> Done:
@@ -45,14 +46,14 @@ def _ours(world: Path, prompts: int):
     return run
 
 
-def _trl(world: Path, prompts: int):
+def _trl(world: Path, prompts: int) -> Run:
     from datasets import Dataset
     from trl import GRPOConfig, GRPOTrainer
 
     model, tokenizer = tiny.trl_model(world)
     lengths: list[int] = []
 
-    def reward(completions, answer, completion_ids, **_):
+    def reward(completions: list[str], answer: list[str], completion_ids: list[list[int]], **_: Any) -> list[float]:
         lengths.extend(map(len, completion_ids))
         ends = [text.replace(" ", "").rpartition("\\boxed{")[2].partition("}")[0] for text in completions]
         return [float(end == gold) for end, gold in zip(ends, answer, strict=True)]

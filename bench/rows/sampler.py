@@ -2,11 +2,33 @@
 
 import functools
 import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from bench.row import Bar, Case, Done, Row, Setting, Side
+import torch
+from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer
+
+from bench.row import Bar, Case, Done, Row, Run, Setting, Side
 
 CALLS = 5
+
+
+@dataclass(frozen=True)
+class Task:
+    """What every side samples: `samples` answers of at most (`exact`: of just) `length` tokens to each prompt."""
+
+    base: Path
+    prompts: list[list[int]]
+    samples: int
+    length: int
+    exact: bool
+
 
 ROW = Row(
     title="Sampling from the tiny world's base model, temperature 1, one core",
@@ -36,60 +58,55 @@ ROW = Row(
 )
 
 
-def prepare(setting: Setting):
+def prepare(setting: Setting) -> Run:
     """A run is some calls for all prompts; the work is the number of new tokens."""
-    import torch
-    from tokenizers import Tokenizer
-
     torch.set_num_threads(1)
     size, base = setting.size, setting.world / "models" / "base"
     rows = (setting.world / "data" / "prompts.jsonl").read_text().splitlines()[: size["prompts"]]
     tokenizer = Tokenizer.from_file(str(base / "tokenizer.json"))
     prompts = [tokenizer.encode(json.loads(row)["question"] + ".\nA:").ids for row in rows]
-    sample = globals()[f"_{setting.side}"](base, prompts, size["samples"], size["length"], size.get("exact", False))
+    task = Task(base, prompts, size["samples"], size["length"], size.get("exact", False))
+    lengths_of = {"ours": _ours, "transformers": _transformers, "vllm": _vllm}[setting.side](task)
 
     def run() -> Done:
-        lengths = [length for _ in range(CALLS) for length in sample()]
+        lengths = [length for _ in range(CALLS) for length in lengths_of()]
         return Done(sum(lengths), facts={"mean length": sum(lengths) / len(lengths)})
 
     return run
 
 
-def _ours(base: Path, prompts, samples, length, exact):
-    import torch
-
+def _ours(task: Task) -> Callable[[], list[int]]:
     from red.models import checkpoint
     from red.sampling import sampler
 
-    model, generator = checkpoint.load(base), torch.Generator().manual_seed(0)
+    model, generator = checkpoint.load(task.base), torch.Generator().manual_seed(0)
 
-    def call():
+    def call() -> list[int]:
         groups = sampler.sample(
             model.model,
-            prompts,
-            samples=samples,
-            max_new_tokens=length,
+            task.prompts,
+            samples=task.samples,
+            max_new_tokens=task.length,
             temperature=1.0,
             generator=generator,
-            eos_id=-1 if exact else model.eos_id,
+            eos_id=-1 if task.exact else model.eos_id,
         )
         return [len(s.tokens) for group in groups for s in group]
 
     return call
 
 
-def _transformers(base: Path, prompts, samples, length, exact):
-    import torch
+def _transformers(task: Task) -> Callable[[], list[int]]:
     from transformers import AutoModelForCausalLM
 
-    model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32).eval()
-    eos, width = model.config.eos_token_id, max(map(len, prompts))
-    ids = torch.tensor([[0] * (width - len(p)) + p for p in prompts])
-    mask = torch.tensor([[0] * (width - len(p)) + [1] * len(p) for p in prompts])
-    ending = {"min_new_tokens": length} if exact else {}
+    model: Any = AutoModelForCausalLM.from_pretrained(task.base, dtype=torch.float32)
+    eos, width = model.config.eos_token_id, max(map(len, task.prompts))
+    ids = torch.tensor([[0] * (width - len(p)) + p for p in task.prompts])
+    mask = torch.tensor([[0] * (width - len(p)) + [1] * len(p) for p in task.prompts])
+    ending = {"min_new_tokens": task.length} if task.exact else {}
 
     @torch.inference_mode()
-    def call():
+    def call() -> list[int]:
         out = model.generate(
             input_ids=ids,
             attention_mask=mask,
@@ -97,8 +114,8 @@ def _transformers(base: Path, prompts, samples, length, exact):
             temperature=1.0,
             top_k=0,
             top_p=1.0,
-            num_return_sequences=samples,
-            max_new_tokens=length,
+            num_return_sequences=task.samples,
+            max_new_tokens=task.length,
             pad_token_id=0,
             eos_token_id=eos,
             **ending,
@@ -109,34 +126,32 @@ def _transformers(base: Path, prompts, samples, length, exact):
     return call
 
 
-def _vllm(base: Path, prompts, samples, length, exact):
+def _vllm(task: Task) -> Callable[[], list[int]]:
     from vllm import SamplingParams
 
-    engine = _engine(base)
-    inputs = [{"prompt_token_ids": p} for p in prompts]
-    eos = json.loads((base / "config.json").read_text())["eos_token_id"]
-
-    def parameters(**changes):
-        return SamplingParams(
-            max_tokens=length, detokenize=False, ignore_eos=exact, stop_token_ids=[] if exact else [eos], **changes
-        )
-
-    _check_greedy(
-        base, prompts, engine, inputs, SamplingParams(max_tokens=24, detokenize=False, ignore_eos=True, temperature=0.0)
+    engine = _engine(task.base)
+    inputs = [{"prompt_token_ids": p} for p in task.prompts]
+    eos = json.loads((task.base / "config.json").read_text())["eos_token_id"]
+    greedy = SamplingParams(max_tokens=24, detokenize=False, ignore_eos=True, temperature=0.0)
+    _check_greedy(task, engine.generate(inputs, greedy, use_tqdm=False))
+    parameters = SamplingParams(
+        max_tokens=task.length,
+        detokenize=False,
+        ignore_eos=task.exact,
+        stop_token_ids=[] if task.exact else [eos],
+        temperature=1.0,
+        n=task.samples,
     )
 
-    def call():
-        outputs = engine.generate(inputs, parameters(temperature=1.0, n=samples), use_tqdm=False)
+    def call() -> list[int]:
+        outputs = engine.generate(inputs, parameters, use_tqdm=False)
         return [len(answer.token_ids) for output in outputs for answer in output.outputs]
 
     return call
 
 
 @functools.cache
-def _engine(base: Path):
-    import os
-    import tempfile
-
+def _engine(base: Path) -> Any:
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
     os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
     os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")
@@ -147,14 +162,13 @@ def _engine(base: Path):
     return LLM(model=str(folder), dtype="float32", skip_tokenizer_init=True, max_num_seqs=512)
 
 
-def _check_greedy(base: Path, prompts, engine, inputs, parameters) -> None:
+def _check_greedy(task: Task, outputs: list[Any]) -> None:
     """Nearly all greedy tokens agree with those of transformers (float rounding may turn a tie)."""
-    import torch
     from transformers import AutoModelForCausalLM
 
-    model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32).eval()
-    agreed = []
-    for prompt, output in zip(prompts, engine.generate(inputs, parameters, use_tqdm=False), strict=True):
+    model: Any = AutoModelForCausalLM.from_pretrained(task.base, dtype=torch.float32)
+    agreed: list[bool] = []
+    for prompt, output in zip(task.prompts, outputs, strict=True):
         ids = torch.tensor([prompt + list(output.outputs[0].token_ids)])
         with torch.inference_mode():
             best = model(ids).logits[0, len(prompt) - 1 : -1].argmax(-1)
@@ -170,17 +184,13 @@ def widen_heads(base: Path, folder: Path, size: int = 32) -> None:
     the root of the same ratio, because the scale is 1 / sqrt(size)). As a Llama, because vLLM's Qwen2
     takes the size of a head from the hidden size.
     """
-    import shutil
-
-    import torch
-    from safetensors.torch import load_file, save_file
-
     config = json.loads((base / "config.json").read_text())
     old, grown = config["head_dim"], config["head_dim"] // 2
     weights = load_file(base / "model.safetensors")
 
-    def wide(tensor, axis, heads):
-        halves = tensor.movedim(axis, 0).unflatten(0, (heads, 2, grown))
+    def wide(tensor: torch.Tensor, axis: int, heads: int) -> torch.Tensor:
+        moved = tensor.movedim(axis, 0)
+        halves = moved.reshape(heads, 2, grown, *moved.shape[1:])
         padded = halves.new_zeros(heads, 2, size // 2, *halves.shape[3:])
         padded[:, :, :grown] = halves
         return padded.flatten(0, 2).movedim(0, axis).contiguous()

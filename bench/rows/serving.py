@@ -3,7 +3,7 @@
 import tempfile
 from pathlib import Path
 
-from bench.row import Bar, Case, Done, Row, Setting, Side
+from bench.row import Bar, Case, Done, Row, Run, Setting, Side
 
 ROW = Row(
     title="Evaluating 3 checkpoints with vLLM, from the start of the process to the last answer",
@@ -19,7 +19,7 @@ ROW = Row(
 )
 
 
-def prepare(setting: Setting):
+def prepare(setting: Setting) -> Run:
     """A run answers the prompts with every checkpoint, in fresh processes."""
     from bench import serving
     from red.plumbing.storage import write_jsonl

@@ -2,9 +2,12 @@
 
 import tempfile
 from pathlib import Path
+from typing import Any
+
+import torch
 
 from bench import world as tiny
-from bench.row import Bar, Case, Done, Row, Setting, Side
+from bench.row import Bar, Case, Done, Row, Run, Setting, Side
 
 STEPS = 20
 
@@ -23,15 +26,13 @@ ROW = Row(
 )
 
 
-def prepare(setting: Setting):
+def prepare(setting: Setting) -> Run:
     """A run is some steps, without the start of the training."""
-    import torch
-
     torch.set_num_threads(1)
-    return globals()[f"_{setting.side}"](setting.world, setting.size["batch"])
+    return {"ours": _ours, "trl": _trl}[setting.side](setting.world, setting.size["batch"])
 
 
-def _ours(world: Path, batch: int):
+def _ours(world: Path, batch: int) -> Run:
     loop = tiny.loop(world, Path(tempfile.mkdtemp()), "sft", prompts_per_step=batch)
 
     def run() -> Done:
@@ -40,7 +41,7 @@ def _ours(world: Path, batch: int):
     return run
 
 
-def _trl(world: Path, batch: int):
+def _trl(world: Path, batch: int) -> Run:
     from datasets import Dataset
     from trl import SFTConfig, SFTTrainer
 
@@ -61,10 +62,10 @@ def _trl(world: Path, batch: int):
     counted: list[int] = []
     collate = trainer.data_collator
 
-    def counting(examples):
-        made = collate(examples)
-        counted.append(int((made["labels"] != -100).sum()))
-        return made
+    def counting(examples: list[dict[str, Any]]) -> dict[str, Any]:
+        batch: dict[str, Any] = collate(examples)
+        counted.append(int((batch["labels"] != -100).sum()))
+        return batch
 
     trainer.data_collator = counting
 

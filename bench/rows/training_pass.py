@@ -1,7 +1,18 @@
 """No token twice: the teacher-forced pass of a step, packed with shared prompts, and padded."""
 
+from collections.abc import Callable
+
+import torch
+
 from bench import world as tiny
-from bench.row import Bar, Case, Done, Row, Setting, Side
+from bench.row import Bar, Case, Done, Row, Run, Setting, Side
+from red.methods.base import Sequence
+from red.models import checkpoint
+from red.models.packed import pack
+from red.models.passes import forward
+from red.models.qwen2 import Qwen2
+from red.sampling.sampler import sample
+from red.training.update import pairs as pairs_of
 
 PASSES = 5
 
@@ -24,36 +35,26 @@ ROW = Row(
 )
 
 
-def prepare(setting: Setting):
+def prepare(setting: Setting) -> Run:
     """Sequences drawn once; a run is one pass and its gradient."""
-    import torch
-
-    from red.methods.base import Sequence
-    from red.models import checkpoint
-    from red.sampling.sampler import sample
-
     torch.set_num_threads(1)
     base = checkpoint.load(setting.world / "models" / "base")
     size = setting.size
     pairs = tiny.pairs(setting.world)[: size["prompts"]]
     prompts = [base.tokenizer.encode(pair["prompt"]).ids for pair in pairs]
-    found = (
-        sample(
-            base.model,
-            prompts,
-            samples=size["rollouts"],
-            max_new_tokens=128,
-            eos_id=base.eos_id,
-            temperature=1.0,
-            generator=torch.Generator().manual_seed(0),
-        )
-        if size["rollouts"]
-        else []
+    groups = sample(
+        base.model,
+        prompts,
+        samples=size["rollouts"],
+        max_new_tokens=128,
+        eos_id=base.eos_id,
+        temperature=1.0,
+        generator=torch.Generator().manual_seed(0),
     )
     sequences = [
-        Sequence(tuple(prompt), tuple(s.tokens), 0.0, 0.0)
-        for prompt, group in zip(prompts, found, strict=False)
-        for s in group
+        Sequence(tuple(prompt), tuple(rollout.tokens), 0.0, 0.0)
+        for prompt, group in zip(prompts, groups, strict=True)
+        for rollout in group
     ]
     if size["demonstrations"]:
         texts = [base.tokenizer.encode(pair["completion"]).ids for pair in pairs]
@@ -61,7 +62,7 @@ def prepare(setting: Setting):
             Sequence(tuple(prompt), (*text, base.eos_id), 1.0, 1.0) for prompt, text in zip(prompts, texts, strict=True)
         ]
     useful = sum(len(s.response) for s in sequences)
-    logp, computed = globals()[f"_{setting.side}"](base.model, sequences)
+    logp, computed = {"ours": _ours, "padded": _padded}[setting.side](base.model, sequences)
 
     def run() -> Done:
         for _ in range(PASSES):
@@ -72,27 +73,25 @@ def prepare(setting: Setting):
     return run
 
 
-def _ours(model, sequences):
-    from red.models.packed import pack
-    from red.models.passes import forward
-    from red.training.update import pairs
-
-    computed = len(pack([(s.prompt, s.response) for s in sequences]).ids)
-    return lambda: forward(model, pairs(sequences), 1.0, 2**20).logp, computed
+# Log-probabilities of all response tokens, and how many tokens they take.
+Pass = tuple[Callable[[], torch.Tensor], int]
 
 
-def _padded(model, sequences):
-    import torch
+def _ours(model: Qwen2, sequences: list[Sequence]) -> Pass:
+    pairs = pairs_of(sequences)
+    return lambda: forward(model, pairs, 1.0, 2**20).logp, len(pack(pairs).ids)
 
+
+def _padded(model: Qwen2, sequences: list[Sequence]) -> Pass:
     rows = [s.prompt + s.response for s in sequences]
     width = max(map(len, rows))
     ids = torch.tensor([row + (0,) * (width - len(row)) for row in rows])
     places = [(i, t) for i, s in enumerate(sequences) for t in range(len(s.prompt), len(rows[i]))]
     row, column = torch.tensor(places).T
 
-    def logp():
+    def logp() -> torch.Tensor:
         hidden = model.hidden(ids[:, :-1])[row, column - 1]
-        distribution = model.lm_head(hidden).log_softmax(-1)
+        distribution: torch.Tensor = model.lm_head(hidden).log_softmax(-1)
         entropy = -(distribution.exp() * distribution).sum(-1)
         return distribution.gather(1, ids[row, column][:, None])[:, 0] + 0 * entropy.detach()
 

@@ -1,8 +1,13 @@
 """A training step of a randomly initialised Qwen2.5-1.5B shape on a GPU."""
 
-from bench.row import Case, Done, Row, Setting, Side
+import time
+from typing import Any
+
+import torch
+
+from bench.row import Case, Done, Row, Run, Setting, Side
 from bench.rows import vocabulary
-from bench.rows.vocabulary_gpu import peak_mib, start
+from bench.rows.vocabulary_gpu import HEADS, peak_mib, start
 
 SHAPE = {
     "vocab_size": vocabulary.WORDS,
@@ -29,35 +34,25 @@ ROW = Row(
 )
 
 
-def prepare(setting: Setting):
+def prepare(setting: Setting) -> Run:
     """Gradient checkpointing is off; the optimizer is left out (it does not depend on the tokens)."""
-    import time
-
-    import torch
     from transformers import Qwen2Config, Qwen2Model
 
     size, device = setting.size, setting.size["device"]
-    config = Qwen2Config(**size["shape"], attn_implementation="sdpa", use_cache=False)
+    config = Qwen2Config(**size["shape"], attn_implementation="sdpa", use_cache=False)  # type: ignore[call-arg]
     model = Qwen2Model(config).to(device, torch.bfloat16)
     ids = torch.randint(config.vocab_size, (1, size["tokens"] + 1), device=device)
-    if setting.side == "ours":
-        head = vocabulary._ours()
-    else:
-        path = vocabulary._openrlhf()
-
-        def head(hidden, embedding, target):
-            return path(hidden, embedding, target, wide=True)
-
+    head = HEADS[setting.side]()
     flops = _flops(model, config, size["tokens"])
     rate = _product_rate(device)
 
     def run() -> Done:
-        start(device)
+        held = start(device)
         began = time.perf_counter()
         hidden = model(input_ids=ids[:, :-1]).last_hidden_state[0]
         logp, _ = head(hidden, model.embed_tokens.weight, ids[0, 1:])
         logp.sum().backward()
-        peak = peak_mib(device)
+        peak = peak_mib(device, held)
         seconds = time.perf_counter() - began
         model.zero_grad()
         return Done(size["tokens"], facts={"GPU MiB": peak, "utilisation": flops / seconds / rate})
@@ -65,26 +60,22 @@ def prepare(setting: Setting):
     return run
 
 
-def _flops(model, config, tokens: int) -> float:
+def _flops(model: torch.nn.Module, config: Any, tokens: int) -> float:
     """Forward and backward: the embedding counts once, as the head; causal attention counts half."""
     parameters = sum(p.numel() for p in model.parameters())
-    attention = 6 * config.num_hidden_layers * config.hidden_size * tokens
+    attention: int = 6 * config.num_hidden_layers * config.hidden_size * tokens
     return tokens * (6 * parameters + attention)
 
 
 def _product_rate(device: str) -> float:
     """Operations per second of a large bfloat16 product, the best of ten."""
-    import time
-
-    import torch
-
     side = 8192 if device == "cuda" else 256
     left, right = (torch.randn(side, side, device=device, dtype=torch.bfloat16) for _ in range(2))
     best = float("inf")
     for _ in range(10):
-        start(device)
+        held = start(device)
         began = time.perf_counter()
         left @ right
-        peak_mib(device)
+        peak_mib(device, held)
         best = min(best, time.perf_counter() - began)
     return 2 * side**3 / best

@@ -1,8 +1,18 @@
 """Hidden states and output embedding to log-probability and entropy, and the gradient back to both."""
 
-from bench.row import Bar, Case, Done, Row, Setting, Side
+from collections.abc import Callable
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.nn.functional import linear
+
+from bench.row import Bar, Case, Done, Row, Run, Setting, Side
 
 WORDS, WIDTH, MIB = 151_936, 1536, 2**20
+# (hidden states, embedding, tokens) to log-probabilities and, where a library has it, entropies.
+Head = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor | None]]
 
 ROW = Row(
     title="Log-probability and entropy of tokens over 151,936 words, forward and backward, float32",
@@ -27,10 +37,8 @@ ROW = Row(
 )
 
 
-def prepare(setting: Setting):
+def prepare(setting: Setting) -> Run:
     """Random inputs; a run is one forward and one backward pass."""
-    import torch
-
     torch.set_num_threads(1)
     generator = torch.Generator().manual_seed(0)
     tokens = setting.size["tokens"]
@@ -40,12 +48,13 @@ def prepare(setting: Setting):
     embedding = torch.randn(WORDS, WIDTH, generator=generator).mul_(0.03).requires_grad_()
     target = torch.randint(WORDS, (tokens,), generator=generator)
     coefficient = torch.randn(tokens, generator=generator)
-    logp_and_entropy = globals()[f"_{setting.side}"]()
+    logp_and_entropy = HEADS[setting.side]()
     kept = (hidden.numel() + embedding.numel()) * 4 / MIB
 
     def run() -> Done:
         logp, entropy = logp_and_entropy(hidden, embedding, target)
         (logp * coefficient).sum().backward()
+        assert hidden.grad is not None
         facts = {"logp": logp.mean().item(), "gradient": hidden.grad.norm().item()}
         if entropy is not None:
             facts["entropy"] = entropy.mean().item()
@@ -55,60 +64,65 @@ def prepare(setting: Setting):
     return run
 
 
-def _ours():
+def ours() -> Head:
+    """The project's."""
     from red.objective.vocabulary import logp_and_entropy
 
     return logp_and_entropy
 
 
-def _openrlhf():
-    from importlib.util import find_spec, module_from_spec, spec_from_file_location
-    from pathlib import Path
-
-    from torch.nn.functional import linear
-
+def openrlhf(wide: bool = False) -> Head:
+    """`wide`: logits in float32."""
+    package = find_spec("openrlhf")
+    if package is None:
+        raise ModuleNotFoundError("no openrlhf")
     # The package imports flash_attn; this file of it does not.
-    file = Path(find_spec("openrlhf").submodule_search_locations[0]) / "models" / "utils.py"
-    spec = spec_from_file_location("openrlhf_models_utils", file)
+    [folder] = list(package.submodule_search_locations or [])
+    spec = spec_from_file_location("openrlhf_models_utils", Path(folder) / "models" / "utils.py")
+    assert spec is not None and spec.loader is not None
     utils = module_from_spec(spec)
     spec.loader.exec_module(utils)
 
-    def path(hidden, embedding, target, wide=False):
+    def head(hidden: Tensor, embedding: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         logits = linear(hidden[None], embedding)
         logits = logits.float() if wide else logits
         return utils.log_probs_from_logits(logits, target[None])[0], utils.compute_entropy(logits)[0]
 
-    return path
+    return head
 
 
-def _trl():
-    from torch.nn.functional import linear
+def trl() -> Head:
+    """TRL's."""
     from trl.trainer.utils import selective_log_softmax_and_entropy
 
-    def path(hidden, embedding, target):
+    def head(hidden: Tensor, embedding: Tensor, target: Tensor) -> tuple[Tensor, Tensor | None]:
         logits = linear(hidden[None], embedding)
         logp, entropy = selective_log_softmax_and_entropy(logits, target[None], entropy_requires_grad=False)
         return logp[0], entropy[0]
 
-    return path
+    return head
 
 
-def _liger():
+def liger() -> Head:
+    """Liger's, without entropy."""
     from liger_kernel.ops.fused_linear_cross_entropy import LigerFusedLinearCrossEntropyFunction
 
-    def path(hidden, embedding, target):
+    def head(hidden: Tensor, embedding: Tensor, target: Tensor) -> tuple[Tensor, Tensor | None]:
         loss = LigerFusedLinearCrossEntropyFunction.apply(hidden, embedding, target, None, None, -100, 0.0, 0.0, "none")
         return -(loss[0] if isinstance(loss, tuple) else loss), None
 
-    return path
+    return head
 
 
-def _plain():
-    from torch.nn.functional import linear
+def plain() -> Head:
+    """As one would write it."""
 
-    def path(hidden, embedding, target):
+    def head(hidden: Tensor, embedding: Tensor, target: Tensor) -> tuple[Tensor, Tensor | None]:
         distribution = linear(hidden, embedding).log_softmax(-1)
         entropy = -(distribution.detach().exp() * distribution.detach()).sum(-1)
         return distribution.gather(-1, target[:, None])[:, 0], entropy
 
-    return path
+    return head
+
+
+HEADS = {"ours": ours, "openrlhf": openrlhf, "trl": trl, "liger": liger, "plain": plain}

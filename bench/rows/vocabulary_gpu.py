@@ -1,6 +1,11 @@
 """The operation of row `vocabulary` on a GPU, bfloat16."""
 
-from bench.row import Bar, Case, Done, Row, Setting, Side
+from collections.abc import Callable
+from functools import partial
+
+import torch
+
+from bench.row import Bar, Case, Done, Row, Run, Setting, Side
 from bench.rows import vocabulary
 
 ROW = Row(
@@ -18,57 +23,51 @@ ROW = Row(
 )
 
 
-def prepare(setting: Setting):
+def prepare(setting: Setting) -> Run:
     """As in row `vocabulary`; peak GPU memory beyond inputs and gradients is among the facts."""
-    import torch
-
     size = setting.size
-    options = {"device": size["device"], "dtype": torch.bfloat16}
-    hidden = torch.randn(size["tokens"], vocabulary.WIDTH, **options).requires_grad_()
-    embedding = torch.randn(size["words"], vocabulary.WIDTH, **options).mul_(0.03).requires_grad_()
-    target = torch.randint(size["words"], (size["tokens"],), device=size["device"])
-    logp_and_entropy = PATHS[setting.side]()
+    device, dtype = size["device"], torch.bfloat16
+    hidden = torch.randn(size["tokens"], vocabulary.WIDTH, device=device, dtype=dtype).requires_grad_()
+    embedding = torch.randn(size["words"], vocabulary.WIDTH, device=device, dtype=dtype).mul_(0.03).requires_grad_()
+    target = torch.randint(size["words"], (size["tokens"],), device=device)
+    logp_and_entropy = HEADS[setting.side]()
 
     def run() -> Done:
-        start(size["device"])
+        held = start(device)
         logp, _ = logp_and_entropy(hidden, embedding, target)
         logp.float().sum().backward()
-        peak = peak_mib(size["device"]) - (hidden.numel() + embedding.numel()) * 2 / 2**20
+        peak = peak_mib(device, held) - (hidden.numel() + embedding.numel()) * 2 / 2**20
         hidden.grad = embedding.grad = None
         return Done(size["tokens"], facts={"GPU MiB": peak})
 
     return run
 
 
-def start(device: str) -> None:
-    """Finish what is queued and begin a new maximum."""
-    import torch
+def start(device: str) -> int:
+    """Finish what is queued and begin a new maximum; returns the bytes that are held."""
+    if device != "cuda":
+        return 0
+    torch.cuda.synchronize()
+    torch.cuda.reset_peak_memory_stats()
+    return torch.cuda.memory_allocated()
 
-    if device == "cuda":
-        torch.cuda.synchronize()
-        torch.cuda.reset_peak_memory_stats()
-        start.held = torch.cuda.memory_allocated()
 
-
-def peak_mib(device: str) -> float:
-    """GPU memory beyond what was held at `start`, after waiting for the device."""
-    import torch
-
+def peak_mib(device: str, held: int) -> float:
+    """GPU memory beyond the `held` bytes, after waiting for the device."""
     if device != "cuda":
         return 0.0
     torch.cuda.synchronize()
-    return (torch.cuda.max_memory_allocated() - start.held) / 2**20
+    return (torch.cuda.max_memory_allocated() - held) / 2**20
 
 
-def _openrlhf():
-    path = vocabulary._openrlhf()
-    return lambda hidden, embedding, target: path(hidden, embedding, target, wide=True)
+def compiled() -> vocabulary.Head:
+    """The plain way under torch.compile."""
+    return torch.compile(vocabulary.plain())
 
 
-def _compiled():
-    import torch
-
-    return torch.compile(vocabulary._plain())
-
-
-PATHS = {"ours": vocabulary._ours, "openrlhf": _openrlhf, "trl": vocabulary._trl, "compiled": _compiled}
+HEADS: dict[str, Callable[[], vocabulary.Head]] = {
+    "ours": vocabulary.ours,
+    "openrlhf": partial(vocabulary.openrlhf, wide=True),
+    "trl": vocabulary.trl,
+    "compiled": compiled,
+}

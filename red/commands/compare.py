@@ -22,32 +22,32 @@ def run(options: argparse.Namespace) -> int:
 
     from red.errors import ConfigError
     from red.plumbing.storage import write_atomic, write_json
-    from red.tables.compare import compare, curve_cells, evaluated, markdown, tested_cells
+    from red.tables.compare import compare, curve_cells, evaluated, markdown, paired_cells
 
     if options.out and options.out.suffix not in (".md", ".json"):
         raise ConfigError(f"--out {options.out}: expected a name that ends in .md or .json")
     if options.first == options.second:
         raise ConfigError(f"RUN_A and RUN_B are both {options.first!r}")
     names = (options.first, options.second)
-    found = compare(names, *evaluated(options.results, names))
-    texts = questions(options.results, {flip.benchmark for flip in found.flips[: options.examples]})
+    comparison = compare(names, *evaluated(options.results, names))
+    texts = questions(options.results, {flip.benchmark for flip in comparison.flips[: options.examples]})
     console = Console(highlight=False)
     heads = ("benchmark", "problems", *names, "difference", "p", "Holm")
     tests = Table(*heads, title=f"{names[0]} minus {names[1]}")
-    for test in found.tests:
-        tests.add_row(*tested_cells(test), style="bold" if test.p_adjusted is None else None)
+    for test in comparison.tests:
+        tests.add_row(*paired_cells(test), style="bold" if test.p_adjusted is None else None)
     console.print(tests)
-    if found.curves:
+    if comparison.curves:
         curves = Table("training metric", *names, title="First tenth → last tenth of the steps")
-        for curve in found.curves:
+        for curve in comparison.curves:
             curves.add_row(*curve_cells(curve))
         console.print(curves)
-    report = markdown(found, options.examples, texts)
+    report = markdown(comparison, options.examples, texts)
     console.print(report[report.rindex("\n\n") :].strip(), markup=False, soft_wrap=True)
     if options.out and options.out.suffix == ".md":
         write_atomic(options.out, report)
     elif options.out:
-        write_json(options.out, found.document())
+        write_json(options.out, comparison.document())
     return 0
 
 

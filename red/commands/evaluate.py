@@ -33,6 +33,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Generate what is missing, grade, score, show."""
     from red.evaluation import standalone
+    from red.study.config import load
 
-    standalone.evaluate(standalone.Options(**{k: v for k, v in vars(options).items() if k != "command"}))
+    values = {name: value for name, value in vars(options).items() if name != "command"}
+    values["config"] = load(*options.config) if options.config else {}
+    standalone.evaluate(standalone.Options(**values))
     return 0

@@ -36,6 +36,7 @@ def run(options: argparse.Namespace) -> int:
     from red.plumbing.records import from_mapping
     from red.plumbing.storage import argument, write_atomic
     from red.probes.probe import Probe, measure
+    from red.probes.row import ROWS
 
     torch.set_num_threads(1)
     probe = from_mapping(Probe, argument(options.spec), "spec")
@@ -45,19 +46,8 @@ def run(options: argparse.Namespace) -> int:
     others = {name: load(Path(folder)) for name, folder in named.items()}
     with RewardJudge() as judge:
         rows = list(measure(probe, load(options.checkpoint), others, options.prompts, options.demonstrations, judge))
-    schema = pa.schema(
-        [
-            ("probe", pa.string()),
-            ("step", pa.int64()),
-            ("example", pa.string()),
-            ("position", pa.int64()),
-            ("token", pa.string()),
-            ("quantity", pa.string()),
-            ("value", pa.float64()),
-        ]
-    )
-    columns = {name: [getattr(row, name) for row in rows] for name in schema.names}
+    columns = {name: [getattr(row, name) for row in rows] for name in ROWS.names}
     buffer = io.BytesIO()
-    pq.write_table(pa.table(columns, schema=schema), buffer, compression="zstd")
+    pq.write_table(pa.table(columns, schema=ROWS), buffer, compression="zstd")
     write_atomic(options.out, buffer.getvalue())
     return 0

@@ -1,7 +1,7 @@
 """One model on some benchmarks, from weights to a table, without the workflow."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,6 @@ from red.evaluation.verdicts import grade_answers
 from red.plumbing.records import from_mapping, to_mapping
 from red.plumbing.storage import write_jsonl
 from red.sampling import open_backend
-from red.study.config import load
 
 # The protocol of LUFFY, which the paper says it follows.
 DEFAULTS = {"temperature": 0.6, "top_p": 1.0, "max_new_tokens": 8192, "seed": 0}
@@ -26,13 +25,13 @@ TEMPLATE = "think"
 
 @dataclass(frozen=True)
 class Options:
-    """Arguments of `red evaluate`; None leaves a setting to the configuration or its default."""
+    """Arguments of `red evaluate`, the configuration read; None leaves a setting to it or to its default."""
 
     model: Path
     benchmarks: str
     out: Path
     data_dir: Path | None = None
-    config: tuple[Path, ...] | list[Path] = ()
+    config: Mapping[str, Any] = field(default_factory=dict)
     backend: str | None = None
     samples: int | None = None
     limit: int | None = None
@@ -62,8 +61,7 @@ def evaluate(options: Options) -> None:
 
 def specification(options: Options) -> GenerationSpec:
     """Configuration (if any), then the options over it. ConfigError on an unknown benchmark or template."""
-    config = load(*options.config) if options.config else {}
-    backend = "vllm" if find_spec("vllm") else "local"
+    config, backend = options.config, "vllm" if find_spec("vllm") else "local"
     settings = {"backend": backend, **DEFAULTS, **config.get("evaluation", {})}
     settings |= {key: value for key in settings if (value := getattr(options, key)) is not None}
     names = [name.strip() for name in options.benchmarks.split(",") if name.strip()]

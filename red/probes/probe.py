@@ -15,6 +15,7 @@ from red.methods.base import Problem, Reward, Sequence
 from red.models.checkpoint import Checkpoint
 from red.models.passes import Pass, forward
 from red.objective.aggregate import sequence_mean
+from red.probes.row import Row
 from red.sampling.local import LocalGenerate
 from red.seeds import derive
 from red.training.rollouts import GradedSampler
@@ -34,19 +35,6 @@ class Probe:
     max_new_tokens: int
     step: int = 0
     seed: int = 0
-
-
-@dataclass(frozen=True)
-class Row:
-    """One number. `example` is a prompt id; `position` counts response tokens from 0."""
-
-    probe: str
-    step: int
-    example: str
-    position: int | None
-    token: str | None
-    quantity: str
-    value: float
 
 
 def measure(

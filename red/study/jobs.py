@@ -181,11 +181,13 @@ def probe_models(config: Config, probe: str) -> list[str]:
 def collect_spec(config: Config) -> dict[str, Any]:
     """What `red collect` gets: every run that should be there, with how the tables present it."""
     runs = [_collected(config, run, seed) for run, seed in evaluated(config)]
-    groups = {
-        name: {"group": entry["group"], "metric": entry["metric"]} for name, entry in config["benchmarks"].items()
-    }
+    known = {name: benchmark(name, entry) for name, entry in config["benchmarks"].items()}
+    benchmarks = [
+        {"benchmark": name, "label": one.label or name, "group": one.group, "metric": one.metric, "source": one.source}
+        for name, one in known.items()
+    ]
     probes = {probe: entry["runs"] for probe, entry in config.get("probes", {}).items()}
-    return {"runs": runs, "benchmarks": groups, "probes": probes}
+    return {"runs": runs, "benchmarks": benchmarks, "probes": probes}
 
 
 def _collected(config: Config, run: str, seed: int) -> dict[str, Any]:

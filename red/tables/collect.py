@@ -1,7 +1,7 @@
 """Grades, metrics and probes of all runs as three tidy tables, streamed: memory does not grow with rows."""
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,42 +12,12 @@ import pyarrow.parquet as pq
 
 from red.errors import DataError
 from red.plumbing.storage import fsync_directory, naming, read_jsonl, read_object, write_json
+from red.tables.schema import DYNAMICS, ORIGIN, PROBES, RUN, SCORES
 
 BATCH = 65536
-KEYS = [("run", pa.string()), ("method", pa.string()), ("seed", pa.int64())]
-ORIGIN = [("spec_hash", pa.string()), ("code", pa.string())]
-SCORES = pa.schema(
-    [
-        *KEYS,
-        ("benchmark", pa.string()),
-        ("group", pa.string()),
-        ("metric", pa.string()),
-        ("problem", pa.string()),
-        ("sample", pa.int64()),
-        ("correct", pa.bool_()),
-        ("correct_lenient", pa.bool_()),
-        ("reason", pa.string()),
-        ("tokens", pa.int64()),
-        ("truncated", pa.bool_()),
-        *ORIGIN,
-    ]
-)
-DYNAMICS = pa.schema([*KEYS, ("step", pa.int64()), ("metric", pa.string()), ("value", pa.float64()), *ORIGIN])
-PROBES = pa.schema(
-    [
-        *KEYS,
-        ("probe", pa.string()),
-        ("step", pa.int64()),
-        ("example", pa.string()),
-        ("position", pa.int64()),
-        ("token", pa.string()),
-        ("quantity", pa.string()),
-        ("value", pa.float64()),
-        *ORIGIN,
-    ]
-)
 GRADE_KEYS = ("id", "index", "correct", "correct_lenient", "reason", "tokens", "truncated")
-SUMMARY = ("spec_hash", "code", "stopped", "seconds", "data")
+PROVENANCE = ("spec_hash", "code", "stopped", "seconds", "data")
+ENVIRONMENT = ("commit", "dirty", "packages")
 
 
 @dataclass(frozen=True)
@@ -64,21 +34,21 @@ class Run:
     @property
     def columns(self) -> dict[str, Any]:
         """What every row of this run carries."""
-        names = {name: self.entry[name] for name in ("run", "method", "seed")}
-        return names | {name: self.provenance.get(name, "") for name in ("spec_hash", "code")}
+        names = {name: self.entry[name] for name, _ in RUN}
+        return names | {name: self.provenance.get(name, "") for name, _ in ORIGIN}
 
     def line(self) -> dict[str, Any]:
         """Its entry in runs.json."""
         status = {"status": "missing", "lacks": list(self.lacks)} if self.lacks else {"status": "done"}
-        made = {key: self.provenance[key] for key in SUMMARY if key in self.provenance}
+        origin = {key: self.provenance[key] for key in PROVENANCE if key in self.provenance}
         environment = self.provenance.get("environment", {})
-        made |= {key: environment[key] for key in ("commit", "dirty", "packages") if key in environment}
+        origin |= {key: environment[key] for key in ENVIRONMENT if key in environment}
         steps = self.provenance.get("steps", self.entry.get("steps"))
-        return {**self.entry, **status, "steps": steps, "provenance": made}
+        return {**self.entry, **status, "steps": steps, "provenance": origin}
 
 
 def collect(spec: Mapping[str, Any], results: Path, out: Path) -> list[Run]:
-    """Write scores, dynamics, probes (parquet) and runs.json below `out`; returns all runs.
+    """Write scores, dynamics, probes (parquet), benchmarks.json and runs.json below `out`; returns all runs.
 
     `spec` is what `red.study.jobs.collect_spec` returns. A run that lacks a file is listed as missing and has
     no rows at all. A damaged file is a DataError that names it and the line.
@@ -88,8 +58,8 @@ def collect(spec: Mapping[str, Any], results: Path, out: Path) -> list[Run]:
     out.mkdir(parents=True, exist_ok=True)
     with _table(out / "scores.parquet", SCORES) as write:
         for run in whole:
-            for name, about in spec["benchmarks"].items():
-                write(_scores(run, name, about))
+            for benchmark in spec["benchmarks"]:
+                write(_scores(run, benchmark))
     with _table(out / "dynamics.parquet", DYNAMICS) as write:
         for run in whole:
             if run.training is not None:
@@ -98,6 +68,7 @@ def collect(spec: Mapping[str, Any], results: Path, out: Path) -> list[Run]:
         for run in whole:
             for path in run.probes.values():
                 write(_probes(run, path))
+    write_json(out / "benchmarks.json", spec["benchmarks"])
     write_json(out / "runs.json", [run.line() for run in runs])
     return runs
 
@@ -112,25 +83,22 @@ def find(entry: Mapping[str, Any], spec: Mapping[str, Any], results: Path) -> Ru
         for name, names in spec.get("probes", {}).items()
         if entry["run"] in names
     }
-    wanted = [evaluation / f"{name}.grades.jsonl" for name in spec["benchmarks"]]
-    wanted += [training / "metrics.jsonl", training / "provenance.json"] if training else []
-    wanted += probes.values()
-    lacks = tuple(path.relative_to(results).as_posix() for path in wanted if not path.is_file())
+    files = [evaluation / f"{benchmark['benchmark']}.grades.jsonl" for benchmark in spec["benchmarks"]]
+    files += [training / "metrics.jsonl", training / "provenance.json"] if training else []
+    files += probes.values()
+    lacks = tuple(path.relative_to(results).as_posix() for path in files if not path.is_file())
     origin = (training or evaluation) / "provenance.json"
     provenance = read_object(origin) if origin.is_file() else {}
     return Run(entry, evaluation, training, probes, lacks, provenance)
 
 
-Columns = Mapping[str, list[Any]]
-
-
-def _scores(run: Run, benchmark: str, about: Mapping[str, Any]) -> Iterator[pa.RecordBatch]:
-    constant = run.columns | {"benchmark": benchmark, "group": about["group"], "metric": about["metric"]}
-    rows = read_jsonl(run.evaluation / f"{benchmark}.grades.jsonl", required=GRADE_KEYS)
+def _scores(run: Run, benchmark: Mapping[str, Any]) -> Iterator[pa.RecordBatch]:
+    path = run.evaluation / f"{benchmark['benchmark']}.grades.jsonl"
+    constant = run.columns | {name: benchmark[name] for name in ("benchmark", "group", "metric")}
     keys = {"problem": "id", "sample": "index"} | {name: name for name in GRADE_KEYS[2:]}
-    for part in _parts(rows):
-        values = {name: [row[key] for row in part] for name, key in keys.items()}
-        yield _batch(SCORES, constant, values, len(part), run.evaluation / f"{benchmark}.grades.jsonl")
+    for part in _parts(read_jsonl(path, required=GRADE_KEYS)):
+        columns = {name: [row[key] for row in part] for name, key in keys.items()}
+        yield _batch(SCORES, constant, columns, len(part), path)
 
 
 def _dynamics(run: Run, path: Path) -> Iterator[pa.RecordBatch]:
@@ -187,7 +155,7 @@ def _batch(
 
 
 @contextmanager
-def _table(path: Path, schema: pa.Schema):
+def _table(path: Path, schema: pa.Schema) -> Iterator[Callable[[Iterable[pa.RecordBatch]], None]]:
     """A function that appends record batches; the file gets its name when all of it is written."""
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:

@@ -4,15 +4,17 @@
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
+import pandas as pd
 
 from red.errors import DataError
 from red.statistics.intervals import adjust, paired_difference
-
-if TYPE_CHECKING:
-    import pandas as pd
+from red.tables.schema import DYNAMICS, SCORES
+from red.tables.source import among, open_table, problem_means, read
 
 SEED = 20_250_501
 CURVES = ("accuracy/rollout", "length/rollout", "entropy/rollout", "entropy/demonstration", "red/w", "loss/total")
@@ -20,7 +22,7 @@ FLIPPED = 0.5  # of a problem's mean accuracy
 
 
 @dataclass(frozen=True)
-class Tested:
+class PairedTest:
     """First minus second on one benchmark, or on the unweighted mean of a group of them; shares."""
 
     benchmark: str
@@ -54,12 +56,12 @@ class Flip:
 
 
 @dataclass(frozen=True)
-class Compared:
+class Comparison:
     """Everything that `red compare` says."""
 
     names: tuple[str, str]
     seeds: tuple[int, int]
-    tests: tuple[Tested, ...]
+    tests: tuple[PairedTest, ...]
     curves: tuple[Curve, ...]
     flips: tuple[Flip, ...]
 
@@ -68,56 +70,40 @@ class Compared:
         return asdict(self)
 
 
-def evaluated(results: Path, names: Sequence[str]) -> tuple["pd.DataFrame", "pd.DataFrame"]:
-    """Scores (per run, seed, benchmark, group, problem) and training metrics of two runs.
+def evaluated(results: Path, names: Sequence[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Accuracy per (run, seed, benchmark, group, problem), and training metrics, of two runs.
 
     DataError names a run that has no answers, and those that have.
     """
-    import pandas as pd
-    import pyarrow as pa
-
     folder = results / "collected"
-    try:
-        scores = pd.read_parquet(folder / "scores.parquet")
-        dynamics = pd.read_parquet(folder / "dynamics.parquet", filters=[("run", "in", list(names))])
-    except (pa.ArrowInvalid, OSError) as error:
-        raise DataError(f"{folder}: no collected tables ({error}); run snakemake, or --results DIR") from None
+    scores = open_table(folder / "scores.parquet", SCORES)
+    known = sorted(set(read(scores, ["run"])["run"].unique().to_pylist()))
     for name in names:
-        if name not in set(scores["run"]):
-            known = ", ".join(sorted(set(scores["run"]))) or "none"
-            raise DataError(f"run {name!r} has no answers in {folder}; those that have: {known}")
-    keys = ["run", "seed", "benchmark", "group", "problem"]
-    scores = scores[scores["run"].isin(names)].astype({"correct": float})
-    return scores.groupby(keys, as_index=False)["correct"].mean(), dynamics
+        if name not in known:
+            raise DataError(f"run {name!r} has no answers in {folder}; those that have: {', '.join(known) or 'none'}")
+    rows, keys = among("run", names), ["run", "seed", "benchmark", "group", "problem"]
+    dynamics = read(open_table(folder / "dynamics.parquet", DYNAMICS), ["run", "step", "metric", "value"], rows)
+    accuracies = problem_means(scores, keys, rows).select([*keys, "accuracy"]).to_pandas()
+    return accuracies.sort_values(keys, ignore_index=True), dynamics.to_pandas()
 
 
-def compare(names: tuple[str, str], scores: "pd.DataFrame", dynamics: "pd.DataFrame") -> Compared:
-    """Test, curves and flips, on the problems that both answered; Holm adjusts over the benchmarks."""
-    import numpy as np
-
-    wide = scores.pivot(index=["group", "benchmark", "problem"], columns=["run", "seed"], values="correct")
+def compare(names: tuple[str, str], scores: pd.DataFrame, dynamics: pd.DataFrame) -> Comparison:
+    """Tests, curves and flips, on the problems that both answered; Holm adjusts over the benchmarks."""
+    wide = scores.pivot(index=["group", "benchmark", "problem"], columns=["run", "seed"], values="accuracy")
     first, second = ([c for c in wide.columns if c[0] == name] for name in names)
     wide = wide[[*dict.fromkeys([*first, *second])]].dropna()
     if wide.empty:
         raise DataError(f"{names[0]} and {names[1]} have no problem in common")
     strata = {
-        key: tuple(part[columns].to_numpy().T for columns in (first, second))
+        key: (part[first].to_numpy().T, part[second].to_numpy().T)
         for key, part in wide.groupby(level=["group", "benchmark"], sort=False)
     }
-
-    def tested(title: str, parts: Sequence[tuple[Any, Any]]) -> Tested:
-        one, two = [a for a, _ in parts], [b for _, b in parts]
-        found = paired_difference(one, two, np.random.default_rng(SEED))
-        ours, theirs = (float(np.mean([a.mean() for a in side])) for side in (one, two))
-        count = sum(a.shape[1] for a in one)
-        return Tested(title, count, ours, theirs, found.mean, found.low, found.high, found.p, None)
-
-    each = [tested(benchmark, [parts]) for (_, benchmark), parts in strata.items()]
-    adjusted = adjust([test.p for test in each])
-    each = [Tested(**asdict(test) | {"p_adjusted": float(p)}) for test, p in zip(each, adjusted, strict=True)]
+    tests = [_test(benchmark, [pair]) for (_, benchmark), pair in strata.items()]
+    adjusted = adjust([test.p for test in tests])
+    tests = [replace(test, p_adjusted=float(p)) for test, p in zip(tests, adjusted, strict=True)]
     groups = dict.fromkeys(group for group, _ in strata)
-    members = {group: [parts for (own, _), parts in strata.items() if own == group] for group in groups}
-    overall = [tested(f"mean of {group}", parts) for group, parts in members.items()]
+    members = {group: [pair for (own, _), pair in strata.items() if own == group] for group in groups}
+    overall = [_test(f"mean of {group}", pairs) for group, pairs in members.items()]
     means = [wide[columns].mean(axis=1) for columns in (first, second)]
     flips = [
         Flip(benchmark, problem, float(a), float(b))
@@ -126,41 +112,49 @@ def compare(names: tuple[str, str], scores: "pd.DataFrame", dynamics: "pd.DataFr
     ]
     flips.sort(key=lambda flip: (-abs(flip.first - flip.second), flip.benchmark, flip.problem))
     seeds = (len(first), len(second))
-    return Compared(names, seeds, (*overall, *each), curves(names, dynamics), tuple(flips))
+    return Comparison(names, seeds, (*overall, *tests), curves(names, dynamics), tuple(flips))
 
 
-def curves(names: tuple[str, str], dynamics: "pd.DataFrame") -> tuple[Curve, ...]:
+def _test(title: str, pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> PairedTest:
+    """`pairs`: for each benchmark the accuracies of both runs, [seeds, problems]."""
+    first, second = [a for a, _ in pairs], [b for _, b in pairs]
+    change = paired_difference(first, second, np.random.default_rng(SEED))
+    mean, other = (float(np.mean([part.mean() for part in side])) for side in (first, second))
+    problems = sum(part.shape[1] for part in first)
+    return PairedTest(title, problems, mean, other, change.mean, change.low, change.high, change.p, None)
+
+
+def curves(names: tuple[str, str], dynamics: pd.DataFrame) -> tuple[Curve, ...]:
     """Begin and end of every metric of CURVES that at least one of the runs logged."""
-    found = []
-    for metric in CURVES:
-        ends = [_ends(dynamics[(dynamics["run"] == name) & (dynamics["metric"] == metric)]) for name in names]
-        if any(ends):
-            found.append(Curve(metric, *ends))
-    return tuple(found)
+    ends = {
+        metric: [_ends(dynamics[(dynamics["run"] == name) & (dynamics["metric"] == metric)]) for name in names]
+        for metric in CURVES
+    }
+    return tuple(Curve(metric, *pair) for metric, pair in ends.items() if any(pair))
 
 
-def markdown(found: Compared, examples: int, texts: Mapping[tuple[str, str], str]) -> str:
+def markdown(comparison: Comparison, examples: int, texts: Mapping[tuple[str, str], str]) -> str:
     """Three tables; `texts` gives the question of (benchmark, problem)."""
-    one, two = found.names
+    one, two = comparison.names
     about = "Accuracy in percent, difference in points, 95 % intervals and p by the paired bootstrap"
     lines = [f"# {one} against {two}", ""]
-    lines += [f"Seeds: {found.seeds[0]} and {found.seeds[1]}. {about}; Holm over the benchmarks.", ""]
+    lines += [f"Seeds: {comparison.seeds[0]} and {comparison.seeds[1]}. {about}; Holm over the benchmarks.", ""]
     lines += [f"| benchmark | problems | {one} | {two} | difference | p | Holm |", "|---|" + ":-:|" * 6]
-    lines += ["| " + " | ".join(tested_cells(test)) + " |" for test in found.tests]
-    if found.curves:
+    lines += ["| " + " | ".join(paired_cells(test)) + " |" for test in comparison.tests]
+    if comparison.curves:
         lines += ["", f"| training metric | {one} | {two} |", "|---|:-:|:-:|"]
-        lines += ["| " + " | ".join(curve_cells(curve)) + " |" for curve in found.curves]
-    better = sum(flip.first > flip.second for flip in found.flips)
-    count = f"{better} for {one}, {len(found.flips) - better} for {two}"
-    lines += ["", f"{len(found.flips)} problems flipped: {count}."]
-    for flip in found.flips[:examples]:
+        lines += ["| " + " | ".join(curve_cells(curve)) + " |" for curve in comparison.curves]
+    flips = comparison.flips
+    better = sum(flip.first > flip.second for flip in flips)
+    lines += ["", f"{len(flips)} problems flipped: {better} for {one}, {len(flips) - better} for {two}."]
+    for flip in flips[:examples]:
         text = " ".join(texts.get((flip.benchmark, flip.problem), "").split())[:200]
         shares = f"{100 * flip.first:.0f} against {100 * flip.second:.0f}"
         lines.append(f"- {flip.benchmark} `{flip.problem}`: {shares}. {text}")
     return "\n".join(lines) + "\n"
 
 
-def tested_cells(test: Tested) -> list[str]:
+def paired_cells(test: PairedTest) -> list[str]:
     """A line of the first table."""
     interval = f"{100 * test.difference:+.1f} [{100 * test.low:+.1f}, {100 * test.high:+.1f}]"
     adjusted = "" if test.p_adjusted is None else f"{test.p_adjusted:.4f}"
@@ -174,7 +168,7 @@ def curve_cells(curve: Curve) -> list[str]:
     return [curve.metric, *(f"{e[0]:.3g} → {e[1]:.3g}" if e else "not logged" for e in ends)]
 
 
-def _ends(rows: "pd.DataFrame") -> tuple[float, float] | None:
+def _ends(rows: pd.DataFrame) -> tuple[float, float] | None:
     if rows.empty:
         return None
     length = max(1, (rows["step"].max() - rows["step"].min() + 1) // 10)

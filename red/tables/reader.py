@@ -12,22 +12,35 @@ import pyarrow.dataset as ds
 
 from red.errors import DataError
 from red.plumbing.storage import read_json
+from red.tables.schema import BENCHMARK_KEYS, DYNAMICS, ORIGIN, PROBES, RUN_KEYS, SCORES
+from red.tables.source import AGAIN, among, open_table, problem_means, read
 
 BASE = "base"  # the prepared base model, evaluated like a run
-KEYS = ("run", "method", "seed")
-ORIGIN = ("spec_hash", "code")
-ANSWERS = ("correct", "correct_lenient", "reason", "tokens", "truncated")
-SCORES = (*KEYS, "benchmark", "group", "metric", "problem", "sample", *ANSWERS, *ORIGIN)
-DYNAMICS = (*KEYS, "step", "metric", "value", *ORIGIN)
-PROBES = (*KEYS, "probe", "step", "example", "position", "token", "quantity", "value", *ORIGIN)
-TEXT, INTEGERS, FLAGS = pa.string(), pa.int64(), pa.bool_()
-TYPES = dict.fromkeys(SCORES + DYNAMICS + PROBES, TEXT)
-TYPES |= dict.fromkeys(("seed", "sample", "tokens", "step", "position"), INTEGERS)
-TYPES |= dict.fromkeys(("correct", "correct_lenient", "truncated"), FLAGS) | {"value": pa.float64()}
+OVERALL = "overall"  # the column of means over the benchmarks
+SYNTHETIC = "embedded"  # the source of a generated benchmark
 REPORTED = ("table", "item", "row", "run", "column", "metric", "value", "unit", "notes")
-NUMBERS = ("seed", "sample", "tokens", "step", "position", "value")
-VERDICTS = ("correct", "correct_lenient", "truncated")  # every other column is text
-AGAIN = "run `python -m red collect` again"
+VERSION = [name for name, _ in ORIGIN]
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """One benchmark of the configuration. `source`: where its problems come from."""
+
+    name: str
+    label: str
+    group: str = ""
+    metric: str = ""
+    source: str = ""
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether generated problems stand in for those that the name promises."""
+        return self.source == SYNTHETIC
+
+    @property
+    def heading(self) -> str:
+        """`MATH500`, with a star where a synthetic set stands in for it."""
+        return self.label + "*" * self.synthetic
 
 
 @dataclass(frozen=True)
@@ -72,6 +85,7 @@ class Tables:
     """Everything an item may read. Frames are fetched with the columns and runs that are asked for."""
 
     runs: tuple[Run, ...]
+    benchmarks: tuple[Benchmark, ...]
     scores_source: ds.Dataset
     dynamics_source: ds.Dataset
     probes_source: ds.Dataset
@@ -91,83 +105,85 @@ class Tables:
         known = {run.name: run for run in self.runs}
         return tuple(known.get(name, Run(name, name, name)) for name in names)
 
-    def scores(self, runs: Iterable[Run], group: str | None = None) -> pd.DataFrame:
-        """One row per (run, seed, benchmark, problem), means over the samples.
+    def group(self, name: str) -> tuple[str, ...]:
+        """Names of the benchmarks of a group (`math`, `out_of_domain`), in the order of the configuration."""
+        return tuple(benchmark.name for benchmark in self.benchmarks if benchmark.group == name)
 
-        Columns: accuracy, lenient, truncated (shares), length (tokens), samples (count), first (accuracy
-        of sample 0). A null in `truncated` counts as not truncated.
-        """
-        wanted = pc.field("run").isin(_names(runs))
-        if group is not None:
-            wanted &= pc.field("group") == group
-        columns = ["run", "seed", "benchmark", "problem", "sample", "correct", "correct_lenient"]
-        table = _read(self.scores_source, columns=[*columns, "tokens", "truncated"], filter=wanted)
-        values = {
-            "accuracy": pc.cast(table["correct"], pa.float64()),
-            "lenient": pc.cast(table["correct_lenient"], pa.float64()),
-            "length": pc.cast(table["tokens"], pa.float64()),
-            "truncated": pc.fill_null(pc.cast(table["truncated"], pa.float64()), 0.0),
-        }
-        first = pc.if_else(pc.equal(table["sample"], 0), values["accuracy"], None)
+    def benchmark(self, name: str) -> Benchmark:
+        """A benchmark by name; one that the configuration lacks is labelled by its name."""
+        known = {benchmark.name: benchmark for benchmark in self.benchmarks}
+        return known.get(name, Benchmark(name, name))
+
+    def scores(self, runs: Iterable[Run], benchmarks: Sequence[str] | None = None) -> pd.DataFrame:
+        """One row per (run, seed, benchmark, problem), see `problem_means`; all benchmarks if None."""
+        rows = among("run", _names(runs))
+        if benchmarks is not None:
+            rows &= among("benchmark", benchmarks)
         keys = ["run", "seed", "benchmark", "problem"]
-        wide = pa.table({key: table[key] for key in keys} | values | {"first": first})
-        means = wide.group_by(keys).aggregate([(name, "mean") for name in (*values, "first")] + [("accuracy", "count")])
-        frame = means.to_pandas().rename(columns=lambda name: name.removesuffix("_mean"))
-        return frame.rename(columns={"accuracy_count": "samples"}).sort_values(keys, ignore_index=True)
+        frame = problem_means(self.scores_source, keys, rows).to_pandas()
+        return frame.sort_values(keys, ignore_index=True)
 
     def origins(self, runs: Iterable[Run]) -> dict[str, dict[str, str]]:
         """Spec hashes and code fingerprints behind each run's scores, those of its seeds joined."""
-        table = _read(self.scores_source, columns=["run", *ORIGIN], filter=pc.field("run").isin(_names(runs)))
-        unique = table.group_by(["run", *ORIGIN]).aggregate([]).to_pandas().astype(str)
+        table = read(self.scores_source, ["run", *VERSION], among("run", _names(runs)))
+        unique = table.group_by(["run", *VERSION]).aggregate([]).to_pandas().astype(str)
         return {
-            run: {name: "+".join(sorted(set(rows[name].str[:12]))) for name in ORIGIN}
+            run: {name: "+".join(sorted(set(rows[name].str[:12]))) for name in VERSION}
             for run, rows in unique.groupby("run")
         }
 
     def dynamics(self, runs: Iterable[Run], metrics: Sequence[str]) -> pd.DataFrame:
         """Columns run, seed, step, metric, value. Finite values; of a repeated step the last one."""
-        wanted = pc.field("run").isin(_names(runs)) & pc.field("metric").isin(pa.array(metrics, pa.string()))
-        columns = ["run", "seed", "step", "metric", "value"]
-        table = _read(self.dynamics_source, columns=columns, filter=wanted)
-        frame = table.to_pandas().drop_duplicates(["run", "seed", "metric", "step"], keep="last")
+        rows = among("run", _names(runs)) & among("metric", metrics)
+        frame = read(self.dynamics_source, ["run", "seed", "step", "metric", "value"], rows).to_pandas()
+        frame = frame.drop_duplicates(["run", "seed", "metric", "step"], keep="last")
         frame = frame[frame["value"].notna() & (frame["value"].abs() != float("inf"))]
         return frame.sort_values(["run", "seed", "metric", "step"], ignore_index=True)
 
     def metric_names(self, runs: Iterable[Run]) -> tuple[str, ...]:
         """Names of everything these runs logged."""
-        wanted = pc.field("run").isin(_names(runs))
-        table = _read(self.dynamics_source, columns=["metric"], filter=wanted)
+        table = read(self.dynamics_source, ["metric"], among("run", _names(runs)))
         return tuple(sorted(table["metric"].unique().to_pylist()))
 
     def probes(self, probe: str, columns: Sequence[str], runs: Iterable[Run] | None = None) -> pd.DataFrame:
         """The asked columns of one probe; all runs that have it unless `runs` is given."""
-        wanted = pc.field("probe") == probe
+        rows = pc.field("probe") == probe
         if runs is not None:
-            wanted &= pc.field("run").isin(_names(runs))
-        return _read(self.probes_source, columns=list(columns), filter=wanted).to_pandas()
+            rows &= among("run", _names(runs))
+        return read(self.probes_source, columns, rows).to_pandas()
 
     def probed(self, probe: str) -> tuple[Run, ...]:
         """Runs on which a probe was made, in the order of the configuration."""
-        table = _read(self.probes_source, columns=["run"], filter=pc.field("probe") == probe)
-        names = set(table["run"].unique().to_pylist())
+        names = set(read(self.probes_source, ["run"], pc.field("probe") == probe)["run"].unique().to_pylist())
         known = tuple(run for run in self.runs if run.name in names)
         return known + self.named(*sorted(names - {run.name for run in known}))
 
     def paper(self, item: str, run: str, column: str, metric: str) -> float | None:
         """The number printed in the paper for one cell, None where it prints none."""
-        rows = self.reported
-        same = (rows["item"] == item) & (rows["run"] == run)
-        found = rows[same & (rows["column"] == column) & (rows["metric"] == metric)]
-        return None if found.empty else float(found["value"].iloc[0])
+        cells = self.reported
+        same = (cells["item"] == item) & (cells["run"] == run)
+        same &= (cells["column"] == column) & (cells["metric"] == metric)
+        return float(cells[same]["value"].iloc[0]) if same.any() else None
+
+    def paper_mean(self, item: str, run: str, benchmarks: Sequence[str], metric: str) -> float | None:
+        """The mean over the columns of a table of the paper, None where it is over other benchmarks than these."""
+        comparable = set(benchmarks) == set(self.printed(item))
+        return self.paper(item, run, OVERALL, metric) if comparable else None
+
+    def printed(self, item: str) -> tuple[str, ...]:
+        """The benchmarks that are columns of a table of the paper, in its order."""
+        columns = self.reported[self.reported["item"] == item]["column"].unique()
+        return tuple(column for column in columns if column != OVERALL)
 
 
 def load(collected: Path, reported: Path) -> Tables:
     """Open one collected folder; DataError names the file, the column or the run that does not fit."""
     tables = Tables(
         runs=runs_from(read_json(collected / "runs.json"), str(collected / "runs.json")),
-        scores_source=_open(collected / "scores.parquet", SCORES),
-        dynamics_source=_open(collected / "dynamics.parquet", DYNAMICS),
-        probes_source=_open(collected / "probes.parquet", PROBES),
+        benchmarks=benchmarks_from(read_json(collected / "benchmarks.json"), str(collected / "benchmarks.json")),
+        scores_source=open_table(collected / "scores.parquet", SCORES),
+        dynamics_source=open_table(collected / "dynamics.parquet", DYNAMICS),
+        probes_source=open_table(collected / "probes.parquet", PROBES),
         reported=read_reported(reported),
     )
     for name in ("scores", "dynamics", "probes"):
@@ -177,6 +193,7 @@ def load(collected: Path, reported: Path) -> Tables:
 
 def from_frames(
     runs: Sequence[Mapping[str, Any]],
+    benchmarks: Sequence[Mapping[str, Any]],
     scores: pd.DataFrame,
     dynamics: pd.DataFrame,
     probes: pd.DataFrame,
@@ -184,12 +201,12 @@ def from_frames(
 ) -> Tables:
     """The same from frames in memory, for tests and notebooks."""
 
-    def source(frame: pd.DataFrame, columns: Sequence[str]) -> ds.Dataset:
-        kept = frame.reindex(columns=columns)
-        return ds.dataset(pa.Table.from_pandas(kept, _schema(columns), preserve_index=False))
+    def source(frame: pd.DataFrame, schema: pa.Schema) -> ds.Dataset:
+        return ds.dataset(pa.Table.from_pandas(frame.reindex(columns=schema.names), schema, preserve_index=False))
 
     return Tables(
         runs=runs_from(runs, "runs"),
+        benchmarks=benchmarks_from(benchmarks, "benchmarks"),
         scores_source=source(scores, SCORES),
         dynamics_source=source(dynamics, DYNAMICS),
         probes_source=source(probes, PROBES),
@@ -199,15 +216,17 @@ def from_frames(
 
 def runs_from(entries: Sequence[Mapping[str, Any]], where: str) -> tuple[Run, ...]:
     """Entries of one (run, seed) each, joined into runs; `status` is `done` or `missing`."""
-    grouped: dict[str, list[Mapping[str, Any]]] = {}
-    if not isinstance(entries, (list, tuple)):
-        raise DataError(f"{where}: expected a list; {AGAIN}")
-    for index, entry in enumerate(entries):
-        for key in ("run", "method", "seed", "status"):
-            if not isinstance(entry, Mapping) or key not in entry:
-                raise DataError(f"{where}: entry {index}: missing key {key!r}; {AGAIN}")
-        grouped.setdefault(entry["run"], []).append(entry)
-    return tuple(_joined(name, grouped[name]) for name in grouped)
+    _check_entries(entries, RUN_KEYS, where)
+    seeds: dict[str, list[Mapping[str, Any]]] = {}
+    for entry in entries:
+        seeds.setdefault(entry["run"], []).append(entry)
+    return tuple(_joined(name, seeds[name]) for name in seeds)
+
+
+def benchmarks_from(entries: Sequence[Mapping[str, Any]], where: str) -> tuple[Benchmark, ...]:
+    """The benchmarks in the order of the configuration."""
+    _check_entries(entries, BENCHMARK_KEYS, where)
+    return tuple(Benchmark(*(entry[key] for key in BENCHMARK_KEYS)) for entry in entries)
 
 
 def read_reported(path: Path) -> pd.DataFrame:
@@ -219,6 +238,15 @@ def read_reported(path: Path) -> pd.DataFrame:
     if missing := [name for name in REPORTED if name not in frame]:
         raise DataError(f"{path}: missing column {missing[0]!r}; expected {', '.join(REPORTED)}")
     return frame
+
+
+def _check_entries(entries: Any, keys: Sequence[str], where: str) -> None:
+    if not isinstance(entries, (list, tuple)):
+        raise DataError(f"{where}: expected a list; {AGAIN}")
+    for index, entry in enumerate(entries):
+        for key in keys:
+            if not isinstance(entry, Mapping) or key not in entry:
+                raise DataError(f"{where}: entry {index}: missing key {key!r}; {AGAIN}")
 
 
 def _joined(name: str, entries: Sequence[Mapping[str, Any]]) -> Run:
@@ -237,66 +265,26 @@ def _joined(name: str, entries: Sequence[Mapping[str, Any]]) -> Run:
         missing_seeds=tuple(sorted(e["seed"] for e in entries if e["status"] != "done")),
         spec=first.get("spec") or {},
         versions={
-            entry["seed"]: (made.get("spec_hash", ""), made.get("code", ""))
+            entry["seed"]: (origin.get("spec_hash", ""), origin.get("code", ""))
             for entry in entries
-            if (made := entry.get("provenance"))
+            if (origin := entry.get("provenance"))
         },
         commits={
-            entry["seed"]: made["commit"][:12] + "+" * bool(made.get("dirty"))
+            entry["seed"]: origin["commit"][:12] + "+" * bool(origin.get("dirty"))
             for entry in entries
-            if (made := entry.get("provenance") or {}).get("commit")
+            if (origin := entry.get("provenance") or {}).get("commit")
         },
     )
 
 
-def _names(runs: Iterable[Run]) -> pa.Array:
-    """With a type of its own: an empty list would have none, and no filter takes that."""
-    return pa.array([run.name for run in runs], pa.string())
-
-
-def _read(source: ds.Dataset, **options: Any) -> pa.Table:
-    """Columns of a table; a file that is damaged inside shows only now."""
-    try:
-        return source.to_table(**options)
-    except (pa.ArrowInvalid, OSError) as error:
-        files = ", ".join(getattr(source, "files", ["a table"]))
-        raise DataError(f"{files}: damaged ({error}); {AGAIN}") from None
-
-
-def _fits(column: str, found: pa.DataType) -> bool:
-    """Whether a column has a type that items can compute with; a column without values has none."""
-    if column in NUMBERS:
-        return pa.types.is_integer(found) or pa.types.is_floating(found) or pa.types.is_null(found)
-    if column in VERDICTS:
-        return pa.types.is_boolean(found)
-    return pa.types.is_string(found) or pa.types.is_large_string(found) or pa.types.is_null(found)
-
-
-def _open(path: Path, columns: Sequence[str]) -> ds.Dataset:
-    if not path.exists():
-        raise DataError(f"{path}: no such file; {AGAIN}")
-    try:
-        source = ds.dataset(path, format="parquet")
-    except (pa.ArrowInvalid, OSError) as error:
-        raise DataError(f"{path}: not a parquet file ({error}); {AGAIN}") from None
-    if missing := [name for name in columns if name not in source.schema.names]:
-        raise DataError(f"{path}: missing column {missing[0]!r}, made by another version; {AGAIN}")
-    for name in columns:
-        found = source.schema.field(name).type
-        if not _fits(name, found):
-            raise DataError(f"{path}: column {name!r} is {found}, made by another version; {AGAIN}")
-    return ds.dataset(path, schema=_schema(columns), format="parquet")
-
-
-def _schema(columns: Sequence[str]) -> pa.Schema:
-    """Types are imposed, since a column of nothing but nulls has none and small ones may be encoded."""
-    return pa.schema([(name, TYPES[name]) for name in columns])
+def _names(runs: Iterable[Run]) -> list[str]:
+    return [run.name for run in runs]
 
 
 def _check_versions(source: ds.Dataset, path: Path, runs: Iterable[Run]) -> None:
     """Rows of a seed must come from one spec and one code version, the ones that runs.json names."""
-    table = _read(source, columns=["run", "seed", *ORIGIN])
-    pairs = table.group_by(["run", "seed", *ORIGIN]).aggregate([]).to_pandas()
+    table = read(source, ["run", "seed", *VERSION])
+    pairs = table.group_by(["run", "seed", *VERSION]).aggregate([]).to_pandas()
     repeated = pairs[pairs.duplicated(["run", "seed"], keep=False)]
     if not repeated.empty:
         run, seed = repeated.iloc[0][["run", "seed"]]

@@ -4,7 +4,7 @@ from functools import cache
 
 import pytest
 
-from analysis.item import builder
+from analysis.listing import builder
 from red.tables.reader import Tables
 
 

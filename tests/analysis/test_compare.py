@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.compare import bootstrap_mean, compare, ranks
+from analysis.measures.compare import bootstrap_mean, compare, ranks
 
 
 def frame(accuracies: dict[str, list[list[float]]], benchmark: str = "math500") -> pd.DataFrame:

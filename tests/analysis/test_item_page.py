@@ -5,8 +5,8 @@ import re
 
 import pandas as pd
 
-from analysis.item import Cell, Row, Table
-from analysis.item_page import page
+from analysis.output.item import Cell, Row, Table
+from analysis.output.item_page import page
 
 FACTS = {
     "title": "Title",

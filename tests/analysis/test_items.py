@@ -1,23 +1,25 @@
 """Every item, found by listing the folder: from a whole study and from ten-row frames."""
 
 import json
+from dataclasses import replace
 
 import pandas as pd
 import pytest
 
 from analysis.__main__ import main
-from analysis.account import BENCHMARKS
-from analysis.item import Figure, Table, builder, kinds
-from analysis.style import plt
-from analysis.write import csv, latex, markdown
-from red.errors import ConfigError
+from analysis.listing import builder, listing
+from analysis.output.item import Figure, Table
+from analysis.output.write import csv, latex, markdown
+from analysis.parts.style import plt
 from red.tables.reader import Tables, from_frames, read_reported
+from tests.fixtures import synthetic
 
-DRAWN = {"pipeline", "objective_forms", "propositions"}
+WITHOUT_RUNS = {"pipeline", "objective_forms", "propositions"}
+ITEMS = listing()
 ORIGIN = {"spec_hash": "a", "code": "b", "method": "red"}
 
 
-@pytest.fixture(params=sorted(kinds()))
+@pytest.fixture(params=sorted(ITEMS))
 def item(request: pytest.FixtureRequest) -> str:
     yield request.param
     plt.close("all")
@@ -60,64 +62,32 @@ def ten_rows(reported) -> Tables:
             "value": [0.5, 0.25] * 5,
         }
     )
-    shared = {"scale": "tiny", "row_group": "red", "items": sorted(kinds()), "steps": 2, "spec": {}}
+    shared = {"scale": "tiny", "row_group": "red", "items": sorted(ITEMS), "steps": 2, "spec": {}}
     runs = [
         {"run": "red", "method": "red", "seed": 0, "status": "done", "label": "RED", **shared},
         {"run": "luffy", "method": "luffy", "seed": 0, "status": "missing", "label": "LUFFY", **shared},
     ]
     frames = (frame.assign(**ORIGIN) for frame in (scores, dynamics, probes))
-    return from_frames(runs, *frames, read_reported(reported))
-
-
-def test_the_folder_holds_every_item_of_the_paper():
-    paper = {
-        "entropy_phases",
-        "main_results",
-        "out_of_domain",
-        "hyperparameters",
-        "robustness",
-        "distilled_rl",
-        "entropy_trends",
-        "pipeline",
-        "objective_forms",
-        "confidence_by_accuracy",
-        "offline_policy",
-        "token_probabilities",
-        "training_dynamics",
-        "out_of_range",
-        "offline_choice",
-    }
-    assert paper <= set(kinds())
-    assert set(kinds().values()) == {"table", "figure"}
-
-
-def test_an_unknown_item_names_the_known_ones():
-    with pytest.raises(ConfigError, match="known: .*main_results"):
-        builder("main_result")
-
-
-def test_every_item_has_a_caption_for_the_report(item, repository):
-    caption = (repository / "workflow" / "report" / f"{item}.rst").read_text(encoding="utf-8")
-    assert len(caption) > 80
+    return from_frames(runs, list(synthetic.benchmarks()), *frames, read_reported(reported))
 
 
 def test_every_item_builds_from_a_whole_study(item, build):
     result = build(item)
-    assert isinstance(result, Table if kinds()[item] == "table" else Figure)
+    assert isinstance(result, Table if ITEMS[item].kind == "table" else Figure)
     assert len(result.numbers) > 0
     assert len(csv(result.numbers).splitlines()) == len(result.numbers) + 1
 
 
 def test_every_item_builds_from_ten_rows_and_names_the_missing_run(item, ten_rows):
     result = builder(item)(ten_rows)
-    if item not in DRAWN and "LUFFY" in str(result.facts.get("runs")):
+    if item not in WITHOUT_RUNS and "LUFFY" in str(result.facts.get("runs")):
         assert "LUFFY (all seeds)" in result.facts["missing"]
         assert "LUFFY (all seeds)" in result.caption
 
 
 def test_every_measured_item_says_what_was_run(item, build):
     result = build(item)
-    if item in DRAWN:
+    if item in WITHOUT_RUNS:
         assert "Scale" not in result.caption
         return
     assert result.title.startswith("[tiny scale] ")
@@ -142,18 +112,8 @@ def test_every_table_has_as_many_cells_as_columns(item, build):
 
 
 def test_titles_do_not_say_tiny_at_paper_scale(ten_rows):
-    runs = [run.__class__(**{**vars(run), "scale": "paper"}) for run in ten_rows.runs]
-    at_paper = Tables(
-        tuple(runs), ten_rows.scores_source, ten_rows.dynamics_source, ten_rows.probes_source, ten_rows.reported
-    )
-    result = builder("hyperparameters")(at_paper)
-    assert result.title == "Clipping range and window of the weight w"
-    assert result.columns[1] == "AIME25"
-
-
-def test_tiny_benchmarks_carry_a_star(build):
-    heads = [title for title, _ in build("main_results").spans]
-    assert f"{BENCHMARKS['math500']}*" in heads
+    at_paper = replace(ten_rows, runs=tuple(replace(run, scale="paper") for run in ten_rows.runs))
+    assert builder("hyperparameters")(at_paper).title == "Clipping range and window of the weight w"
 
 
 def test_a_run_without_scores_is_shown_as_missing(build):

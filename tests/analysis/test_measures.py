@@ -4,12 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.coefficients import entropy_change, luffy, shift_ratio
-from analysis.corruptions import corruptions
-from analysis.curves import Drawn
-from analysis.evidence import trend, verdict
-from analysis.spending import spending
-from analysis.weight_noise import below_two_errors, entropy_changes, noise_weights
+from analysis.measures.coefficients import entropy_change, luffy, shift_ratio
+from analysis.measures.corruptions import corruptions
+from analysis.measures.evidence import trend, verdict
+from analysis.measures.noise import below_two_errors, entropy_changes, noise_weights
+from analysis.measures.spending import spending
 from red.tables.reader import Run, from_frames
 
 ORIGIN = {"spec_hash": "a", "code": "b", "method": "x"}
@@ -19,7 +18,7 @@ def tables_with(dynamics: list[tuple], runs: list[dict]):
     """dynamics: (run, seed, step, metric, value)."""
     frame = pd.DataFrame(dynamics, columns=["run", "seed", "step", "metric", "value"]).assign(**ORIGIN)
     empty = pd.DataFrame(columns=["run", "seed", "step", "probe", "quantity", "value"])
-    return from_frames(runs, empty, frame, empty, pd.DataFrame())
+    return from_frames(runs, [], empty, frame, empty, pd.DataFrame())
 
 
 def entry(run: str, init_from: str | None = None, seed: int = 0) -> dict:
@@ -187,8 +186,3 @@ def test_paired_tests_report_adjusted_p_values(build):
     numbers = build("paired_tests").numbers.query("column == 'overall'").dropna(subset=["p"])
     assert (numbers["p_holm"] >= numbers["p"]).all()
     assert "red" not in set(numbers["run"])
-
-
-def test_the_caption_names_the_band_and_the_smoothing():
-    assert Drawn(pd.DataFrame(), (), 5).how.endswith("Moving average over 5 logged steps.")
-    assert "Moving" not in Drawn(pd.DataFrame(), (), 1).how

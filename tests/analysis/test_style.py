@@ -2,10 +2,7 @@
 
 from itertools import combinations
 
-import numpy as np
-import pandas as pd
-
-from analysis.style import LOOKS, looks, luminance, title, trend
+from analysis.parts.style import LOOKS, looks, luminance, title
 from red.tables.reader import Run
 
 
@@ -36,18 +33,3 @@ def test_a_named_run_keeps_its_look_whatever_comes_before():
 def test_tiny_is_in_the_title_unless_at_paper_scale():
     assert title("Results", "tiny") == "[tiny scale] Results"
     assert title("Results", "paper") == "Results"
-
-
-def test_a_trend_is_the_mean_of_smoothed_seeds():
-    frame = pd.DataFrame({"seed": [0, 0, 0, 1, 1, 1], "step": [1, 2, 3] * 2, "value": [0, 3, 6, 2, 5, 8]})
-    curve = trend(frame, window=3)
-    assert curve["mean"].tolist() == [2.5, 4.0, 5.5]  # seed 0: 1.5, 3, 4.5; seed 1: 3.5, 5, 6.5
-    assert curve["low"].tolist() == [1.5, 3.0, 4.5]
-    assert curve["seeds"].tolist() == [2, 2, 2]
-
-
-def test_a_logarithmic_trend_averages_geometrically_and_drops_zeros():
-    frame = pd.DataFrame({"seed": [0, 1, 0], "step": [1, 1, 2], "value": [1.0, 100.0, 0.0]})
-    curve = trend(frame, log=True)
-    assert curve["step"].tolist() == [1]
-    assert np.allclose(curve["mean"], 10)

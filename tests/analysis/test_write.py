@@ -2,8 +2,8 @@
 
 import pandas as pd
 
-from analysis.item import Cell, Row, Table
-from analysis.write import LEGEND, csv, latex, markdown
+from analysis.output.item import Cell, Row, Table
+from analysis.output.write import LEGEND, csv, latex, markdown
 
 
 def table(*cells: Cell, group: str = "", label: str = "RED") -> Table:

@@ -31,12 +31,12 @@ def results(**sides):
 
 @pytest.mark.parametrize("name", row.names())
 def test_every_row_begins_with_ours_and_its_bars_name_sides_and_cases(name):
-    found, _ = row.load(name)
-    assert found.sides[0].name == "ours"
-    assert len({case.name for case in found.cases}) == len(found.cases)
-    for bar in found.bars:
-        assert bar.side in {side.name for side in found.sides}
-        assert bar.case is None or bar.case in {case.name for case in found.cases}
+    entry, _ = row.load(name)
+    assert entry.sides[0].name == "ours"
+    assert len({case.name for case in entry.cases}) == len(entry.cases)
+    for bar in entry.bars:
+        assert bar.side in {side.name for side in entry.sides}
+        assert bar.case is None or bar.case in {case.name for case in entry.cases}
 
 
 def test_a_ratio_is_taken_turn_by_turn_per_unit_of_work():
@@ -47,9 +47,9 @@ def test_a_ratio_is_taken_turn_by_turn_per_unit_of_work():
 
 
 def test_bars_are_stated_as_met_or_not():
-    found = report.verdicts(ROW, results(ours=[run(1, 10, 10)], peer=[run(3, 10, 40)]))
-    assert found[0].endswith("peer's time at least 2 times ours: 3.00, met")
-    assert found[1].endswith("peer's memory at least 8 times ours: 4.00, NOT met")
+    lines = report.verdicts(ROW, results(ours=[run(1, 10, 10)], peer=[run(3, 10, 40)]))
+    assert lines[0].endswith("peer's time at least 2 times ours: 3.00, met")
+    assert lines[1].endswith("peer's memory at least 8 times ours: 4.00, NOT met")
 
 
 def test_the_table_replaces_only_what_is_between_the_marks(tmp_path):

@@ -13,6 +13,7 @@ from red.evaluation.summary import scores
 from red.evaluation.verdicts import grade_answers
 from red.plumbing.storage import read_json, write_jsonl
 from red.sampling import open_backend
+from red.study.config import load
 
 
 @pytest.fixture
@@ -84,7 +85,7 @@ def test_options_win_over_the_configuration(repository: Path):
             Path("m"),
             "aime24",
             Path("out"),
-            config=[repository / "config/default.yaml"],
+            config=load(repository / "config/default.yaml"),
             temperature=0.0,
             samples=1,
             template="chat",

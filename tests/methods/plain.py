@@ -2,190 +2,41 @@
 
 Each constant stands where its method uses it, and the sections are those of docs/methods.md. Losses are minimised.
 `python -m tests.methods.plain` computes literal_losses.json anew from its inputs and prints what changes.
-
-Derivatives are exact: a log-probability carries an infinitesimal imaginary part, every token's share of the loss
-depends on its own log-probability alone, and so the imaginary part of that share is the derivative. A comparison sees
-the real part, and `sg` takes the infinitesimal away.
 """
 
-import cmath
 import json
 import math
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from statistics import fmean, stdev
+from statistics import fmean
 from typing import Any
 
+from tests.methods.plain_step import (
+    TINY,
+    Gain,
+    Rows,
+    Sequence,
+    Shares,
+    Step,
+    Terms,
+    advantage,
+    clipped,
+    constant,
+    log_likelihood,
+    mean_entropy,
+    nll,
+    probability,
+    ratio,
+    sequence_entropy,
+    sequence_mean,
+    sg,
+    token_mean,
+)
+
 FILE = Path(__file__).with_name("literal_losses.json")
-TINY = 1e-100
-
-Rows = list[int]
-Gain = Callable[[int, int], complex]
-Shares = dict[tuple[int, int], complex]
-
-
-@dataclass(frozen=True)
-class Sequence:
-    """A rollout or a demonstration. A token counts where `mask` is 1."""
-
-    group: int
-    is_demonstration: bool
-    reward: float
-    accuracy: float
-    mask: list[int]
-    logp: list[complex]
-    old_logp: list[float]
-    entropy: list[complex]
-
-    @property
-    def counted(self) -> list[int]:
-        """Positions that count."""
-        return [t for t, m in enumerate(self.mask) if m]
-
-
-@dataclass(frozen=True)
-class Step:
-    """All sequences of an optimizer step, with w, mu, the longest response, and the rows that a control marks."""
-
-    sequences: list[Sequence]
-    limit: int
-    w: float = 1.0
-    mu: float = 0.0
-    marked: Rows = field(default_factory=list)
-
-    @property
-    def rollouts(self) -> Rows:
-        return [i for i, s in enumerate(self.sequences) if not s.is_demonstration]
-
-    @property
-    def demonstrations(self) -> Rows:
-        return [i for i, s in enumerate(self.sequences) if s.is_demonstration]
-
-    @property
-    def groups(self) -> list[int]:
-        return sorted({s.group for s in self.sequences})
-
-    def members(self, group: int, over: str) -> Rows:
-        """Rows of a group: all of them ("union") or its rollouts ("rollouts")."""
-        return [
-            i for i, s in enumerate(self.sequences) if s.group == group and (over == "union" or not s.is_demonstration)
-        ]
-
-    def accuracy(self, group: int, over: str = "rollouts") -> float:
-        """Mean verdict; 0 for a group without such members."""
-        members = self.members(group, over)
-        return fmean(self.sequences[i].accuracy for i in members) if members else 0.0
-
-    def mixed(self, over: str) -> Rows:
-        """Rows of the groups that have right and wrong members."""
-        return [i for i, s in enumerate(self.sequences) if 0 < self.accuracy(s.group, over) < 1]
-
-
-@dataclass(frozen=True)
-class Terms:
-    """Shares of each token in the four terms, and the coefficients with which they enter the loss."""
-
-    rollout: Shares = field(default_factory=dict)
-    demonstration: Shares = field(default_factory=dict)
-    nll: Shares = field(default_factory=dict)
-    entropy: Shares = field(default_factory=dict)
-    c_rollout: float = 1.0
-    c_nll: float = 0.0
-    c_entropy: float = 0.0
-
-    def share(self, i: int, t: int) -> complex:
-        """Of one token in the loss."""
-        key = (i, t)
-        return (
-            self.c_rollout * self.rollout.get(key, 0)
-            + self.demonstration.get(key, 0)
-            + self.c_nll * self.nll.get(key, 0)
-            - self.c_entropy * self.entropy.get(key, 0)
-        )
-
-
-def sg(x: complex) -> float:
-    """Stop-gradient."""
-    return complex(x).real
-
-
-# --- means (section 0.3); the sign turns a gain into a loss -------------------------------------
-
-
-def sequence_mean(step: Step, rows: Rows, sequences: int, gain: Gain) -> Shares:
-    return {
-        (i, t): -gain(i, t) / (sequences * len(step.sequences[i].counted))
-        for i in rows
-        for t in step.sequences[i].counted
-    }
-
-
-def token_mean(step: Step, rows: Rows, gain: Gain) -> Shares:
-    tokens = sum(len(step.sequences[i].counted) for i in rows)
-    return {(i, t): -gain(i, t) / tokens for i in rows for t in step.sequences[i].counted}
-
-
-def constant(step: Step, rows: Rows, sequences: int, length: float, gain: Gain) -> Shares:
-    return {(i, t): -gain(i, t) / (sequences * length) for i in rows for t in step.sequences[i].counted}
-
-
-def mean_entropy(step: Step, rows: Rows) -> Shares:
-    tokens = sum(len(step.sequences[i].counted) for i in rows)
-    return {(i, t): step.sequences[i].entropy[t] / tokens for i in rows for t in step.sequences[i].counted}
-
-
-# --- parts of several methods -------------------------------------------------------------------
-
-
-def advantage(step: Step, over: str, eps: float | None) -> dict[int, float]:
-    """R - mean, over `std + eps` unless eps is None (section 0.2); the reward itself in a group of one."""
-    found = {}
-    for group in step.groups:
-        members = step.members(group, over)
-        rewards = [step.sequences[i].reward for i in members]
-        for i, reward in zip(members, rewards, strict=True):
-            found[i] = reward if len(members) == 1 else reward - fmean(rewards)
-            if eps is not None and len(members) > 1:
-                found[i] /= stdev(rewards) + eps
-    return found
-
-
-def ratio(step: Step, i: int, t: int) -> complex:
-    """pi / pi_old of a rollout's token."""
-    sequence = step.sequences[i]
-    return cmath.exp(sequence.logp[t] - sequence.old_logp[t])
-
-
-def probability(step: Step, i: int, t: int) -> complex:
-    """pi of a token."""
-    return cmath.exp(step.sequences[i].logp[t])
-
-
-def clipped(r: complex, a: float, low: float, high: float) -> complex:
-    """min(r A, clamp(r, 1 - low, 1 + high) A)."""
-    bound: complex = r
-    if r.real < 1 - low:
-        bound = 1 - low
-    if r.real > 1 + high:
-        bound = 1 + high
-    return r * a if (r * a).real <= (bound * a).real else bound * a
-
-
-def sequence_entropy(step: Step, i: int) -> float:
-    """Mean over the counted tokens, without gradient."""
-    return fmean(sg(step.sequences[i].entropy[t]) for t in step.sequences[i].counted)
-
-
-def log_likelihood(step: Step, i: int, t: int) -> complex:
-    return step.sequences[i].logp[t]
-
-
-def nll(step: Step, taught: Rows) -> Shares:
-    """-log pi, a token mean over demonstrations; a method that does not use it still logs it."""
-    return token_mean(step, taught, partial(log_likelihood, step))
 
 
 # --- the methods --------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from analysis.item import kinds
+from analysis.listing import listing
 from tests.report.browser import console_errors, requests
 
 pytestmark = pytest.mark.slow
@@ -52,7 +52,7 @@ def test_every_item_opens_with_a_click_without_network_or_errors(opened):
             opened.switch_to.default_content()
             assert shown, f"{category} {index} shows nothing"
         opened.find_element("css selector", "nav nav a").click()  # the house
-    assert len(found) == len(kinds())
+    assert len(found) == len(listing())
     assert [line for line in console_errors(opened) if EXPECTED not in line] == []
     assert requests(opened) == []
 

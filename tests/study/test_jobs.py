@@ -63,3 +63,18 @@ def test_the_collected_runs_carry_their_presentation(tiny):
     entries = {(entry["run"], entry["seed"]): entry for entry in jobs.collect_spec(tiny)["runs"]}
     assert entries["red", 0]["label"] == "RED" and entries["red", 0]["row_group"] == "red"
     assert "main_results" in entries["base", 0]["items"]
+
+
+def test_the_collected_benchmarks_keep_their_order_and_know_label_and_source(tiny):
+    mine = {"source": "local", "data_dir": ".", "file": "x", "grader": "math", "metric": "pass_at_1", "samples": 1}
+    document = {**tiny, "benchmarks": {**tiny["benchmarks"], "mine": {**mine, "group": "math", "label": "Mine"}}}
+    entries = jobs.collect_spec(document)["benchmarks"]
+    assert [entry["benchmark"] for entry in entries] == list(document["benchmarks"])
+    assert entries[0] == {
+        "benchmark": "aime24",
+        "label": "AIME24",
+        "group": "math",
+        "metric": "avg_at_k",
+        "source": "embedded",
+    }
+    assert (entries[-1]["label"], entries[-1]["source"]) == ("Mine", "local")

@@ -44,7 +44,7 @@ def results(tmp_path: Path) -> Path:
 
 
 def spec(*runs: dict) -> dict:
-    benchmarks = {"amc": {"group": "math", "metric": "avg_at_k"}}
+    benchmarks = [{"benchmark": "amc", "label": "AMC", "group": "math", "metric": "avg_at_k", "source": "amc"}]
     return {"runs": list(runs), "benchmarks": benchmarks, "probes": {"entropy": ["red"]}}
 
 
@@ -92,6 +92,7 @@ def test_what_it_writes_is_what_analysis_reads(results, tmp_path, repository):
     (red,) = read.named("red")
     assert (red.label, red.seeds, red.missing_seeds, red.steps) == ("RED", (0,), (1,), 2)
     assert read.scores([red])["accuracy"].tolist() == [0.5]
+    assert read.group("math") == ("amc",) and read.benchmark("amc").heading == "AMC"
 
 
 def test_a_damaged_grade_is_named_with_its_line(results, tmp_path):

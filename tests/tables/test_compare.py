@@ -14,7 +14,7 @@ NONE = pd.DataFrame({"run": [], "seed": [], "step": [], "metric": [], "value": [
 
 def scores(first: list[float], second: list[float]) -> pd.DataFrame:
     rows = [
-        {"run": run, "seed": 0, "benchmark": "amc", "group": "math", "problem": f"p{n}", "correct": value}
+        {"run": run, "seed": 0, "benchmark": "amc", "group": "math", "problem": f"p{n}", "accuracy": value}
         for run, values in (("a", first), ("b", second))
         for n, value in enumerate(values)
     ]

@@ -5,7 +5,7 @@ import csv
 import pandas as pd
 import pytest
 
-from analysis.account import account
+from analysis.parts.account import account_of
 from red.errors import DataError
 from red.tables.reader import Run, load, runs_from
 from tests.fixtures import synthetic
@@ -56,7 +56,7 @@ def test_rows_of_another_version_than_the_list_of_runs_are_refused(folder, repor
 
 def test_seeds_of_different_code_are_noted_in_the_caption(study):
     made = {0: ("spec 0", "old"), 1: ("spec 1", "new")}
-    text = account(study, [Run("red", "RED", "red", seeds=(0, 1), versions=made)]).text()
+    text = account_of(study, [Run("red", "RED", "red", seeds=(0, 1), versions=made)]).text()
     assert "Seeds come from different versions of the code: RED." in text
 
 
@@ -82,7 +82,7 @@ def test_a_parent_is_a_run_and_a_step(init_from, parent):
 def test_scores_are_means_over_samples(folder, reported):
     tables = load(folder, reported)
     raw = pd.read_parquet(folder / "scores.parquet").query("run == 'red' and benchmark == 'amc'")
-    ours = tables.scores(tables.named("red"), "math").query("benchmark == 'amc'").set_index("problem")
+    ours = tables.scores(tables.named("red"), ["amc"]).set_index("problem")
     assert ours["samples"].unique() == [8]
     assert ours["accuracy"].to_dict() == raw.groupby("problem")["correct"].mean().to_dict()
     assert ours["first"].to_dict() == raw[raw["sample"] == 0].set_index("problem")["correct"].to_dict()

@@ -81,7 +81,7 @@ def probe(options: dict[str, str]) -> None:
 
 def collect(options: dict[str, str]) -> None:
     """The four files."""
-    for name in ("scores.parquet", "dynamics.parquet", "probes.parquet", "runs.json"):
+    for name in ("scores.parquet", "dynamics.parquet", "probes.parquet", "runs.json", "benchmarks.json"):
         _lines(Path(options["--out"]) / name)
 
 

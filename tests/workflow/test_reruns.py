@@ -104,7 +104,7 @@ def test_a_package_more_retrains_nothing(finished, again):
 
 
 def test_an_item_is_rebuilt_alone(finished, again):
-    with finished.edited("analysis/main_results.py", "def build", "NEW = 1\n\n\ndef build"):
+    with finished.edited("analysis/items/main_results.py", "def build", "NEW = 1\n\n\ndef build"):
         assert again() == ["main_results"]
 
 
@@ -135,14 +135,15 @@ def test_a_new_method_is_one_file_and_one_entry(finished, again):
 
 
 def test_a_new_item_is_one_module_and_one_line(finished, again):
-    source = (finished.root / "analysis/propositions.py").read_text()
+    source = (finished.root / "analysis/items/propositions.py").read_text()
     items = ["main_results", "entropy_phases", "training_dynamics", "propositions", "mine"]
-    with finished.added("analysis/mine.py", source):
+    with finished.added("analysis/items/mine.py", source):
         assert again(finished.overlay("item.yaml", items=items)) == ["mine"]
 
 
 def test_a_new_benchmark_is_one_entry(finished, again):
-    entry = {"source": "embedded", "grader": "math", "metric": "pass_at_1", "samples": 1, "group": "math"}
+    entry = {"source": "local", "data_dir": ".", "file": "mine.jsonl"}
+    entry |= {"grader": "math", "metric": "pass_at_1", "samples": 1, "group": "math"}
     jobs = again(finished.overlay("benchmark.yaml", benchmarks={"mine": entry}))
     assert "benchmark mine" in jobs and trained(jobs) == []
 
@@ -163,7 +164,7 @@ def test_trackers_rerun_nothing(finished, again):
 
 
 def test_a_page_template_and_the_statistics_rebuild_items_only(finished, again):
-    with finished.edited("analysis/item_page.html", "74rem", "70rem"):
+    with finished.edited("analysis/output/item_page.html", "74rem", "70rem"):
         jobs = again()
     assert "overview" in jobs and not [job for job in jobs if job.startswith(("train ", "collect", "grade "))]
     with finished.edited("red/statistics/intervals.py", "BLOCK = 1_000", "BLOCK = 2_000"):

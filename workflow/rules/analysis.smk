@@ -1,4 +1,4 @@
-# One rule per table or figure, made from the list `items`; what an item is stands in analysis/<item>.py.
+# One rule per table or figure, made from the list `items`; what an item is stands in analysis/items/<item>.py.
 for item in ITEMS:
 
     rule:
@@ -16,6 +16,8 @@ for item in ITEMS:
             "../../environment.yml"
         params:
             item=item,
+            # A mapping: braces in a text are no wildcards.
+            about=vars(LISTING[item]),
             code=analysis_code(item),
             collected=subpath(input[0], parent=True),
             results=subpath(input[0], ancestor=2),

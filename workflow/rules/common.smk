@@ -4,7 +4,7 @@ import re
 
 from snakemake.exceptions import WorkflowError
 
-from analysis import item as items
+from analysis.listing import listing
 from red.errors import ConfigError
 from red.plumbing.documents import read_yaml
 from red.plumbing.provenance import fingerprint
@@ -14,10 +14,6 @@ from red.study import cluster, code, jobs, paths, runs
 from red.study import config as configuration
 from red.study import estimate as estimates
 from red.study.resources import resources_of
-
-# Ours beside the paper's tables and figures.
-DIAGNOSTICS = "propositions paired_tests cost weight_noise gradient_conflict".split()
-DIAGNOSTICS += "reported_vs_measured claims ablations corruption_rates".split()
 
 
 wildcard_constraints:
@@ -38,16 +34,16 @@ def checked():
         config.update(configuration.select(config))
         configuration.check(config)
         jobs.check(config)
-        unknown = [item for item in config["items"] if item not in KINDS]
+        unknown = [item for item in config["items"] if item not in LISTING]
         if unknown:
-            known = ", ".join(KINDS)
+            known = ", ".join(LISTING)
             raise ConfigError(f"items: {unknown[0]!r} is unknown; one of {known}")
         return resources_of(config)
     except ConfigError as error:
         sys.exit(f"config: {error}")
 
 
-KINDS = items.kinds()
+LISTING = listing()
 REQUESTS = checked()
 ITEMS = config["items"]
 # In the environment, not in `params`: where metrics are shown while a run trains reruns nothing.
@@ -55,7 +51,8 @@ os.environ.update(RED_TRACKING=" ".join(config.get("tracking", [])))
 # The paper's numbers: those of the current directory, or of the checkout when this is a module.
 REPORTED = Path("config/reported.csv")
 REPORTED = str(REPORTED if REPORTED.exists() else CHECKOUT / REPORTED)
-TABLES = ["scores.parquet", "dynamics.parquet", "probes.parquet", "runs.json"]
+TABLES = [f"{table}.parquet" for table in ("scores", "dynamics", "probes")]
+TABLES += ["runs.json", "benchmarks.json"]
 
 
 def memory(stage):
@@ -78,9 +75,8 @@ def model_options(wildcards, input):
 
 def analysis_code(item):
     """Fingerprint of an item: its module, what that imports, and the page templates."""
-    return fingerprint(
-        *sources(f"analysis.{item}", "analysis.__main__"), "analysis/*.html"
-    )
+    modules = sources(f"analysis.items.{item}", "analysis.__main__")
+    return fingerprint(*modules, "analysis/output/*.html")
 
 
 def item_files(item):
@@ -88,7 +84,7 @@ def item_files(item):
     folder, endings = {
         "table": ("tables", ["html", "csv", "tex", "md", "json"]),
         "figure": ("figures", ["html", "svg", "pdf", "png", "csv", "json"]),
-    }[KINDS[item]]
+    }[LISTING[item].kind]
     return [f"<results>/{folder}/{item}.{ending}" for ending in endings]
 
 
@@ -96,21 +92,15 @@ def reported(item, path):
     """The page of an item has its place in the report; it holds the item's other files."""
     if not path.endswith(".html"):
         return path
-    caption = CHECKOUT / "workflow" / "report" / f"{item}.rst"
-    category = "Overview" if item == "overview" else f"{KINDS[item].title()}s"
-    category = "Diagnostics" if item in DIAGNOSTICS else category
-    labels = {"item": heading(item, caption)}
-    labels |= {"seeds": ", ".join(map(str, config["seeds"])), "scale": config["scale"]}
-    about = {"caption": str(caption)} if caption.exists() else {}
-    return report(path, category=category, labels=labels, **about)
-
-
-def heading(item, caption):
-    """The first line of the caption; one digit is padded, since the report sorts by letters."""
-    if not caption.exists():
-        return item.replace("_", " ")
-    first = caption.read_text().partition("\n")[0].strip("*.")
-    return re.sub(r"^(\w+) (\d):", "\\1 \u2007\\2:", first)
+    about = LISTING[item]
+    category = f"{about.kind.title()}s" if about.is_of_the_paper else "Diagnostics"
+    category = "Overview" if item == "overview" else category
+    # The report sorts by letters, so a number of one digit is padded.
+    heading = re.sub(r"^(\w+) (\d):", "\\1 \u2007\\2:", about.heading)
+    seeds = ", ".join(map(str, config["seeds"]))
+    labels = {"item": heading, "seeds": seeds, "scale": config["scale"]}
+    caption = CHECKOUT / "workflow" / "report" / "item.rst"
+    return report(path, caption=str(caption), category=category, labels=labels)
 
 
 def announce():

@@ -1,0 +1,63 @@
+"""Do both parts of the gradient agree?
+
+Cosine between the gradients of rollouts and of demonstrations by step, and the share of steps on which it is negative.
+A reviewer of the paper asked for this.
+"""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from analysis.output.item import Figure
+from analysis.parts.account import account_of
+from analysis.parts.curves import Line, Panel, draw
+from analysis.parts.style import canvas, legend_below, looks, no_data, title
+from red.tables.reader import Run, Tables
+
+HEADING = "Cosine between the gradients of rollouts and of demonstrations"
+METRIC = "grad/cosine"
+
+
+def build(tables: Tables) -> Figure:
+    """Cosine by step, and for each run the share of steps on which it is negative."""
+    runs = tables.of_item("gradient_conflict") or tables.named("red")
+    styles = looks(runs)
+    lines = tuple(Line(run, METRIC, run.label, styles[run.name]) for run in runs)
+    picture, axes = canvas(1, 2, 2.4, width_ratios=[2, 1])
+    curves = draw(tables, axes[0][:1], [Panel("(a) Cosine by step", "cosine", lines, zero=True)])
+    shares = _negative_shares(tables, runs)
+    right = axes[0][1]
+    right.set_title("(b) Steps with cosine < 0")
+    if shares.empty:
+        no_data(right, "not logged")
+    for row, (run, frame) in enumerate(shares.groupby("run", sort=False)):
+        style = styles[run]
+        right.plot(frame["share"], [row] * len(frame), ls="", marker=style.marker, color=style.color)
+    right.set_yticks(range(shares["run"].nunique()), shares["label"].unique())
+    right.set_ylim(max(shares["run"].nunique(), 1) - 0.5, -0.5)
+    right.set_xlim(0, 1)
+    right.set_xlabel("share of steps")
+    legend_below(picture, axes[0][:1])
+    picture.suptitle(title(HEADING, tables.scale), x=0.01, ha="left")
+    account = account_of(tables, runs, curves.how, missing=curves.missing)
+    return Figure(
+        title=title(HEADING, tables.scale),
+        caption="Cosine between the gradients of the rollouts' and of the demonstrations' part of the loss before they "
+        f"are added. Below 0 the two parts pull against each other. (b) One point per seed. {account.text()}",
+        picture=picture,
+        numbers=curves.numbers.merge(
+            shares.groupby("run", as_index=False)["share"].mean().rename(columns={"share": "share_negative"}),
+            how="left",
+        ),
+        facts=account.facts(),
+    )
+
+
+def _negative_shares(tables: Tables, runs: Sequence[Run]) -> pd.DataFrame:
+    """Columns run, label, seed, share; runs in the given order."""
+    logged = tables.dynamics(runs, [METRIC])
+    logged["share"] = (logged["value"] < 0).astype(float)
+    shares = logged.groupby(["run", "seed"], as_index=False)["share"].mean()
+    shares["label"] = shares["run"].map({run.name: run.label for run in runs})
+    order = {run.name: index for index, run in enumerate(runs)}
+    return shares.sort_values(["run", "seed"], key=lambda c: c.map(order) if c.name == "run" else c)

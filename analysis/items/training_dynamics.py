@@ -1,0 +1,54 @@
+"""Figure 8: training dynamics.
+
+Both entropies of MixPolicy and the RED variants, the raw quotient of entropy changes (demonstrations over rollouts) and
+the weight w after clipping.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from matplotlib.figure import Figure as Picture
+
+from analysis.output.item import Figure
+from analysis.parts.account import account_of
+from analysis.parts.curves import Line, Panel, draw, entropy_lines
+from analysis.parts.style import FULL, Look, legend_below, looks, title
+from red.tables.reader import Run, Tables
+
+HEADING = "Training dynamics of MixPolicy and RED"
+
+
+def build(tables: Tables) -> Figure:
+    """(a) both entropies by step, one panel per run; (b) raw quotient of entropy changes, and w."""
+    runs = tables.of_item("training_dynamics") or tables.named("red")
+    styles = looks(runs)
+    picture = Picture(figsize=(FULL, 3.9))
+    upper, lower = picture.subfigures(2, 1, squeeze=False)[:, 0]
+    above = upper.subplots(1, len(runs), sharey=True, squeeze=False)[0]
+    below = lower.subplots(1, 2, squeeze=False)[0]
+    entropies = [Panel(f"(a) {run.label}", "nats", entropy_lines(run)) for run in runs]
+    weights = [
+        Panel("(b) Raw quotient of entropy changes", "sft / rl", _lines(runs, "red/w_raw", styles), log=True),
+        Panel("(c) Weight w on demonstrations", "w", _lines(runs, "red/w", styles)),
+    ]
+    curves = draw(tables, [*above, *below], [*entropies, *weights])
+    for where in above[1:]:
+        where.set_ylabel("")
+    above[0].set_ylim(bottom=0)
+    legend_below(upper, above)
+    legend_below(lower, below)
+    picture.suptitle(title(HEADING, tables.scale), x=0.01, ha="left")
+    account = account_of(tables, runs, curves.how, missing=curves.missing)
+    return Figure(
+        title=title(HEADING, tables.scale),
+        caption="(a) Entropy on rollouts and on demonstrations. (b) Quotient of the absolute relative "
+        "changes of both entropies from step to step, demonstrations over rollouts, before clipping "
+        "(logarithmic). (c) The weight w after clipping; runs without the first component keep 1. "
+        f"{account.text()}",
+        picture=picture,
+        numbers=curves.numbers,
+        facts=account.facts(),
+    )
+
+
+def _lines(runs: Sequence[Run], metric: str, styles: Mapping[str, Look]) -> tuple[Line, ...]:
+    return tuple(Line(run, metric, run.label, styles[run.name]) for run in runs)

@@ -1,0 +1,132 @@
+"""Compares runs on the same problems: intervals, paired differences, and which rank is supported."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from analysis.output.item import Mark
+from red.statistics.intervals import RESAMPLES, Difference, adjust, mean_interval, paired_difference
+
+ALPHA = 0.05
+SEED = 20_250_501
+FEWER = 2_000  # resamples for bands and secondary columns
+PAIRED = (
+    "Intervals: 95 % bootstrap over problems and training seeds; comparisons are paired by problem, with "
+    "seeds drawn for each run on its own. A run with one seed shows no variation of training."
+)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean with its 95 % interval, the number of training seeds and of units (problems) behind it."""
+
+    mean: float
+    low: float
+    high: float
+    seeds: int
+    units: int
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Scores of runs on benchmarks: `matrices[run, benchmark]` has a row per seed, a column per problem.
+
+    `incomplete` names seeds that lack problems which other runs answered; they are left out.
+    """
+
+    matrices: Mapping[tuple[str, str], pd.DataFrame]
+    incomplete: tuple[str, ...]
+
+    def strata(self, run: str, benchmarks: Sequence[str]) -> list[np.ndarray]:
+        """[seeds, problems] per benchmark for the seeds that are complete on all; [] if there are none."""
+        parts = [self.matrices[run, name] for name in benchmarks if (run, name) in self.matrices]
+        if not parts or len(parts) < len(benchmarks):
+            return []
+        seeds = sorted(set.intersection(*(set(part.index) for part in parts)))
+        return [part.loc[seeds].to_numpy() for part in parts] if seeds else []
+
+    def mean(self, run: str, benchmarks: Sequence[str]) -> float | None:
+        """Unweighted mean over benchmarks; None where one of them is missing."""
+        strata = self.strata(run, benchmarks)
+        return _mean(strata) if strata else None
+
+    def estimate(self, run: str, benchmarks: Sequence[str], resamples: int = RESAMPLES) -> Estimate | None:
+        """The same mean with its interval; NaN limits for 0 resamples."""
+        if not (strata := self.strata(run, benchmarks)):
+            return None
+        units = sum(part.shape[1] for part in strata)
+        if resamples == 0:
+            return Estimate(_mean(strata), np.nan, np.nan, len(strata[0]), units)
+        interval = mean_interval(strata, np.random.default_rng(SEED), resamples)
+        return Estimate(interval.mean, interval.low, interval.high, len(strata[0]), units)
+
+    def difference(self, run: str, other: str, benchmarks: Sequence[str]) -> Difference | None:
+        """`run` minus `other` by the paired bootstrap; None where either lacks a benchmark."""
+        one, two = self.strata(run, benchmarks), self.strata(other, benchmarks)
+        return paired_difference(one, two, np.random.default_rng(SEED)) if one and two else None
+
+    def seeds(self, run: str, benchmarks: Sequence[str]) -> int:
+        """Number of training seeds behind a mean."""
+        return len(strata[0]) if (strata := self.strata(run, benchmarks)) else 0
+
+
+def compare(scores: pd.DataFrame, column: str = "accuracy") -> Comparison:
+    """Scores of all runs of a frame from `Tables.scores` by one of its columns."""
+    problems = scores.groupby("benchmark")["problem"].nunique().to_dict()
+    matrices: dict[tuple[str, str], pd.DataFrame] = {}
+    incomplete = []
+    for (run, benchmark), rows in scores.groupby(["run", "benchmark"], sort=False):
+        wide = rows.pivot(index="seed", columns="problem", values=column)
+        answered = wide.notna().sum(axis=1)
+        count = problems[benchmark]
+        for seed in wide.index[answered < count]:
+            lacking = count - answered[seed]
+            incomplete.append(f"{lacking} of {count} {benchmark} problems of {run} seed {seed}")
+        if (answered == count).any():
+            matrices[run, benchmark] = wide[answered == count]
+    return Comparison(matrices, tuple(incomplete))
+
+
+def ranks(
+    comparison: Comparison, runs: Sequence[str], benchmarks: Sequence[str], alpha: float = ALPHA
+) -> dict[str, Mark]:
+    """Marks of the two highest means among `runs`, as in `Cell.mark`.
+
+    `best`: higher than every other run by the paired test, Holm-adjusted over those tests.
+    `second`: the same against every run except the highest. Otherwise `highest` and `next`.
+    """
+    means = {run: mean for run in runs if (mean := comparison.mean(run, benchmarks)) is not None}
+    order = sorted(means, key=lambda run: -means[run])
+    if len(order) < 2:
+        return {}
+    first, second, *rest = order
+
+    def above(run: str, others: Sequence[str]) -> bool:
+        p_values = []
+        for other in others:  # the nearest first: most ranks fail there, and the other tests are spared
+            change = comparison.difference(run, other, benchmarks)
+            assert change is not None, f"{run} and {other} both have a mean"
+            if change.p >= alpha:
+                return False
+            p_values.append(change.p)
+        return bool(p_values) and float(adjust(p_values).max()) < alpha
+
+    return {
+        first: "best" if above(first, [second, *rest]) else "highest",
+        second: "second" if above(second, rest) else "next",
+    }
+
+
+def _mean(strata: Sequence[np.ndarray]) -> float:
+    return float(np.mean([part.mean() for part in strata]))
+
+
+def bootstrap_mean(values: np.ndarray, resamples: int = FEWER) -> Estimate:
+    """Mean of independent units (examples, problems) with its interval; NaN limits for one unit."""
+    values = np.asarray(values, dtype=float)
+    if len(values) < 2:
+        return Estimate(float(values.mean()) if len(values) else np.nan, np.nan, np.nan, 1, len(values))
+    interval = mean_interval(values, np.random.default_rng(SEED), resamples)
+    return Estimate(interval.mean, interval.low, interval.high, 1, len(values))

@@ -1,0 +1,1 @@
+"""What an item returns, and how it is written to files and pages."""

@@ -1,0 +1,146 @@
+"""Writes an item: tables as LaTeX and Markdown, figures as SVG, PDF and PNG; CSV, JSON and HTML of both.
+
+No dates inside.
+"""
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+
+from analysis.output.item import Cell, Figure, Row, Table
+from analysis.output.item_page import page
+from red.plumbing.storage import readable_json, write_atomic
+
+LEGEND = (
+    "Bold: highest and better than every other ranked row by the paired test (Holm-adjusted p < 0.05). "
+    "Underlined: second and better than every lower row. "
+    "† highest, ‡ second, but not separable by that test. Paper: the number printed there."
+)
+
+
+def write(result: Table | Figure, name: str, out: Path) -> list[Path]:
+    """Write all files of one item below `out/tables` or `out/figures`; returns their paths."""
+    files: dict[str, str | bytes]
+    if isinstance(result, Table):
+        folder, files = out / "tables", {"tex": latex(result, name), "md": markdown(result)}
+        marked = any(cell.mark for row in result.rows for cell in row.cells)
+        caption = f"{result.caption} {LEGEND}" if marked else result.caption
+    else:
+        folder, files, caption = out / "figures", {**pictures(result)}, result.caption
+    facts = {"item": name, "title": result.title, "caption": caption, **result.facts}
+    files |= {"csv": csv(result.numbers), "json": readable_json(facts)}
+    own_page = result.page if isinstance(result, Figure) else None
+    files["html"] = own_page or page(result, name, facts, files)
+    for suffix, content in files.items():
+        write_atomic(folder / f"{name}.{suffix}", content)
+    return [folder / f"{name}.{suffix}" for suffix in files]
+
+
+def csv(numbers: pd.DataFrame) -> str:
+    """Six significant digits: enough for every number here, and stable across machines."""
+    return str(numbers.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
+
+
+def pictures(figure: Figure) -> dict[str, bytes]:
+    """The picture in each format, without creation dates or program versions."""
+    no_metadata = {
+        "svg": {"Date": None, "Creator": None},
+        "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+        "png": {"Software": None},
+    }
+    files = {}
+    for suffix, metadata in no_metadata.items():
+        stream = io.BytesIO()
+        figure.picture.savefig(stream, format=suffix, metadata=metadata)
+        files[suffix] = stream.getvalue()
+    return files
+
+
+def latex(table: Table, name: str) -> str:
+    """A booktabs table; needs the packages booktabs and xcolor. Intervals and paper numbers are small."""
+    lines = [r"\begin{table}[t]", r"\centering", rf"\caption{{{tex(table.title)}. {tex(table.caption)}}}"]
+    lines += [rf"\label{{tab:{name}}}", r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"]
+    layout = table.layout or "l" + "c" * len(table.columns)
+    lines += [rf"\begin{{tabular}}{{{layout}}}", r"\toprule"]
+    if table.spans:
+        lines.append(_tex_line("", [rf"\multicolumn{{{n}}}{{c}}{{{tex(t)}}}" for t, n in table.spans]))
+    lines.append(_tex_line(tex(table.stub), [tex(column) for column in table.columns]))
+    lines.append(r"\midrule")
+    for row, new_group in _with_headings(table.rows):
+        if new_group:
+            heading = rf"\multicolumn{{{len(table.columns) + 1}}}{{l}}{{\textit{{{tex(row.group)}}}}}"
+            lines.append(rf"\addlinespace{heading} \\")
+        lines.append(_tex_line(tex(row.label), [_tex_cell(cell) for cell in row.cells]))
+    lines += [r"\bottomrule", r"\end{tabular}}", r"\end{table}"]
+    return "\n".join(lines) + "\n"
+
+
+def markdown(table: Table) -> str:
+    """The same for a README or a report; headings of groups are rows in italics."""
+    columns = _spanned(table)
+    lines = [f"**{md(table.title)}**", "", _md_line([md(table.stub), *map(md, columns)])]
+    lines.append("|" + "---|" + ":-:|" * len(columns))
+    for row, new_group in _with_headings(table.rows):
+        if new_group:
+            lines.append(_md_line([f"*{md(row.group)}*", *[""] * len(columns)]))
+        lines.append(_md_line([md(row.label), *map(_md_cell, row.cells)]))
+    marked = any(cell.mark for row in table.rows for cell in row.cells)
+    return "\n".join([*lines, "", md(table.caption), *(["", md(LEGEND)] if marked else [])]) + "\n"
+
+
+def tex(text: str) -> str:
+    """Plain text as LaTeX text."""
+    special = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+    special |= {character: "\\" + character for character in "&%$#_{}"}
+    special |= {"†": r"$^\dagger$", "‡": r"$^\ddagger$", "→": r"$\rightarrow$", "−": "$-$", "≤": r"$\leq$"}
+    special |= {"β": r"$\beta$", "π": r"$\pi$", "ρ": r"$\rho$", "Δ": r"$\Delta$", "<": "$<$", ">": "$>$"}
+    special |= {"∞": r"$\infty$", "≥": r"$\geq$", "±": r"$\pm$"}
+    return "".join(special.get(character, character) for character in text)
+
+
+def md(text: str) -> str:
+    """Plain text as Markdown text inside a table cell."""
+    for character in "\\|*_<>`":
+        text = text.replace(character, {"<": "&lt;", ">": "&gt;"}.get(character, "\\" + character))
+    return text.replace("\n", " ")
+
+
+def _tex_cell(cell: Cell) -> str:
+    marks = {"best": r"\textbf{%s}", "second": r"\underline{%s}"}
+    text = marks.get(cell.mark, "%s").replace("%s", tex(cell.text))
+    text += {"highest": r"$^\dagger$", "next": r"$^\ddagger$"}.get(cell.mark, "")
+    below = [rf"\scriptsize {tex(cell.interval)}"] if cell.interval else []
+    below += [rf"\scriptsize\color{{gray}}{tex('paper ' + cell.reported)}"] if cell.reported else []
+    return r"\shortstack{" + r"\\".join([text, *below]) + "}" if below else text
+
+
+def _md_cell(cell: Cell) -> str:
+    marks = {"best": "**%s**", "second": "<u>%s</u>", "highest": "%s†", "next": "%s‡"}
+    text = marks.get(cell.mark, "%s").replace("%s", md(cell.text))
+    below = [f"<sub>{md(cell.interval)}</sub>"] if cell.interval else []
+    below += [f"<sub>*paper {md(cell.reported)}*</sub>"] if cell.reported else []
+    return "<br>".join([text, *below])
+
+
+def _tex_line(label: str, cells: list[str]) -> str:
+    return " & ".join([label, *cells]) + r" \\"
+
+
+def _md_line(cells: list[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def _spanned(table: Table) -> list[str]:
+    """Column names with the span title in front, for formats without spanning headers."""
+    heads = [title for title, width in table.spans for _ in range(width)] or [""] * len(table.columns)
+    return [f"{head} {column}".strip() for head, column in zip(heads, table.columns, strict=True)]
+
+
+def _with_headings(rows: tuple[Row, ...]) -> Iterator[tuple[Row, bool]]:
+    """Rows with a flag: does a new, named group begin here?"""
+    previous = ""
+    for row in rows:
+        yield row, bool(row.group) and row.group != previous
+        previous = row.group

@@ -1,0 +1,1 @@
+"""What items are put together from: cells, captions, curves, drawings."""

@@ -1,0 +1,50 @@
+"""Cells of tables of results, and the rows of numbers behind them."""
+
+from typing import Any
+
+from analysis.measures.compare import Estimate
+from analysis.output.item import Cell, Mark
+from red.statistics.intervals import Difference
+
+
+def percent_cell(estimate: Estimate | None, paper: float | None = None, mark: Mark = "") -> Cell:
+    """`41.2` over `[39.8, 42.7]` over the paper's number."""
+    reported = "" if paper is None else f"{paper:g}"
+    if estimate is None:
+        return Cell("missing", reported=reported)
+    mean, low, high = (f"{100 * value:.1f}" for value in (estimate.mean, estimate.low, estimate.high))
+    return Cell(mean, f"[{low}, {high}]", reported, mark)
+
+
+def difference_cell(change: Difference | None) -> Cell:
+    """`-0.8` over `[-1.9, 0.2]`, in points."""
+    if change is None:
+        return Cell("missing")
+    mean, low, high = (f"{100 * value:+.1f}" for value in (change.mean, change.low, change.high))
+    return Cell(mean, f"[{low}, {high}]")
+
+
+def number(
+    column: str,
+    metric: str,
+    estimate: Estimate | None,
+    factor: float,
+    unit: str,
+    paper: float | None = None,
+    mark: Mark = "",
+) -> dict[str, Any]:
+    """One row of a table's CSV, `factor` times the estimate; empty where nothing was measured."""
+    row: dict[str, Any] = {"value": None, "low": None, "high": None, "seeds": 0, "units": 0}
+    if estimate is not None:
+        row = {"value": factor * estimate.mean, "low": factor * estimate.low, "high": factor * estimate.high}
+        row |= {"seeds": estimate.seeds, "units": estimate.units}
+    return {"column": column, "metric": metric, **row, "unit": unit, "reported": paper, "mark": mark}
+
+
+def difference_number(run: str, column: str, metric: str, change: Difference | None) -> dict[str, Any]:
+    """One row of a CSV for a paired difference in points."""
+    row = {"run": run, "column": column, "metric": metric, "unit": "points"}
+    if change is None:
+        return row
+    low, high = 100 * change.low, 100 * change.high
+    return row | {"value": 100 * change.mean, "low": low, "high": high, "p": change.p}

@@ -1,1 +1,0 @@
-"""The fault campaign: what can go wrong is tried. `python -m faults` prints tried, survived, lost."""

@@ -1,0 +1,29 @@
+"""The collected tables, declared once: every column with its type. Whoever writes or reads one imports it from here."""
+
+import pyarrow as pa
+
+from red.probes.row import ROWS
+
+RUN = [("run", pa.string()), ("method", pa.string()), ("seed", pa.int64())]
+ORIGIN = [("spec_hash", pa.string()), ("code", pa.string())]
+SCORES = pa.schema(
+    [
+        *RUN,
+        ("benchmark", pa.string()),
+        ("group", pa.string()),
+        ("metric", pa.string()),
+        ("problem", pa.string()),
+        ("sample", pa.int64()),
+        ("correct", pa.bool_()),
+        ("correct_lenient", pa.bool_()),
+        ("reason", pa.string()),
+        ("tokens", pa.int64()),
+        ("truncated", pa.bool_()),
+        *ORIGIN,
+    ]
+)
+DYNAMICS = pa.schema([*RUN, ("step", pa.int64()), ("metric", pa.string()), ("value", pa.float64()), *ORIGIN])
+PROBES = pa.schema([*RUN, *ROWS, *ORIGIN])
+# Keys of each object in the lists beside the tables; those of runs.json have more.
+RUN_KEYS = ("run", "method", "seed", "status")
+BENCHMARK_KEYS = ("benchmark", "label", "group", "metric", "source")

@@ -1,0 +1,154 @@
+"""Benchmark files, archives and answers that are damaged."""
+
+import hashlib
+import io
+import json
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from red.evaluation.generate import GenerationSpec, _settings_hash
+from red.plumbing.records import from_mapping
+from red.plumbing.storage import folder_hash
+from tests.faults.case import named, succeed, table
+from tests.faults.world import ENTRY, GENERATION, World, grade
+
+pytestmark = pytest.mark.faults("bad input")
+ROW: dict[str, Any] = {"id": "a", "question": "1 + 1", "options": None, "answer": "2", "extra": {}}
+# Files that `red generate` reads: name, content, pattern.
+FILES: tuple[tuple[str, bytes, str], ...] = (
+    ("empty", b"", r"math500\.jsonl: no problems"),
+    ("truncated", b'{"id": "a", "quest', r"math500\.jsonl: line 1: not valid JSON"),
+    ("invalid UTF-8", b'{"id": "\xff"}', r"line 1: not UTF-8"),
+    ("no answer", json.dumps({**ROW, "answer": ""}).encode(), r"line 1: answer is missing or empty"),
+    ("one option", json.dumps({**ROW, "options": ["x"]}).encode(), r"line 1: options must be null or a list"),
+    ("extra that is a list", json.dumps({**ROW, "extra": [1]}).encode(), r"line 1: extra must be an object"),
+    ("id twice", (json.dumps(ROW) + "\n" + json.dumps(ROW)).encode(), r"id 'a' occurs twice"),
+    ("id that is a number", json.dumps({**ROW, "id": 3}).encode(), r"line 1: id is missing or empty"),
+    (
+        "word outside the vocabulary",
+        json.dumps({**ROW, "question": "quantum foam"}).encode(),
+        r"math500: a: cannot be tokenized",
+    ),
+)
+LOCAL = json.dumps({"id": "a", "problem": "1 + 1", "answer": "2"}).encode()
+
+
+def zipped(*members: tuple[str, bytes]) -> bytes:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members:
+            archive.writestr(name, content)
+    return stream.getvalue()
+
+
+def damaged(content: bytes) -> bytes:
+    middle = 40
+    return content[:middle] + bytes(x ^ 0x5A for x in content[middle : middle + 8]) + content[middle + 8 :]
+
+
+# Sources that `red data benchmark` reads: name, file, content, more of the spec, pattern (None: accepted).
+SOURCES: tuple[tuple[str, str, Callable[[], bytes], dict, str | None], ...] = (
+    ("byte-order mark and CRLF accepted", "x.jsonl", lambda: b"\xef\xbb\xbf" + LOCAL + b"\r\n", {}, None),
+    ("wrong hash", "x.jsonl", lambda: LOCAL, {"sha256": "0" * 64}, r"x\.jsonl: sha256 is [0-9a-f]{64}, expected 0{64}"),
+    ("right hash accepted", "x.jsonl", lambda: LOCAL, {"sha256": hashlib.sha256(LOCAL).hexdigest()}, None),
+    ("fewer problems than expected", "x.jsonl", lambda: LOCAL, {"rows": 30}, r"1 problems for x, expected 30"),
+    ("source that is a text", "x.jsonl", lambda: LOCAL[:-1] + b', "source": "tnywr_relay"}', {}, None),
+    (
+        "answer no option has",
+        "x.jsonl",
+        lambda: LOCAL[:-1] + b', "options": ["p", "q"]}',
+        {"grader": "choice"},
+        r"line 1: answer '2' is not one of the letters",
+    ),
+    ("not an archive", "x.zip", lambda: b"PK nothing", {}, r"x\.zip: cannot be opened"),
+    ("archive truncated", "x.zip", lambda: zipped(("a", LOCAL))[:-30], {}, r"x\.zip: cannot be opened"),
+    (
+        "archive with a damaged member",
+        "x.zip",
+        lambda: damaged(zipped(("a", LOCAL * 50))),
+        {},
+        r"x\.zip: cannot be opened",
+    ),
+    (
+        "archive of two files",
+        "x.zip",
+        lambda: zipped(("a", LOCAL), ("b", LOCAL)),
+        {},
+        r"x\.zip: 2 files inside, expected one",
+    ),
+    ("archive bomb", "x.zip", lambda: zipped(("a", bytes(300 << 20))), {}, r"x\.zip: unpacks to more than 256 MiB"),
+)
+# Answers that `red grade` reads: name, row, pattern.
+ANSWER = {"id": "a", "index": 0, "response": r"\boxed{2}", "tokens": 3, "finish_reason": "stop"}
+ANSWERS: tuple[tuple[str, object, str], ...] = (
+    ("of another benchmark", {**ANSWER, "id": "zzz"}, r"'zzz' is not a problem of the benchmark"),
+    ("without a response", {k: v for k, v in ANSWER.items() if k != "response"}, r"line 1: missing key 'response'"),
+    ("response that is null", {**ANSWER, "response": None}, r"line 1: id and response must be texts"),
+    ("id that is a list", {**ANSWER, "id": ["a"]}, r"line 1: id and response must be texts"),
+)
+
+
+def data_benchmark(folder: Path, file: str, out: Path, **changes: object) -> list[str]:
+    """Arguments of `red data benchmark` for a local file."""
+    spec = json.dumps({**ENTRY, "source": "x", "data_dir": str(folder), "file": file, **changes})
+    return ["data", "benchmark", "--name", "x", "--spec", spec, "--out", str(out)]
+
+
+@table("content, pattern", "benchmark: ", FILES)
+def test_file(content: bytes, pattern: str, tmp_path: Path, world: World, check):
+    (tmp_path / "math500.jsonl").write_bytes(content)
+    check(pattern, world.generate(tmp_path / "out", benchmarks=tmp_path))
+
+
+@named("benchmark: no such file")
+def test_missing_file(tmp_path: Path, world: World, check):
+    check(r"math500\.jsonl: no such file", world.generate(tmp_path / "out", benchmarks=tmp_path))
+
+
+@named("benchmark: a name that climbs")
+def test_name(tmp_path: Path, world: World, check):
+    folders = ["--model", world.base, "--data-dir", tmp_path, "--out", tmp_path / "out"]
+    check(r"'\.\./\.\./x' is no name", ["evaluate", "--benchmarks", "../../x", *folders])
+
+
+@table("file, content, changes, pattern", "benchmark source: ", SOURCES)
+def test_source(
+    file: str, content: Callable[[], bytes], changes: dict[str, object], pattern: str | None, tmp_path: Path, check
+):
+    (tmp_path / file).write_bytes(content())
+    check(pattern, data_benchmark(tmp_path, file, tmp_path / "out.jsonl", **changes))
+
+
+@named("benchmark source: no such file")
+def test_missing_source(tmp_path: Path, check):
+    check(r"x\.jsonl: No such file", data_benchmark(tmp_path, "x.jsonl", tmp_path / "out.jsonl"))
+
+
+@named("benchmark source: archive member outside the target is not written")
+def test_climbing_member(tmp_path: Path):
+    """The archive's only member is called ../../escaped; its content is used, its name is not."""
+    (tmp_path / "a" / "deep").mkdir(parents=True)
+    (tmp_path / "a" / "deep" / "x.zip").write_bytes(zipped(("../../escaped.jsonl", LOCAL)))
+    succeed(data_benchmark(tmp_path / "a" / "deep", "x.zip", tmp_path / "a" / "out.jsonl"))
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["a", "deep", "out.jsonl", "x.zip"]
+
+
+@table("row, pattern", "answers: ", ANSWERS)
+def test_answers(row: object, pattern: str, tmp_path: Path, check):
+    (tmp_path / "math500.jsonl").write_text(json.dumps(ROW))
+    (tmp_path / "math500.generations.jsonl").write_text(json.dumps(row))
+    check(pattern, grade(tmp_path, tmp_path))
+
+
+@named("answer log with a damaged line")
+def test_log(tmp_path: Path, world: World, check):
+    """Half of a log's line overwritten by a disk error."""
+    spec = from_mapping(GenerationSpec, GENERATION, "spec")
+    log = tmp_path / "out" / "state" / f"math500.{_settings_hash(spec, folder_hash(world.base))}.jsonl"
+    log.parent.mkdir(parents=True)
+    log.write_bytes(b'{"id": "a", "ind\0\0\0\0\n')
+    check(r"math500\.[0-9a-f]+\.jsonl: line 1: ", world.generate(tmp_path / "out"))

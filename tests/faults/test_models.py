@@ -1,0 +1,146 @@
+"""Model folders that are damaged, foreign or dangerous."""
+
+import json
+import pickle
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from red.plumbing.provenance import ROOT
+from tests.faults.case import named, succeed, table
+from tests.faults.world import Spoil, World, not_finite, run_spec
+
+pytestmark = pytest.mark.faults("bad input")
+
+
+def change_keys(name: str, **changes: Any) -> Spoil:
+    """Change keys of a JSON file; the value `...` removes one."""
+
+    def spoil(folder: Path) -> None:
+        document = {**json.loads((folder / name).read_text()), **changes}
+        (folder / name).write_text(json.dumps({k: v for k, v in document.items() if v is not ...}))
+
+    return spoil
+
+
+def replace_text(name: str, content: str) -> Spoil:
+    return lambda folder: (folder / name).write_text(content)
+
+
+def pickle_only(folder: Path) -> None:
+    (folder / "model.safetensors").unlink()
+    (folder / "pytorch_model.bin").write_bytes(pickle.dumps({}))
+
+
+def truncated(folder: Path) -> None:
+    path = folder / "model.safetensors"
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def shards(**weight_map: str) -> Spoil:
+    return replace_text("model.safetensors.index.json", json.dumps({"weight_map": weight_map}))
+
+
+FOLDERS: tuple[tuple[str, Spoil, str], ...] = (
+    ("no tokenizer", lambda f: (f / "tokenizer.json").unlink(), r"tokenizer\.json: no such file; a checkpoint needs"),
+    (
+        "tokenizer truncated",
+        replace_text("tokenizer.json", '{"version": "1.0", "model": {"type": "Word'),
+        r"tokenizer\.json: not a tokenizer",
+    ),
+    (
+        "tokenizer of a larger vocabulary",
+        change_keys("config.json", vocab_size=50),
+        r"tokenizer\.json: token id \d+ does not fit vocab_size 50",
+    ),
+    (
+        "vocabulary of other weights",
+        change_keys("config.json", vocab_size=500),
+        r"tensor \S+ is \(\d+, \d+\), config\.json asks for \(500",
+    ),
+    ("no config", lambda f: (f / "config.json").unlink(), r"config\.json: no such file"),
+    ("config that is a list", replace_text("config.json", "[]"), r"config\.json: expected an object"),
+    ("config without a size", change_keys("config.json", hidden_size=...), r"config\.json: missing key 'hidden_size'"),
+    (
+        "size that is a text",
+        change_keys("config.json", hidden_size="64"),
+        r"config\.json: hidden_size is '64'|whole numbers",
+    ),
+    ("no heads", change_keys("config.json", num_attention_heads=0), r"config\.json: num_attention_heads is 0"),
+    ("heads that do not divide", change_keys("config.json", num_key_value_heads=3), r"num_key_value_heads divide"),
+    (
+        "a billion layers",
+        change_keys("config.json", num_hidden_layers=10**9),
+        r"config\.json: num_hidden_layers is 1000000000",
+    ),
+    ("another architecture", change_keys("config.json", model_type="llama"), r"model_type is 'llama'; only 'qwen2'"),
+    ("rotary scaling", change_keys("config.json", rope_scaling={"type": "yarn"}), r"rope type 'yarn' is not supported"),
+    ("sliding window", change_keys("config.json", use_sliding_window=True), r"use_sliding_window is on"),
+    (
+        "no end token",
+        lambda f: (change_keys("config.json", eos_token_id=None)(f), replace_text("generation_config.json", "{}")(f)),
+        r"eos_token_id is missing",
+    ),
+    (
+        "end token outside the vocabulary",
+        change_keys("generation_config.json", eos_token_id=10**6),
+        r"eos_token_id 1000000 is not a token",
+    ),
+    ("weights truncated", truncated, r"model\.safetensors: truncated or damaged"),
+    ("weights empty", replace_text("model.safetensors", ""), r"model\.safetensors: truncated or damaged"),
+    ("no weights", lambda f: (f / "model.safetensors").unlink(), r"model\.safetensors: no such file"),
+    ("pickled weights only", pickle_only, r"only pickled weights \(\*\.bin\), which can run code"),
+    (
+        "shard outside of the folder",
+        shards(a="../../secret.safetensors"),
+        r"'../../secret\.safetensors' is not the name of a safetensors file",
+    ),
+    ("shard with an absolute path", shards(a="/etc/passwd"), r"'/etc/passwd' is not the name"),
+    ("shard that is a pickle", shards(a="weights.bin"), r"'weights\.bin' is not the name"),
+    ("index without a map", replace_text("model.safetensors.index.json", "{}"), r"weight_map is missing or empty"),
+    ("shard that is missing", shards(a="part-1.safetensors"), r"part-1\.safetensors: no such file"),
+    ("weights that are not finite", not_finite, r"logits are not finite"),
+)
+
+
+@table("spoil, pattern", "model: ", FOLDERS)
+def test_training(spoil: Spoil, pattern: str, tmp_path: Path, world: World, check):
+    parent = world.copy_of_base(tmp_path, spoil)
+    check(pattern, world.train(tmp_path / "run", run_spec("grpo", steps=1), parent=parent))
+
+
+EVALUATED = ("no tokenizer", "tokenizer truncated", "weights truncated", "weights that are not finite")
+
+
+@table("spoil, pattern", "model to evaluate: ", [row for row in FOLDERS if row[0] in EVALUATED])
+def test_evaluation(spoil: Spoil, pattern: str, tmp_path: Path, world: World, check):
+    check(pattern, world.generate(tmp_path / "out", world.copy_of_base(tmp_path, spoil)))
+
+
+@named("model: trust_remote_code is never on")
+def test_remote_code(remark):
+    sources = [
+        path
+        for part in ("red", "analysis", "workflow", "config")
+        for path in (ROOT / part).rglob("*.*")
+        if path.suffix in (".py", ".smk", ".yaml")
+    ]
+    on = re.compile(r"trust_remote_code\W+(true|1|yes)", re.IGNORECASE)
+    guilty = [str(path) for path in sources if on.search(path.read_text(encoding="utf-8"))]
+    assert not guilty, guilty
+    remark(f"{len(sources)} files read")
+
+
+@named("model: custom code in config.json is ignored")
+def test_custom_code(tmp_path: Path, world: World):
+    """`auto_map` names a module that leaves a mark when it is imported."""
+
+    def spoil(model: Path) -> None:
+        change_keys("config.json", auto_map={"AutoModelForCausalLM": "custom.Model"})(model)
+        (model / "custom.py").write_text(f"open({str(tmp_path / 'mark')!r}, 'w')")
+
+    parent = world.copy_of_base(tmp_path, spoil)
+    succeed(world.train(tmp_path / "run", run_spec("sft", steps=1), parent=parent))
+    assert not (tmp_path / "mark").exists()

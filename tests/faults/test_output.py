@@ -1,0 +1,266 @@
+"""Hostile model output: in pages, logs, file names and reports; and secrets that must not get there."""
+
+import csv
+import json
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from analysis.output.token_page import page as token_page
+from red.errors import DataError, one_line
+from red.plumbing.provenance import ROOT
+from red.plumbing.storage import read_jsonl, write_json, write_jsonl
+from tests.faults.case import Program, named, refusal, succeed, table
+from tests.faults.payloads import PAYLOADS, check_quiet, click_through, visit
+from tests.faults.runs import ENVIRONMENT
+from tests.faults.secret import SECRET, SECRETS
+from tests.faults.world import BENCHMARK, World, grade, run_spec
+from tests.fixtures import synthetic
+from tests.report.browser import browser
+
+pytestmark = pytest.mark.faults("hostile output")
+REPORTED = ROOT / "config" / "reported.csv"
+ITEMS = ("token_probabilities", "main_results", "cost")
+
+
+@pytest.fixture
+def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A browser."""
+    with browser(tmp_path_factory.mktemp("profile")) as driver:
+        yield driver
+
+
+def responses() -> dict[str, Any]:
+    """What the token page shows, with payloads as tokens, problems, labels and references."""
+    tokens = list(PAYLOADS)
+    response = {
+        "tokens": tokens,
+        "stage": [i % 4 for i in range(len(tokens))],
+        "thinking": [i % 2 for i in range(len(tokens))],
+        "trained": [0.9] * len(tokens),
+        "base": [0.1] * len(tokens),
+    }
+    return {
+        "stages": ["Open", "Initial", "Intermediate", PAYLOADS[0]],
+        "models": [{"run": "red", "label": PAYLOADS[2], "references": ["base"]}],
+        "references": {"base": PAYLOADS[3]},
+        "responses": {"red": {payload: response for payload in PAYLOADS[:4]}},
+    }
+
+
+@named("token page: payloads are text, in a browser")
+def test_token_page(page, tmp_path: Path, remark):
+    file = tmp_path / "page.html"
+    file.write_text(token_page(PAYLOADS[1], PAYLOADS[2], responses()), encoding="utf-8")
+    text = visit(page, file)
+    page.execute_script("document.querySelectorAll('.token').forEach((token) => token.click())")
+    check_quiet(page)
+    assert "<img src=x" in text and "<script>window.pwned=1" in text, text[:500]
+    remark(f"{len(PAYLOADS)} payloads")
+
+
+@pytest.fixture(scope="module")
+def items(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Items of a collected study whose labels and tokens are payloads."""
+    folder = tmp_path_factory.mktemp("study")
+    collected = synthetic.write(folder / "collected", steps=12, fraction=0.1)
+    runs = json.loads((collected / "runs.json").read_text())
+    for index, entry in enumerate(runs):
+        entry["label"] = f"{entry['label']} {PAYLOADS[index % 4]}"
+    (collected / "runs.json").write_text(json.dumps(runs))
+    probes = pd.read_parquet(collected / "probes.parquet")
+    tokens = [PAYLOADS[index % len(PAYLOADS)] for index in range(len(probes))]
+    probes["token"] = probes["token"].where(probes["probe"] != "tokens", pd.Series(tokens))
+    probes["example"] = probes["example"].where(probes["probe"] != "tokens", probes["example"] + PAYLOADS[0])
+    probes.to_parquet(collected / "probes.parquet", index=False)
+    for item in ITEMS:
+        succeed([item, "--collected", collected, "--reported", REPORTED, "--out", folder / "out"], "analysis")
+    return folder / "out"
+
+
+@named("pages of items: hostile labels and tokens, in a browser")
+def test_item_pages(items: Path, page, remark):
+    files = sorted(items.rglob("*.html"))
+    assert len(files) == len(ITEMS), files
+    for file in files:
+        visit(page, file)
+    remark(f"{len(files)} pages")
+
+
+SNAKEFILE = """
+rule all:
+    input: {inputs}
+rule item:
+    output: report("out/{{name}}.html", caption="caption.rst", category="Tables", labels={{"x": "{{name}}"}})
+    shell: "cp items/{{wildcards.name}}.html {{output}}"
+rule data:
+    output: report("out/{{name}}.csv", category="Data", labels={{"file": "{{name}}.csv"}})
+    shell: "cp items/{{wildcards.name}}.csv {{output}}"
+"""
+
+
+@named("report of the workflow: hostile items, in a browser")
+def test_report(items: Path, page, tmp_path: Path, remark):
+    """Snakemake's own report around the pages, opened and clicked through."""
+    (tmp_path / "items").mkdir()
+    files = [*sorted(items.rglob("*.html")), *sorted(items.rglob("*.csv"))]
+    for file in files:
+        (tmp_path / "items" / file.name).write_bytes(file.read_bytes())
+    inputs = ", ".join(repr(f"out/{file.name}") for file in files)
+    (tmp_path / "caption.rst").write_text(f"Caption with {PAYLOADS[0]} and {PAYLOADS[2]}\n")
+    (tmp_path / "Snakefile").write_text(SNAKEFILE.format(inputs=inputs))
+    for options in (["--cores", "1"], ["--report", "report.html"]):
+        command = [sys.executable, "-m", "snakemake", "--quiet", "all", *options]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, done.stderr
+    page.get((tmp_path / "report.html").as_uri())
+    remark(f"{click_through(page)} clicks")
+
+
+@named("figure: payloads give a well-formed SVG")
+def test_figure(items: Path):
+    ElementTree.parse(items / "figures" / "token_probabilities.svg")
+    with (items / "figures" / "token_probabilities.csv").open(encoding="utf-8", newline="") as stream:
+        assert len({len(row) for row in csv.reader(stream)}) == 1
+
+
+def grades(folder: Path, texts: Sequence[str]) -> list[dict[str, Any]]:
+    """Verdicts on responses whose right answer is their number."""
+    write_jsonl(folder / "benchmarks" / "math500.jsonl", (problem(f"p{i}", "?", str(i)) for i in range(len(texts))))
+    write_jsonl(
+        folder / "out" / "math500.generations.jsonl",
+        (
+            {"id": f"p{i}", "index": 0, "response": text, "tokens": 1, "finish_reason": "stop"}
+            for i, text in enumerate(texts)
+        ),
+    )
+    succeed(grade(folder / "out", folder / "benchmarks"))
+    return list(read_jsonl(folder / "out" / "math500.grades.jsonl"))
+
+
+def problem(name: str, question: str, answer: str) -> dict[str, Any]:
+    """A row of a benchmark."""
+    return {"id": name, "question": question, "options": None, "answer": answer, "extra": {}}
+
+
+@named("answers: payloads go through grade and collect unchanged")
+def test_answers(tmp_path: Path, remark):
+    verdicts = grades(tmp_path, [f"{payload} \\boxed{{{index}}}" for index, payload in enumerate(PAYLOADS)])
+    assert all(row["correct"] for row in verdicts), [row for row in verdicts if not row["correct"]]
+    remark(f"{len(verdicts)} answers")
+
+
+@named("answers: lines of megabytes are graded in seconds")
+def test_huge_answers(tmp_path: Path):
+    size = 5_000_000
+    texts = [
+        "x" * size + "\\boxed{0}",
+        "\\boxed{" * (size // 7),
+        "{" * size + "\\boxed{2}",
+        "<think>" * (size // 7),
+        "\\boxed{" + "9" * size + "}",
+        "\n" * size + "\\boxed{5}",
+    ]
+    started = time.monotonic()
+    assert [row["correct"] for row in grades(tmp_path, texts)] == [True, False, True, False, False, True]
+    assert time.monotonic() - started < 60
+
+
+@named("log: control characters of data are shown as escapes")
+def test_log(tmp_path: Path, world: World, remark):
+    name = "\x1b]0;owned\x07\x1b[31m\n2026 all fine"
+    for row in (problem(name, "?", ""), problem(name, "quantum", "1")):
+        (tmp_path / "math500.jsonl").write_text(json.dumps(row))
+        line = refusal(world.generate(tmp_path / "out", benchmarks=tmp_path))
+        assert line.isprintable(), repr(line)
+    assert "\\x1b]0;owned" in line, line
+    remark(line.replace(str(tmp_path), "…"))
+
+
+@named("file names: ids of problems never become paths")
+def test_ids(tmp_path: Path, world: World, remark):
+    ids = ["../../escaped", "/tmp/escaped", "a/b", "..", "CON", "x" * 300, ".hidden"]
+    questions = [row["question"] for row in read_jsonl(world.benchmarks / "math500.jsonl")]
+    rows = [problem(name, question, "1") for name, question in zip(ids, questions, strict=False)]
+    write_jsonl(tmp_path / "in" / "math500.jsonl", rows)
+    succeed(world.generate(tmp_path / "in" / "out", benchmarks=tmp_path / "in"))
+    succeed(grade(tmp_path / "in" / "out", tmp_path / "in"))
+    assert [path.name for path in tmp_path.iterdir()] == ["in"]
+    names = {path.name for path in (tmp_path / "in").rglob("*")}
+    assert not {name for name in names if "escaped" in name or "xxx" in name or name == "b"}, names
+    assert not Path("/tmp/escaped").exists()
+    remark(f"{len(ids)} names")
+
+
+@table("text", "one line: ", [(repr(text), text) for text in ("\x1b[2J", "a\nb", "\r\x07")])
+def test_one_line(text: str):
+    line = one_line(DataError(f"file.jsonl: id {text}"))
+    assert line.isprintable() and len(line.splitlines()) == 1, line
+
+
+def with_secrets(arguments: Sequence[object], program: Program = "red", status: int = 0) -> str:
+    """What a command prints that has secrets in its environment."""
+    done = subprocess.run(
+        [sys.executable, "-m", program, *map(str, arguments)],
+        cwd=ROOT,
+        env={**ENVIRONMENT, **SECRETS},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == status, done.stderr
+    return done.stdout + done.stderr
+
+
+@named("secrets of the environment are in no product and no log")
+def test_secrets_in_products(tmp_path: Path, world: World, remark):
+    """Every stage with secrets in the environment, then every byte searched, and every table decoded."""
+    results, tables = tmp_path / "results", tmp_path / "collected"
+    run, evaluation = results / "runs" / "red" / "seed0", results / "evaluations" / "red" / "seed0"
+    entry = {
+        "run": "red",
+        "method": "red",
+        "seed": 0,
+        "scale": "tiny",
+        "steps": 2,
+        "label": "RED",
+        "items": ["main_results"],
+        "row_group": "red",
+    }
+    spec = json.dumps({"runs": [entry], "benchmarks": [BENCHMARK]})
+    item = ["main_results", "--collected", tables, "--reported", REPORTED, "--out", tmp_path / "items"]
+    output = [
+        with_secrets(world.train(run, run_spec("red", steps=2))),
+        with_secrets(world.generate(evaluation, run / "checkpoint")),
+        with_secrets(grade(evaluation, world.benchmarks)),
+        with_secrets(["collect", "--spec", spec, "--results", results, "--out", tables]),
+        with_secrets(item, "analysis"),
+    ]
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    for path in files:
+        assert SECRET.encode() not in path.read_bytes(), path
+        if path.suffix == ".parquet":
+            assert SECRET not in str(pq.read_table(path).to_pydict()), path
+    assert SECRET not in "".join(output)
+    remark(f"{len(files)} files searched")
+
+
+@named("secrets of the environment are in no error message")
+def test_secrets_in_errors(tmp_path: Path, world: World):
+    spec = run_spec("red")
+    write_json(tmp_path / "prompts.jsonl", {"id": 1})
+    for arguments in (
+        world.train(tmp_path / "run", spec, parent=tmp_path / "none"),
+        world.train(tmp_path / "run", spec, prompts=tmp_path / "prompts.jsonl"),
+        world.generate(tmp_path / "out", tmp_path / "none"),
+    ):
+        output = with_secrets(arguments, status=2)
+        assert SECRET not in output and "Traceback" not in output, output

@@ -1,0 +1,203 @@
+"""Collected tables of an older version or damaged, and results that cannot be collected."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from red.plumbing.provenance import ROOT
+from red.tables.schema import DYNAMICS, PROBES, SCORES
+from tests.faults.case import named, table
+from tests.faults.world import BENCHMARK, Spoil
+
+pytestmark = pytest.mark.faults("bad input")
+REPORTED = ROOT / "config" / "reported.csv"
+RUN = {"run": "red", "method": "red", "seed": 0, "scale": "tiny", "status": "done", "steps": 2}
+GRADE = {
+    "id": "a",
+    "index": 0,
+    "correct": True,
+    "correct_lenient": True,
+    "reason": "right",
+    "tokens": 3,
+    "truncated": False,
+}
+
+
+def write_tables(folder: Path) -> None:
+    """One row in each table."""
+    values = {"string": "x", "int64": 0, "bool": True, "double": 0.5}
+    for name, schema in (("scores", SCORES), ("dynamics", DYNAMICS), ("probes", PROBES)):
+        row = {field.name: [values[str(field.type)]] for field in schema} | {"run": ["red"], "method": ["red"]}
+        pq.write_table(pa.table(row, schema=schema), folder / f"{name}.parquet")
+    (folder / "runs.json").write_text(json.dumps([RUN]))
+    (folder / "benchmarks.json").write_text(json.dumps([BENCHMARK]))
+
+
+def changed(name: str, change: Callable[[pa.Table], pa.Table]) -> Spoil:
+    def spoil(folder: Path) -> None:
+        path = folder / f"{name}.parquet"
+        pq.write_table(change(pq.read_table(path)), path)
+
+    return spoil
+
+
+def as_text(name: str) -> Callable[[pa.Table], pa.Table]:
+    return lambda table: table.set_column(table.schema.get_field_index(name), name, pa.array(["x"] * len(table)))
+
+
+def content(name: str, text: str) -> Spoil:
+    return lambda folder: (folder / name).write_text(text)
+
+
+def cut(folder: Path) -> None:
+    path = folder / "scores.parquet"
+    path.write_bytes(path.read_bytes()[:-20])
+
+
+def zero_body(folder: Path) -> None:
+    """The footer holds; the data does not."""
+    path = folder / "scores.parquet"
+    content = bytearray(path.read_bytes())
+    content[4:600] = bytes(596)
+    path.write_bytes(bytes(content))
+
+
+COLLECTED: tuple[tuple[str, Spoil, str | None], ...] = (
+    (
+        "no tables",
+        lambda f: (f / "scores.parquet").unlink(),
+        r"scores\.parquet: no such file; run `python -m red collect` again",
+    ),
+    (
+        "an older version without a column",
+        changed("scores", lambda t: t.drop_columns(["correct_lenient"])),
+        r"scores\.parquet: missing column 'correct_lenient', made by another version",
+    ),
+    (
+        "an older version with texts for verdicts",
+        changed("scores", as_text("correct")),
+        r"column 'correct' is string, made by another version",
+    ),
+    (
+        "dynamics with texts for values",
+        changed("dynamics", as_text("value")),
+        r"dynamics\.parquet: column 'value' is string",
+    ),
+    ("truncated", cut, r"scores\.parquet: not a parquet file"),
+    ("damaged inside", zero_body, r"scores\.parquet: (damaged|not a parquet file)"),
+    ("runs.json truncated", content("runs.json", "[{"), r"runs\.json: not valid JSON"),
+    (
+        "runs.json of an older version",
+        content("runs.json", '[{"run": "red"}]'),
+        r"runs\.json: entry 0: missing key 'method'",
+    ),
+    ("runs.json that is an object", content("runs.json", "{}"), r"runs\.json: expected a list"),
+    ("runs.json of texts", content("runs.json", '["red"]'), r"runs\.json: entry 0: missing key"),
+    (
+        "two versions of one seed",
+        changed(
+            "scores",
+            lambda t: pa.concat_tables([t, t.set_column(t.schema.get_field_index("code"), "code", pa.array(["y"]))]),
+        ),
+        r"run 'red' seed 0 mixes rows of two versions",
+    ),
+    ("whole ones are accepted", lambda f: None, None),
+)
+# What `red collect` reads: name, spoil, pattern.
+RESULTS: tuple[tuple[str, Spoil, str | None], ...] = (
+    (
+        "grades truncated",
+        content("math500.grades.jsonl", '{"id": "a", "ind'),
+        r"math500\.grades\.jsonl: line 1: not valid JSON",
+    ),
+    (
+        "grades of an older version",
+        content("math500.grades.jsonl", json.dumps({"id": "a", "index": 0, "correct": True})),
+        r"line 1: missing key 'correct_lenient'",
+    ),
+    (
+        "grade that is a text",
+        content("math500.grades.jsonl", json.dumps({**GRADE, "correct": "yes"})),
+        r"math500\.grades\.jsonl: correct: ",
+    ),
+    (
+        "tokens beyond 64 bits",
+        content("math500.grades.jsonl", json.dumps({**GRADE, "tokens": 10**30})),
+        r"math500\.grades\.jsonl: tokens: ",
+    ),
+    (
+        "metrics with a torn line",
+        content("metrics.jsonl", '{"train/step": 0}\n{"train/st'),
+        r"metrics\.jsonl: line 2: not valid JSON",
+    ),
+    (
+        "metrics without a step",
+        content("metrics.jsonl", '{"loss/total": 0.5}'),
+        r"metrics\.jsonl: line 1: missing key 'train/step'",
+    ),
+    (
+        "metric beyond 64 bits",
+        content("metrics.jsonl", json.dumps({"train/step": 0, "x": 10**400})),
+        r"metrics\.jsonl: value: ",
+    ),
+    ("provenance truncated", content("provenance.json", "{"), r"provenance\.json: not valid JSON"),
+    ("probe that is no parquet", content("entropy.parquet", "hello"), r"entropy\.parquet: not a parquet file"),
+    ("a missing run is listed, not an error", lambda f: (f / "metrics.jsonl").unlink(), None),
+)
+PLACES = {
+    "math500.grades.jsonl": "evaluations",
+    "metrics.jsonl": "runs",
+    "provenance.json": "runs",
+    "entropy.parquet": "probes",
+}
+
+
+def analysis(folder: Path, item: str, reported: Path = REPORTED) -> list[Any]:
+    """Arguments of `python -m analysis`."""
+    return [item, "--collected", folder, "--reported", reported, "--out", folder / "out"]
+
+
+def collect(folder: Path, spoil: Spoil) -> list[Any]:
+    """Arguments of `red collect`: all files of one run are written in one folder, then put where they belong."""
+    files = folder / "files"
+    files.mkdir()
+    (files / "math500.grades.jsonl").write_text(json.dumps(GRADE))
+    (files / "metrics.jsonl").write_text(json.dumps({"train/step": 0, "loss/total": 0.5}))
+    (files / "provenance.json").write_text("{}")
+    pq.write_table(pa.table({"probe": ["entropy"], "value": [0.5]}), files / "entropy.parquet")
+    spoil(files)
+    for path in files.iterdir():
+        target = folder / PLACES[path.name] / "red" / "seed0" / path.name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        path.rename(target)
+    spec = {"runs": [RUN], "benchmarks": [BENCHMARK], "probes": {"entropy": ["red"]}}
+    return ["collect", "--spec", json.dumps(spec), "--results", folder, "--out", folder / "collected"]
+
+
+@table("spoil, pattern", "collected tables: ", COLLECTED)
+def test_collected_tables(spoil: Spoil, pattern: str | None, tmp_path: Path, check):
+    write_tables(tmp_path)
+    spoil(tmp_path)
+    check(pattern, analysis(tmp_path, "main_results"), "analysis")
+
+
+@table("spoil, pattern", "collect: ", RESULTS)
+def test_results(spoil: Spoil, pattern: str | None, tmp_path: Path, check):
+    check(pattern, collect(tmp_path, spoil))
+
+
+@named("analysis: the paper's numbers without a column")
+def test_reported_numbers(tmp_path: Path, check):
+    write_tables(tmp_path)
+    (tmp_path / "reported.csv").write_text("table,item\n")
+    check(r"reported\.csv: missing column", analysis(tmp_path, "main_results", tmp_path / "reported.csv"), "analysis")
+
+
+@named("analysis: an item that is a path")
+def test_item_name(tmp_path: Path, check):
+    check(r"'\.\./\.\./os'|unknown item|no item", analysis(tmp_path, "../../os"), "analysis")
