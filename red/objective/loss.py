@@ -22,9 +22,6 @@ class Loss:
     nll: Tensor
     entropy: Tensor
 
-    def __add__(self, other: "Loss") -> "Loss":
-        return Loss(*(getattr(self, n) + getattr(other, n) for n in Loss.__dataclass_fields__))
-
     def values(self) -> dict[str, float]:
         """The terms as numbers, by name."""
         return {n: getattr(self, n).item() for n in Loss.__dataclass_fields__}

@@ -33,7 +33,7 @@ def from_mapping(cls: type[T], values: Mapping[str, Any], path: str) -> T:
 def merged(record: T, values: Mapping[str, Any], path: str) -> T:
     """`record` with `values` merged in, nested records merged field by field."""
     cls = type(record)
-    current = {f.name: getattr(record, f.name) for f in dataclasses.fields(record)}  # type: ignore
+    current = {f.name: getattr(record, f.name) for f in dataclasses.fields(record)}  # type: ignore[arg-type]
     hints = typing.get_type_hints(cls)
     changes = {}
     for key, value in values.items():

@@ -27,39 +27,39 @@ MODEL_SOURCES = {"embedded": "red.world.pretraining", "hub": "red.models.prepare
 
 @cache
 def fingerprint(modules: Modules) -> str:
-    """Of the files of `modules` and of what they import."""
+    """Hash of the files of `modules` and of what they import; comments and docstrings do not count."""
     return provenance.fingerprint(*sources(*modules))
 
 
 def model(config: Config, name: str) -> Modules:
-    """The pretraining of an embedded model, or the preparation of a downloaded one."""
+    """Rule `model`: the pretraining of an embedded model, or the preparation of a downloaded one."""
     return (MODEL_SOURCES[jobs.models(config)[name]["source"]],)
 
 
 def prompts(config: Config) -> Modules:
-    """Only the source that is configured."""
+    """Rule `prompts`: only the source that is configured."""
     return ("red.data.prompts", f"red.data.sources.{jobs.prompts_spec(config)['source']}")
 
 
 def demonstrations(config: Config) -> Modules:
-    """The source, the corruptions, and the sampler of wrong responses."""
+    """Rules of demonstrations: the source, the corruptions, and the sampler of wrong responses."""
     return ("red.data.demonstrations", f"red.data.sources.{config['data']['demonstrations']['source']}")
 
 
 def benchmark(config: Config, name: str) -> Modules:
-    """The tiny world, or the reader of files and of the hub."""
+    """Rule `benchmark`: the tiny world, or the reader of files and of the hub."""
     embedded = jobs.benchmark_spec(config, name)["source"] == EMBEDDED
     return ("red.world.benchmarks" if embedded else "red.evaluation.benchmarks",)
 
 
 def training(config: Config, run: str) -> Modules:
-    """Engine, loop, objective and grading; of the methods only the run's own and what it imports."""
+    """Rule `train`: engine, loop, objective and grading; of the methods only the run's own and what it imports."""
     spec = run_spec(config, run, 0)
     return (f"red.engines.{spec.training.engine}", f"red.methods.{spec.method}")
 
 
 def generation(config: Config) -> Modules:
-    """Answers do not depend on how they are judged, except where only a letter of them may be kept."""
+    """Rule `generate`: backend and prompts. The grader only where no more than a letter of an answer may be kept."""
     protected = any(jobs.benchmark_spec(config, name)["protected"] for name in config["benchmarks"])
     kept: Modules = ("red.evaluation.protected",) if protected else ()
     return ("red.evaluation.generate", f"red.sampling.{config['evaluation']['backend']}", *kept)

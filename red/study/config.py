@@ -19,7 +19,7 @@ SCHEMA = Path(__file__).parent / "config.schema.yaml"
 
 
 def load(*paths: Path) -> dict[str, Any]:
-    """The documents merged deeply, later ones over earlier ones, and checked."""
+    """The configuration of these files, merged deeply, later ones over earlier ones, and checked."""
     document: dict[str, Any] = {}
     for path in paths:
         document = deep_merge(document, read_yaml(path))

@@ -61,7 +61,7 @@ def needed_packages(config: Mapping[str, Any], on_cluster: bool) -> list[str]:
 
 
 def packages(names: list[str]) -> Iterator[Check]:
-    """Installed, and at the version that pyproject.toml pins."""
+    """Whether each distribution is installed, and at the version that pyproject.toml pins."""
     pins = _pins(ROOT / "pyproject.toml")
     for name in names:
         version = _version(name) or _version(f"{name}-cpu")

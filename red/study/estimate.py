@@ -88,12 +88,12 @@ class Estimate:
 
     @property
     def training(self) -> Cost:
-        """All seeds of all runs."""
+        """Cost of training all seeds of all runs."""
         return _sum(row.training.times(row.seeds) for row in self.rows)
 
     @property
     def total(self) -> Cost:
-        """Training, evaluation and preparation."""
+        """Cost of training, evaluation and preparation."""
         return self.training + _sum(row.evaluation.times(row.seeds) for row in self.rows) + self.other
 
     @property
@@ -154,7 +154,7 @@ def estimate(config: Mapping[str, Any]) -> Estimate:
 
 
 def training_cost(spec: RunSpec, resources: Resources) -> Cost:
-    """One seed of a run, without its parents."""
+    """Cost of training one seed of a run, without its parents."""
     method, training, lengths = spec.build_method(), spec.training, resources.lengths
     prompts = training.steps * training.prompts_per_step
     rollouts = method.mix.samples(training.group_size)
@@ -185,7 +185,7 @@ def training_minutes(spec: RunSpec, resources: Resources, attempt: int = 1) -> i
 
 
 def evaluation_cost(config: Mapping[str, Any], resources: Resources) -> Cost:
-    """All benchmarks for one checkpoint."""
+    """Cost of answering all benchmarks with one checkpoint."""
     answers = sum(
         _problems(name, entry) * entry["samples"]
         for name, entry in ((n, jobs.benchmark_spec(config, n)) for n in config["benchmarks"])
@@ -234,7 +234,7 @@ def _other_cost(config: Mapping[str, Any], resources: Resources) -> Cost:
 
 
 def _alone(config: Mapping[str, Any], seeds: Mapping[str, list[int]], costs: Mapping[str, Cost]) -> Cost:
-    """Every run with its own copy of the runs it descends from and of the source of its weights."""
+    """Cost if every run had its own copy of the runs it descends from and of the source of its w."""
     total = Cost()
     for run, its_seeds in seeds.items():
         cost = costs[run]

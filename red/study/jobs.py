@@ -42,7 +42,7 @@ def check(config: Config) -> None:
 
 
 def _check_products(config: Config) -> None:
-    """The specs of `red data`, so that a slip in one does not wait for its job."""
+    """ConfigError for a slip in a spec of `red data`, which would else wait for its job."""
     from red.data import corruption as corruptions
     from red.data.sources import source
     from red.models.prepare import PreparedModel
@@ -79,7 +79,7 @@ def evaluated(config: Config) -> list[tuple[str, int]]:
 
 
 def probed(config: Config) -> list[tuple[str, int, str]]:
-    """Every (run, seed, probe)."""
+    """Every (run, seed, probe) that is measured."""
     seeds = {run: run_seeds(config, run) for run in config["runs"]} | {BASE: [0]}
     return [
         (run, seed, probe)

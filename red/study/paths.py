@@ -10,17 +10,17 @@ Config = Mapping[str, Any]
 
 
 def model(name: str) -> str:
-    """A model that no run of ours trained."""
+    """Folder of a model that no run trains: `base` or `large`."""
     return f"<results>/models/{name}"
 
 
 def checkpoint(run: str, seed: int | str) -> str:
-    """The trained model of a run; the base model is the run without training."""
+    """Folder of a run's trained model; `base` is the run without training."""
     return model(jobs.BASE) if run == jobs.BASE else f"<results>/runs/{run}/seed{seed}/checkpoint"
 
 
 def metrics(run: str, seed: int | str) -> str:
-    """One line per training step."""
+    """File with one line per training step of a run."""
     return f"<results>/runs/{run}/seed{seed}/metrics.jsonl"
 
 
@@ -31,13 +31,13 @@ def parent(config: Config, run: str, seed: int | str) -> str:
 
 
 def start(config: Config, run: str, folder: str) -> str:
-    """The model inside `folder`, which is the run's `parent`."""
+    """Folder of the model that a run starts from, inside `folder`, its `parent`."""
     _, step = next(jobs.parents(config, run), (jobs.BASE, None))
     return folder if step is None else f"{folder}/step{step}"
 
 
 def demonstrations(config: Config, run: str) -> str:
-    """What a run learns from, clean or corrupted."""
+    """File that a run learns from, clean or corrupted."""
     return f"<results>/data/demonstrations/{jobs.corruption(config, run)}.jsonl"
 
 
@@ -48,7 +48,7 @@ def w_log(config: Config, run: str, seed: int | str) -> dict[str, str]:
 
 
 def probed_models(config: Config, run: str, seed: int | str, probe: str) -> dict[str, str]:
-    """What a probe measures beside the checkpoint, by the names that `red probe --model` knows."""
+    """Folders of what a probe measures beside the checkpoint, by the names that `red probe --model` knows."""
     folders = {"large": model("large"), "base": model(jobs.BASE)}
     if "sft" in config["runs"]:
         seeds = run_seeds(config, "sft")
@@ -59,7 +59,7 @@ def probed_models(config: Config, run: str, seed: int | str, probe: str) -> dict
 
 
 def collected(config: Config) -> list[str]:
-    """Everything that the three tables are made from."""
+    """All grades, metrics and probes: what the three tables are made from."""
     grades = [
         f"<results>/evaluations/{run}/seed{seed}/{benchmark}.grades.jsonl"
         for run, seed in jobs.evaluated(config)

@@ -104,7 +104,7 @@ class Stages:
 
 @dataclass(frozen=True)
 class Resources:
-    """All of it; `resources["train"]` is the request of that stage."""
+    """The five sections; `resources["train"]` is the request of that stage."""
 
     stages: Stages = field(default_factory=Stages)
     hardware: Hardware = field(default_factory=Hardware)
@@ -117,7 +117,7 @@ class Resources:
         return request
 
     def memory(self, stage: str, attempt: int = 1) -> int:
-        """Megabytes to ask for."""
+        """Megabytes that an attempt at a stage asks for."""
         request = self[stage]
         return min(request.mem_mb * attempt, request.mem_limit or request.mem_mb * attempt)
 

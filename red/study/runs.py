@@ -79,7 +79,7 @@ def parent_of(init_from: str | None) -> tuple[str | None, int | None]:
 
 
 def w_source(config: Mapping[str, Any], run: str) -> str | None:
-    """The run whose logged w this run's control schedule reads."""
+    """The run whose logged w this run's control schedule reads, None if it is no control."""
     weight = entry(config, run).get("weight") or {}
     return weight.get("source") if isinstance(weight, Mapping) else None
 

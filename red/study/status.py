@@ -44,7 +44,7 @@ class Progress:
 
 
 def progress(config: Mapping[str, Any]) -> list[Progress]:
-    """All of them, in the order of the configuration."""
+    """How far every (run, seed) is, in the order of the configuration."""
     return [_progress(config, run, seed) for run, seed in jobs.evaluated(config)]
 
 

@@ -1,18 +1,22 @@
 """Properties that hold for every spec and any draw."""
 
+import importlib
+import pkgutil
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import is_dataclass, replace
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import red.methods
+import red.objective
 from red import methods
 from red.objective.batch import Batch, Members
 from red.objective.loss import objective, plan
 from red.objective.offline_policy import demonstration_ratio
-from red.objective.spec import DemonstrationTerm
+from red.objective.spec import DemonstrationTerm, RolloutTerm
 
 RANDOM = st.integers(0, 2**31 - 1)
 
@@ -143,6 +147,28 @@ def test_all_failed_group_gets_plain_imitation_in_red_and_nothing_through_the_de
         loss = objective(batch, spec, plan(members, spec)).total
         gradient = torch.autograd.grad(loss, batch.logp_st)[0]
         assert bool(gradient[hard].abs().sum() > 1e-12) is expected
+
+
+def test_an_edge_that_is_missing_leaves_the_surrogate_unclipped():
+    batch, members = draw(7)
+    free = replace(spec_of("grpo"), rollout=RolloutTerm(clip_low=None, clip_high=None))
+    expected = objective(batch, free, plan(members, free)).rollout.item()
+    assert objective(batch, spec_of("grpo"), plan(members, free)).rollout.item() != pytest.approx(expected)
+    for low, high in ((None, 0.2), (0.2, None)):
+        spec = replace(free, rollout=RolloutTerm(clip_low=low, clip_high=high))
+        assert objective(batch, spec, plan(members, spec)).rollout.item() == expected
+
+
+def test_what_is_handed_around_cannot_change():
+    """Only what a method remembers may."""
+    found = {}
+    for room in (red.objective, red.methods):
+        for name in (module.name for module in pkgutil.iter_modules(room.__path__)):
+            for value in vars(importlib.import_module(f"{room.__name__}.{name}")).values():
+                if isinstance(value, type) and is_dataclass(value):
+                    found[value.__name__] = value.__dataclass_params__.frozen
+    assert {name for name, frozen in found.items() if not frozen} == {"HardBuffer", "AnchorSearch"}
+    assert {"Plan", "Batch", "Loss", "ObjectiveSpec", "Method", "Mix", "SecondStep"} <= found.keys()
 
 
 def test_equal_rewards_give_zero_advantage_and_finite_loss():

@@ -1,8 +1,10 @@
 """The modules behind a module."""
 
+import tomllib
+
 import pytest
 
-from red.plumbing.sources import sources
+from red.plumbing.sources import DATA, sources
 
 
 @pytest.fixture
@@ -29,7 +31,10 @@ def test_imports_are_followed_also_inside_functions_and_relative_ones(package):
 
 def test_what_changes_no_result_is_left_out_with_all_that_it_imports(tmp_path):
     files = {"red/plumbing/a.py": "from red import deep", "red/errors.py": "", "red/deep.py": "", "red/seeds.py": ""}
-    files["red/b.py"] = "from red.plumbing.a import x\nfrom red.errors import E\nimport red.seeds"
+    files |= {"red/commands/c.py": "from red import deep", "red/__main__.py": ""}
+    files["red/b.py"] = (
+        "from red.plumbing.a import x\nfrom red.errors import E\nimport red.seeds\nimport red.commands.c"
+    )
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
@@ -44,12 +49,24 @@ def test_a_package_brings_all_its_modules(package):
     assert "p/unused.py" in sources("p", root=package)
 
 
+def test_data_files_beside_a_module_that_is_reached_count(package):
+    for name in ("p/table.csv", "p/page.html", "p/notes.txt", "q/list.yaml"):
+        (package / name).write_text("")
+    assert {"p/table.csv", "p/page.html"} <= set(sources("p.a", root=package))
+    assert not {"p/notes.txt", "q/list.yaml"} & set(sources("p.a", root=package))
+
+
+def test_data_files_are_those_that_are_packaged(repository):
+    project = tomllib.loads((repository / "pyproject.toml").read_text())
+    assert {f"*{ending}" for ending in DATA} == set(project["tool"]["setuptools"]["package-data"]["*"])
+
+
 def test_a_first_module_must_exist(package):
     with pytest.raises(ImportError, match=r"p\.zzz"):
         sources("p.zzz", root=package)
 
 
 def test_a_method_depends_on_the_methods_it_imports_only():
-    found = sources("red.methods.chord_phi")
-    assert "red/methods/chord_mu.py" in found
-    assert "red/methods/red.py" not in found
+    files = sources("red.methods.chord_phi")
+    assert "red/methods/chord_mu.py" in files
+    assert "red/methods/red.py" not in files

@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from red import engines, methods
+from red.data import sources
 from red.data.demonstrations import CorruptedDemonstrations
-from red.data.sources import embedded, openr1
 from red.evaluation.catalog import Benchmark, Hub
 from red.evaluation.generate import EvaluationSettings
 from red.methods.base import Mix, Reward
@@ -95,7 +95,7 @@ def test_every_metric_has_unit_time_and_meaning(glossary):
 
 REQUIRED = "–"
 DEFAULTS = {
-    "`data.prompts`": (embedded.PromptsSpec, openr1.PromptsSpec),
+    "`data.prompts`": tuple(sources.source(name, "").PromptsSpec for name in sources.names()),
     "`common`": (Training,),
     "`cluster`": (Cluster,),
     "`evaluation`": (EvaluationSettings,),
@@ -228,7 +228,6 @@ ALLOWED = {
     "red/engines/openrlhf/arguments.py": {"ckpt"},
     "red/engines/openrlhf/policy.py": {"ckpt"},
     "red/golden/check.py": {"online", "offline"},
-    "CONTRIBUTING.md": {"trajectory"},
 }
 
 
@@ -284,7 +283,6 @@ def test_what_is_allowed_is_used(repository, glossary):
         ("the offline weight", {"offline", "offline weight"}),
         ("Online: rollouts", {"online"}),
         ("on-policy samples", {"on-policy sample"}),
-        ("trajectories", {"trajectory"}),
         ("trials of it", {"trial"}),
         ("`entropy/rl` and entropy/rollout", {"entropy/rl"}),
     ],

@@ -111,6 +111,19 @@ def test_a_room_imports_only_rooms_above_it(rooms):
     assert not up
 
 
+def test_imports_inside_of_analysis_run_one_way(repository, page):
+    folders = SAID.findall(re.search(r"^Inside of `analysis`.*?: (.*?);", page, re.MULTILINE)[1])
+    assert set(folders) == {path.parent.name for path in (repository / "analysis").glob("*/__init__.py")}
+    wrong = []
+    for place, folder in enumerate(folders):
+        allowed = set(folders[: place + (folder != "items")])
+        for path in code(repository / "analysis" / folder):
+            parts = [module.split(".") for module in imports(path)]
+            found = {names[1] for names in parts if names[0] == "analysis" and len(names) > 1}
+            wrong += [f"{path.stem} imports {name}" for name in sorted(found - allowed)]
+    assert not wrong
+
+
 def test_nothing_imports_what_is_not_part_of_the_product(repository, rooms):
     """Tests, faults and bench use the product, never the other way round."""
     outside = {"tests", "faults", "bench"}
