@@ -80,6 +80,11 @@ def _demonstrations(spec: Mapping[str, Any], options: argparse.Namespace) -> Non
 
 
 def _benchmark(spec: Mapping[str, Any], options: argparse.Namespace) -> None:
-    from red.evaluation.files import benchmark_rows
+    if spec["source"] == "embedded":
+        from red.world.benchmarks import rows
 
-    write_jsonl(options.out, benchmark_rows(options.name, spec))
+        write_jsonl(options.out, rows(options.name))
+        return
+    from red.evaluation.benchmarks import rows as catalog_rows
+
+    write_jsonl(options.out, catalog_rows(options.name, spec))

@@ -1,6 +1,6 @@
 """One model on some benchmarks, from weights to a table, without the workflow."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -9,8 +9,7 @@ from typing import Any
 from red.errors import ConfigError
 from red.evaluation import benchmarks as sets
 from red.evaluation import presentation
-from red.evaluation.catalog import benchmark
-from red.evaluation.files import benchmark_rows
+from red.evaluation.catalog import EMBEDDED, benchmark
 from red.evaluation.generate import GenerationSpec, generate
 from red.evaluation.protected import letters_only
 from red.evaluation.summary import scores
@@ -49,7 +48,7 @@ def evaluate(options: Options) -> None:
     spec = specification(options)
     folder = options.out / "benchmarks"
     for name, entry in spec.benchmarks.items():
-        write_jsonl(folder / f"{name}.jsonl", benchmark_rows(name, entry))
+        write_jsonl(folder / f"{name}.jsonl", _rows(name, entry))
     generate([(options.model, options.out)], spec, folder, open_backend, letters_only)
     benchmarks = [benchmark(name, entry) for name, entry in spec.benchmarks.items()]
     problem_sets = [(b, sets.read(folder / f"{b.name}.jsonl", b)[: spec.limit]) for b in benchmarks]
@@ -88,3 +87,11 @@ def _entry(name: str, configured: Mapping[str, Any], options: Options) -> dict[s
         entry["samples"] = options.samples
     result: dict[str, Any] = to_mapping(benchmark(name, entry))
     return result
+
+
+def _rows(name: str, entry: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
+    if entry["source"] == EMBEDDED:
+        from red.world.benchmarks import rows
+
+        return rows(name)
+    return sets.rows(name, entry)
