@@ -48,7 +48,7 @@ report: whole-slurm
 	@echo "Report: results/tiny/report.html"
 
 test: setup
-	python -m pytest
+	python -m pytest $(OPTIONS)
 
 ## Tests that compare with reference data, which RED_SHARED names
 test-shared: setup
