@@ -5,7 +5,7 @@ claims.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import pandas as pd
@@ -60,22 +60,8 @@ def build(tables: Tables) -> Table:
         Row(claim.statement, tuple(map(Cell, (claim.where, e.verdict, e.text, _p(e.p), e.seeds or "–"))))
         for claim, e in findings
     )
-    numbers = pd.DataFrame(
-        [
-            {
-                "claim": claim.statement,
-                "where": claim.where,
-                "verdict": e.verdict,
-                "found": e.text,
-                "p": e.p,
-                "seeds": e.seeds,
-                "effect": e.effect,
-                "low": e.low,
-                "high": e.high,
-            }
-            for claim, e in findings
-        ]
-    )
+    numbers = pd.DataFrame([{"claim": claim.statement, "where": claim.where, **asdict(e)} for claim, e in findings])
+    numbers = numbers.rename(columns={"text": "found"})
     runs = [run for run in tables.of_item("claims") or tables.runs if run.seeds or run.missing_seeds]
     counts = numbers["verdict"].value_counts()
     account = account_of(tables, runs, "Accuracies and lengths: paired bootstrap over problems and seeds.")

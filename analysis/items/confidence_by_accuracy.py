@@ -6,12 +6,11 @@ the base model, and the gap between them. Bands: bootstrap over demonstrations.
 
 from analysis.measures.confidence import RESAMPLING, by_accuracy, demonstrations
 from analysis.output.item import Figure
-from analysis.parts.account import account_of
+from analysis.parts.account import account_of, result_figure
 from analysis.parts.curves import band
-from analysis.parts.style import BLACK, BLUE, MAGENTA, Look, canvas, legend_below, no_data, title
+from analysis.parts.style import BLACK, BLUE, MAGENTA, Look, canvas, legend_below, no_data
 from red.tables.reader import Tables
 
-HEADING = "Confidence on demonstrations by group accuracy"
 LINES = {
     "small": ("small model (base)", Look(BLUE, "-", "o")),
     "large": ("large model", Look(MAGENTA, (0, (4, 1.4)), "s")),
@@ -39,17 +38,16 @@ def build(tables: Tables) -> Figure:
     if axes[0][1].lines:
         axes[0][1].axhline(0, color=BLACK, lw=0.6)
     legend_below(picture, axes[0])
-    picture.suptitle(title(HEADING, tables.scale), x=0.01, ha="left")
     runs = (run,) if run else tables.named("base")
     missing = () if run else ("the confidence probe",)
     sizes = f"{len(frame)} demonstrations, {int(frame['tokens'].sum())} tokens."
     account = account_of(tables, runs, RESAMPLING, missing=missing, notes=(sizes,))
-    return Figure(
-        title=title(HEADING, tables.scale),
-        caption="Mean teacher-forced probability of the demonstration's tokens (mean over tokens, then over "
-        "demonstrations) against the accuracy of the base model's rollouts on the same prompt, nine bins. "
-        f"{account.text()}",
-        picture=picture,
-        numbers=numbers,
-        facts=account.facts(),
+    return result_figure(
+        tables,
+        "Confidence on demonstrations by group accuracy",
+        "Mean teacher-forced probability of the demonstration's tokens (mean over tokens, then over "
+        "demonstrations) against the accuracy of the base model's rollouts on the same prompt, nine bins.",
+        picture,
+        numbers,
+        account,
     )

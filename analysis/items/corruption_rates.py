@@ -9,11 +9,11 @@ from collections.abc import Sequence
 import pandas as pd
 from matplotlib.axes import Axes
 
-from analysis.measures.compare import PAIRED, Comparison, compare
+from analysis.measures.compare import PAIRED, Comparison, compare, percent
 from analysis.measures.corruptions import LABELS, corruptions
 from analysis.output.item import Figure
-from analysis.parts.account import account_of
-from analysis.parts.style import canvas, legend_below, look, no_data, title
+from analysis.parts.account import account_of, result_figure
+from analysis.parts.style import canvas, legend_below, look, no_data
 from red.tables.reader import Run, Tables
 
 BENCHMARKS = ("math500", "aime25")
@@ -33,16 +33,16 @@ def build(tables: Tables) -> Figure:
         panel.set_title(tables.benchmark(benchmark).heading)
         panel.set_xlabel("prompts with corrupted demonstrations (%)")
         panel.set_ylabel("accuracy (%)")
-    picture.suptitle(title("Accuracy against corruption rate", tables.scale), x=0.01, ha="left")
     legend_below(picture, axes[0], columns=2)
     account = account_of(tables, runs, PAIRED, scores, accuracy.incomplete)
-    return Figure(
-        title=title("Accuracy against corruption rate", tables.scale),
-        caption="Accuracy after training on demonstrations of which a share of the prompts is corrupted; "
-        f"points are set slightly apart. {account.text()}",
-        picture=picture,
-        numbers=numbers,
-        facts=account.facts(),
+    return result_figure(
+        tables,
+        "Accuracy against corruption rate",
+        "Accuracy after training on demonstrations of which a share of the prompts is corrupted; "
+        "points are set slightly apart.",
+        picture,
+        numbers,
+        account,
     )
 
 
@@ -74,7 +74,6 @@ def _numbers(runs: Sequence[Run], accuracy: Comparison) -> pd.DataFrame:
         for rate, run in sorted(points):
             for benchmark in BENCHMARKS:
                 if estimate := accuracy.estimate(run, [benchmark]):
-                    percent = (100 * value for value in (estimate.mean, estimate.low, estimate.high))
                     label = labels.get(parent, parent)
-                    rows.append((parent, label, kind, rate, benchmark, run, *percent, estimate.seeds))
+                    rows.append((parent, label, kind, rate, benchmark, run, *percent(estimate), estimate.seeds))
     return pd.DataFrame(rows, columns=COLUMNS)

@@ -9,14 +9,13 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from analysis.measures.compare import PAIRED, Estimate, compare
+from analysis.measures.compare import PAIRED, Estimate, compare, percent
 from analysis.measures.spending import SUMS, TOTALS, spending
 from analysis.output.item import Figure
-from analysis.parts.account import account_of
-from analysis.parts.style import canvas, legend_below, looks, no_data, title
+from analysis.parts.account import account_of, result_figure
+from analysis.parts.style import canvas, legend_below, looks, no_data
 from red.tables.reader import BASE, Run, Tables
 
-HEADING = "Accuracy against cost of training"
 QUANTITIES = {name: label for name, (_, label) in (TOTALS | SUMS).items()}
 UNITS = ((1e9, "billions of "), (1e6, "millions of "), (1e3, "thousands of "))
 
@@ -56,18 +55,17 @@ def build(tables: Tables) -> Figure:
         where.set_xlim(left=-0.04 * here["cost"].max() / factor)
     axes[0][0].set_ylabel("accuracy, mean of benchmarks (%)")
     legend_below(picture, axes[0], columns=5)
-    picture.suptitle(title(HEADING, tables.scale), x=0.01, ha="left")
     unpaid = [f"cost log of {run.label}" for run in runs if run.name not in {BASE, *spent["run"]}]
     account = account_of(tables, runs, PAIRED, scores, [*accuracy.incomplete, *unpaid])
-    return Figure(
-        title=title(HEADING, tables.scale),
-        caption="Unweighted mean accuracy over the mathematics benchmarks against the tokens generated and "
+    return result_figure(
+        tables,
+        "Accuracy against cost of training",
+        "Unweighted mean accuracy over the mathematics benchmarks against the tokens generated and "
         "trained on and the time used, means over seeds. A run that starts from another's checkpoint pays "
-        "for that one too. The base model is not charged for pre-training. The CSV adds rollout seconds. "
-        f"{account.text()}",
-        picture=picture,
-        numbers=numbers,
-        facts=account.facts(),
+        "for that one too. The base model is not charged for pre-training. The CSV adds rollout seconds.",
+        picture,
+        numbers,
+        account,
     )
 
 
@@ -76,11 +74,9 @@ def _numbers(runs: Sequence[Run], spent: pd.DataFrame, estimates: Mapping[str, E
     costs = spent.groupby(["run", "quantity"])["value"].agg(["mean", "min", "max"])
     rows = []
     for run in runs:
-        one = estimates[run.name]
-        values = [100 * v for v in (one.mean, one.low, one.high)] if one else [np.nan] * 3
         for quantity in QUANTITIES:
             cost = costs.loc[(run.name, quantity)].tolist() if (run.name, quantity) in costs.index else [np.nan] * 3
             cost = [0.0] * 3 if run.name == BASE else cost
-            rows.append((run.name, run.label, quantity, *cost, *values, len(run.seeds)))
+            rows.append((run.name, run.label, quantity, *cost, *percent(estimates[run.name]), len(run.seeds)))
     names = ["run", "label", "quantity", "cost", "cost_low", "cost_high", "accuracy", "low", "high", "seeds"]
     return pd.DataFrame(rows, columns=names)

@@ -5,12 +5,10 @@ model. The paper shows length falling from about 6k to 3k tokens.
 """
 
 from analysis.output.item import Figure
-from analysis.parts.account import account_of
+from analysis.parts.account import account_of, result_figure
 from analysis.parts.curves import Line, Panel, draw, first_logged
-from analysis.parts.style import canvas, legend_below, looks, title
+from analysis.parts.style import canvas, legend_below, looks
 from red.tables.reader import Tables
-
-HEADING = "Reinforcement learning after distillation"
 
 
 def build(tables: Tables) -> Figure:
@@ -35,14 +33,14 @@ def build(tables: Tables) -> Figure:
     for where in axes.flat:
         where.set_ylim(bottom=0)
     legend_below(picture, axes.flat)
-    picture.suptitle(title(HEADING, tables.scale), x=0.01, ha="left")
     account = account_of(tables, runs, curves.how, missing=curves.missing)
-    return Figure(
-        title=title(HEADING, tables.scale),
-        caption="Mean length of rollouts, rollout time per step, over-thinking words (But, Wait, "
+    return result_figure(
+        tables,
+        "Reinforcement learning after distillation",
+        "Mean length of rollouts, rollout time per step, over-thinking words (But, Wait, "
         "Alternatively and others; the stored list) per 1,000 rollout tokens, and accuracy. Lengths, words "
-        f"and times are measured on rollouts of training prompts; accuracy on {measured}. {account.text()}",
-        picture=picture,
-        numbers=curves.numbers,
-        facts=account.facts(),
+        f"and times are measured on rollouts of training prompts; accuracy on {measured}.",
+        picture,
+        curves.numbers,
+        account,
     )

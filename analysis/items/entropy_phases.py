@@ -16,7 +16,6 @@ from analysis.parts.account import account_of
 from analysis.parts.style import title
 from red.tables.reader import Tables
 
-HEADING = "Entropy before and after a training phase"
 RESAMPLING = "Intervals: 95 % bootstrap over probe prompts; a prompt's value is its mean over seeds."
 
 
@@ -41,7 +40,7 @@ def build(tables: Tables) -> Table:
         rows.append(Row(phase.initial, tuple(cells), PHASES[phase.kind]))
     account = account_of(tables, runs, RESAMPLING, missing=missing)
     return Table(
-        title=title(HEADING, tables.scale),
+        title=title("Entropy before and after a training phase", tables.scale),
         caption="Mean entropy (nats) of the next-token distribution on fresh rollouts (RL) and on "
         "demonstrations (SFT) of the fixed probe prompts, before the phase and at its last step. The "
         "initial checkpoints are snapshots of the runs from the base model; the paper's rows (50, 100, 300 "

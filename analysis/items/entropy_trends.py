@@ -8,12 +8,10 @@ import pandas as pd
 
 from analysis.measures.entropy import METRICS
 from analysis.output.item import Figure
-from analysis.parts.account import account_of
+from analysis.parts.account import account_of, result_figure
 from analysis.parts.curves import ENTROPIES, Panel, draw, entropy_lines
-from analysis.parts.style import canvas, legend_below, no_data, title
+from analysis.parts.style import canvas, legend_below, no_data
 from red.tables.reader import Run, Tables
-
-HEADING = "Entropy on rollouts and on demonstrations"
 
 
 def build(tables: Tables) -> Figure:
@@ -46,17 +44,17 @@ def build(tables: Tables) -> Figure:
     if not runs:
         no_data(axes[0][0], "no runs")
     legend_below(picture, axes[0], columns=2)
-    picture.suptitle(title(HEADING, tables.scale), x=0.01, ha="left")
     account = account_of(tables, runs, curves.how, missing=curves.missing)
-    return Figure(
-        title=title(HEADING, tables.scale),
-        caption="Mean entropy of the full next-token distribution (nats) on the model's own rollouts and, "
+    return result_figure(
+        tables,
+        "Entropy on rollouts and on demonstrations",
+        "Mean entropy of the full next-token distribution (nats) on the model's own rollouts and, "
         "teacher-forced, on the demonstrations of the step; sequence means first, then the mean over "
         "sequences. Open markers: the same quantities on the fixed probe prompts before and after "
-        f"training. {account.text()}",
-        picture=picture,
-        numbers=pd.concat([curves.numbers, probed.assign(panel="probe")]) if len(probed) else curves.numbers,
-        facts=account.facts(),
+        "training.",
+        picture,
+        pd.concat([curves.numbers, probed.assign(panel="probe")]) if len(probed) else curves.numbers,
+        account,
     )
 
 

@@ -9,12 +9,11 @@ from collections.abc import Sequence
 import pandas as pd
 
 from analysis.output.item import Figure
-from analysis.parts.account import account_of
+from analysis.parts.account import account_of, result_figure
 from analysis.parts.curves import Line, Panel, draw
-from analysis.parts.style import canvas, legend_below, looks, no_data, title
+from analysis.parts.style import canvas, legend_below, looks, no_data
 from red.tables.reader import Run, Tables
 
-HEADING = "Cosine between the gradients of rollouts and of demonstrations"
 METRIC = "grad/cosine"
 
 
@@ -38,18 +37,18 @@ def build(tables: Tables) -> Figure:
     right.set_xlim(0, 1)
     right.set_xlabel("share of steps")
     legend_below(picture, axes[0][:1])
-    picture.suptitle(title(HEADING, tables.scale), x=0.01, ha="left")
     account = account_of(tables, runs, curves.how, missing=curves.missing)
-    return Figure(
-        title=title(HEADING, tables.scale),
-        caption="Cosine between the gradients of the rollouts' and of the demonstrations' part of the loss before they "
-        f"are added. Below 0 the two parts pull against each other. (b) One point per seed. {account.text()}",
-        picture=picture,
-        numbers=curves.numbers.merge(
+    return result_figure(
+        tables,
+        "Cosine between the gradients of rollouts and of demonstrations",
+        "Cosine between the gradients of the rollouts' and of the demonstrations' part of the loss before they "
+        "are added. Below 0 the two parts pull against each other. (b) One point per seed.",
+        picture,
+        curves.numbers.merge(
             shares.groupby("run", as_index=False)["share"].mean().rename(columns={"share": "share_negative"}),
             how="left",
         ),
-        facts=account.facts(),
+        account,
     )
 
 

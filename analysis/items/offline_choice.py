@@ -5,12 +5,11 @@ w = 1 throughout.
 """
 
 from analysis.output.item import Figure
-from analysis.parts.account import account_of
+from analysis.parts.account import account_of, result_figure
 from analysis.parts.curves import Line, Panel, draw, entropy_lines, first_logged
-from analysis.parts.style import BLACK, Look, canvas, legend_below, title
+from analysis.parts.style import BLACK, Look, canvas, legend_below
 from red.tables.reader import Tables
 
-HEADING = "Choice of the offline policy"
 CHOICES = {  # the runs that differ in nothing else
     "mix_policy": r"$\pi_{off} = 1$",
     "offline_self": r"$\pi_{off} = \pi$",
@@ -46,13 +45,13 @@ def build(tables: Tables) -> Figure:
     for where in axes[:, 0]:
         where.set_ylim(bottom=0)
     legend_below(picture, axes.flat, columns=3)
-    picture.suptitle(title(HEADING, tables.scale), x=0.01, ha="left")
     account = account_of(tables, runs, curves.how, missing=curves.missing)
-    return Figure(
-        title=title(HEADING, tables.scale),
-        caption="Entropies on rollouts and demonstrations (above) and accuracy (below) when the offline "
-        f"policy is 1, the current policy, or the shift; the weight w is 1 in all. {account.text()}",
-        picture=picture,
-        numbers=curves.numbers,
-        facts=account.facts(),
+    return result_figure(
+        tables,
+        "Choice of the offline policy",
+        "Entropies on rollouts and demonstrations (above) and accuracy (below) when the offline "
+        "policy is 1, the current policy, or the shift; the weight w is 1 in all.",
+        picture,
+        curves.numbers,
+        account,
     )

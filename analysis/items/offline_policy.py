@@ -6,12 +6,11 @@ absolute token error.
 
 from analysis.measures.confidence import RESAMPLING, by_accuracy, demonstrations
 from analysis.output.item import Figure
-from analysis.parts.account import account_of
+from analysis.parts.account import account_of, result_figure
 from analysis.parts.curves import band
-from analysis.parts.style import GREY, LOOKS, MAGENTA, Look, canvas, legend_below, no_data, title
+from analysis.parts.style import GREY, LOOKS, MAGENTA, Look, canvas, legend_below, no_data
 from red.tables.reader import Tables
 
-HEADING = "Estimates of the offline policy"
 RED, LUFFY = LOOKS["red"].color, LOOKS["luffy"].color
 LINES = {
     "large": ("large model", Look(MAGENTA, "-", "s")),
@@ -40,7 +39,6 @@ def build(tables: Tables) -> Figure:
     axes[0][0].set(title="(a) Estimate", ylabel="mean over tokens")
     axes[0][1].set(title="(b) Token error", ylabel="mean absolute error")
     legend_below(picture, axes[0], columns=3)
-    picture.suptitle(title(HEADING, tables.scale), x=0.01, ha="left")
     runs = (run,) if run else tables.named("base")
     account = account_of(
         tables,
@@ -49,12 +47,13 @@ def build(tables: Tables) -> Figure:
         missing=() if run else ("the confidence probe",),
         notes=(f"{len(frame)} demonstrations, {int(frame['tokens'].sum())} tokens.",),
     )
-    return Figure(
-        title=title(HEADING, tables.scale),
-        caption="What stands in for the unknown policy that wrote the demonstration, beside the probability "
+    return result_figure(
+        tables,
+        "Estimates of the offline policy",
+        "What stands in for the unknown policy that wrote the demonstration, beside the probability "
         "a large model gives. RED: β is the group accuracy. LUFFY has no such estimate: it sets 1 and shapes "
-        f"the ratio, which can be read as π + 0.1; both readings are shown. {account.text()}",
-        picture=picture,
-        numbers=numbers,
-        facts=account.facts(),
+        "the ratio, which can be read as π + 0.1; both readings are shown.",
+        picture,
+        numbers,
+        account,
     )

@@ -5,12 +5,10 @@ Outside the range does not mean that the gradient is clipped.
 """
 
 from analysis.output.item import Figure
-from analysis.parts.account import account_of
+from analysis.parts.account import account_of, result_figure
 from analysis.parts.curves import Line, Panel, draw
-from analysis.parts.style import SELF_GENERATED, TEACHER_FORCED, Look, canvas, legend_below, title
+from analysis.parts.style import SELF_GENERATED, TEACHER_FORCED, Look, canvas, legend_below
 from red.tables.reader import Tables
-
-HEADING = "Tokens outside the clipping range"
 
 
 def build(tables: Tables) -> Figure:
@@ -29,15 +27,15 @@ def build(tables: Tables) -> Figure:
     for where in axes[0][1:]:
         where.set_ylabel("")
     legend_below(picture, axes[0])
-    picture.suptitle(title(HEADING, tables.scale), x=0.01, ha="left")
     account = account_of(tables, runs, curves.how, missing=curves.missing)
-    return Figure(
-        title=title(HEADING, tables.scale),
-        caption="Share of tokens with a ratio outside 1 ± 0.2: rollouts against the policy that made them, "
+    return result_figure(
+        tables,
+        "Tokens outside the clipping range",
+        "Share of tokens with a ratio outside 1 ± 0.2: rollouts against the policy that made them, "
         "demonstrations with the ratio taken as π/1. With one update per rollout the first share is 0 by "
         "construction, so this run makes four. Outside the range does not mean clipped: with a positive "
-        f"advantage a ratio below 1 keeps its gradient. {account.text()}",
-        picture=picture,
-        numbers=curves.numbers,
-        facts=account.facts(),
+        "advantage a ratio below 1 keeps its gradient.",
+        picture,
+        curves.numbers,
+        account,
     )

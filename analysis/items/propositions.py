@@ -43,21 +43,12 @@ def build(tables: Tables) -> Table:
     """One row per statement: does it hold, and by which number."""
     findings = [(check, check.test()) for check in CHECKS]
     rows = [
-        Row(check.name, (Cell(check.statement), Cell(finding.holds), Cell(finding.result), Cell(finding.checked)))
-        for check, finding in findings
+        Row(check.name, (Cell(check.statement), Cell(one.holds), Cell(one.result), Cell(one.checked)))
+        for check, one in findings
     ]
     numbers = pd.DataFrame(
-        [
-            {
-                "proposition": check.name,
-                "statement": check.statement,
-                "holds": finding.holds,
-                "value": finding.value,
-                "result": finding.result,
-                "checked": finding.checked,
-            }
-            for check, finding in findings
-        ]
+        [(check.name, check.statement, one.holds, one.value, one.result, one.checked) for check, one in findings],
+        columns=["proposition", "statement", "holds", "value", "result", "checked"],
     )
     return Table(
         title="The paper's propositions, checked numerically",

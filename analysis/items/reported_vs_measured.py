@@ -6,18 +6,16 @@ and 3.
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from scipy.stats import kendalltau
 
-from analysis.measures.compare import FEWER, PAIRED, compare
+from analysis.measures.compare import FEWER, PAIRED, compare, percent
 from analysis.output.item import Figure
-from analysis.parts.account import account_of
-from analysis.parts.style import BLACK, GREY, Look, canvas, looks, no_data, title
+from analysis.parts.account import account_of, result_figure
+from analysis.parts.style import BLACK, GREY, Look, canvas, looks, no_data
 from red.tables.reader import OVERALL, Run, Tables
 
-HEADING = "Reported against measured accuracy"
 PRINTED = ("main_results", "out_of_domain")
 
 
@@ -32,20 +30,20 @@ def build(tables: Tables) -> Figure:
     styles = looks(runs)
     _scatter(axes[0][0], overall, styles)
     _ranks(axes[0][1], overall, styles)
-    picture.suptitle(title(HEADING, tables.scale), x=0.01, ha="left")
     order = f"Kendall's tau {tau.statistic:.2f} (p = {tau.pvalue:.2g}) over {len(overall)} methods." if tau else ""
     main = set(tables.reported[tables.reported["item"] == "main_results"]["run"])
     absent = main - {run.name for run in tables.runs if run.seeds}
     missing = [*incomplete, *(f"measured run {name}" for name in sorted(absent))]
     account = account_of(tables, runs, PAIRED, scores, missing, (order,) if order else ())
-    return Figure(
-        title=title(HEADING, tables.scale),
-        caption="Unweighted mean of the six mathematics benchmarks as printed in Table 2 of the paper and as "
+    return result_figure(
+        tables,
+        "Reported against measured accuracy",
+        "Unweighted mean of the six mathematics benchmarks as printed in Table 2 of the paper and as "
         "measured here, and the ranks they give. The paper prints no intervals. The CSV has every cell of "
-        f"Tables 2 and 3. {account.text()}",
-        picture=picture,
-        numbers=numbers,
-        facts=account.facts(),
+        "Tables 2 and 3.",
+        picture,
+        numbers,
+        account,
     )
 
 
@@ -65,8 +63,7 @@ def _numbers(tables: Tables, runs: Sequence[Run]) -> tuple[pd.DataFrame, pd.Data
         names = benchmarks[cell.item] if cell.column == OVERALL else (cell.column,)
         source, factor = (length, 1) if cell.metric == "length" else (accuracy, 100)
         one = source.estimate(cell.run, names, FEWER)
-        values = [factor * v for v in (one.mean, one.low, one.high)] if one else [np.nan] * 3
-        rows.append((*(getattr(cell, name) for name in about), *values, one.seeds if one else 0))
+        rows.append((*(getattr(cell, name) for name in about), *percent(one, factor), one.seeds if one else 0))
     frame = pd.DataFrame(rows, columns=[*about[:-1], "reported", "measured", "low", "high", "seeds"])
     frame["difference"] = frame["measured"] - frame["reported"]
     return frame, scores, accuracy.incomplete

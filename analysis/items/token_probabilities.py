@@ -25,7 +25,6 @@ from analysis.parts.style import BLACK, FULL, GREY, looks, no_data, title
 from red.tables.reader import Run, Tables
 from red.text.thinking_words import WORDS
 
-HEADING = "Change of token probabilities through training"
 COLORS = LinearSegmentedColormap.from_list("change", ["#6fa8dc", "white", "#f08c78"])
 FULL_CHANGE, UNCHANGED = 0.5, 0.02
 PAGE_PROBLEMS = 12
@@ -48,7 +47,7 @@ def build(tables: Tables) -> Figure:
         f"The page shows the first {PAGE_PROBLEMS} problems; the CSV counts all." * (problems > PAGE_PROBLEMS),
     )
     account = account_of(tables, runs, RESAMPLING, missing=missing, notes=tuple(filter(None, notes)))
-    heading = title(HEADING, tables.scale)
+    heading = title("Change of token probabilities through training", tables.scale)
     caption = (
         "Probability of each token of the trained model's own response, minus its probability under the "
         "reference model on the same text. Blue with a dotted line below: lower; red with a solid line: "

@@ -9,12 +9,10 @@ from collections.abc import Mapping, Sequence
 from matplotlib.figure import Figure as Picture
 
 from analysis.output.item import Figure
-from analysis.parts.account import account_of
+from analysis.parts.account import account_of, result_figure
 from analysis.parts.curves import Line, Panel, draw, entropy_lines
-from analysis.parts.style import FULL, Look, legend_below, looks, title
+from analysis.parts.style import FULL, Look, legend_below, looks
 from red.tables.reader import Run, Tables
-
-HEADING = "Training dynamics of MixPolicy and RED"
 
 
 def build(tables: Tables) -> Figure:
@@ -36,17 +34,16 @@ def build(tables: Tables) -> Figure:
     above[0].set_ylim(bottom=0)
     legend_below(upper, above)
     legend_below(lower, below)
-    picture.suptitle(title(HEADING, tables.scale), x=0.01, ha="left")
     account = account_of(tables, runs, curves.how, missing=curves.missing)
-    return Figure(
-        title=title(HEADING, tables.scale),
-        caption="(a) Entropy on rollouts and on demonstrations. (b) Quotient of the absolute relative "
+    return result_figure(
+        tables,
+        "Training dynamics of MixPolicy and RED",
+        "(a) Entropy on rollouts and on demonstrations. (b) Quotient of the absolute relative "
         "changes of both entropies from step to step, demonstrations over rollouts, before clipping "
-        "(logarithmic). (c) The weight w after clipping; runs without the first component keep 1. "
-        f"{account.text()}",
-        picture=picture,
-        numbers=curves.numbers,
-        facts=account.facts(),
+        "(logarithmic). (c) The weight w after clipping; runs without the first component keep 1.",
+        picture,
+        curves.numbers,
+        account,
     )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from analysis.measures.compare import PAIRED, Comparison, compare
+from analysis.measures.compare import PAIRED, Comparison, compare, percent
 from analysis.measures.noise import (
     CONTROLS,
     HIGH,
@@ -22,11 +22,10 @@ from analysis.measures.noise import (
     noise_weights,
 )
 from analysis.output.item import Figure
-from analysis.parts.account import account_of
-from analysis.parts.style import BLACK, GREY, LOOKS, canvas, legend_below, no_data, title
+from analysis.parts.account import account_of, result_figure
+from analysis.parts.style import BLACK, GREY, LOOKS, canvas, legend_below, no_data
 from red.tables.reader import Run, Tables
 
-HEADING = "Weight w against its noise floor"
 EDGES = np.arange(LOW, HIGH + 1.5)  # [1, 2) ... [7, 8), and 8 itself
 IDEAL_NOISE, LOGGED_NOISE = "noise, equal spread", "noise, logged s.e."
 
@@ -47,21 +46,20 @@ def build(tables: Tables) -> Figure:
     _draw_shares(axes[0][1], shares)
     _draw_comparison(axes[0][2], comparison)
     legend_below(picture, [axes[0][0]])
-    picture.suptitle(title(HEADING, tables.scale), x=0.01, ha="left")
     logged = () if len(changes) else ("entropies and their standard errors of RED",)
     account = account_of(tables, [red, *controls], PAIRED, scores, [*accuracy.incomplete, *logged])
-    return Figure(
-        title=title(HEADING, tables.scale),
-        caption="(a) Share of steps by w in the RED run (bars), if both entropy changes were sampling noise "
+    return result_figure(
+        tables,
+        "Weight w against its noise floor",
+        "(a) Share of steps by w in the RED run (bars), if both entropy changes were sampling noise "
         f"of equal relative spread with {rollouts} rollouts per demonstration, w = √{rollouts} |Z1/Z2| "
         "clipped to [1, 8] (crosses), and noise of the size of the logged standard errors (circles). "
         "(b) Share of steps whose entropy change is below two of its standard errors, by seed. (c) RED "
         "against controls: w constant at RED's mean, drawn from RED's own histogram, and applied to random "
-        "samples; a p-value stands beside each control (two-sided, paired with RED). "
-        f"{account.text()}",
-        picture=picture,
-        numbers=pd.concat([histogram, shares, comparison], ignore_index=True),
-        facts=account.facts(),
+        "samples; a p-value stands beside each control (two-sided, paired with RED).",
+        picture,
+        pd.concat([histogram, shares, comparison], ignore_index=True),
+        account,
     )
 
 
@@ -85,8 +83,7 @@ def _comparison(accuracy: Comparison, runs: Sequence[Run], benchmarks: Sequence[
     for run in runs:
         one = accuracy.estimate(run.name, benchmarks)
         against = accuracy.difference("red", run.name, benchmarks) if run.name != "red" else None
-        values = [100 * v for v in (one.mean, one.low, one.high)] if one else [np.nan] * 3
-        row = dict(zip(("value", "low", "high"), values, strict=True))
+        row = dict(zip(("value", "low", "high"), percent(one), strict=True))
         row |= {"p": against.p if against else np.nan, "seeds": one.seeds if one else 0}
         rows.append({"panel": "c", "quantity": "accuracy (%)", "source": run.label, "run": run.name, **row})
     return pd.DataFrame(rows)

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.output.item import Mark
-from red.statistics.intervals import RESAMPLES, Difference, adjust, mean_interval, paired_difference
+from red.statistics.intervals import RESAMPLES, Difference, Interval, adjust, mean_interval, paired_difference
 
 ALPHA = 0.05
 SEED = 20_250_501
@@ -19,12 +19,9 @@ PAIRED = (
 
 
 @dataclass(frozen=True)
-class Estimate:
+class Estimate(Interval):
     """A mean with its 95 % interval, the number of training seeds and of units (problems) behind it."""
 
-    mean: float
-    low: float
-    high: float
     seeds: int
     units: int
 
@@ -117,6 +114,13 @@ def ranks(
         first: "best" if above(first, [second, *rest]) else "highest",
         second: "second" if above(second, rest) else "next",
     }
+
+
+def percent(interval: Interval | None, factor: float = 100) -> tuple[float, float, float]:
+    """Mean, low and high times a factor; NaN where nothing was measured."""
+    if interval is None:
+        return np.nan, np.nan, np.nan
+    return factor * interval.mean, factor * interval.low, factor * interval.high
 
 
 def _mean(strata: Sequence[np.ndarray]) -> float:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import ttest_1samp
 
-from analysis.measures.compare import ALPHA, SEED, Comparison, bootstrap_mean, compare
+from analysis.measures.compare import ALPHA, SEED, Comparison, bootstrap_mean, compare, percent
 from analysis.measures.confidence import demonstrations
 from analysis.measures.entropy import entropies
 from red.statistics.intervals import Difference, adjust, paired_difference
@@ -107,7 +107,7 @@ def above_all(data: Comparison, run: str, others: Sequence[str], benchmarks: Seq
         text += f"; not run: {', '.join(unrun)}"
     outcome = "opposite" if below else "shown" if len(above) == len(others) else "not shown"
     seeds = str(data.seeds(run, benchmarks))
-    return Evidence(outcome, text, float(max(p_values.values())), seeds, *_points(changes[nearest]))
+    return Evidence(outcome, text, float(max(p_values.values())), seeds, *percent(changes[nearest]))
 
 
 def groups_differ(data: Comparison, first: Sequence[str], second: Sequence[str], benchmarks: Sequence[str]) -> Evidence:
@@ -126,10 +126,10 @@ def drop_below(data: Comparison, run: str, clean: str, benchmarks: Sequence[str]
     change = data.difference(run, clean, benchmarks)
     if change is None:
         return absent(run, clean)
-    low, high = 100 * change.low, 100 * change.high
+    _, low, high = percent(change)
     outcome = "shown" if low > -margin else "opposite" if high < -margin else "not shown"
     seeds = f"{data.seeds(run, benchmarks)}, {data.seeds(clean, benchmarks)}"
-    return Evidence(outcome, f"change {_signed(change)}", change.p, seeds, *_points(change))
+    return Evidence(outcome, f"change {_signed(change)}", change.p, seeds, *percent(change))
 
 
 def drops_less(
@@ -196,18 +196,14 @@ def of_units(values: np.ndarray, sign: int, text: str, seeds: str = "") -> Evide
 
 def _of_difference(change: Difference, sign: int, name: str, seeds: str, unit: str) -> Evidence:
     scale = 100 if unit == " points" else 1
-    mean, low, high = (scale * value for value in (change.mean, change.low, change.high))
+    mean, low, high = percent(change, scale)
     text = f"{name} = {mean:+.1f}{unit} [{low:+.1f}, {high:+.1f}]"
     return Evidence(verdict(change.mean, change.p, sign), text, change.p, seeds, mean, low, high)
 
 
 def _signed(change: Difference) -> str:
-    mean, low, high = _points(change)
+    mean, low, high = percent(change)
     return f"{mean:+.1f} points [{low:+.1f}, {high:+.1f}]"
-
-
-def _points(change: Difference) -> tuple[float, float, float]:
-    return 100 * change.mean, 100 * change.low, 100 * change.high
 
 
 def _average(runs: list[list[np.ndarray]]) -> list[np.ndarray]:

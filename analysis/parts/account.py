@@ -5,7 +5,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
+from matplotlib.figure import Figure as Picture
 
+from analysis.output.item import Figure
+from analysis.parts.style import title
 from red.tables.reader import Benchmark, Run, Tables
 
 
@@ -77,6 +80,15 @@ def account_of(
         missing=tuple(dict.fromkeys([*missing_runs(runs), *missing])),
         notes=(*notes, *_mixed_code(runs)),
     )
+
+
+def result_figure(
+    tables: Tables, heading: str, caption: str, picture: Picture, numbers: pd.DataFrame, account: Account
+) -> Figure:
+    """A figure of measured results: its title names the scale, its caption ends with the account."""
+    text = title(heading, tables.scale)
+    picture.suptitle(text, x=0.01, ha="left")
+    return Figure(text, f"{caption} {account.text()}", picture, numbers, account.facts())
 
 
 def missing_runs(runs: Iterable[Run]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from analysis.measures.compare import Estimate
+from analysis.measures.compare import Estimate, percent
 from analysis.output.item import Cell, Mark
 from red.statistics.intervals import Difference
 
@@ -12,7 +12,7 @@ def percent_cell(estimate: Estimate | None, paper: float | None = None, mark: Ma
     reported = "" if paper is None else f"{paper:g}"
     if estimate is None:
         return Cell("missing", reported=reported)
-    mean, low, high = (f"{100 * value:.1f}" for value in (estimate.mean, estimate.low, estimate.high))
+    mean, low, high = (f"{value:.1f}" for value in percent(estimate))
     return Cell(mean, f"[{low}, {high}]", reported, mark)
 
 
@@ -20,7 +20,7 @@ def difference_cell(change: Difference | None) -> Cell:
     """`-0.8` over `[-1.9, 0.2]`, in points."""
     if change is None:
         return Cell("missing")
-    mean, low, high = (f"{100 * value:+.1f}" for value in (change.mean, change.low, change.high))
+    mean, low, high = (f"{value:+.1f}" for value in percent(change))
     return Cell(mean, f"[{low}, {high}]")
 
 
@@ -34,11 +34,10 @@ def number(
     mark: Mark = "",
 ) -> dict[str, Any]:
     """One row of a table's CSV, `factor` times the estimate; empty where nothing was measured."""
-    row: dict[str, Any] = {"value": None, "low": None, "high": None, "seeds": 0, "units": 0}
-    if estimate is not None:
-        row = {"value": factor * estimate.mean, "low": factor * estimate.low, "high": factor * estimate.high}
-        row |= {"seeds": estimate.seeds, "units": estimate.units}
-    return {"column": column, "metric": metric, **row, "unit": unit, "reported": paper, "mark": mark}
+    value, low, high = percent(estimate, factor)
+    seeds, units = (estimate.seeds, estimate.units) if estimate else (0, 0)
+    row = {"column": column, "metric": metric, "value": value, "low": low, "high": high, "seeds": seeds, "units": units}
+    return row | {"unit": unit, "reported": paper, "mark": mark}
 
 
 def difference_number(run: str, column: str, metric: str, change: Difference | None) -> dict[str, Any]:
@@ -46,5 +45,5 @@ def difference_number(run: str, column: str, metric: str, change: Difference | N
     row = {"run": run, "column": column, "metric": metric, "unit": "points"}
     if change is None:
         return row
-    low, high = 100 * change.low, 100 * change.high
-    return row | {"value": 100 * change.mean, "low": low, "high": high, "p": change.p}
+    value, low, high = percent(change)
+    return row | {"value": value, "low": low, "high": high, "p": change.p}

@@ -1,6 +1,7 @@
-"""The report in a browser: no network, no errors, every item opens, data can be saved, clicks work."""
+"""The report: its list of items, and in a browser: no network, no errors, every item opens, data can be saved."""
 
 import base64
+import json
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,18 @@ def opened(page, report: Path):
     page.get(report.as_uri())
     _wait(page, "return document.querySelectorAll('#overview tbody tr').length > 3")
     return page
+
+
+def test_every_item_is_listed_with_its_heading_category_and_text(report: Path):
+    records, categories = (_embedded(report, name) for name in ("results", "categories"))
+    assert tuple(categories) == CATEGORIES
+    for name, about in listing().items():
+        path = f"results/tiny/{about.kind}s/{name}.html"
+        category = "Overview" if name == "overview" else "Diagnostics"
+        category = f"{about.kind.title()}s" if about.is_of_the_paper else category
+        assert path in categories[category]["Other"], name
+        assert records[path]["labels"]["item"].replace(" \u2007", " ") == about.heading
+        assert " ".join(about.text.split()[:4]) in records[path]["caption"], name
 
 
 def test_the_front_page_shows_headline_entropy_runs_and_differences(opened):
@@ -73,6 +86,13 @@ def test_a_click_and_keys_on_the_token_page_show_both_probabilities(page, report
     assert "token 3 of" in page.find_element("id", "detail").text
     assert console_errors(page) == []
     assert requests(page) == []
+
+
+def _embedded(report: Path, name: str):
+    """A JSON document inside the page."""
+    text = report.read_text(encoding="utf-8")
+    start = f"var {name} = "
+    return json.JSONDecoder().raw_decode(text, text.index(start) + len(start))[0]
 
 
 def _wait(page, condition: str) -> None:
