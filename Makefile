@@ -16,7 +16,7 @@ $(1) $(INSTALL) setuptools==77.0.3
 DS_BUILD_OPS=0 $(1) $(INSTALL) --no-deps --requirement $(2)
 endef
 
-.PHONY: setup setup-engines whole-slurm reproduce report test test-shared test-slow test-engines test-slurm smoke lint bench bench-setup faults mutants docs clean
+.PHONY: setup setup-engines whole-slurm reproduce report test coverage test-shared test-slow test-engines test-slurm smoke lint bench bench-setup faults mutants docs clean
 
 setup: $(VENV)/.complete
 setup-engines: $(VENV)/.engines-complete
@@ -48,7 +48,11 @@ report: whole-slurm
 	@echo "Report: results/tiny/report.html"
 
 test: setup
-	python -m pytest $(OPTIONS)
+	python -m pytest
+
+## The same, with the branches of red that no test takes
+coverage: setup
+	python -m pytest --cov
 
 ## Tests that compare with reference data, which RED_SHARED names
 test-shared: setup
