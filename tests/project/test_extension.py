@@ -99,7 +99,7 @@ def extended(repository: Path, recipes, configfiles, tmp_path_factory: pytest.Te
         assert not (root / name).exists(), f"{name} is edited, not added"
         (root / name).parent.mkdir(exist_ok=True)
         (root / name).write_text(text)
-    runs = [*project.added("Add a method", "runs"), *project.added("Add an ablation", "runs"), *SHORT["runs"]]
+    runs = ["red", *project.added("Add a method", "runs"), *project.added("Add an ablation", "runs"), *SHORT["runs"]]
     project.checkout.overlay("short.yaml", **SHORT, only=runs, items=project.items)
     done = project.checkout.snakemake("all", "--cores", "1", "--configfile", *configfiles)
     assert done.returncode == 0, (done.stderr + done.stdout)[-3000:]
