@@ -1,6 +1,6 @@
 """Table 3: out of domain.
 
-Accuracy (percent, pass@1) on the benchmarks outside mathematics and their unweighted mean, beside Table 3 of the paper.
+Accuracy (percent) on the benchmarks outside mathematics and their unweighted mean, beside Table 3 of the paper.
 At tiny scale the answer is the value of the right option, not its letter.
 """
 

@@ -91,8 +91,9 @@ def test_a_click_and_keys_on_the_token_page_show_both_probabilities(page, report
 def _embedded(report: Path, name: str):
     """A JSON document inside the page."""
     text = report.read_text(encoding="utf-8")
-    start = f"var {name} = "
-    return json.JSONDecoder().raw_decode(text, text.index(start) + len(start))[0]
+    # The same names are variables of the libraries before it.
+    start = text.rindex(f"var {name} = {{")
+    return json.JSONDecoder().raw_decode(text, text.index("{", start))[0]
 
 
 def _wait(page, condition: str) -> None:
