@@ -114,7 +114,7 @@ def mutants(code: str) -> Iterator[Mutant]:
                 continue
             seen.add(meaning)
             lines = [line for line in difflib.ndiff(code.splitlines(), changed.splitlines()) if line[0] in "-+"]
-            was, becomes = (" ".join(line[1:].strip() for line in lines if line[0] == sign) for sign in "-+")
+            was, becomes = (" ".join(line[1:].strip() for line in lines if line[0] == sign).strip() for sign in "-+")
             yield Mutant(changed, was, becomes)
 
 
@@ -216,6 +216,7 @@ def main() -> int:
             raise SystemExit("the guard tests fail without a mutant")
         for file in named or every:
             rooms[file] = try_all(file, Path(folder, "pytest"))
+            print(f"{file}: {rooms[file].killed} of {rooms[file].mutants} killed", flush=True)
             RESULTS.write_text(json.dumps({f: asdict(r) for f, r in sorted(rooms.items())}, indent=1) + "\n")
     reasons = {(r["file"], r["was"], r["becomes"]): r["reason"] for r in yaml.safe_load(REASONS.read_text()) or []}
     PAGE.write_text(page(rooms, reasons))
