@@ -58,7 +58,8 @@ def test_data_files_beside_a_module_that_is_reached_count(package):
 
 def test_data_files_are_those_that_are_packaged(repository):
     project = tomllib.loads((repository / "pyproject.toml").read_text())
-    assert {f"*{ending}" for ending in DATA} == set(project["tool"]["setuptools"]["package-data"]["*"])
+    packaged = set(project["tool"]["setuptools"]["package-data"]["*"]) - {"py.typed"}
+    assert {f"*{ending}" for ending in DATA} == packaged
 
 
 def test_a_first_module_must_exist(package):
