@@ -24,19 +24,15 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Measure and write one parquet file, atomically."""
-    import io
-
-    import pyarrow as pa
-    import pyarrow.parquet as pq
     import torch
 
     from red.errors import ConfigError
     from red.grading.reward import RewardJudge
     from red.models.checkpoint import load
     from red.plumbing.records import from_mapping
-    from red.plumbing.storage import argument, write_atomic
+    from red.plumbing.storage import argument
     from red.probes.probe import Probe, measure
-    from red.probes.row import ROWS
+    from red.probes.row import write
 
     torch.set_num_threads(1)
     probe = from_mapping(Probe, argument(options.spec), "spec")
@@ -46,8 +42,5 @@ def run(options: argparse.Namespace) -> int:
     others = {name: load(Path(folder)) for name, folder in folders.items()}
     with RewardJudge() as judge:
         rows = list(measure(probe, load(options.checkpoint), others, options.prompts, options.demonstrations, judge))
-    columns = {name: [getattr(row, name) for row in rows] for name in ROWS.names}
-    buffer = io.BytesIO()
-    pq.write_table(pa.table(columns, schema=ROWS), buffer, compression="zstd")
-    write_atomic(options.out, buffer.getvalue())
+    write(rows, options.out)
     return 0

@@ -10,6 +10,7 @@ from typing import Literal
 import torch
 
 from red.data.problems import Limits, load_problems
+from red.errors import ConfigError
 from red.grading.reward import RewardJudge
 from red.methods.base import Problem, Reward, Sequence
 from red.models.checkpoint import Checkpoint
@@ -25,7 +26,7 @@ TOKENS_PER_FORWARD = 16384
 
 @dataclass(frozen=True)
 class Probe:
-    """What to measure. `prompts` and `samples` are counts; `step` is the trained model's step."""
+    """What to measure. `prompts` and `samples` (rollouts per prompt) are counts; `step` is the trained model's step."""
 
     probe: Literal["entropy", "confidence", "tokens"]
     prompts: int
@@ -35,6 +36,12 @@ class Probe:
     max_new_tokens: int
     step: int = 0
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.probe == "tokens" and self.samples != 1:
+            raise ConfigError(
+                f"probes.tokens.samples: {self.samples} rollouts per prompt; it shows 1, the token page's"
+            )
 
 
 def measure(
@@ -114,7 +121,7 @@ class _Bench:
 
     def tokens(self, models: Mapping[str, Checkpoint]) -> Iterator[Row]:
         """Each model's probability of every token of the trained model's own responses (Figure 7)."""
-        groups = self.sampler(models["trained"])(self.problems, 1)
+        groups = self.sampler(models["trained"])(self.problems, self.probe.samples)
         yield from self._probabilities(models, [group[0] for group in groups])
 
     def _probabilities(self, models: Mapping[str, Checkpoint], sequences: Seq[Sequence]) -> Iterator[Row]:

@@ -145,6 +145,12 @@ def benchmark_spec(config: Config, name: str) -> dict[str, Any]:
     return {key: value for key, value in spec.items() if key not in ("name", *PRESENTATION)}
 
 
+def benchmark_files(config: Config, name: str) -> list[str]:
+    """The local file that a benchmark is made from, if it is made from one."""
+    spec = benchmark_spec(config, name)
+    return [f"{spec['data_dir']}/{spec['file']}"] if spec["data_dir"] and spec["file"] else []
+
+
 def generation_spec(config: Config, run: str, seed: int) -> dict[str, Any]:
     """What `red generate` gets: all benchmarks for one checkpoint."""
     settings = {key: value for key, value in config["evaluation"].items() if key != "workers"}

@@ -180,6 +180,8 @@ class Loop:
         result = self.policy.step(update)
         metrics |= {**measures.policy_metrics(result.batch, update.plan, spec), **result.metrics}
         metrics |= self._judged(result, update)
+        if mu is not None:
+            metrics["loss/mu"] = mu
         self.guard.watch(metrics.get("logp/wrong_mean"))
         losses = {f"loss/{name}": result.terms[name] for name in ("total", "rollout", "demonstration", "nll")}
         return metrics | losses | {"tokens/trained": measures.trained_tokens(update.sequences)}

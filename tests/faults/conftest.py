@@ -1,4 +1,4 @@
-"""The campaign: each fault is a case of its own, and its outcome goes into results.json and README.md."""
+"""The campaign: each fault is a case of its own; with --record its outcome goes into results.json and README.md."""
 
 import re
 from collections.abc import Callable, Generator, Sequence
@@ -13,6 +13,11 @@ from tests.faults.world import World
 
 HERE = Path(__file__).parent
 NAMES = pytest.StashKey[set[str] | None]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """What `make faults` asks for; the default suite tries the quick faults and writes nothing."""
+    parser.addoption("--record", action="store_true", help="write the outcomes of faults into tests/faults")
 
 
 @pytest.fixture(scope="session")
@@ -58,7 +63,8 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Writes after each case, so that an interrupted campaign keeps what it has tried."""
     report = yield
-    marker = item.get_closest_marker("faults")
+    # The option is unknown where pytest was started on more than this folder.
+    marker = item.get_closest_marker("faults") if item.config.getoption("--record", False) else None
     if marker and (report.when == "call" or not report.passed):
         save(HERE, [_outcome(item, marker, call, report)], item.config.stash[NAMES])
     return report

@@ -34,7 +34,7 @@ from tests.faults.case import named
 from tests.faults.record import SEED
 from tests.faults.world import World, run_spec
 
-pytestmark = pytest.mark.faults("fuzzing")
+pytestmark = [pytest.mark.faults("fuzzing"), pytest.mark.long]
 EXAMPLES = 400
 
 VALUES = st.recursive(

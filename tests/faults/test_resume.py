@@ -20,7 +20,7 @@ from tests.faults.runs import ENVIRONMENT, MOMENTS, compare, continue_here, plan
 from tests.faults.world import World, grade, run_spec
 
 KIND = "exact resume"
-pytestmark = pytest.mark.faults(KIND)
+pytestmark = [pytest.mark.faults(KIND), pytest.mark.long]
 # Function calls inside one entry of a phase, about; an offset beyond the end kills a little later.
 LENGTH = {
     "load": 30000,

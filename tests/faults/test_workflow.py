@@ -21,7 +21,7 @@ from tests.faults.secret import SECRET, SECRETS
 from tests.faults.world import World, run_spec
 
 KIND = "exact resume"
-pytestmark = pytest.mark.faults(KIND)
+pytestmark = [pytest.mark.faults(KIND), pytest.mark.long]
 # One short run and what it starts from; enough of the DAG for every kind of job before evaluation.
 OVERLAY = """
 pathvars: {results: results/x, logs: logs/x, benchmarks: benchmarks/x}

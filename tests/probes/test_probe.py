@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from red.errors import ConfigError
 from red.grading.reward import RewardJudge
 from red.models import checkpoint as checkpoints
 from red.plumbing.storage import read_jsonl
@@ -33,7 +34,15 @@ def rows(tiny_world):
     def measured(probe, trained, **others):
         files = tiny_world / "prompts.jsonl", tiny_world / "demonstrations" / "clean.jsonl"
         with RewardJudge() as judge:
-            found = list(measure(Probe(probe, 5, 3, "plain", 64, LIMIT, step=7), trained, others, *files, judge))
+            found = list(
+                measure(
+                    Probe(probe, 5, 1 if probe == "tokens" else 3, "plain", 64, LIMIT, step=7),
+                    trained,
+                    others,
+                    *files,
+                    judge,
+                )
+            )
         return {q: [row for row in found if row.quantity == q] for q in dict.fromkeys(row.quantity for row in found)}
 
     return measured
@@ -69,6 +78,11 @@ def test_group_accuracy_is_a_share_of_the_samples(rows, base, other):
     found = rows("confidence", base, large=other)["group_accuracy"]
     assert len(found) == 5
     assert {round(3 * value, 6) for value in values(found)} <= {0, 1, 2, 3}
+
+
+def test_a_probe_of_tokens_shows_one_rollout_per_prompt():
+    with pytest.raises(ConfigError, match=r"probes\.tokens\.samples: 8"):
+        Probe("tokens", 5, 8, "plain", 64, LIMIT)
 
 
 def test_tokens_are_measured_on_the_trained_model_s_own_responses(rows, base, other):

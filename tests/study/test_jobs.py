@@ -65,6 +65,12 @@ def test_the_collected_runs_carry_their_presentation(tiny):
     assert "main_results" in entries["base", 0]["items"]
 
 
+def test_a_local_benchmark_depends_on_its_file(tiny):
+    document = {**tiny, "benchmarks": {**tiny["benchmarks"], "mine": {"source": "math500", "data_dir": "own"}}}
+    assert jobs.benchmark_files(document, "mine") == ["own/math500.jsonl"]
+    assert jobs.benchmark_files(document, "aime24") == []
+
+
 def test_the_collected_benchmarks_keep_their_order_and_know_label_and_source(tiny):
     mine = {"source": "local", "data_dir": ".", "file": "x", "grader": "math", "metric": "pass_at_1", "samples": 1}
     document = {**tiny, "benchmarks": {**tiny["benchmarks"], "mine": {**mine, "group": "math", "label": "Mine"}}}

@@ -343,6 +343,8 @@ class PlainTraining:
             logged.append(found | other)
         merged = {key: sum(row[key] for row in logged) / len(logged) for key in logged[0]}
         merged |= {"opt/lr": self.rate(number)}
+        if self.variant.method.startswith("chord"):
+            merged["loss/mu"] = self.variant.case.mu(number)
         if self.variant.method == "relift":
             merged |= self.finetune(groups, number)
         return merged | {

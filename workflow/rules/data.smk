@@ -90,6 +90,8 @@ rule corrupted_demonstrations:
 
 
 rule benchmark:
+    input:
+        lambda wildcards: jobs.benchmark_files(config, wildcards.benchmark),
     output:
         ensure("<results>/data/benchmarks/{benchmark}.jsonl", non_empty=True),
     log:
