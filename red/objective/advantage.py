@@ -13,11 +13,8 @@ def group_mean(value_s: Tensor, group_s: Tensor, member_s: Tensor) -> tuple[Tens
     A group without members has mean 0 and number 0.
     """
     _, index_s = torch.unique(group_s, return_inverse=True)
-    groups = int(index_s.max()) + 1 if index_s.numel() else 0
     member = member_s.to(value_s.dtype)
-    count = torch.zeros(groups, dtype=value_s.dtype, device=value_s.device)
-    count = count.index_add(0, index_s, member)
-    total = torch.zeros_like(count).index_add(0, index_s, value_s * member)
+    count, total = index_s.bincount(member), index_s.bincount(value_s * member)
     return (total / count.clamp(min=1))[index_s], count[index_s]
 
 
@@ -27,7 +24,8 @@ def of_next_group(value_s: Tensor, group_s: Tensor) -> Tensor:
     Prompts stand in a random order, so this permutes a value among them without leaving one in its place.
     """
     groups, index_s = torch.unique(group_s, return_inverse=True)
-    value_of_group = value_s.new_zeros(len(groups)).index_copy(0, index_s, value_s)
+    value_of_group = torch.empty_like(value_s[: len(groups)])
+    value_of_group[index_s] = value_s
     return value_of_group.roll(-1)[index_s]
 
 
@@ -42,6 +40,7 @@ def advantages(members: Members, spec: Advantage) -> Tensor:
     centered = torch.where(count > 1, reward - mean, reward)
     if spec.std:
         squares, _ = group_mean((reward - mean).square(), members.group_s, inside)
-        deviation = (squares * count / (count - 1).clamp(min=1)).sqrt()
+        # Of a group of one this is NaN, and not taken.
+        deviation = (squares * count / (count - 1)).sqrt()
         centered = torch.where(count > 1, centered / (deviation + spec.eps), centered)
     return torch.where(inside, centered, torch.zeros_like(centered))

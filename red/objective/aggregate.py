@@ -15,7 +15,7 @@ def token_factor(mask_st: Tensor, sequences: float, tokens: float, spec: Aggrega
 
     seq_mean: 1 / (N n_i). token_mean: 1 / tokens. const: 1 / (N L).
     """
-    if sequences == 0 or tokens == 0:
+    if not tokens:
         return torch.zeros_like(mask_st)
     match spec.kind:
         case "seq_mean":

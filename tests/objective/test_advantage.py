@@ -1,0 +1,48 @@
+"""Means over groups, by numbers worked out by hand."""
+
+import pytest
+import torch
+
+from red.objective.advantage import advantages, group_mean, of_next_group
+from red.objective.batch import Members
+from red.objective.spec import Advantage
+
+GROUPS = torch.tensor([7, 7, 7, 2, 2])
+
+
+def test_means_are_over_the_members_of_a_group():
+    value, member = torch.tensor([1.0, 2.0, 6.0, 5.0, 9.0]), torch.tensor([True, True, False, True, True])
+    mean, count = group_mean(value, GROUPS, member)
+    assert mean.tolist() == [1.5, 1.5, 1.5, 7, 7]
+    assert count.tolist() == [2, 2, 2, 2, 2]
+
+
+def test_a_group_without_members_has_mean_0_and_number_0():
+    mean, count = group_mean(torch.ones(5), GROUPS, torch.tensor([False, False, False, True, True]))
+    assert mean.tolist() == [0, 0, 0, 1, 1]
+    assert count.tolist() == [0, 0, 0, 2, 2]
+
+
+def test_no_sequences_have_no_means():
+    empty = torch.zeros(0)
+    assert [len(part) for part in group_mean(empty, empty.long(), empty.bool())] == [0, 0]
+
+
+def test_the_next_group_is_that_of_the_next_number_and_after_the_last_comes_the_first():
+    group = torch.tensor([4, 4, 1, 1, 9])
+    assert of_next_group(torch.tensor([40.0, 40, 10, 10, 90]), group).tolist() == [90, 90, 40, 40, 10]
+
+
+@pytest.mark.parametrize("std", [True, False])
+def test_a_group_of_one_keeps_its_reward(std):
+    members = Members(
+        group_s=torch.tensor([0, 1, 1]),
+        demonstration_s=torch.tensor([False, False, True]),
+        reward_s=torch.tensor([0.75, 1.0, 0.25]),
+        accuracy_s=torch.ones(3),
+        tokens_s=torch.ones(3),
+    )
+    assert advantages(members, Advantage("rollouts", std, 0.0)).tolist() == [0.75, 1.0, 0.0]
+    # Half the difference, over the deviation with n - 1, which is the difference over the root of two.
+    half = 0.5**0.5 if std else 0.375
+    assert advantages(members, Advantage("union", std, 0.0)).tolist() == pytest.approx([0.75, half, -half])
