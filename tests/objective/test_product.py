@@ -37,3 +37,16 @@ def test_onednn_is_taken_where_torch_has_it(monkeypatch):
     assert module._onednn() is not None
     monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
     assert module._onednn() is None
+
+
+@pytest.mark.parametrize(("dtype", "taken"), [(torch.float32, True), (torch.bfloat16, True), (torch.float64, False)])
+def test_onednn_multiplies_on_a_cpu_what_is_accumulated_in_float32(dtype, taken, monkeypatch):
+    calls = []
+
+    def recorded(left, right, *_):
+        calls.append(left.dtype)
+        return left @ right.T
+
+    monkeypatch.setattr(module, "_ONEDNN", recorded)
+    product(*matrices(dtype)[:2])
+    assert calls == ([torch.float32] if taken else [])
