@@ -7,6 +7,9 @@ export PATH := $(abspath $(BIN)):$(PATH)
 # One thread per process: runs repeat bit for bit, and jobs share the cores.
 export OMP_NUM_THREADS := 1
 
+# A worker per core, but not many: each makes the session's small models anew. A file's tests share theirs.
+PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile
+
 INSTALL := -m pip install --quiet --disable-pip-version-check
 TORCH := "$$(sed -n 's/^ *"\(torch==[^"]*\)".*/\1/p' pyproject.toml)"
 
@@ -48,11 +51,11 @@ report: whole-slurm
 	@echo "Report: results/tiny/report.html"
 
 test: setup
-	python -m pytest
+	python -m pytest $(PARALLEL)
 
 ## The same, with the lines and branches of red that no test takes; fails below 90 %
 coverage: setup
-	python -m pytest --cov
+	python -m pytest $(PARALLEL) --cov
 
 ## Tests that run the DAG end to end
 test-slow: setup
