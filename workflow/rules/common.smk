@@ -9,7 +9,7 @@ from red.errors import ConfigError
 from red.plumbing.documents import read_yaml
 from red.plumbing.provenance import fingerprint
 from red.plumbing.sources import sources
-from red.plumbing.storage import dump_json
+from red.plumbing.storage import dump_json, write_atomic
 from red.study import cluster, code, jobs, paths, runs
 from red.study import config as configuration
 from red.study import estimate as estimates
