@@ -213,10 +213,14 @@ def test_damage(damage: Callable[[Path], object], tmp_path: Path, world: World, 
 
 @named("a state of another spec is set aside")
 def test_another_spec(tmp_path: Path, world: World):
-    """A finished run whose learning rate is changed must not pass its old weights off as the new ones."""
-    succeed(world.train(tmp_path / "run", run_spec("sft", lr=1e-3)))
-    continue_here(world, run_spec("sft"), tmp_path / "run")
+    """A run whose learning rate is changed half-way must not pass its old weights off as the new ones."""
+    kill = {"phase": "rollout", "entry": 4, "offset": 9, "signal": signal.SIGKILL}
+    assert planned(kill, world.train(tmp_path / "run", run_spec("red", lr=1e-3)))[0] == -signal.SIGKILL
+    kill["entry"] = 1
+    assert planned(kill, world.train(tmp_path / "run", run_spec("red")))[0] == -signal.SIGKILL
     assert (tmp_path / "run" / "state.before").exists()
+    continue_here(world, run_spec("red"), tmp_path / "run")
+    assert not (tmp_path / "run" / "state.before").exists(), "a finished run keeps no state"
 
 
 @named("a state of other data is set aside")
