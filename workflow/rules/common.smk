@@ -65,6 +65,17 @@ def run_spec(wildcards):
     return runs.run_spec(config, wildcards.run, int(wildcards.seed))
 
 
+def is_on_one_node(wildcards):
+    """Whether one machine is enough for a training."""
+    return run_spec(wildcards).cluster.nodes == 1
+
+
+def gpus_of_node(wildcards):
+    """What a training occupies on each of its nodes."""
+    spec = run_spec(wildcards)
+    return -(-REQUESTS.gpus(spec) // spec.cluster.nodes)
+
+
 def model_options(wildcards, input):
     """`--model NAME=FOLDER` for everything that a probe measures beside the checkpoint."""
     folders = {n: input[n] for n in jobs.probe_models(config, wildcards.probe)}

@@ -1,4 +1,4 @@
-"""An engine that makes no progress ends: a hung one would hold its GPUs until the job's time is up. Standard library."""
+"""An engine without progress ends: a hung one would hold its GPUs until the job's time is up. Standard library."""
 
 import os
 import signal

@@ -15,7 +15,8 @@ import subprocess, sys, time
 from pathlib import Path
 from red.engines.openrlhf.watch import watched
 worker = "import time; time.sleep(600)"
-daemon = f"import subprocess, sys; print(subprocess.Popen([sys.executable, '-c', {worker!r}]).pid, flush=True); {worker}"
+start = f"print(subprocess.Popen([sys.executable, '-c', {worker!r}]).pid, flush=True)"
+daemon = f"import subprocess, sys; {start}; {worker}"
 with watched(Path(sys.argv[1]), float(sys.argv[2])):
     child = subprocess.Popen([sys.executable, "-c", daemon], start_new_session=True)
     print(child.pid, flush=True)
