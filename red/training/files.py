@@ -43,6 +43,11 @@ class RunFiles:
     w_log: Path | None = None
 
     @property
+    def problems(self) -> Path:
+        """Tokenized prompts and demonstrations, for every run that reads the same ones."""
+        return self.prompts.parent / "problems"
+
+    @property
     def state(self) -> Path:
         """Resume state: not a declared output, so a killed job finds it again."""
         return self.out / "state"

@@ -88,6 +88,8 @@ def kill_and_finish(kills: Sequence[str], arguments: list[str], draw: random.Ran
 )
 def test_training(method: str, kills: tuple[str, ...], seed: int, tmp_path: Path, world: World, remark):
     spec = run_spec(method, OVERRIDES.get(method))
+    # Otherwise another case may have spared this one the phase `load`.
+    shutil.rmtree(world.prompts.parent / "problems", ignore_errors=True)
     count = kill_and_finish(kills, world.train(tmp_path / "run", spec), random.Random(seed))
     assert count == len(kills), f"only {count} kills came"
     compare(whole(world, spec), tmp_path / "run")
