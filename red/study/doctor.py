@@ -38,7 +38,9 @@ def checks(config: Mapping[str, Any], partition: str | None = None) -> Iterator[
     resources, forecast = resources_of(config), estimate(config)
     partitions, gpus = cluster.partitions(), cluster.gpus()
     yield _python()
-    yield from packages(needed_packages(config, bool(partitions)))
+    needed = needed_packages(config, bool(partitions))
+    yield from packages(needed)
+    yield from compiler(needed, _offloads(config))
     yield from accelerators(forecast, resources, partitions, gpus)
     lack = cluster.lacking()
     yield from [Check("Slurm", "fail", lack)] if lack else queue(resources, partitions, partition)
@@ -72,6 +74,22 @@ def packages(names: list[str]) -> Iterator[Check]:
         pinned = pins.get(name)
         same = pinned is None or version.partition("+")[0] == pinned
         yield Check(name, "ok" if same else "warn", version if same else f"{version}, pinned: {pinned}")
+
+
+def compiler(needed: list[str], offloads: bool) -> Iterator[Check]:
+    """The CUDA compiler, for what is built on the spot: flash-attn while it is absent, DeepSpeed's offloaded Adam."""
+    builds = ["flash-attn"] * ("flash-attn" in needed and _version("flash-attn") is None)
+    builds += ["DeepSpeed's Adam (cluster.offload_optimizer)"] * offloads
+    if not builds:
+        return
+    what, found, wanted = " and ".join(builds), cluster.cuda_of_compiler(), _cuda_of_torch()
+    if found is None:
+        yield Check("nvcc", "fail", f"not found (PATH, CUDA_HOME); needed to build {what}, of CUDA {wanted or '13.0'}")
+        return
+    same = wanted in (None, found)
+    # DeepSpeed takes no other version, flash-attn any of the same generation.
+    other: Literal["warn", "fail"] = "fail" if offloads else "warn"
+    yield Check("nvcc", "ok" if same else other, f"CUDA {found}" + ("" if same else f"; torch is built for {wanted}"))
 
 
 def accelerators(
@@ -173,6 +191,19 @@ def _pins(path: Path) -> dict[str, str]:
     ]
     pairs = (line.partition(";")[0].partition("==") for line in lines)
     return {name.partition("[")[0].strip(): version.strip() for name, equal, version in pairs if equal}
+
+
+def _offloads(config: Mapping[str, Any]) -> bool:
+    runs = [run_spec(config, run, seed) for run, seed in jobs.trained(config)]
+    return any(engine(run.training.engine).needs(run).reads_cluster and run.cluster.offload_optimizer for run in runs)
+
+
+def _cuda_of_torch() -> str | None:
+    try:
+        import torch
+    except ImportError:
+        return None
+    return torch.version.cuda
 
 
 def _version(name: str) -> str | None:

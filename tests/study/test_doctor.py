@@ -113,3 +113,35 @@ def test_disk_has_room_for_the_states_of_the_trainings_that_the_cluster_runs_at_
     state = 2 * (14 + 8) * 1.54e9
     needed = (1.2 * forecast.total.disk + at_once * state) / 2**30
     assert doctor.disk(forecast, tmp_path, at_once).text.startswith(f"{needed:.1f} GiB needed")
+
+
+NVCC = 'echo "Cuda compilation tools, release {0}, V{0}.48"'
+
+
+@pytest.mark.parametrize(
+    ("installed", "offloads", "nvcc", "verdict"),
+    [
+        ({"flash-attn": "2.8.3"}, False, None, None),
+        ({}, False, None, "fail"),
+        ({}, False, "13.0", "ok"),
+        ({}, False, "13.2", "warn"),
+        ({"flash-attn": "2.8.3"}, True, "13.0", "ok"),
+        ({"flash-attn": "2.8.3"}, True, "13.2", "fail"),
+    ],
+)
+def test_the_cuda_compiler_is_asked_for_where_something_is_built(
+    monkeypatch, tmp_path, installed, offloads, nvcc, verdict
+):
+    monkeypatch.setattr(doctor, "_version", installed.get)
+    monkeypatch.setattr(doctor, "_cuda_of_torch", lambda: "13.0")
+    monkeypatch.delenv("CUDA_HOME", raising=False)
+    monkeypatch.setenv("PATH", only(tmp_path / "system", "sh"))
+    if nvcc:
+        monkeypatch.setenv("PATH", programs(tmp_path / "cuda", nvcc=NVCC.format(nvcc)))
+    found = list(doctor.compiler(["torch", "flash-attn"], offloads))
+    assert [check.verdict for check in found] == ([verdict] if verdict else [])
+
+
+def test_an_offloaded_optimizer_is_built_at_the_first_start(paper, tiny):
+    assert not doctor._offloads(paper) and not doctor._offloads(tiny)
+    assert doctor._offloads({**paper, "cluster": {**paper["cluster"], "zero_stage": 3, "offload_optimizer": True}})
