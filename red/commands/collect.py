@@ -11,7 +11,7 @@ HELP = "collect grades, metrics and probes into three tables; works while runs a
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """What the workflow's rule `collect` passes; by hand, `--configfile` replaces the first two."""
-    parser.add_argument("--spec", help="runs, benchmarks and probes to look for, JSON")
+    parser.add_argument("--spec", help="runs, benchmarks and probes to look for, JSON or @FILE")
     add_overlays(parser, "instead of --spec: ")
     parser.add_argument("--results", type=Path, help="results of one scale; by default the configured one")
     parser.add_argument("--out", type=Path, help="by default RESULTS/collected")

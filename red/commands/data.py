@@ -1,6 +1,7 @@
 """Make one data product: a model folder, training prompts, demonstrations, or a benchmark."""
 
 import argparse
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -85,6 +86,9 @@ def _benchmark(spec: Mapping[str, Any], options: argparse.Namespace) -> None:
 
         write_jsonl(options.out, rows(options.name))
         return
+    from red.evaluation.benchmarks import missing
     from red.evaluation.benchmarks import rows as catalog_rows
 
     write_jsonl(options.out, catalog_rows(options.name, spec))
+    if reason := missing(options.out):
+        print(f"{options.name} is missing: {reason}. Then delete {options.out} and start again", file=sys.stderr)

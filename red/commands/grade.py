@@ -129,8 +129,10 @@ def _grade_folder(folder: Path, benchmarks: Path, text: str, workers: int | None
 
 def _golds(path: Path) -> list["Problem"]:
     """Problems without their questions, which a protected benchmark does not have on disk."""
-    from red.evaluation.benchmarks import Problem
+    from red.evaluation.benchmarks import Problem, missing
     from red.plumbing.storage import read_jsonl
 
+    if missing(path):
+        return []
     rows = read_jsonl(path, ("id", "options", "answer"))
     return [Problem(row["id"], "", row["options"] and tuple(row["options"]), row["answer"]) for row in rows]

@@ -16,10 +16,21 @@ from red.training.spec import RunSpec
 
 
 @dataclass(frozen=True)
+class Stored:
+    """Bytes on disk per parameter: of a checkpoint or a snapshot, and of one resume state; `states` is how many
+    of these there are at most, also while a new one is written."""
+
+    checkpoint: int
+    state: int
+    states: int
+
+
+@dataclass(frozen=True)
 class Needs:
-    """What a training asks of the machine: GPUs over all nodes, as the section `cluster` says (None: the
+    """What a training asks of the machine: disk, GPUs over all nodes, as the section `cluster` says (None: the
     engine does not read it, and the section `resources` says how many), and installed distributions."""
 
+    stored: Stored
     gpus: int | None = None
     packages: tuple[str, ...] = ()
 
@@ -55,11 +66,16 @@ def train(run: RunSpec, files: RunFiles, report: Report, code: str = "") -> Trai
     """Train with the engine that the run names.
 
     One process at a time trains in `files.out`, and it continues only a state of the same spec, code
-    (its fingerprint) and inputs.
+    (its fingerprint) and inputs. The state of a finished training is deleted.
     """
     weight = run.build_method().objective.weight
     if weight.kind in ("mean_of", "resampled_from") and files.w_log is None:
         raise ConfigError(f"--w-log: {weight.kind} reads the metrics of another run")
     with only_here(files.out / ".lock", "training"):
-        claim(files.state, identity(run, files, code))
-        return engine(run.training.engine).train(run, files, report)
+        this = identity(run, files, code)
+        if trained := files.revive(this):
+            return trained
+        claim(files.state, this)
+        trained = engine(run.training.engine).train(run, files, report)
+        files.retire(this, trained)
+        return trained

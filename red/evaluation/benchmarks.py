@@ -13,14 +13,13 @@ from typing import Any
 from red.errors import DataError
 from red.evaluation import catalog
 from red.evaluation.catalog import Benchmark, Hub
+from red.evaluation.sealed import PASSWORD, seal, unseal
 from red.plumbing.storage import as_object, parse_json, read_jsonl
 from red.seeds import derive
 from red.text.template import LETTERS, render
 
 # Bytes; ten times the largest benchmark. An archive can unpack to a thousand times its size.
 LARGEST_UNPACKED = 256 << 20
-# Published by the authors of GPQA for their own archive; it keeps crawlers out, not readers.
-PASSWORD = b"deserted-untie-orchid"
 # LUFFY's wording, which its published prompt hashes confirm.
 INSTRUCTION = (
     "Answer the following multiple choice question. The last line of your response should be of the "
@@ -41,26 +40,44 @@ class Problem:
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 
+class Unavailable(DataError):
+    """The hub does not give a data set: no network, no such name, no access to a gated one."""
+
+
 def rows(name: str, entry: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Rows of a benchmark file. A protected benchmark leaves its texts out: ids and letters only."""
+    """Rows of a benchmark file. A protected benchmark has its texts sealed: ids and letters are in plain text.
+
+    One that the hub does not give has one row, which says why; see `missing`.
+    """
     benchmark = catalog.benchmark(name, entry)
-    for problem in load(benchmark):
+    try:
+        problems = load(benchmark)
+    except Unavailable as error:
+        yield {"missing": str(error)}
+        return
+    for problem in problems:
         row = asdict(problem)
         if benchmark.protected:
-            row |= {"question": None, "options": list(LETTERS[: len(problem.options or ())])}
+            texts = {"question": problem.question, "options": problem.options}
+            letters = list(LETTERS[: len(problem.options or ())])
+            row |= {"question": None, "options": letters, "sealed": seal(texts, problem.id)}
         yield row
 
 
-def read(path: Path, benchmark: Benchmark) -> list[Problem]:
-    """Problems of a file that `rows` filled; texts that were left out are fetched again, in memory."""
-    file_rows = list(read_jsonl(path, ("id", "question", "options", "answer")))
-    if any(row["question"] is None for row in file_rows):
-        texts = {problem.id: problem for problem in load(benchmark)}
-        for number, row in enumerate(file_rows, start=1):
-            if row["id"] not in texts or texts[row["id"]].answer != row["answer"]:
-                raise DataError(f"{path}: line {number}: {row['id']!r} differs from the source; remake it")
-        return [texts[row["id"]] for row in file_rows]
-    return _checked([_problem(row, f"{path}: line {n}") for n, row in enumerate(file_rows, start=1)], str(path))
+def missing(path: Path) -> str | None:
+    """Why a file has no problems, answers or verdicts of its benchmark; None if it has."""
+    reason = next(read_jsonl(path), {}).get("missing")
+    return None if reason is None else str(reason)
+
+
+def read(path: Path) -> list[Problem]:
+    """Problems of a file that `rows` filled. Nothing is fetched: compute nodes have no network."""
+    problems = []
+    for number, row in enumerate(read_jsonl(path, ("id", "question", "options", "answer")), start=1):
+        where = f"{path}: line {number}"
+        texts = unseal(row["sealed"], row["id"], where) if "sealed" in row else {}
+        problems.append(_problem({**row, **texts}, where))
+    return _checked(problems, str(path))
 
 
 def load(benchmark: Benchmark) -> list[Problem]:
@@ -201,12 +218,12 @@ def _hub(benchmark: Benchmark) -> Iterator[Row]:
     try:
         from datasets import load_dataset
     except ImportError:
-        raise DataError(f"benchmark {benchmark.name}: install `datasets`, or give data_dir") from None
+        raise Unavailable(f"benchmark {benchmark.name}: install `datasets`, or give data_dir") from None
     try:
         data = load_dataset(hub.id, hub.config, split=hub.split, revision=hub.revision)
     except OSError as error:  # no network, no such data set, no access to a gated one
         reason = str(error).splitlines()[0]
-        raise DataError(f"hub {hub.id}: {reason}; give data_dir to read a local copy") from None
+        raise Unavailable(f"hub {hub.id}: {reason}; give data_dir to read a local copy") from None
     yield from hub_rows(benchmark, data)
 
 

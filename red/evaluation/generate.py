@@ -85,7 +85,8 @@ def generate(
 
     `folder` holds the benchmark files. The backend is opened only if an answer is missing, once for all.
     `redact` gives what may be kept of an answer to a protected benchmark.
-    Writes `<benchmark>.generations.jsonl` and `<benchmark>.json` (how they were made), each only whole.
+    Writes `<benchmark>.generations.jsonl` and `<benchmark>.json` (how they were made), each only whole. A benchmark
+    that could not be had leaves one row that says so.
     """
     backend: Backend | None = None
     try:
@@ -99,18 +100,29 @@ def generate(
                     _answer(works, backend, spec, checkpoint, redact)
                 for work in works:
                     _finish(work, out, spec)
+                for name, reason in _missing(spec, folder).items():
+                    write_jsonl(out / f"{name}.generations.jsonl", [{"missing": reason}])
     finally:
         if backend is not None:
             backend.close()
+
+
+def _missing(spec: GenerationSpec, folder: Path) -> dict[str, str]:
+    """Why a benchmark of `spec` has no problems, by name."""
+    reasons = {name: sets.missing(folder / f"{name}.jsonl") for name in spec.benchmarks}
+    return {name: reason for name, reason in reasons.items() if reason is not None}
 
 
 def _plan(checkpoint: Path, out: Path, spec: GenerationSpec, folder: Path) -> list[Work]:
     tokenizer = read_tokenizer(checkpoint)
     identity = folder_hash(checkpoint)
     works = []
+    absent = _missing(spec, folder)
     for name, entry in spec.benchmarks.items():
+        if name in absent:
+            continue
         benchmark = catalog.benchmark(name, entry)
-        problems = sets.read(folder / f"{name}.jsonl", benchmark)[: spec.limit]
+        problems = sets.read(folder / f"{name}.jsonl")[: spec.limit]
         prompts = {p.id: sets.prompt(p, benchmark, spec.template, spec.system) for p in problems}
         work = Work(
             benchmark=benchmark,

@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from red.errors import ConfigError
+from red.errors import ConfigError, DataError
 from red.evaluation import benchmarks as sets
 from red.evaluation import presentation
 from red.evaluation.catalog import EMBEDDED, benchmark
@@ -49,9 +49,11 @@ def evaluate(options: Options) -> None:
     folder = options.out / "benchmarks"
     for name, entry in spec.benchmarks.items():
         write_jsonl(folder / f"{name}.jsonl", _rows(name, entry))
+        if reason := sets.missing(folder / f"{name}.jsonl"):
+            raise DataError(reason)
     generate([(options.model, options.out)], spec, folder, open_backend, letters_only)
     benchmarks = [benchmark(name, entry) for name, entry in spec.benchmarks.items()]
-    problem_sets = [(b, sets.read(folder / f"{b.name}.jsonl", b)[: spec.limit]) for b in benchmarks]
+    problem_sets = [(b, sets.read(folder / f"{b.name}.jsonl")[: spec.limit]) for b in benchmarks]
     grade_answers(options.out, problem_sets, options.workers)
     results = scores(options.out, problem_sets)
     title = f"{options.model.name}: {spec.template}, temperature {spec.evaluation.temperature}"

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from red.errors import DataError
-from red.evaluation.benchmarks import Problem
+from red.evaluation.benchmarks import Problem, missing
 from red.evaluation.catalog import Benchmark
 from red.grading.grader import Case, Grader
 from red.plumbing.storage import numbered_jsonl, write_jsonl
@@ -16,11 +16,16 @@ FIELDS = ("id", "index", "response", "tokens", "finish_reason")
 def grade_answers(
     folder: Path, benchmarks: Sequence[tuple[Benchmark, Sequence[Problem]]], workers: int | None = None
 ) -> None:
-    """Grade every answer of these benchmarks; each grades file appears only when it is whole."""
+    """Grade every answer of these benchmarks; each grades file appears only when it is whole.
+
+    A benchmark without answers, because it could not be had, leaves one row that says so.
+    """
     with Grader(workers=workers) as grader:
         for benchmark, problems in benchmarks:
             path = folder / f"{benchmark.name}.generations.jsonl"
-            rows = _grades(path, {problem.id: problem for problem in problems}, grader)
+            reason = missing(path)
+            absent = [] if reason is None else [{"missing": reason}]
+            rows = absent or _grades(path, {problem.id: problem for problem in problems}, grader)
             write_jsonl(folder / f"{benchmark.name}.grades.jsonl", rows)
 
 

@@ -142,7 +142,9 @@ def parse_json(content: bytes, where: str, surrogates: bool = False) -> Any:
 
 
 def argument(text: str, name: str = "--spec") -> dict[str, Any]:
-    """A JSON object given on the command line."""
+    """A JSON object given on the command line, or as `@FILE` in a file: Linux takes 131,072 bytes per argument."""
+    if text.startswith("@"):
+        return read_object(Path(text[1:]))
     return as_object(parse_json(text.encode("utf-8", "surrogateescape"), name), name)
 
 

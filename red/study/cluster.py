@@ -1,6 +1,7 @@
 """What this machine and its Slurm offer, asked with the tools of the vendors. Nothing here fails."""
 
 import importlib.util
+import os
 import re
 import shutil
 import subprocess
@@ -45,6 +46,14 @@ def gpus() -> list[Gpu]:
 def cuda_of_driver() -> str | None:
     """The newest CUDA version that the driver serves, e.g. `13.0`."""
     found = re.search(r"CUDA Version:\s*([\d.]+)", "\n".join(_lines(("nvidia-smi",))))
+    return found[1] if found else None
+
+
+def cuda_of_compiler() -> str | None:
+    """The CUDA version of `nvcc`, e.g. `13.0`; None where there is none."""
+    home = os.environ.get("CUDA_HOME")
+    output = _output((f"{home}/bin/nvcc" if home else "nvcc", "--version"))
+    found = re.search(r"release ([\d.]+)", output or "")
     return found[1] if found else None
 
 

@@ -16,11 +16,12 @@ from red.engines import engine
 from red.plumbing.provenance import ROOT
 from red.study import cluster, jobs
 from red.study.estimate import GIB, Estimate, estimate
-from red.study.resources import STAGES, Resources, resources_of
+from red.study.resources import STAGES, Request, Resources, resources_of
 from red.study.runs import run_spec
 
 HUB = ("huggingface.co", 443)
 SPARE_DISK = 1.2
+FEW = 4  # trainings at the same time, where no cluster answers
 
 
 @dataclass(frozen=True)
@@ -37,11 +38,13 @@ def checks(config: Mapping[str, Any], partition: str | None = None) -> Iterator[
     resources, forecast = resources_of(config), estimate(config)
     partitions, gpus = cluster.partitions(), cluster.gpus()
     yield _python()
-    yield from packages(needed_packages(config, bool(partitions)))
+    needed = needed_packages(config, bool(partitions))
+    yield from packages(needed)
+    yield from compiler(needed, _offloads(config))
     yield from accelerators(forecast, resources, partitions, gpus)
     lack = cluster.lacking()
     yield from [Check("Slurm", "fail", lack)] if lack else queue(resources, partitions, partition)
-    yield disk(forecast, jobs.results(config))
+    yield disk(forecast, jobs.results(config), trainings_at_once(forecast, partitions))
     yield from windows(config, resources)
     yield from downloads(config)
 
@@ -71,6 +74,22 @@ def packages(names: list[str]) -> Iterator[Check]:
         pinned = pins.get(name)
         same = pinned is None or version.partition("+")[0] == pinned
         yield Check(name, "ok" if same else "warn", version if same else f"{version}, pinned: {pinned}")
+
+
+def compiler(needed: list[str], offloads: bool) -> Iterator[Check]:
+    """The CUDA compiler, for what is built on the spot: flash-attn while it is absent, DeepSpeed's offloaded Adam."""
+    builds = ["flash-attn"] * ("flash-attn" in needed and _version("flash-attn") is None)
+    builds += ["DeepSpeed's Adam (cluster.offload_optimizer)"] * offloads
+    if not builds:
+        return
+    what, found, wanted = " and ".join(builds), cluster.cuda_of_compiler(), _cuda_of_torch()
+    if found is None:
+        yield Check("nvcc", "fail", f"not found (PATH, CUDA_HOME); needed to build {what}, of CUDA {wanted or '13.0'}")
+        return
+    same = wanted in (None, found)
+    # DeepSpeed takes no other version, flash-attn any of the same generation.
+    other: Literal["warn", "fail"] = "fail" if offloads else "warn"
+    yield Check("nvcc", "ok" if same else other, f"CUDA {found}" + ("" if same else f"; torch is built for {wanted}"))
 
 
 def accelerators(
@@ -106,16 +125,23 @@ def queue(resources: Resources, partitions: list[cluster.Partition], name: str |
         return
     partition = found[0]
     for stage in STAGES:
-        over = _over(resources[stage], partition)
+        over = _over(resources[stage], resources.memory(stage, 1 + resources[stage].retries), partition)
         text = "; ".join(over) if over else f"fits partition {partition.name}"
         yield Check(f"Slurm: {stage}", "fail" if over else "ok", text)
 
 
-def disk(forecast: Estimate, results: Path) -> Check:
-    """Room for everything that is kept, and for the resume states of what runs at the same time."""
+def trainings_at_once(forecast: Estimate, partitions: list[cluster.Partition]) -> int:
+    """As many as the GPUs of the cluster have room for; a few where nothing is known."""
+    per_job = max((row.gpus for row in forecast.rows), default=0)
+    gpus = max((partition.nodes * partition.gpus for partition in partitions), default=0)
+    return min(forecast.trainings, max(gpus // per_job, 1) if gpus and per_job else FEW)
+
+
+def disk(forecast: Estimate, results: Path, at_once: int) -> Check:
+    """Room for everything that is kept, and for the resume states of the trainings that run at the same time."""
     folder = next(p for p in (results, *results.parents, Path(".")) if p.exists())
     free = shutil.disk_usage(folder).free
-    needed = SPARE_DISK * forecast.total.disk + 4 * max(row.state for row in forecast.rows)
+    needed = SPARE_DISK * forecast.total.disk + at_once * max(row.state for row in forecast.rows)
     verdict: Literal["ok", "fail"] = "ok" if free >= needed else "fail"
     return Check("disk", verdict, f"{needed / GIB:.1f} GiB needed, {free / GIB:.1f} GiB free at {folder}")
 
@@ -167,6 +193,19 @@ def _pins(path: Path) -> dict[str, str]:
     return {name.partition("[")[0].strip(): version.strip() for name, equal, version in pairs if equal}
 
 
+def _offloads(config: Mapping[str, Any]) -> bool:
+    runs = [run_spec(config, run, seed) for run, seed in jobs.trained(config)]
+    return any(engine(run.training.engine).needs(run).reads_cluster and run.cluster.offload_optimizer for run in runs)
+
+
+def _cuda_of_torch() -> str | None:
+    try:
+        import torch
+    except ImportError:
+        return None
+    return torch.version.cuda
+
+
 def _version(name: str) -> str | None:
     try:
         return importlib.metadata.version(name)
@@ -187,11 +226,12 @@ def _driver(gpu: cluster.Gpu) -> Check:
     return Check("driver", "ok" if good else "fail", text)
 
 
-def _over(request: Any, partition: cluster.Partition) -> list[str]:
+def _over(request: Request, memory: int, partition: cluster.Partition) -> list[str]:
+    """What asks for more than the partition has; `memory` is that of the last attempt, in MB."""
     asked = {
         "GPUs": (request.gpu, partition.gpus),
         "cores": (request.threads, partition.cpus),
-        "MB of memory": (request.mem_mb, partition.memory_mb),
+        "MB of memory in the last attempt": (memory, partition.memory_mb),
         "minutes": (request.runtime, partition.minutes),
     }
     return [

@@ -12,7 +12,9 @@ Formulas (N parameters, tokens as forecast by `resources.lengths`, hardware at w
                per rollout, which need the old log-probabilities)
     memory   = 16 N / devices (weights, gradients, master copy and two moments) + 2 N (gathered weights)
                + tokens per forward x (layers x hidden x 2 + vocabulary x 10), or the sampler's share
-    disk     = 2 N (checkpoint) + 2 N per snapshot + 28 N while it runs (two resume states)
+    disk     = checkpoint and snapshots, b N each, and the lines of metrics; answers, by their tokens and rows; models
+               (those of the hub twice, here and in its cache); resume states only while a training runs.
+               b, the bytes of a state and the number of states are the engine's (`red.engines.Stored`)
 
 Where the workflow has `benchmark:` files of the same scale, their seconds replace the estimate, and the
 other runs are scaled by the median ratio of measured to estimated.
@@ -34,6 +36,10 @@ from red.training.spec import RunSpec
 
 GIB = 2.0**30
 BYTES_PER_TOKEN_OF_TEXT = 4.5
+# Of one step's metrics; of an answer and its verdict beside the text itself; of one measured token of a probe.
+BYTES_PER_STEP = 3000.0
+BYTES_PER_ANSWER = 400.0
+BYTES_PER_TOKEN_OF_PROBE = 16.0
 UNMEASURED_FACTOR = 2.0
 
 
@@ -61,7 +67,8 @@ class Cost:
 
 @dataclass(frozen=True)
 class Row:
-    """One run: cost of a seed's training and evaluation, peak memory per device, and the transient disk."""
+    """One run: cost of a seed's training and evaluation, peak memory per device, the disk of its resume states
+    while it runs, and its GPUs."""
 
     run: str
     seeds: int
@@ -70,6 +77,7 @@ class Row:
     evaluation: Cost
     memory: float
     state: float
+    gpus: int
     measured: bool
 
 
@@ -127,7 +135,12 @@ def estimate(config: Mapping[str, Any]) -> Estimate:
     factor, ratio = _calibration([seconds[run] / forecast[run].seconds for run in seconds])
     costs = {run: _with_seconds(cost, seconds.get(run, cost.seconds * ratio)) for run, cost in forecast.items()}
     evaluation = evaluation_cost(config, resources)
-    rows = [Row(jobs.BASE, 1, 0, Cost(disk=2 * resources.shape.parameters), evaluation, 0, 0, False)]
+    models = [
+        size * _bytes_of_model(jobs.models(config)[name]["source"])
+        for name, size in (("base", resources.shape.parameters), ("large", resources.shape.large_parameters))
+        if name in jobs.models(config)
+    ]
+    rows = [Row(jobs.BASE, 1, 0, Cost(disk=sum(models)), evaluation, 0, 0, 0, False)]
     rows += [
         Row(
             run,
@@ -136,7 +149,8 @@ def estimate(config: Mapping[str, Any]) -> Estimate:
             costs[run],
             evaluation,
             memory(spec, resources),
-            28 * resources.shape.parameters,
+            state_bytes(spec, resources),
+            gpus[run],
             run in seconds,
         )
         for run, spec in specs.items()
@@ -170,8 +184,15 @@ def training_cost(spec: RunSpec, resources: Resources) -> Cost:
     operations = (8 + 2 * (training.updates_per_rollout > 1)) * shape.parameters * trained
     devices = max(resources.gpus(spec), 1)
     seconds = sampled / _decode_rate(resources) + operations / (hardware.tflops * 1e12)
-    kept = 2 * shape.parameters * (1 + len(spec.snapshots))
+    checkpoint = engine(training.engine).needs(spec).stored.checkpoint * shape.parameters
+    kept = checkpoint * (1 + len(spec.snapshots)) + training.steps * BYTES_PER_STEP
     return Cost(seconds + hardware.startup_s * devices, sampled, trained, kept)
+
+
+def state_bytes(spec: RunSpec, resources: Resources) -> float:
+    """Bytes of all resume states of one training, which are there only while it runs."""
+    stored = engine(spec.training.engine).needs(spec).stored
+    return stored.states * stored.state * resources.shape.parameters
 
 
 def training_minutes(spec: RunSpec, resources: Resources, attempt: int = 1) -> int:
@@ -192,7 +213,8 @@ def evaluation_cost(config: Mapping[str, Any], resources: Resources) -> Cost:
     )
     sampled = answers * resources.lengths.generation
     start = resources.hardware.startup_s * max(resources["generate"].gpu, 1)
-    return Cost(sampled / _decode_rate(resources) + start, sampled, 0, sampled * BYTES_PER_TOKEN_OF_TEXT)
+    disk = sampled * BYTES_PER_TOKEN_OF_TEXT + answers * BYTES_PER_ANSWER
+    return Cost(sampled / _decode_rate(resources) + start, sampled, 0, disk)
 
 
 def memory(spec: RunSpec, resources: Resources) -> float:
@@ -205,6 +227,11 @@ def memory(spec: RunSpec, resources: Resources) -> float:
     shares = engine(spec.training.engine).needs(spec).reads_cluster and spec.build_method().mix.rollouts != "none"
     sampler = spec.cluster.vllm_memory * resources.hardware.memory_gib * GIB if shares else 0.0
     return max(learner, sampler)
+
+
+def _bytes_of_model(source: str) -> float:
+    """Per parameter: an embedded model in float32, or one of the hub in bfloat16, prepared and in the hub's cache."""
+    return 4.0 if source == "embedded" else 2 * 2.0
 
 
 def _decode_rate(resources: Resources) -> float:
@@ -229,7 +256,7 @@ def _other_cost(config: Mapping[str, Any], resources: Resources) -> Cost:
         sampled = entry.get("prompts", 256) * entry.get("samples", 1) * resources.lengths.rollout
         forward = 2 * resources.shape.parameters * models * sampled / (resources.hardware.tflops * 1e12)
         seconds = sampled / _decode_rate(resources) + forward + resources.hardware.startup_s
-        total += Cost(seconds, sampled, 0, sampled * 16)
+        total += Cost(seconds, sampled, 0, sampled * BYTES_PER_TOKEN_OF_PROBE)
     return total
 
 

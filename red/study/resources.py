@@ -58,9 +58,10 @@ class Hardware:
 
 @dataclass(frozen=True)
 class Shape:
-    """Size of a model."""
+    """Size of the model; of the large one that probes may need, its parameters."""
 
     parameters: float = 138e3
+    large_parameters: float = 311e3
     layers: int = 3
     hidden_size: int = 64
     vocabulary: int = 192

@@ -99,8 +99,8 @@ def _inherited(config: Mapping[str, Any], run: str, seen: tuple[str, ...]) -> di
     if like is None:
         return line
     inherited = _inherited(config, like, (*seen, run))
-    # A copy belongs to the items that name it, not to those of its original.
-    for key in ("label", "items", "row_group"):
+    # A copy belongs to the items that name it, not to those of its original, and is trained as often as it asks for.
+    for key in ("label", "items", "row_group", "seeds"):
         inherited.pop(key, None)
     return deep_merge(inherited, line)
 

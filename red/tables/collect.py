@@ -96,6 +96,9 @@ def _scores(run: Run, benchmark: Mapping[str, Any]) -> Iterator[pa.RecordBatch]:
     path = run.evaluation / f"{benchmark['benchmark']}.grades.jsonl"
     constant = run.columns | {name: benchmark[name] for name in ("benchmark", "group", "metric")}
     keys = {"problem": "id", "sample": "index"} | {name: name for name in GRADE_KEYS[2:]}
+    if "missing" in next(read_jsonl(path), {}):
+        # The benchmark could not be had: no rows, and tables say that it has no answers.
+        return
     for part in _parts(read_jsonl(path, required=GRADE_KEYS)):
         columns = {name: [row[key] for row in part] for name, key in keys.items()}
         yield _batch(SCORES, constant, columns, len(part), path)

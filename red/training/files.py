@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from red.plumbing.provenance import spec_hash
-from red.plumbing.records import to_mapping
+from red.plumbing.records import from_mapping, to_mapping
 from red.plumbing.storage import (
     file_hash,
     folder_hash,
@@ -23,6 +23,15 @@ from red.training.spec import RunSpec
 
 
 @dataclass(frozen=True)
+class Trained:
+    """What a training did: steps done, why it stopped early (or empty), and data counts."""
+
+    steps: int
+    stopped: str
+    counts: Mapping[str, int]
+
+
+@dataclass(frozen=True)
 class RunFiles:
     """Inputs and the output folder of one training. `w_log` is the metrics file of the run whose w a
     control schedule reads."""
@@ -32,6 +41,11 @@ class RunFiles:
     demonstrations: Path
     out: Path
     w_log: Path | None = None
+
+    @property
+    def problems(self) -> Path:
+        """Tokenized prompts and demonstrations, for every run that reads the same ones."""
+        return self.prompts.parent / "problems"
 
     @property
     def state(self) -> Path:
@@ -49,28 +63,57 @@ class RunFiles:
         """Checkpoints at the steps that another run branches from; published like the metrics."""
         return self.state / "snapshots"
 
+    @property
+    def finished(self) -> Path:
+        """Second names of what a finished training has published: Snakemake deletes the outputs of a job
+        whose end it did not see, and the job that comes for them publishes once more."""
+        return self.out / "finished"
+
     def publish(self) -> None:
         """Put the finished metrics and snapshots in their declared places (an empty folder if none)."""
-        write_atomic(self.out / "metrics.jsonl", self.metrics.read_bytes())
+        self._publish(self.metrics, self.snapshots)
+
+    def retire(self, identity: Mapping[str, Any], trained: Trained) -> None:
+        """Delete the resume state of a training that has published its checkpoint, metrics and snapshots."""
+
+        def fill(folder: Path) -> None:
+            for name in ("checkpoint", "snapshots"):
+                _second_name(self.out / name, folder / name)
+            link_or_copy(str(self.out / "metrics.jsonl"), str(folder / "metrics.jsonl"))
+            write_json(folder / "trained.json", {"identity": dict(identity), **to_mapping(trained)})
+
+        write_directory(self.finished, fill)
+        for state in (self.state, self.state.with_name("state.before")):
+            shutil.rmtree(state, ignore_errors=True)
+
+    def revive(self, identity: Mapping[str, Any]) -> Trained | None:
+        """Publish once more what `retire` kept; None if nothing is kept of this identity."""
+        record = self.finished / "trained.json"
+        kept = read_object(record) if record.exists() else {}
+        if kept.pop("identity", None) != identity:
+            shutil.rmtree(self.finished, ignore_errors=True)
+            return None
+        write_directory(self.out / "checkpoint", lambda folder: _second_name(self.finished / "checkpoint", folder))
+        self._publish(self.finished / "metrics.jsonl", self.finished / "snapshots")
+        shutil.rmtree(self.state, ignore_errors=True)
+        return from_mapping(Trained, kept, str(record))
+
+    def _publish(self, metrics: Path, snapshots: Path) -> None:
+        write_atomic(self.out / "metrics.jsonl", metrics.read_bytes())
 
         def fill(folder: Path) -> None:
             # The originals stay: a job killed after this line publishes once more.
-            if self.snapshots.exists():
-                shutil.copytree(self.snapshots, folder, dirs_exist_ok=True, copy_function=link_or_copy)
+            if snapshots.exists():
+                _second_name(snapshots, folder)
 
         write_directory(self.out / "snapshots", fill)
 
 
+def _second_name(source: Path, target: Path) -> None:
+    shutil.copytree(source, target, dirs_exist_ok=True, copy_function=link_or_copy)
+
+
 Report = Callable[[int, Mapping[str, Any]], None]
-
-
-@dataclass(frozen=True)
-class Trained:
-    """What a training did: steps done, why it stopped early (or empty), and data counts."""
-
-    steps: int
-    stopped: str
-    counts: Mapping[str, int]
 
 
 def identity(run: RunSpec, files: RunFiles, code: str) -> dict[str, Any]:

@@ -14,7 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from red.data.problems import Limits, ProblemOrder, load_problems
+from red.data.memory import remembered, tokenizer_files
+from red.data.problems import Limits, ProblemOrder, ProblemSet, load_problems
 from red.grading.reward import RewardJudge
 from red.methods.base import Group, Memory, Method
 from red.models.passes import Pass
@@ -54,16 +55,21 @@ class Loop:
     def start(cls, run: RunSpec, files: RunFiles, policy: Policy, judge: RewardJudge) -> "Loop":
         """Load the data, then the newest valid state."""
         training, method = run.training, run.build_method()
-        problems = load_problems(
-            files.prompts,
-            files.demonstrations,
-            policy.tokenizer,
-            policy.eos_id,
-            run.template,
-            Limits(training.max_prompt_tokens, training.max_new_tokens),
-            judge,
-            need_demonstrations=method.needs_demonstrations,
-        )
+        limits, needed = Limits(training.max_prompt_tokens, training.max_new_tokens), method.needs_demonstrations
+        rows = (files.prompts, files.demonstrations)
+        inputs = {
+            "rows": list(rows),
+            "tokenizer": tokenizer_files(files.parent),
+            "eos": policy.eos_id,
+            "template": run.template,
+            "limits": [limits.prompt, limits.response],
+            "need_demonstrations": needed,
+        }
+
+        def load() -> ProblemSet:
+            return load_problems(*rows, policy.tokenizer, policy.eos_id, run.template, limits, judge, needed)
+
+        problems = remembered(files.problems, inputs, load)
         loop = cls(
             run=run,
             files=files,

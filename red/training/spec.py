@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from red import methods
+from red.errors import ConfigError
 from red.methods.base import Method
 
 
@@ -56,7 +57,12 @@ class Cluster:
     gradient_checkpointing: bool = True
     vllm_memory: float = 0.6
     state_minutes: float = 20.0
+    stall_minutes: float = 60.0
     graders: int = 8
+
+    def __post_init__(self) -> None:
+        if self.stall_minutes <= 0:
+            raise ConfigError("cluster.stall_minutes: must be above 0")
 
 
 @dataclass(frozen=True)

@@ -65,7 +65,7 @@ def test_parts_are_scored_beside_the_whole_without_new_answers(byte_checkpoint, 
     write_jsonl(tmp_path / "normalized/amc.jsonl", sets.rows("amc", entry))
     spec = GenerationSpec("qwen_boxed", EvaluationSettings("local", 1.0, 8), {"amc": entry})
     generate([(byte_checkpoint, tmp_path / "out")], spec, tmp_path / "normalized", open_backend, letters_only)
-    asked = [(wanted, sets.read(tmp_path / "normalized/amc.jsonl", wanted))]
+    asked = [(wanted, sets.read(tmp_path / "normalized/amc.jsonl"))]
     grade_answers(tmp_path / "out", asked, workers=1)
     found = [(score.benchmark, score.problems, score.is_part) for score in scores(tmp_path / "out", asked)]
     assert found == [("amc", 5, False), ("amc23_40", 3, True)]

@@ -88,6 +88,8 @@ def kill_and_finish(kills: Sequence[str], arguments: list[str], draw: random.Ran
 )
 def test_training(method: str, kills: tuple[str, ...], seed: int, tmp_path: Path, world: World, remark):
     spec = run_spec(method, OVERRIDES.get(method))
+    # Otherwise another case may have spared this one the phase `load`.
+    shutil.rmtree(world.prompts.parent / "problems", ignore_errors=True)
     count = kill_and_finish(kills, world.train(tmp_path / "run", spec), random.Random(seed))
     assert count == len(kills), f"only {count} kills came"
     compare(whole(world, spec), tmp_path / "run")
@@ -213,10 +215,14 @@ def test_damage(damage: Callable[[Path], object], tmp_path: Path, world: World, 
 
 @named("a state of another spec is set aside")
 def test_another_spec(tmp_path: Path, world: World):
-    """A finished run whose learning rate is changed must not pass its old weights off as the new ones."""
-    succeed(world.train(tmp_path / "run", run_spec("sft", lr=1e-3)))
-    continue_here(world, run_spec("sft"), tmp_path / "run")
+    """A run whose learning rate is changed half-way must not pass its old weights off as the new ones."""
+    kill = {"phase": "rollout", "entry": 4, "offset": 9, "signal": signal.SIGKILL}
+    assert planned(kill, world.train(tmp_path / "run", run_spec("red", lr=1e-3)))[0] == -signal.SIGKILL
+    kill["entry"] = 1
+    assert planned(kill, world.train(tmp_path / "run", run_spec("red")))[0] == -signal.SIGKILL
     assert (tmp_path / "run" / "state.before").exists()
+    continue_here(world, run_spec("red"), tmp_path / "run")
+    assert not (tmp_path / "run" / "state.before").exists(), "a finished run keeps no state"
 
 
 @named("a state of other data is set aside")

@@ -7,7 +7,7 @@ import pytest
 from red.study import config, doctor
 from red.study.cluster import Gpu, Partition
 from red.study.estimate import estimate
-from red.study.resources import Request, Resources, Stages, resources_of
+from red.study.resources import STAGES, Request, Resources, Stages, resources_of
 from tests.fixtures.programs import only, programs
 
 
@@ -87,3 +87,61 @@ def test_a_local_copy_or_the_hub_is_enough(paper, tmp_path, monkeypatch):
         (tmp_path / f"models--{name.replace('/', '--')}" / "snapshots").mkdir(parents=True)
     (check,) = doctor.downloads(paper)
     assert check.verdict == "ok"
+
+
+USUAL_NODE = Partition("gpu", True, 1440, 8, 96, 500_000, 8)
+
+
+def test_every_attempt_of_the_paper_fits_a_usual_node(paper):
+    found = list(doctor.queue(resources_of(paper), [USUAL_NODE]))
+    assert len(found) == len(STAGES) and {check.verdict for check in found} == {"ok"}
+
+
+def test_the_memory_of_the_last_attempt_counts(paper):
+    stages = {**paper["resources"], "train": {**paper["resources"]["train"], "mem_limit": 0}}
+    found = {check.name: check for check in doctor.queue(resources_of({"resources": stages}), [USUAL_NODE])}
+    assert "2000000 MB of memory in the last attempt asked" in found["Slurm: train"].text
+
+
+@pytest.mark.parametrize(("nodes", "at_once"), [(0, doctor.FEW), (2, 2), (1000, 72)])
+def test_disk_has_room_for_the_states_of_the_trainings_that_the_cluster_runs_at_once(paper, tmp_path, nodes, at_once):
+    forecast = estimate(paper)
+    partitions = [Partition("gpu", True, 1440, nodes, 96, 500_000, 8)] if nodes else []
+    assert forecast.trainings == 72
+    assert doctor.trainings_at_once(forecast, partitions) == at_once
+    # 1.54e9 parameters, 14 bytes each, the last whole state and the one being written; ReLIFT's other moments
+    state = 2 * (14 + 8) * 1.54e9
+    needed = (1.2 * forecast.total.disk + at_once * state) / 2**30
+    assert doctor.disk(forecast, tmp_path, at_once).text.startswith(f"{needed:.1f} GiB needed")
+
+
+NVCC = 'echo "Cuda compilation tools, release {0}, V{0}.48"'
+
+
+@pytest.mark.parametrize(
+    ("installed", "offloads", "nvcc", "verdict"),
+    [
+        ({"flash-attn": "2.8.3"}, False, None, None),
+        ({}, False, None, "fail"),
+        ({}, False, "13.0", "ok"),
+        ({}, False, "13.2", "warn"),
+        ({"flash-attn": "2.8.3"}, True, "13.0", "ok"),
+        ({"flash-attn": "2.8.3"}, True, "13.2", "fail"),
+    ],
+)
+def test_the_cuda_compiler_is_asked_for_where_something_is_built(
+    monkeypatch, tmp_path, installed, offloads, nvcc, verdict
+):
+    monkeypatch.setattr(doctor, "_version", installed.get)
+    monkeypatch.setattr(doctor, "_cuda_of_torch", lambda: "13.0")
+    monkeypatch.delenv("CUDA_HOME", raising=False)
+    monkeypatch.setenv("PATH", only(tmp_path / "system", "sh"))
+    if nvcc:
+        monkeypatch.setenv("PATH", programs(tmp_path / "cuda", nvcc=NVCC.format(nvcc)))
+    found = list(doctor.compiler(["torch", "flash-attn"], offloads))
+    assert [check.verdict for check in found] == ([verdict] if verdict else [])
+
+
+def test_an_offloaded_optimizer_is_built_at_the_first_start(paper, tiny):
+    assert not doctor._offloads(paper) and not doctor._offloads(tiny)
+    assert doctor._offloads({**paper, "cluster": {**paper["cluster"], "zero_stage": 3, "offload_optimizer": True}})

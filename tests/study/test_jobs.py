@@ -6,6 +6,7 @@ import pytest
 
 from red.errors import ConfigError
 from red.study import config, jobs
+from red.study.runs import run_seeds
 
 
 @pytest.fixture(scope="module")
@@ -84,3 +85,25 @@ def test_the_collected_benchmarks_keep_their_order_and_know_label_and_source(tin
         "source": "embedded",
     }
     assert (entries[-1]["label"], entries[-1]["source"]) == ("Mine", "local")
+
+
+def test_a_copy_has_the_seeds_of_the_document_unless_it_names_its_own(tiny):
+    runs = {
+        "red": {**tiny["runs"]["red"], "seeds": [0, 1, 2]},
+        "copy": {"like": "red"},
+        "own": {"like": "red", "seeds": [4]},
+    }
+    document = {**tiny, "seeds": [7], "runs": {**runs, "again": {"like": "own"}}}
+    assert [pair for pair in jobs.trained(document) if pair[0] != "red"] == [("copy", 7), ("own", 4), ("again", 7)]
+
+
+SEVERAL_SEEDS = {"sft", "sft_dapo", "mix_policy", "luffy", "hpt", "red"}
+CONTROLS_OF_W = {"red_w_constant", "red_w_resampled", "red_w_scrambled"}
+
+
+def test_the_paper_trains_several_seeds_only_where_its_tables_ask_for_them(repository):
+    """SFT is what SFT+DAPO starts from; the controls are compared with RED seed by seed."""
+    document = config.load(*(repository / "config" / name for name in ("default.yaml", "paper.yaml")))
+    seeds = {run: tuple(run_seeds(document, run)) for run in document["runs"]}
+    assert {run for run, its in seeds.items() if its == (0, 1, 2)} == SEVERAL_SEEDS | CONTROLS_OF_W
+    assert {its for run, its in seeds.items() if run not in SEVERAL_SEEDS | CONTROLS_OF_W} == {(0,)}

@@ -5,6 +5,9 @@ import json
 import pandas as pd
 import pytest
 
+from red.study.config import load
+from red.study.estimate import estimate
+
 pytestmark = pytest.mark.slow
 CONFIGFILES = ("--configfile", "minimal.yaml")
 
@@ -37,6 +40,15 @@ def test_each_score_names_its_spec_and_code(made):
     assert set(rows["code"]) == {provenance["code"]}
     # the benchmarks' own sizes, with 2 samples where the overlay says so
     assert len(rows[rows["benchmark"] == "aime24"]) == 60
+
+
+def test_what_is_kept_on_disk_is_what_the_estimate_says(made):
+    """Within half more or less; second names of a file take no room."""
+    files = [path.stat() for path in (made.root / "results" / "minimal").rglob("*") if path.is_file()]
+    kept = sum({(one.st_dev, one.st_ino): one.st_size for one in files}.values())
+    document = load(made.root / "config" / "default.yaml", made.root / "minimal.yaml")
+    assert 1 / 1.5 < kept / estimate(document).total.disk < 1.5
+    assert not list((made.root / "results" / "minimal").glob("runs/*/*/state"))
 
 
 def test_nothing_is_left_to_do(made):

@@ -9,7 +9,7 @@ from red.errors import ConfigError
 from red.plumbing.documents import read_yaml
 from red.plumbing.provenance import fingerprint
 from red.plumbing.sources import sources
-from red.plumbing.storage import dump_json
+from red.plumbing.storage import dump_json, write_atomic
 from red.study import cluster, code, jobs, paths, runs
 from red.study import config as configuration
 from red.study import estimate as estimates
@@ -63,6 +63,17 @@ def memory(stage):
 def run_spec(wildcards):
     """The run that a training job makes; resources depend on it."""
     return runs.run_spec(config, wildcards.run, int(wildcards.seed))
+
+
+def is_on_one_node(wildcards):
+    """Whether one machine is enough for a training."""
+    return run_spec(wildcards).cluster.nodes == 1
+
+
+def gpus_of_node(wildcards):
+    """What a training occupies on each of its nodes."""
+    spec = run_spec(wildcards)
+    return -(-REQUESTS.gpus(spec) // spec.cluster.nodes)
 
 
 def model_options(wildcards, input):

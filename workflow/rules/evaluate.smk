@@ -121,9 +121,21 @@ rule probe:
         " --demonstrations {input.demonstrations} --out {output} > {log} 2>&1"
 
 
+# In a file: the runs of a paper are more text than one argument of a command may be.
+rule collected_spec:
+    output:
+        "<results>/collected/spec.json",
+    localrule: True
+    params:
+        spec=dump_json(jobs.collect_spec(config)),
+    run:
+        write_atomic(Path(output[0]), params.spec)
+
+
 rule collect:
     input:
         paths.collected(config),
+        spec="<results>/collected/spec.json",
     output:
         collect("<results>/collected/{table}", table=TABLES),
     log:
@@ -132,12 +144,11 @@ rule collect:
     conda:
         "../../environment.yml"
     params:
-        spec=dump_json(jobs.collect_spec(config)),
         code=code.fingerprint(code.COLLECT),
         folder=subpath(output[0], parent=True),
         results=subpath(output[0], ancestor=2),
     shell:
-        "python -m red collect --spec {params.spec:q} --results {params.results}"
+        "python -m red collect --spec @{input.spec} --results {params.results}"
         " --out {params.folder} > {log} 2>&1"
 
 

@@ -20,7 +20,13 @@ rule train:
         "../../environment.yml"
     threads: REQUESTS["train"].threads
     resources:
-        gpu=lambda wildcards: REQUESTS.gpus(run_spec(wildcards)),
+        gpu=lambda wildcards: (
+            gpus_of_node(wildcards) if is_on_one_node(wildcards) else 0
+        ),
+        # A step of one task, as Snakemake starts it, cannot hold GPUs counted over several nodes.
+        gres=lambda wildcards: (
+            "" if is_on_one_node(wildcards) else f"gpu:{gpus_of_node(wildcards)}"
+        ),
         nodes=lambda wildcards: run_spec(wildcards).cluster.nodes,
         tasks_per_gpu=0,
         mem_mb=memory("train"),

@@ -30,7 +30,7 @@ tensor-parallel vLLM, and speed and memory at 8192 tokens. Watch `rollout/kl` th
 0.01 in bfloat16) while vLLM samples from the current weights.
 """
 
-from red.engines import Needs
+from red.engines import Needs, Stored
 from red.training.files import Report, RunFiles, Trained
 from red.training.spec import RunSpec
 
@@ -43,7 +43,13 @@ def train(run: RunSpec, files: RunFiles, report: Report) -> Trained:
 
 
 def needs(run: RunSpec) -> Needs:
-    """The GPUs of its `cluster` section, and the engines that are driven."""
-    from red.engines.openrlhf.arguments import gpus
+    """The GPUs of its `cluster` section, and the engines that are driven.
 
-    return Needs(gpus(run), ("openrlhf", "ray", "deepspeed", "flash-attn", "vllm"))
+    A state: bfloat16 weights, their float32 copy, and two moments for each kind of step.
+    """
+    from red.engines.openrlhf.arguments import gpus
+    from red.engines.openrlhf.states import KEPT
+
+    kinds = 1 if run.build_method().second_step is None else 2
+    stored = Stored(checkpoint=2, state=6 + 8 * kinds, states=KEPT)
+    return Needs(stored, gpus(run), ("openrlhf", "ray", "deepspeed", "flash-attn", "vllm"))

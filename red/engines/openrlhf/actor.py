@@ -17,7 +17,17 @@ from red.engines.openrlhf.loss import ObjectiveLoss, RankResult, RankUpdate, ent
 
 
 class PlainStrategy(DeepspeedStrategy):
-    """Weight decay on every parameter, as `torch.optim.AdamW` does by default."""
+    """torch's own AdamW, with weight decay on every parameter, as it does by default."""
+
+    def get_ds_train_config(self, optim_dict: dict[str, Any] | None = None, **options: Any) -> dict[str, Any]:
+        """DeepSpeed would compile an Adam when it first needs it, for which the CUDA compiler must be here.
+
+        An offloaded optimizer is DeepSpeed's in any case.
+        """
+        if optim_dict is not None and not self.adam_offload:
+            optim_dict = {**optim_dict, "params": {**optim_dict["params"], "torch_adam": True, "fused": True}}
+        made: dict[str, Any] = super().get_ds_train_config(optim_dict, **options)
+        return made
 
     def _get_model_parameters(self, model: Any, **_options: Any) -> tuple[Any, list[Tensor]]:
         return model.model, [p for p in model.model.parameters() if p.requires_grad]

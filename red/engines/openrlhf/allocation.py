@@ -1,6 +1,7 @@
 """A Ray cluster over the nodes of a Slurm allocation, or on this machine alone. Standard library."""
 
 import os
+import re
 import socket
 import subprocess
 import time
@@ -17,14 +18,23 @@ SECONDS_TO_END = 30
 
 
 def hosts(environment: Mapping[str, str]) -> list[str]:
-    """Names of the allocation's nodes, the driver's first; empty outside of Slurm."""
-    nodes = environment.get("SLURM_JOB_NODELIST")
-    if not nodes:
+    """Names of the nodes of this process's Slurm job, its own first; empty outside of Slurm.
+
+    The controller is asked: Snakemake starts a training as a step of one task, which knows of one node only.
+    """
+    job = environment.get("SLURM_JOB_ID")
+    if not job:
         return []
-    listing = subprocess.run(["scontrol", "show", "hostnames", nodes], capture_output=True, text=True, check=True)
-    names = listing.stdout.split()
+    nodes = _said("squeue", "--noheader", f"--jobs={job}", "--format=%N")
+    names = _said("scontrol", "show", "hostnames", nodes).split()
     here = environment.get("SLURMD_NODENAME", names[0])
     return sorted(names, key=lambda name: name != here)
+
+
+def address_of(node: str) -> str:
+    """Where Slurm itself reaches the node; the name alone where it does not say."""
+    found = re.search(r"\bNodeAddr=(\S+)", _said("scontrol", "show", "node", node, "--oneliner"))
+    return socket.gethostbyname(found[1] if found else node)
 
 
 def head_port(job: str) -> int:
@@ -32,23 +42,24 @@ def head_port(job: str) -> int:
     return FIRST_PORT + int(job) % PORTS
 
 
-def head_command(host: str, address: str, port: int, cpus: int, gpus: int) -> list[str]:
-    """Starts Ray's head on `host`."""
-    return [
-        *_srun([host]),
-        "ray",
-        "start",
-        "--head",
-        f"--node-ip-address={address}",
-        f"--port={port}",
-        "--include-dashboard=false",
-        *_offer(cpus, gpus),
-    ]
+def head_command(address: str, port: int, cpus: int, gpus: int) -> list[str]:
+    """Starts Ray's head where this process runs, with what its step has."""
+    place = [f"--node-ip-address={address}", f"--port={port}", "--include-dashboard=false"]
+    return ["ray", "start", "--head", *place, *_offer(cpus, gpus)]
 
 
-def worker_command(names: Seq[str], address: str, port: int, cpus: int, gpus: int) -> list[str]:
-    """Joins every node of `names` to the head, in one job step."""
-    return [*_srun(names), "ray", "start", f"--address={address}:{port}", *_offer(cpus, gpus)]
+def worker_command(job: str, name: str, address: str, port: int, cpus: int, gpus: int) -> list[str]:
+    """Joins the node `name` to the head, in a job step of its own beside the driver's."""
+    step = [f"--jobid={job}", "--overlap", "--nodes=1", "--ntasks=1", f"--nodelist={name}", "--kill-on-bad-exit=0"]
+    gres = [f"--gres=gpu:{gpus}"] if gpus else []
+    own = [f"--node-ip-address={address_of(name)}", f"--address={address}:{port}"]
+    return ["srun", *step, *gres, "ray", "start", *own, *_offer(cpus, gpus)]
+
+
+def step_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """Without what Slurm says of the step of this process: `srun` would take it for the wishes of the next."""
+    kept = ("SLURM_JOB_ID", "SLURM_CONF")
+    return {k: v for k, v in environment.items() if k in kept or not k.startswith(("SLURM_", "SRUN_", "SBATCH_"))}
 
 
 @contextmanager
@@ -78,8 +89,9 @@ def _start(nodes: int, gpus: int, cpus: int, steps: list[subprocess.Popen[bytes]
     names = hosts(os.environ)
     if len(names) < nodes:
         raise RedError(f"cluster.nodes: {nodes} nodes asked, but the Slurm allocation has {len(names)}")
-    address, port = socket.gethostbyname(names[0]), head_port(os.environ["SLURM_JOB_ID"])
-    steps.append(subprocess.Popen(head_command(names[0], address, port, cpus, gpus)))
+    job = os.environ["SLURM_JOB_ID"]
+    address, port = address_of(names[0]), head_port(job)
+    steps.append(subprocess.Popen(head_command(address, port, cpus, gpus)))
 
     def connected() -> bool:
         try:
@@ -90,7 +102,9 @@ def _start(nodes: int, gpus: int, cpus: int, steps: list[subprocess.Popen[bytes]
 
     # A node that finds no head gives up: the head comes first.
     _wait(connected, f"Ray's head on {names[0]} does not answer", steps)
-    steps.append(subprocess.Popen(worker_command(names[1:nodes], address, port, cpus, gpus)))
+    for name in names[1:nodes]:
+        command = worker_command(job, name, address, port, cpus, gpus)
+        steps.append(subprocess.Popen(command, env=step_environment(os.environ)))
     _wait(
         lambda: sum(node["Alive"] for node in ray.nodes()) >= nodes,
         f"not all of {', '.join(names[:nodes])} joined Ray",
@@ -115,17 +129,12 @@ def _end(step: subprocess.Popen[bytes]) -> None:
         step.wait()
 
 
-def _srun(names: Seq[str]) -> list[str]:
-    count = len(names)
-    return [
-        "srun",
-        "--overlap",
-        f"--nodes={count}",
-        f"--ntasks={count}",
-        "--ntasks-per-node=1",
-        f"--nodelist={','.join(names)}",
-        "--kill-on-bad-exit=0",
-    ]
+def _said(*command: str) -> str:
+    """RedError with what the program complains of."""
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise RedError(f"{command[0]}: {done.stderr.strip() or f'exit status {done.returncode}'}")
+    return done.stdout.strip()
 
 
 def _offer(cpus: int, gpus: int) -> list[str]:

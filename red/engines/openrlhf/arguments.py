@@ -79,6 +79,7 @@ def arguments(run: RunSpec, files: RunFiles) -> list[str]:
         "ckpt.path": states.folder(files),
         "ckpt.output_dir": files.state.resolve() / "unused",
         "ckpt.save_steps": 1,
+        "ckpt.max_num": states.KEPT,
         "ckpt.load_enable": True,
     }
     return [word for name, value in options.items() for word in _words(name, value)]

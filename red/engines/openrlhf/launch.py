@@ -15,6 +15,7 @@ import ray
 from red.engines.openrlhf import arguments, states
 from red.engines.openrlhf.allocation import ray_cluster
 from red.engines.openrlhf.controller import Controller, Task
+from red.engines.openrlhf.watch import watched
 from red.plumbing.provenance import ROOT
 from red.plumbing.storage import read_json
 from red.training.files import Report, RunFiles, Trained
@@ -38,6 +39,7 @@ def train(run: RunSpec, files: RunFiles, report: Report) -> Trained:
     nodes = run.cluster.nodes
     per_node = -(-task.gpus // nodes)
     with (
+        watched(files.metrics, run.cluster.stall_minutes),
         ray_cluster(nodes, per_node, max(os.cpu_count() or 1, 2 * per_node + 2)),
         _stop_signal(task.stop) as received,
         _following(files.metrics, report),

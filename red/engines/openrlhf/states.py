@@ -6,6 +6,9 @@ from pathlib import Path
 from red.errors import ConfigError
 from red.training.files import RunFiles
 
+# The last whole one, and the one being written. DeepSpeed deletes an older one before it begins.
+KEPT = 2
+
 
 def folder(files: RunFiles) -> Path:
     """What OpenRLHF gets as its checkpoint path."""

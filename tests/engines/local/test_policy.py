@@ -6,13 +6,14 @@ import signal
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
 from red import methods
-from red.engines import train
+from red.engines import engine, train
 from red.engines.local import policy as local
 from red.errors import NumericalError
 from red.plumbing.records import to_mapping
@@ -101,10 +102,12 @@ def test_red_logs_its_weight_histogram_and_cosine(run_spec, run_files):
     assert all(-1 <= row["grad/cosine"] <= 1 for row in rows if "grad/cosine" in row)
 
 
-def test_the_same_seed_gives_the_same_prompts_to_every_method(run_spec, run_files):
+def test_the_same_seed_gives_the_same_prompts_to_every_method(run_spec, run_files, monkeypatch):
+    monkeypatch.setattr(local, "STATE_SECONDS", 0.0)
     grpo, red = run_files("grpo"), run_files("red")
-    train(run_spec("grpo", steps=1), grpo, lambda *_: None)
-    train(run_spec("red", steps=1), red, lambda *_: None)
+    for name, files in (("grpo", grpo), ("red", red)):
+        with pytest.raises(Interrupted):
+            train(run_spec(name), files, stop_at(1))
     first, second = load_state(grpo.state), load_state(red.state)
     assert first["cursor"] == second["cursor"] == 4
 
@@ -178,3 +181,47 @@ def test_weights_that_are_not_finite_stop_the_run_with_a_replayable_update(run_s
     lines = list(replay(files.out / "failed_update"))
     assert "model.norm.weight: weights are not finite" in lines
     assert not (files.out / "checkpoint").exists()
+
+
+def test_a_finished_training_keeps_no_state_and_is_published_again_without_a_step(run_spec, run_files):
+    spec, files = run_spec("red"), run_files("finished")
+    first = train(spec, files, lambda *_: None)
+    before = {path.relative_to(files.out): path.read_bytes() for path in published(files)}
+    assert not files.state.exists() and Path("snapshots/step2/model.safetensors") in before
+    for path in published(files):
+        kept = files.finished / path.relative_to(files.out)
+        assert path.samefile(kept), "a second name takes no room"
+        path.unlink()
+    assert train(spec, files, stop_at(0)) == first
+    assert {path.relative_to(files.out): path.read_bytes() for path in published(files)} == before
+
+
+def published(files):
+    folders = [files.out / name for name in ("checkpoint", "snapshots")]
+    return [p for folder in folders for p in folder.rglob("*") if p.is_file()] + [files.out / "metrics.jsonl"]
+
+
+def test_a_finished_training_of_another_spec_is_not_published_again(run_spec, run_files):
+    files = run_files("changed")
+    train(run_spec("sft"), files, lambda *_: None)
+    with pytest.raises(Interrupted):
+        train(run_spec("sft", lr=1e-3), files, stop_at(0))
+    assert not files.finished.exists() and files.state.exists()
+
+
+@pytest.mark.parametrize("name", ["red", "relift"])
+def test_checkpoints_and_states_have_the_bytes_that_the_engine_says(name, run_spec, run_files, monkeypatch):
+    """Weights and moments outweigh the rest of a file from a few thousand parameters on."""
+    spec, files = run_spec(name, {"second_step": {"buffer": 1}} if name == "relift" else {}), run_files(name)
+    monkeypatch.setattr(local, "STATE_SECONDS", 0.0)
+    with pytest.raises(Interrupted):
+        train(spec, files, stop_at(5))
+    states = list(files.state.glob("state-*.bin"))
+    size = max(path.stat().st_size for path in states)
+    train(spec, files, lambda *_: None)
+    parameters = sum(tensor.numel() for tensor in weights(files).values())
+    stored = engine("local").needs(spec).stored
+    assert size == pytest.approx(stored.state * parameters, rel=0.15)
+    assert len(states) == stored.states - 1, "one more while it is written"
+    checkpoint = files.out / "checkpoint" / "model.safetensors"
+    assert checkpoint.stat().st_size == pytest.approx(stored.checkpoint * parameters, rel=0.15)

@@ -83,12 +83,13 @@ def cpu_mesh(module: ModuleType) -> None:
 
 
 def torch_adamw(module: ModuleType) -> None:
-    """No compiled Adam."""
+    """DeepSpeed's Adam for an offloaded optimizer would be compiled; the others are torch's already."""
     stock = module.get_train_ds_config
 
-    def config(*positional: Any, **named: Any) -> dict:
-        made = stock(*positional, **named)
-        made.get("optimizer", {"params": {}})["params"]["torch_adam"] = True
+    def config(*positional: Any, adam_offload: bool = False, **named: Any) -> dict:
+        made = stock(*positional, adam_offload=adam_offload, **named)
+        if adam_offload:
+            made.get("optimizer", {"params": {}})["params"]["torch_adam"] = True
         return made
 
     module.get_train_ds_config = config

@@ -1,18 +1,17 @@
 """What can be checked of a launch without any engine installed: commands, options, states."""
 
-import os
-import stat
 from dataclasses import replace
 
 import pytest
 
 from red.engines.openrlhf import states
-from red.engines.openrlhf.allocation import head_command, head_port, hosts, worker_command
+from red.engines.openrlhf.allocation import address_of, head_command, head_port, hosts, step_environment, worker_command
 from red.engines.openrlhf.arguments import arguments, gpus
-from red.errors import ConfigError
+from red.errors import ConfigError, RedError
 from red.plumbing.records import from_mapping
 from red.training.files import RunFiles
 from red.training.spec import Cluster, RunSpec, Training
+from tests.fixtures.programs import programs
 
 RUN = RunSpec(
     run="red",
@@ -33,47 +32,45 @@ def option(words, name):
     return words[words.index(f"--{name}") + 1]
 
 
-def test_the_head_starts_on_one_node_and_the_workers_join_it_in_one_step():
-    head = head_command("node1", "10.0.0.1", 24711, 64, 8)
-    assert head == [
-        "srun",
-        "--overlap",
-        "--nodes=1",
-        "--ntasks=1",
-        "--ntasks-per-node=1",
-        "--nodelist=node1",
-        "--kill-on-bad-exit=0",
-        "ray",
-        "start",
-        "--head",
-        "--node-ip-address=10.0.0.1",
-        "--port=24711",
-        "--include-dashboard=false",
-        "--num-cpus=64",
-        "--num-gpus=8",
-        "--disable-usage-stats",
-        "--block",
-    ]
-    workers = worker_command(["node2", "node3"], "10.0.0.1", 24711, 64, 8)
-    assert workers[:6] == [
-        "srun",
-        "--overlap",
-        "--nodes=2",
-        "--ntasks=2",
-        "--ntasks-per-node=1",
-        "--nodelist=node2,node3",
-    ]
-    assert "--address=10.0.0.1:24711" in workers and workers[-1] == "--block"
+@pytest.fixture
+def slurm(tmp_path, monkeypatch):
+    """A job of three nodes, one of which has an address beside its name."""
+    answers = {
+        "squeue": '[ "$*" = "--noheader --jobs=17 --format=%N" ] && echo "gpu[1-3]"',
+        "scontrol": (
+            'case "$*" in "show hostnames gpu[1-3]") printf "gpu1\\ngpu2\\ngpu3\\n";; '
+            '"show node gpu2 --oneliner") echo "NodeName=gpu2 NodeAddr=127.0.0.9 NodeHostName=gpu2";; '
+            "*) echo unknown >&2; exit 1;; esac"
+        ),
+    }
+    monkeypatch.setenv("PATH", programs(tmp_path / "slurm", **answers))
 
 
-def test_the_drivers_own_node_comes_first(tmp_path, monkeypatch):
-    scontrol = tmp_path / "scontrol"
-    scontrol.write_text('#!/bin/sh\n[ "$*" = "show hostnames gpu[1-3]" ] && printf "gpu1\\ngpu2\\ngpu3\\n"\n')
-    scontrol.chmod(scontrol.stat().st_mode | stat.S_IEXEC)
-    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
-    assert hosts({"SLURM_JOB_NODELIST": "gpu[1-3]", "SLURMD_NODENAME": "gpu2"}) == ["gpu2", "gpu1", "gpu3"]
-    assert hosts({"SLURM_JOB_NODELIST": "gpu[1-3]"}) == ["gpu1", "gpu2", "gpu3"]
+def test_the_head_starts_beside_the_driver_and_each_other_node_in_a_step_of_its_own(slurm):
+    offer = ["--num-cpus=64", "--num-gpus=8", "--disable-usage-stats", "--block"]
+    head = ["--node-ip-address=127.0.0.1", "--port=24711", "--include-dashboard=false"]
+    assert head_command("127.0.0.1", 24711, 64, 8) == ["ray", "start", "--head", *head, *offer]
+    worker = worker_command("17", "gpu2", "127.0.0.1", 24711, 64, 8)
+    step = ["--jobid=17", "--overlap", "--nodes=1", "--ntasks=1", "--nodelist=gpu2", "--kill-on-bad-exit=0"]
+    assert worker[: worker.index("ray")] == ["srun", *step, "--gres=gpu:8"]
+    assert worker[worker.index("ray") :][2:] == ["--node-ip-address=127.0.0.9", "--address=127.0.0.1:24711", *offer]
+
+
+def test_the_nodes_are_those_of_the_job_not_of_its_step_and_the_drivers_own_comes_first(slurm):
+    step = {"SLURM_JOB_ID": "17", "SLURM_JOB_NODELIST": "gpu2"}
+    assert hosts(step | {"SLURMD_NODENAME": "gpu2"}) == ["gpu2", "gpu1", "gpu3"]
+    assert hosts(step) == ["gpu1", "gpu2", "gpu3"]
     assert hosts({}) == []
+
+
+def test_what_slurm_says_of_a_step_is_no_wish_for_the_next():
+    outer = {"SLURM_JOB_ID": "17", "SLURM_NNODES": "1", "SRUN_CPUS_PER_TASK": "2", "SLURM_CONF": "/c", "PATH": "/bin"}
+    assert step_environment(outer) == {"SLURM_JOB_ID": "17", "SLURM_CONF": "/c", "PATH": "/bin"}
+
+
+def test_a_controller_that_complains_is_quoted(slurm):
+    with pytest.raises(RedError, match="^scontrol: unknown$"):
+        address_of("gpu7")
 
 
 def test_jobs_of_one_node_use_different_ports():

@@ -1,0 +1,112 @@
+"""Tokenized and graded training problems, kept beside the prompts: tens of thousands of rows take minutes, and every
+attempt of every run would wait for them with its GPUs idle.
+
+A file is named by the hash of everything that it is made from, so a stale one is never read; all may be deleted.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from red.data.problems import ProblemSet
+from red.methods.base import Problem
+from red.plumbing.provenance import fingerprint, spec_hash
+from red.plumbing.sources import sources
+from red.plumbing.storage import file_hash, naming
+
+MODULES = ("red.data.problems", "red.grading.reward")
+LIBRARIES = ("tokenizers", "math-verify")
+TOKENIZER = ("tokenizer*", "special_tokens_map.json", "chat_template*")
+TOKENS = pa.list_(pa.int32())
+SCHEMA = pa.schema(
+    [
+        ("id", pa.string()),
+        ("prompt", TOKENS),
+        ("answer", pa.string()),
+        ("demonstration", TOKENS),
+        ("accuracy", pa.float64()),
+        ("ends", TOKENS),
+    ]
+)
+
+
+def remembered(folder: Path, inputs: Mapping[str, Any], make: Callable[[], ProblemSet]) -> ProblemSet:
+    """What `make` returned for these inputs and this code; a path among the inputs stands for its content."""
+    path = folder / f"{_key(inputs)}.parquet"
+    found = _read(path) if path.exists() else None
+    if found is None:
+        found = make()
+        _write(path, found)
+    return found
+
+
+def tokenizer_files(model: Path) -> list[Path]:
+    """Everything in a model's folder that decides how a text becomes tokens."""
+    return sorted({path for pattern in TOKENIZER for path in model.glob(pattern) if path.is_file()})
+
+
+def _key(inputs: Mapping[str, Any]) -> str:
+    code = {"code": fingerprint(*sources(*MODULES))} | {name: version(name) for name in LIBRARIES}
+    return spec_hash(code | {name: _content(value) for name, value in inputs.items()})
+
+
+def _content(value: Any) -> Any:
+    if isinstance(value, Path):
+        return file_hash(value)
+    return [_content(part) for part in value] if isinstance(value, list) else value
+
+
+def _write(path: Path, problems: ProblemSet) -> None:
+    """A folder that cannot be written costs time, not the training."""
+    rows = [
+        {
+            "id": problem.id,
+            "prompt": problem.prompt,
+            "answer": problem.answer,
+            "demonstration": problem.demonstration,
+            "accuracy": problem.demonstration_accuracy,
+            "ends": problem.sentence_ends,
+        }
+        for problem in problems.problems
+    ]
+    about = {"counts": dict(problems.counts), "thought_open": problems.thought_open}
+    table = pa.Table.from_pylist(rows, SCHEMA.with_metadata({"red": json.dumps(about)}))
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with naming(path):
+            pq.write_table(table, partial, compression="zstd", write_page_checksum=True)
+            os.replace(partial, path)
+    except OSError as error:
+        print(f"{path}: {error.strerror}; the next start reads all texts again", file=sys.stderr)
+    finally:
+        if partial.exists():
+            partial.unlink()
+
+
+def _read(path: Path) -> ProblemSet | None:
+    """None if the file is damaged."""
+    try:
+        table = pq.read_table(path, page_checksum_verification=True)
+        about = json.loads(table.schema.metadata[b"red"])
+        columns = [
+            _tokens(table, field.name) if field.type == TOKENS else table[field.name].to_pylist() for field in SCHEMA
+        ]
+    except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
+        print(f"{path}: damaged ({error}); it is made again", file=sys.stderr)
+        return None
+    return ProblemSet(tuple(map(Problem, *columns)), about["counts"], about["thought_open"])
+
+
+def _tokens(table: pa.Table, name: str) -> Iterator[tuple[int, ...]]:
+    """One tuple per row, by way of one array: row by row would take minutes again."""
+    column = table[name].combine_chunks()
+    values, offsets = column.flatten().to_numpy().tolist(), column.offsets.to_numpy().tolist()
+    return (tuple(values[start:end]) for start, end in zip(offsets, offsets[1:], strict=False))
