@@ -126,11 +126,44 @@ def prompts_spec(config: Config) -> dict[str, Any]:
     return _without_nulls(config["data"]["prompts"])
 
 
-def demonstrations_spec(config: Config, name: str) -> dict[str, Any]:
-    """What `red data demonstrations` gets; `name` is `clean` or a key of `corruptions`."""
-    entry = {"function": name} if name == CLEAN else dict(config["corruptions"][name])
+def demonstrations_spec(config: Config) -> dict[str, Any]:
+    """What `red data demonstrations` gets."""
+    spec = _without_nulls(config["data"]["demonstrations"])
+    return {key: value for key, value in spec.items() if key != "samples"}
+
+
+def corruption_spec(config: Config, name: str) -> dict[str, Any]:
+    """What `red data corruption` gets; `name` is a key of `corruptions`."""
+    entry = dict(config["corruptions"][name])
     entry["corruption"] = entry.pop("function")
-    return {**_without_nulls(config["data"]["demonstrations"]), "template": config["template"], **entry}
+    return {**_seed_of_demonstrations(config), **entry}
+
+
+def wrong_responses_spec(config: Config) -> dict[str, Any]:
+    """What `red data wrong_responses` gets: one sampling for the largest rate that a run learns from."""
+    samples = config["data"]["demonstrations"].get("samples")
+    return {
+        **_seed_of_demonstrations(config),
+        **({} if samples is None else {"samples": samples}),
+        "template": config["template"],
+        "backend": config["evaluation"]["backend"],
+        "rate": max((config["corruptions"][name]["rate"] for name in noisy(config)), default=0.0),
+    }
+
+
+def noisy(config: Config) -> list[str]:
+    """The corruptions that need wrong responses and that a run learns from."""
+    used = {corruption(config, run) for run in config["runs"]}
+    return [
+        name
+        for name, entry in config.get("corruptions", {}).items()
+        if name in used and entry["function"] == "noisy_labels"
+    ]
+
+
+def _seed_of_demonstrations(config: Config) -> dict[str, Any]:
+    seed = config["data"]["demonstrations"].get("seed")
+    return {} if seed is None else {"seed": seed}
 
 
 def _without_nulls(section: Mapping[str, Any]) -> dict[str, Any]:

@@ -95,6 +95,7 @@ class Stages:
     """Section `resources`."""
 
     model: Request = Request()
+    wrong_responses: Request = Request(retries=2)
     demonstrations: Request = Request()
     train: Request = Request(retries=2)
     generate: Request = Request(retries=2)
