@@ -19,7 +19,6 @@ Config = Mapping[str, Any]
 Modules = tuple[str, ...]
 
 GRADING: Modules = ("red.evaluation.verdicts",)
-PROBE: Modules = ("red.probes",)
 CORRUPTION: Modules = ("red.data.demonstrations",)
 COLLECT: Modules = ("red.tables.collect",)
 EXPORT: Modules = ("red.tables.export",)
@@ -69,3 +68,8 @@ def generation(config: Config) -> Modules:
     protected = any(jobs.benchmark_spec(config, name)["protected"] for name in config["benchmarks"])
     kept: Modules = ("red.evaluation.protected",) if protected else ()
     return ("red.evaluation.generate", f"red.sampling.{config['evaluation']['backend']}", *kept)
+
+
+def probe(config: Config) -> Modules:
+    """Rule `probe`: the measurements and the backend that samples."""
+    return ("red.probes", f"red.sampling.{config['evaluation']['backend']}")

@@ -12,6 +12,7 @@ from red.engines import engine
 from red.errors import ConfigError
 from red.evaluation.catalog import benchmark
 from red.plumbing.records import from_mapping, to_mapping
+from red.study.resources import resources_of
 from red.study.runs import parent_of, run_seeds, run_spec
 from red.training.spec import Training
 
@@ -203,12 +204,18 @@ def grading_spec(config: Config) -> dict[str, Any]:
 
 def probe_spec(config: Config, run: str, probe: str) -> dict[str, Any]:
     """What `red probe` gets; the prompts are drawn from one seed, so that all runs see the same ones."""
-    entry = {key: value for key, value in config["probes"][probe].items() if key != "runs"}
+    entry = {key: value for key, value in config["probes"][probe].items() if key not in ("runs", "gpu")}
     training = from_mapping(Training, config["common"], "common")
     limits = {key: getattr(training, key) for key in ("max_prompt_tokens", "max_new_tokens")}
     step = 0 if run == BASE else run_spec(config, run, 0).training.steps
-    seed = config["evaluation"].get("seed", 0)
-    return {"probe": probe, "template": config["template"], "step": step, "seed": seed, **limits, **entry}
+    evaluation = config["evaluation"]
+    how = {"seed": evaluation.get("seed", 0), "backend": evaluation["backend"]}
+    return {"probe": probe, "template": config["template"], "step": step, **how, **limits, **entry}
+
+
+def probe_gpus(config: Config, probe: str) -> int:
+    """GPUs of one job of a probe: its own number, else that of the stage."""
+    return int(config["probes"][probe].get("gpu", resources_of(config)["probe"].gpu))
 
 
 def probe_models(config: Config, probe: str) -> list[str]:
