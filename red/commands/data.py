@@ -147,9 +147,11 @@ def _corruption(spec: Mapping[str, Any], options: argparse.Namespace) -> None:
 
 def _benchmark(spec: Mapping[str, Any], options: argparse.Namespace) -> None:
     if spec["source"] == "embedded":
+        from red.evaluation.catalog import limited
         from red.world.benchmarks import rows
 
-        write_jsonl(options.out, rows(options.name))
+        whole = rows(options.name)
+        write_jsonl(options.out, limited(whole, (row["id"] for row in whole), spec.get("limit")))
         return
     from red.evaluation.benchmarks import rows as catalog_rows
 

@@ -101,13 +101,12 @@ def _measured(network: Any, pairs: Sequence[Pair], numbers: Sequence[int]) -> li
     length = max(map(len, texts))
     ids = torch.tensor([text + [0] * (length - len(text)) for text in texts])
     hidden = _hidden(network, ids)
-    source = torch.cat([row[len(prompt) - 1 : len(text)] for row, text, (prompt, _) in zip(hidden, texts, pairs)])
+    rows = zip(hidden, texts, pairs, strict=True)
+    source = torch.cat([row[len(prompt) - 1 : len(text)] for row, text, (prompt, _) in rows])
     target = torch.tensor([token for _, response in pairs for token in response])
     lengths = [len(response) for _, response in pairs]
     with _head(network) as weight:
-        logp, entropy = logp_and_entropy(
-            source.to(weight.device), weight, target.to(weight.device), cap=_cap(network)
-        )
+        logp, entropy = logp_and_entropy(source.to(weight.device), weight, target.to(weight.device), cap=_cap(network))
     both = zip(numbers, logp.cpu().split(lengths), entropy.cpu().split(lengths), strict=True)
     return [Measured(number, *values) for number, *values in both]
 

@@ -58,13 +58,14 @@ class Hardware:
 
 @dataclass(frozen=True)
 class Shape:
-    """Size of a model."""
+    """Size of a model, and the parameters of the large one that probes read."""
 
     parameters: float = 138e3
     layers: int = 3
     hidden_size: int = 64
     vocabulary: int = 192
     window: int = 256
+    large_parameters: float = 322e3
 
 
 @dataclass(frozen=True)
@@ -82,12 +83,13 @@ class Behaviour:
     """Shares of prompts on which the cost of a method depends, as forecast for the whole training.
 
     `failed`: every rollout is wrong. `uninformative`: all verdicts of a group are equal. `pretraining_s`:
-    seconds that the making of one embedded model takes.
+    seconds that the making of one embedded model takes. `training_prompts`: how many there are.
     """
 
     failed: float = 0.35
     uninformative: float = 0.5
     pretraining_s: float = 200.0
+    training_prompts: float = 3000.0
 
 
 @dataclass(frozen=True)
