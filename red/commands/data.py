@@ -1,16 +1,27 @@
-"""Make one data product: a model folder, training prompts, demonstrations, or a benchmark."""
+"""Make one data product: a model folder, training prompts, demonstrations, what corrupts them, or a benchmark."""
 
 import argparse
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from red.errors import ConfigError
-from red.plumbing.records import from_mapping
-from red.plumbing.storage import argument, read_jsonl, write_atomic, write_json, write_jsonl
+from red.plumbing.provenance import spec_hash
+from red.plumbing.records import from_mapping, to_mapping
+from red.plumbing.storage import (
+    argument,
+    file_hash,
+    folder_hash,
+    only_here,
+    read_jsonl,
+    write_atomic,
+    write_json,
+    write_jsonl,
+)
 
-HELP = "make a base model, training prompts, demonstrations, or a benchmark"
+HELP = "make a base model, training prompts, demonstrations, their corruption, or a benchmark"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,28 +31,43 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         ("model", "folder of a model"),
         ("prompts", "training prompts (JSON lines)"),
         ("demonstrations", "teacher responses to the prompts (JSON lines, and a .json summary beside)"),
+        ("wrong_responses", "wrong responses of the base model, for noisy labels of any rate (continues where it was)"),
+        ("corruption", "demonstrations, corrupted (JSON lines, and a .json summary beside)"),
         ("benchmark", "problems of one benchmark (JSON lines)"),
     ):
         sub = kinds.add_parser(kind, help=text, description=text)
         sub.add_argument("--spec", required=True, help='JSON object, e.g. \'{"source": "embedded"}\'')
         sub.add_argument("--out", required=True, type=Path)
-        if kind == "demonstrations":
+        if kind in ("demonstrations", "wrong_responses", "corruption"):
             sub.add_argument("--prompts", required=True, type=Path)
-            sub.add_argument("--model", type=Path, help="base model, for corruptions that sample from it")
+        if kind in ("wrong_responses", "corruption"):
+            sub.add_argument("--demonstrations", required=True, type=Path, help="the clean ones")
+        if kind == "wrong_responses":
+            sub.add_argument("--model", required=True, type=Path, help="base model")
+            sub.add_argument("--workers", type=int, default=1, help="processes that grade")
+        if kind == "corruption":
+            sub.add_argument("--wrong-responses", type=Path, help="for noisy labels")
         if kind == "benchmark":
             sub.add_argument("--name", required=True)
 
 
 def run(options: argparse.Namespace) -> int:
     """Write the product; nothing is written if anything fails."""
-    spec = _spec(options.spec)
-    make = {"model": _model, "prompts": _prompts, "demonstrations": _demonstrations, "benchmark": _benchmark}
-    make[options.kind](spec, options)
+    make = {
+        "model": _model,
+        "prompts": _prompts,
+        "demonstrations": _demonstrations,
+        "wrong_responses": _wrong_responses,
+        "corruption": _corruption,
+        "benchmark": _benchmark,
+    }
+    make[options.kind](_spec(options), options)
     return 0
 
 
-def _spec(text: str) -> dict[str, Any]:
-    return {"source": "embedded", **argument(text)}
+def _spec(options: argparse.Namespace) -> dict[str, Any]:
+    defaults = {} if options.kind in ("wrong_responses", "corruption") else {"source": "embedded"}
+    return {**defaults, **argument(options.spec)}
 
 
 def _model(spec: Mapping[str, Any], options: argparse.Namespace) -> None:
@@ -71,20 +97,62 @@ def _prompts(spec: Mapping[str, Any], options: argparse.Namespace) -> None:
     write_jsonl(options.out, result.rows)
 
 
+def _prompt_rows(options: argparse.Namespace) -> list[dict[str, Any]]:
+    return list(read_jsonl(options.prompts, required=("id", "question", "answer")))
+
+
 def _demonstrations(spec: Mapping[str, Any], options: argparse.Namespace) -> None:
     from red.data.demonstrations import demonstrations
+    from red.grading.reward import RewardJudge
 
-    rows = list(read_jsonl(options.prompts, required=("id", "question", "answer")))
-    result = demonstrations(spec, rows, options.model)
+    with RewardJudge() as judge:
+        result = demonstrations(spec, _prompt_rows(options), judge)
+    write_json(options.out.with_suffix(".json"), result.summary)
+    write_jsonl(options.out, result.rows)
+
+
+def _wrong_responses(spec: Mapping[str, Any], options: argparse.Namespace) -> None:
+    from red.data.sources import read_demonstrations
+    from red.data.wrong_responses import WrongResponsesSpec, wrong_responses
+    from red.grading.reward import RewardJudge
+    from red.plumbing.item_log import ItemLog
+
+    search = from_mapping(WrongResponsesSpec, spec, "wrong_responses")
+    rows, clean = _prompt_rows(options), read_demonstrations(options.demonstrations)
+    files = {"prompts": file_hash(options.prompts), "demonstrations": file_hash(options.demonstrations)}
+    # Without the rate: a larger one goes on where a smaller one stopped.
+    made_from = {**to_mapping(replace(search, rate=0.0)), **files, "model": folder_hash(options.model)}
+    state = options.out.parent / "state"
+    with only_here(state / "wrong_responses.lock", "sampling"), RewardJudge(options.workers) as judge:
+        log = ItemLog(state / f"wrong_responses.{spec_hash(made_from)}.jsonl", ("id",), ("response",))
+        found = wrong_responses(search, rows, clean, options.model, judge, log)
+        log.close()
+        write_jsonl(options.out, found)
+
+
+def _corruption(spec: Mapping[str, Any], options: argparse.Namespace) -> None:
+    from red.data.demonstrations import CorruptionSpec, corrupted
+    from red.data.sources import read_demonstrations
+    from red.grading.reward import RewardJudge
+
+    wrong = None
+    if options.wrong_responses:
+        wrong = {row["id"]: row["response"] for row in read_jsonl(options.wrong_responses, ("id", "response"))}
+    settings = from_mapping(CorruptionSpec, spec, "demonstrations")
+    clean = read_demonstrations(options.demonstrations)
+    with RewardJudge() as judge:
+        result = corrupted(settings, _prompt_rows(options), clean, wrong, judge)
     write_json(options.out.with_suffix(".json"), result.summary)
     write_jsonl(options.out, result.rows)
 
 
 def _benchmark(spec: Mapping[str, Any], options: argparse.Namespace) -> None:
     if spec["source"] == "embedded":
+        from red.evaluation.catalog import limited
         from red.world.benchmarks import rows
 
-        write_jsonl(options.out, rows(options.name))
+        whole = rows(options.name)
+        write_jsonl(options.out, limited(whole, (row["id"] for row in whole), spec.get("limit")))
         return
     from red.evaluation.benchmarks import missing
     from red.evaluation.benchmarks import rows as catalog_rows

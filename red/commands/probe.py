@@ -23,24 +23,37 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Measure and write one parquet file, atomically."""
+    """Measure and write one parquet file, atomically; what is finished survives an interruption."""
     import torch
 
     from red.errors import ConfigError
     from red.grading.reward import RewardJudge
-    from red.models.checkpoint import load
-    from red.plumbing.records import from_mapping
-    from red.plumbing.storage import argument
-    from red.probes.probe import Probe, measure
+    from red.plumbing.item_log import ItemLog
+    from red.plumbing.provenance import spec_hash
+    from red.plumbing.records import from_mapping, to_mapping
+    from red.plumbing.storage import argument, file_hash, folder_hash, only_here
+    from red.probes.probe import KEY, Probe, measure
+    from red.probes.reader import open_reader
     from red.probes.row import write
 
-    torch.set_num_threads(1)
     probe = from_mapping(Probe, argument(options.spec), "spec")
+    if probe.backend == "local":
+        torch.set_num_threads(1)  # repeatable bit for bit
     folders = dict(pair.partition("=")[::2] for pair in options.model)
     if any(not folder for folder in folders.values()):
         raise ConfigError("--model: give NAME=DIR")
-    others = {name: load(Path(folder)) for name, folder in folders.items()}
-    with RewardJudge() as judge:
-        rows = list(measure(probe, load(options.checkpoint), others, options.prompts, options.demonstrations, judge))
-    write(rows, options.out)
+    others = {name: Path(folder) for name, folder in folders.items()}
+    models = {name: folder_hash(folder) for name, folder in {**others, "": options.checkpoint}.items()}
+    files = {"prompts": file_hash(options.prompts), "demonstrations": file_hash(options.demonstrations)}
+    name = f"{probe.probe}.{spec_hash({**to_mapping(probe), **files, 'models': models})}.jsonl"
+    state = options.out.parent / "state"
+    with only_here(state / f"{probe.probe}.lock", "measuring"), RewardJudge() as judge:
+        log, reader = ItemLog(state / name, KEY), open_reader(probe.backend)
+        try:
+            files_read = options.prompts, options.demonstrations
+            write(measure(probe, options.checkpoint, others, *files_read, judge, reader, log), options.out)
+        finally:
+            reader.close()
+            log.close()
+        log.path.unlink()
     return 0

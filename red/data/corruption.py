@@ -6,7 +6,7 @@ low rate are among those of a higher one.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from random import Random
@@ -18,19 +18,18 @@ from red.seeds import derive
 CHANGES_PER_CHAIN = 3
 LENGTH_TOLERANCE = 0.10
 ATTEMPTS = 20
-CHUNK = 512  # prompts sampled together when wrong responses are looked for
 
 
 @dataclass(frozen=True)
 class Tools:
     """What a corruption may ask of the outside.
 
-    `verify(id, response)` is the grader's verdict; `wrong_responses(ids)` finds for some of the ids a
-    response of the base model that is wrong, ended, and of 0.5 to 2 times the demonstration's length.
+    `verify(id, response)` is the grader's verdict; `wrong_responses` holds for some of the ids a response
+    of the base model that is wrong, ended, and of 0.5 to 2 times the demonstration's length.
     """
 
     verify: Callable[[str, str], bool]
-    wrong_responses: Callable[[Sequence[str]], dict[str, str]]
+    wrong_responses: Mapping[str, str]
 
 
 Corruption = Callable[[Sequence[Demonstration], float, int, Tools], list[Demonstration]]
@@ -60,21 +59,15 @@ def noisy_labels(demonstrations: Sequence[Demonstration], rate: float, seed: int
 
     If the base gives too few wrong responses, fewer prompts are corrupted; the summary tells.
     """
-    ranked = _ranked(demonstrations, seed)
-    count = round(rate * len(ranked))
-    wrong: dict[str, str] = {}
-    for start in range(0, len(ranked), CHUNK):
-        if len(wrong) >= count // 2:
-            break
-        wrong |= tools.wrong_responses([row.id for row in ranked[start : start + CHUNK]])
-    wrong = dict(list(wrong.items())[: count // 2])
-    zero_ids = set([row.id for row in ranked if row.id not in wrong][: count - count // 2])
+    order = ranked(demonstrations, seed)
+    count = round(rate * len(order))
+    wrong = [row for row in order if row.id in tools.wrong_responses][: count // 2]
     corrupted = {
-        row.id: replace(row, response=wrong[row.id], forced_accuracy=1, corruption="wrong_response")
-        for row in ranked
-        if row.id in wrong
+        row.id: replace(row, response=tools.wrong_responses[row.id], forced_accuracy=1, corruption="wrong_response")
+        for row in wrong
     }
-    for row in ranked:
+    zero_ids = set([row.id for row in order if row.id not in corrupted][: count - count // 2])
+    for row in order:
         if row.id in zero_ids:
             corrupted[row.id] = replace(row, forced_accuracy=0, corruption="forced_zero")
     return [corrupted.get(row.id, row) for row in demonstrations]
@@ -88,25 +81,26 @@ def adversarial_chains(
     Half of the corrupted prompts each. A chain is kept if it verifies, differs, and its number of
     words changed by less than 10 %; otherwise the next prompt in rank takes its place.
     """
-    ranked = _ranked(demonstrations, seed)
-    count = round(rate * len(ranked))
+    order = ranked(demonstrations, seed)
+    count = round(rate * len(order))
     corrupted: dict[str, Demonstration] = {}
     for kind, break_chain in (("altered_numbers", _alter), ("spliced", _splice)):
         quota = count // 2 if kind == "altered_numbers" else count - len(corrupted)
-        for row in ranked:
+        for row in order:
             if quota == 0:
                 break
             if row.id in corrupted:
                 continue
             random = Random(derive(seed, kind, row.id))
-            text = _acceptable(row, partial(break_chain, random, row.response, ranked), tools)
+            text = _acceptable(row, partial(break_chain, random, row.response, order), tools)
             if text is not None:
                 corrupted[row.id] = replace(row, response=text, corruption=kind)
                 quota -= 1
     return [corrupted.get(row.id, row) for row in demonstrations]
 
 
-def _ranked(demonstrations: Sequence[Demonstration], seed: int) -> list[Demonstration]:
+def ranked(demonstrations: Sequence[Demonstration], seed: int) -> list[Demonstration]:
+    """In the order in which prompts are taken."""
     return sorted(demonstrations, key=lambda row: (derive(seed, "corruption", row.id), row.id))
 
 

@@ -81,7 +81,7 @@ def read(path: Path) -> list[Problem]:
 
 
 def load(benchmark: Benchmark) -> list[Problem]:
-    """All problems of a benchmark. DataError names the file and row of the first defect."""
+    """The problems of a benchmark, all or `limit` of them. DataError names the file and row of the first defect."""
     source_rows = _hub(benchmark) if benchmark.data_dir is None else _local(benchmark, benchmark.data_dir)
     problems = []
     for where, row in source_rows:
@@ -93,7 +93,8 @@ def load(benchmark: Benchmark) -> list[Problem]:
     source = f"hub {_source(benchmark).id}" if benchmark.data_dir is None else f"{benchmark.data_dir}/{benchmark.file}"
     if benchmark.rows is not None and len(problems) != benchmark.rows:
         raise DataError(f"{source}: {len(problems)} problems for {benchmark.name}, expected {benchmark.rows}")
-    return _checked(problems, source)
+    problems = _checked(problems, source)
+    return catalog.limited(problems, (problem.id for problem in problems), benchmark.limit)
 
 
 def subset(problems: Iterable[Problem], where: Mapping[str, bool]) -> list[Problem]:

@@ -1,15 +1,17 @@
 """What each benchmark is: where its problems come from, how they are asked, judged and scored."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from red.errors import ConfigError
 from red.plumbing.documents import NAME, deep_merge, read_yaml
 from red.plumbing.records import from_mapping
+from red.seeds import derive
 
+T = TypeVar("T")
 CATALOG = Path(__file__).parent / "catalog.yaml"
 EMBEDDED = "embedded"
 
@@ -37,6 +39,7 @@ class Benchmark:
     layout     how options follow the question: `lines` ("A) text", as LUFFY's ARC-C), `instruction`
                (the same under a fixed instruction, as LUFFY's GPQA), none: the template decides
     protected  problems must never be written in plain text
+    limit      only so many of the problems, by a seeded choice; a smaller one is part of a larger one
     data_dir   folder with `file`; without it the problems come from `hub`
     part_of    name of the benchmark whose problems with `where` (on `extra`) this one consists of
     """
@@ -49,6 +52,7 @@ class Benchmark:
     source: str = ""
     label: str = ""
     rows: int | None = None
+    limit: int | None = None
     layout: Literal["lines", "instruction"] | None = None
     protected: bool = False
     data_dir: str | None = None
@@ -61,6 +65,14 @@ class Benchmark:
     def __post_init__(self) -> None:
         if self.samples < 1:
             raise ConfigError(f"benchmarks.{self.name}.samples: must be at least 1")
+        if self.limit is not None and self.limit < 1:
+            raise ConfigError(f"benchmarks.{self.name}.limit: must be at least 1")
+
+    @property
+    def title(self) -> str:
+        """How tables call it: its label or name, and that it is shortened."""
+        whole = "problems" if self.rows is None else f"of {self.rows}"
+        return (self.label or self.name) + ("" if self.limit is None else f" ({self.limit} {whole})")
 
 
 def benchmark(name: str, entry: Mapping[str, Any] | None = None) -> Benchmark:
@@ -83,6 +95,14 @@ def benchmark(name: str, entry: Mapping[str, Any] | None = None) -> Benchmark:
     if "part_of" in defaults:
         defaults = deep_merge(_catalog()[defaults["part_of"]], defaults)
     return from_mapping(Benchmark, deep_merge(defaults, entry), f"benchmarks.{name}")
+
+
+def limited(rows: Sequence[T], ids: Iterable[str], limit: int | None) -> list[T]:
+    """The `limit` rows whose ids come first in an order drawn from the ids alone; they keep their own order."""
+    if limit is None:
+        return list(rows)
+    numbered = sorted(enumerate(ids), key=lambda pair: (derive(0, "limit", pair[1]), pair[1]))
+    return [rows[number] for number in sorted(number for number, _ in numbered[:limit])]
 
 
 def parts(name: str) -> list[Benchmark]:

@@ -9,7 +9,7 @@ from typing import Any
 from red.errors import ConfigError, DataError
 from red.evaluation import benchmarks as sets
 from red.evaluation import presentation
-from red.evaluation.catalog import EMBEDDED, benchmark
+from red.evaluation.catalog import EMBEDDED, benchmark, limited
 from red.evaluation.generate import GenerationSpec, generate
 from red.evaluation.protected import letters_only
 from red.evaluation.summary import scores
@@ -95,5 +95,6 @@ def _rows(name: str, entry: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
     if entry["source"] == EMBEDDED:
         from red.world.benchmarks import rows
 
-        return rows(name)
+        whole = rows(name)
+        return limited(whole, (row["id"] for row in whole), entry["limit"])
     return sets.rows(name, entry)

@@ -112,7 +112,7 @@ def score(benchmark: Benchmark, answers: Answers, is_part: bool = False) -> Scor
     rng = np.random.default_rng(derive(0, "interval", benchmark.name))
     return Score(
         benchmark=benchmark.name,
-        label=benchmark.label or benchmark.name,
+        label=benchmark.title,
         group=benchmark.group,
         metric=benchmark.metric,
         problems=correct.shape[0],

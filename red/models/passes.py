@@ -36,7 +36,7 @@ def forward(model: Qwen2, pairs: Sequence[Pair], temperature: float, tokens_per_
     """A pass with graph. At most `tokens_per_forward` tokens, or one pair, are computed at once."""
     device = model.lm_head.weight.device
     logps, entropies = [], []
-    for part in _parts(pairs, tokens_per_forward):
+    for part in parts(pairs, tokens_per_forward):
         packing = pack(part, device)
         # The head runs on the tokens that predict a response: prompts cost no logits.
         source = hidden(model, packing)[packing.source]
@@ -50,8 +50,8 @@ def forward(model: Qwen2, pairs: Sequence[Pair], temperature: float, tokens_per_
     return Pass(logp_st, entropy_st, is_token.to(empty.dtype))
 
 
-def _parts(pairs: Sequence[Pair], tokens_per_forward: int) -> Iterator[list[Pair]]:
-    """Neighbors, so that the members of a group meet and share their prompt."""
+def parts(pairs: Sequence[Pair], tokens_per_forward: int) -> Iterator[list[Pair]]:
+    """What is computed at once: neighbors, so that the members of a group meet and share their prompt."""
     part: list[Pair] = []
     tokens = 0
     for prompt, response in pairs:

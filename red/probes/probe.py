@@ -1,32 +1,36 @@
 """Teacher-forced measurements on fixed training prompts, in long form, one row per number."""
 
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from collections.abc import Sequence as Seq
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
+from torch import Tensor
+from torch.nn.functional import pad
 
-from red.data.problems import Limits, load_problems
-from red.errors import ConfigError
-from red.grading.reward import RewardJudge
-from red.methods.base import Problem, Reward, Sequence
-from red.models.checkpoint import Checkpoint
-from red.models.passes import Pass, forward
+from red.data.problems import Judge, Limits, load_problems
+from red.errors import ConfigError, DataError
+from red.methods.base import Problem
+from red.models.checkpoint import load_tokenizer
 from red.objective.aggregate import sequence_mean
+from red.plumbing.item_log import ItemLog
+from red.plumbing.progress import GenerationProgress
+from red.probes.reader import Draw, Measured, Reader
 from red.probes.row import Row
-from red.sampling.local import LocalGenerate
 from red.seeds import derive
-from red.training.rollouts import GradedSampler
 
-TOKENS_PER_FORWARD = 16384
+KEY = ("model", "kind", "id", "index")  # of an item in the log
 
 
 @dataclass(frozen=True)
 class Probe:
-    """What to measure. `prompts` and `samples` (rollouts per prompt) are counts; `step` is the trained model's step."""
+    """What to measure. `prompts` and `samples` (rollouts per prompt) are counts; `step` is the trained model's step.
+
+    `backend` is that of the evaluation: `local`, or one that serves large models.
+    """
 
     probe: Literal["entropy", "confidence", "tokens"]
     prompts: int
@@ -36,6 +40,7 @@ class Probe:
     max_new_tokens: int
     step: int = 0
     seed: int = 0
+    backend: Literal["local", "vllm"] = "local"
 
     def __post_init__(self) -> None:
         if self.probe == "tokens" and self.samples != 1:
@@ -44,20 +49,35 @@ class Probe:
             )
 
 
+@dataclass(frozen=True)
+class Sequence:
+    """A text that models read: rollout `index` of a problem, or its demonstration."""
+
+    problem: Problem
+    index: int
+    response: tuple[int, ...]
+
+
 def measure(
     probe: Probe,
-    trained: Checkpoint,
-    others: Mapping[str, Checkpoint],
+    trained: Path,
+    others: Mapping[str, Path],
     prompts: Path,
     demonstrations: Path,
-    judge: RewardJudge,
+    judge: Judge,
+    reader: Reader,
+    log: ItemLog,
 ) -> Iterator[Row]:
-    """Rows of one probe. The prompts depend on the probe's seed only: all runs see the same ones."""
+    """Rows of one probe. The prompts depend on the probe's seed only: all runs see the same ones.
+
+    Finished items are in `log` (its key is KEY) and not computed again.
+    """
+    tokenizer, eos_id = load_tokenizer(trained)
     loaded = load_problems(
         prompts,
         demonstrations,
-        trained.tokenizer,
-        trained.eos_id,
+        tokenizer,
+        eos_id,
         probe.template,
         Limits(probe.max_prompt_tokens, probe.max_new_tokens),
         judge,
@@ -66,11 +86,11 @@ def measure(
     problems = random.Random(derive(probe.seed, "probe")).sample(
         loaded.problems, min(probe.prompts, len(loaded.problems))
     )
-    bench = _Bench(probe, judge, loaded.thought_open, problems)
+    bench = _Bench(probe, tokenizer, judge, loaded.thought_open, problems, reader, log)
+    bench.check_vocabulary(others.values())
     match probe.probe:
         case "entropy":
-            yield from bench.entropies(others["parent"], 0)
-            yield from bench.entropies(trained, probe.step)
+            yield from bench.entropies([(0, "parent", others["parent"]), (probe.step, "trained", trained)])
         case "confidence":
             yield from bench.confidence({"small": trained, **others})
         case "tokens":
@@ -80,58 +100,99 @@ def measure(
 @dataclass(frozen=True)
 class _Bench:
     probe: Probe
-    judge: RewardJudge
+    tokenizer: Any
+    judge: Judge
     thought_open: bool
     problems: Seq[Problem]
+    reader: Reader
+    log: ItemLog
 
-    def sampler(self, checkpoint: Checkpoint) -> GradedSampler:
-        """Rollouts at temperature 1 with the probe's own random stream."""
-        return GradedSampler(
-            LocalGenerate(checkpoint, 1.0),
-            checkpoint.tokenizer,
-            checkpoint.eos_id,
-            self.judge,
-            Reward(),
-            self.probe.max_new_tokens,
-            self.thought_open,
-            derive(self.probe.seed, "probe", "rollout"),
-        )
+    def check_vocabulary(self, folders: Iterable[Path]) -> None:
+        """DataError if a model has another word for a token of the texts: its probabilities would mean nothing."""
+        tokens = {token for p in self.problems for token in (*p.prompt, *p.demonstration)}
+        for folder in folders:
+            other, _ = load_tokenizer(folder)
+            for token in sorted(tokens):
+                ours, theirs = self.tokenizer.id_to_token(token), other.id_to_token(token)
+                if ours != theirs:
+                    raise DataError(
+                        f"{folder}: token {token} is {theirs!r} there and {ours!r} in the trained model; "
+                        "a probe compares models of one vocabulary"
+                    )
 
-    def entropies(self, checkpoint: Checkpoint, step: int) -> Iterator[Row]:
-        """Entropy on fresh rollouts and on demonstrations, nats, per prompt (Table 1)."""
-        sampler = self.sampler(checkpoint)
-        rollouts = sampler(self.problems, self.probe.samples)
-        demonstrations = [[sampler.demonstration(p)] for p in self.problems]
-        for quantity, groups in (("entropy_rollout", rollouts), ("entropy_demonstration", demonstrations)):
-            flat = [s for group in groups for s in group]
-            forward_pass = _pass(checkpoint, flat)
-            values = iter(sequence_mean(forward_pass.entropy, forward_pass.mask).tolist())
-            for problem, group in zip(self.problems, groups, strict=True):
-                mean = sum(next(values) for _ in group) / len(group)
-                yield self._row(step, problem, None, None, quantity, mean)
+    def entropies(self, models: Seq[tuple[int, str, Path]]) -> Iterator[Row]:
+        """Entropy of (step, name, model) on fresh rollouts and on demonstrations, nats, per prompt (Table 1)."""
+        rollouts = {name: self._rollouts(name, folder) for _, name, folder in models}
+        for step, name, folder in models:
+            for kind, sequences in (("rollout", rollouts[name]), ("demonstration", self._demonstrations())):
+                longest = max(len(sequence.response) for sequence in sequences)
+                means = self._measured(name, folder, kind, sequences, lambda m, n=longest: _mean(m.entropy, n))
+                of_problem: dict[str, list[float]] = {}
+                for sequence, mean in zip(sequences, means, strict=True):
+                    of_problem.setdefault(sequence.problem.id, []).append(mean)
+                for problem in self.problems:
+                    values = of_problem[problem.id]
+                    yield self._row(step, problem, None, None, f"entropy_{kind}", sum(values) / len(values))
 
-    def confidence(self, models: Mapping[str, Checkpoint]) -> Iterator[Row]:
+    def confidence(self, models: Mapping[str, Path]) -> Iterator[Row]:
         """Group accuracy of the small model, and each model's probability of every demonstration
         token (Figures 5 and 6)."""
-        sampler = self.sampler(models["small"])
-        for problem, group in zip(self.problems, sampler(self.problems, self.probe.samples), strict=True):
-            accuracy = sum(s.accuracy for s in group) / len(group)
-            yield self._row(0, problem, None, None, "group_accuracy", accuracy)
-        yield from self._probabilities(models, [sampler.demonstration(p) for p in self.problems])
+        rollouts = self._rollouts("small", models["small"])
+        decode = self.tokenizer.decode
+        texts = [decode(list(rollout.response), skip_special_tokens=True) for rollout in rollouts]
+        golds = [rollout.problem.answer for rollout in rollouts]
+        verdicts = self.judge((text, gold, self.thought_open) for text, gold in zip(texts, golds, strict=True))
+        samples = self.probe.samples
+        for number, problem in enumerate(self.problems):
+            group = verdicts[number * samples : (number + 1) * samples]
+            yield self._row(0, problem, None, None, "group_accuracy", sum(group) / len(group))
+        yield from self._probabilities(models, "demonstration", self._demonstrations())
 
-    def tokens(self, models: Mapping[str, Checkpoint]) -> Iterator[Row]:
+    def tokens(self, models: Mapping[str, Path]) -> Iterator[Row]:
         """Each model's probability of every token of the trained model's own responses (Figure 7)."""
-        groups = self.sampler(models["trained"])(self.problems, self.probe.samples)
-        yield from self._probabilities(models, [group[0] for group in groups])
+        yield from self._probabilities(models, "rollout", self._rollouts("trained", models["trained"]))
 
-    def _probabilities(self, models: Mapping[str, Checkpoint], sequences: Seq[Sequence]) -> Iterator[Row]:
-        tokenizer = next(iter(models.values())).tokenizer
-        for name, checkpoint in models.items():
-            logp = _pass(checkpoint, sequences).logp
-            for problem, sequence, values in zip(self.problems, sequences, logp.exp().tolist(), strict=True):
+    def _demonstrations(self) -> list[Sequence]:
+        return [Sequence(problem, 0, problem.demonstration) for problem in self.problems]
+
+    def _rollouts(self, name: str, folder: Path) -> list[Sequence]:
+        """`samples` of each problem, in order."""
+        probe = self.probe
+        pairs = [(problem, index) for problem in self.problems for index in range(probe.samples)]
+        keys = [(name, "sampled", problem.id, index) for problem, index in pairs]
+        wanted = [pair for pair, key in zip(pairs, keys, strict=True) if key not in self.log.rows]
+        draw = Draw(probe.samples, probe.max_new_tokens, derive(probe.seed, "probe", "rollout"))
+        with GenerationProgress(f"{name}: rollouts", len(pairs), len(pairs) - len(wanted)) as progress:
+            found = self.reader.rollouts(folder, wanted, self.problems, draw) if wanted else ()
+            for problem, index, response in found:
+                self._add((name, "sampled", problem.id, index), tokens=list(response.tokens))
+                progress.advance(len(response.tokens))
+        tokens = [tuple(self.log.rows[key]["tokens"]) for key in keys]
+        return [Sequence(problem, index, own) for (problem, index), own in zip(pairs, tokens, strict=True)]
+
+    def _measured(
+        self, name: str, folder: Path, kind: str, sequences: Seq[Sequence], value: Callable[[Measured], Any]
+    ) -> list[Any]:
+        """What `value` makes of a model's pass over each sequence."""
+        keys = [(name, kind, sequence.problem.id, sequence.index) for sequence in sequences]
+        wanted = {number for number, key in enumerate(keys) if key not in self.log.rows}
+        pairs = [(sequence.problem.prompt, sequence.response) for sequence in sequences]
+        with GenerationProgress(f"{name}: {kind}s", len(pairs), len(pairs) - len(wanted)) as progress:
+            for measured in self.reader.measure(folder, pairs, wanted) if wanted else ():
+                self._add(keys[measured.pair], value=value(measured))
+                progress.advance(len(measured.logp))
+        return [self.log.rows[key]["value"] for key in keys]
+
+    def _add(self, key: tuple[str, str, str, int], **found: Any) -> None:
+        self.log.add({**dict(zip(KEY, key, strict=True)), **found})
+
+    def _probabilities(self, models: Mapping[str, Path], kind: str, sequences: Seq[Sequence]) -> Iterator[Row]:
+        for name, folder in models.items():
+            probabilities = self._measured(name, folder, kind, sequences, lambda measured: measured.logp.exp().tolist())
+            for sequence, values in zip(sequences, probabilities, strict=True):
                 for position, token in enumerate(sequence.response):
-                    text = tokenizer.decode([token], skip_special_tokens=False)
-                    yield self._row(self.probe.step, problem, position, text, f"p_{name}", values[position])
+                    text = self.tokenizer.decode([token], skip_special_tokens=False)
+                    yield self._row(self.probe.step, sequence.problem, position, text, f"p_{name}", values[position])
 
     def _row(
         self, step: int, problem: Problem, position: int | None, token: str | None, quantity: str, value: float
@@ -139,6 +200,8 @@ class _Bench:
         return Row(self.probe.probe, step, problem.id, position, token, quantity, value)
 
 
-@torch.no_grad()
-def _pass(checkpoint: Checkpoint, sequences: Seq[Sequence]) -> Pass:
-    return forward(checkpoint.model, [(s.prompt, s.response) for s in sequences], 1.0, TOKENS_PER_FORWARD)
+def _mean(values: Tensor, longest: int) -> float:
+    """Of one row of a batch that is `longest` tokens wide: what is summed has the same order in every batch."""
+    row = pad(values, (0, longest - len(values)))[None]
+    mask = (torch.arange(longest) < len(values)).to(row.dtype)[None]
+    return sequence_mean(row, mask).item()

@@ -1,8 +1,9 @@
 """What a probe writes: one row per measured number."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +26,19 @@ class Row:
     value: float
 
 
+CHUNK = 65536
+
 ARROW: dict[Any, pa.DataType] = dict.fromkeys((str, str | None), pa.string())
 ARROW |= dict.fromkeys((int, int | None), pa.int64()) | {float: pa.float64()}
 ROWS = pa.schema([(field.name, ARROW[field.type]) for field in fields(Row)])
 
 
-def write(rows: Sequence[Row], path: Path) -> None:
-    """One parquet file, atomically."""
-    columns = {name: [getattr(row, name) for row in rows] for name in ROWS.names}
+def write(rows: Iterable[Row], path: Path) -> None:
+    """One parquet file, atomically. Rows may be millions: only their columns are held."""
+    tables = [ROWS.empty_table()]
+    remaining = iter(rows)
+    while chunk := list(islice(remaining, CHUNK)):
+        tables.append(pa.table({name: [getattr(row, name) for row in chunk] for name in ROWS.names}, schema=ROWS))
     buffer = io.BytesIO()
-    pq.write_table(pa.table(columns, schema=ROWS), buffer, compression="zstd")
+    pq.write_table(pa.concat_tables(tables).combine_chunks(), buffer, compression="zstd")
     write_atomic(path, buffer.getvalue())

@@ -28,10 +28,16 @@ class Sampling:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One response to draw: the prompt's token ids and the seed of this response alone."""
+    """One response to draw: the prompt's token ids, the seed of this response alone, and perhaps a limit of
+    its own, in tokens, below that of `Sampling`. Requests of one prompt have the same limit."""
 
     prompt: tuple[int, ...]
     seed: int
+    limit: int | None = None
+
+    def most(self, sampling: Sampling) -> int:
+        """Tokens that the response may have."""
+        return sampling.max_new_tokens if self.limit is None else min(self.limit, sampling.max_new_tokens)
 
 
 class Backend(Protocol):

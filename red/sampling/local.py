@@ -64,7 +64,7 @@ class LocalBackend:
                 self._model.model,
                 [requests[i].prompt for i in batch[::samples]],
                 samples=samples,
-                max_new_tokens=sampling.max_new_tokens,
+                max_new_tokens=[requests[i].most(sampling) for i in batch[::samples]],
                 eos_id=self._model.eos_id,
                 temperature=sampling.temperature,
                 uniform=uniform,

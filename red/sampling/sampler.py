@@ -16,6 +16,9 @@ LIVE_SHARE = 0.8
 # Rows decoded together: on a CPU the cache of more rows falls out of the processor's own cache.
 ROWS = {"cpu": 256}
 ROWS_ELSEWHERE = 4096
+# Bytes of keys and values held at once: a large model has few rows in a batch, whatever the device.
+CACHE = {"cpu": 4 << 30}
+CACHE_ELSEWHERE = 16 << 30
 # Largest uniform number: by more than float32 rounding below 1, so that u * total < total.
 BELOW_ONE = 1 - 2**-22
 
@@ -49,8 +52,7 @@ def sample(
             uniform = torch.rand(len(prompts), samples, max(limits), generator=generator)
         uniform = uniform * BELOW_ONE
     groups: list[list[Response]] = []
-    rows_at_once = ROWS.get(model.lm_head.weight.device.type, ROWS_ELSEWHERE)
-    prompts_at_once = max(1, rows_at_once // samples)
+    prompts_at_once = max(1, rows_at_once(model, max(map(len, prompts)) + max(limits)) // samples)
     for start in range(0, len(prompts), prompts_at_once):
         part = slice(start, start + prompts_at_once)
         decoder = Decoder(model, prompts[part], samples, max(limits[part]))
@@ -63,6 +65,14 @@ def sample(
         rows = [until_stop(row[:n], (eos_id,)) for row, n in zip(tokens.tolist(), limit.tolist(), strict=True)]
         groups += [rows[row : row + samples] for row in range(0, len(rows), samples)]
     return groups
+
+
+def rows_at_once(model: Qwen2, columns: int) -> int:
+    """Rows of that many tokens that are decoded together."""
+    shape, weight = model.shape, model.lm_head.weight
+    row = 2 * shape.num_hidden_layers * shape.num_key_value_heads * shape.head_dim * columns * weight.element_size()
+    device = weight.device.type
+    return min(ROWS.get(device, ROWS_ELSEWHERE), CACHE.get(device, CACHE_ELSEWHERE) // row)
 
 
 def _limits(prompts: Sequence[Sequence[int]], max_new_tokens: int | Sequence[int]) -> list[int]:

@@ -52,7 +52,7 @@ class VllmBackend:
             parameters = SamplingParams(
                 temperature=sampling.temperature,
                 top_p=sampling.top_p,
-                max_tokens=sampling.max_new_tokens,
+                max_tokens=request.most(sampling),
                 seed=request.seed,
                 stop_token_ids=list(self._stops),
                 detokenize=False,

@@ -19,7 +19,7 @@ Config = Mapping[str, Any]
 Modules = tuple[str, ...]
 
 GRADING: Modules = ("red.evaluation.verdicts",)
-PROBE: Modules = ("red.probes",)
+CORRUPTION: Modules = ("red.data.demonstrations",)
 COLLECT: Modules = ("red.tables.collect",)
 EXPORT: Modules = ("red.tables.export",)
 MODEL_SOURCES = {"embedded": "red.world.pretraining", "hub": "red.models.prepare"}
@@ -42,8 +42,13 @@ def prompts(config: Config) -> Modules:
 
 
 def demonstrations(config: Config) -> Modules:
-    """Rules of demonstrations: the source, the corruptions, and the sampler of wrong responses."""
+    """Rule `demonstrations`: only the source that is configured."""
     return ("red.data.demonstrations", f"red.data.sources.{config['data']['demonstrations']['source']}")
+
+
+def wrong_responses(config: Config) -> Modules:
+    """Rule `wrong_responses`: the search and the backend that samples."""
+    return ("red.data.wrong_responses", f"red.sampling.{config['evaluation']['backend']}")
 
 
 def benchmark(config: Config, name: str) -> Modules:
@@ -63,3 +68,8 @@ def generation(config: Config) -> Modules:
     protected = any(jobs.benchmark_spec(config, name)["protected"] for name in config["benchmarks"])
     kept: Modules = ("red.evaluation.protected",) if protected else ()
     return ("red.evaluation.generate", f"red.sampling.{config['evaluation']['backend']}", *kept)
+
+
+def probe(config: Config) -> Modules:
+    """Rule `probe`: the measurements and the backend that samples."""
+    return ("red.probes", f"red.sampling.{config['evaluation']['backend']}")

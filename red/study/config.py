@@ -15,6 +15,7 @@ from red.plumbing.documents import MESSAGE, deep_merge, read_yaml
 from red.study.runs import entry, lineage, parent_of, run_seeds, run_spec, w_source
 from red.training.spec import RunSpec
 
+DROPPABLE = ("benchmarks", "corruptions", "probes")
 SCHEMA = Path(__file__).parent / "config.schema.yaml"
 
 
@@ -29,12 +30,14 @@ def load(*paths: Path) -> dict[str, Any]:
 
 
 def select(config: Mapping[str, Any]) -> dict[str, Any]:
-    """With `only: [run, ...]` the document of those runs, what they start from and learn w from.
+    """The document without what an overlay took away: benchmarks, corruptions and probes that are null.
 
-    `like` is resolved, because the runs it names may be gone. Without `only` nothing changes.
+    With `only: [run, ...]` those runs, what they start from and learn w from. `like` is resolved, because the
+    runs it names may be gone.
     """
+    config = {key: _without_nulls(value) if key in DROPPABLE else value for key, value in config.items()}
     if (selected := config.get("only")) is None:
-        return dict(config)
+        return config
     check_structure(config)
     kept, waiting = set(), list(selected)
     while waiting:
@@ -50,6 +53,12 @@ def select(config: Mapping[str, Any]) -> dict[str, Any]:
         for name, probe in config.get("probes", {}).items()
     }
     return {**config, "runs": runs, "probes": probes}
+
+
+def _without_nulls(section: Any) -> Any:
+    if not isinstance(section, Mapping):
+        return section
+    return {name: entry for name, entry in section.items() if entry is not None}
 
 
 def check(config: Mapping[str, Any]) -> None:

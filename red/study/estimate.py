@@ -15,6 +15,8 @@ Formulas (N parameters, tokens as forecast by `resources.lengths`, hardware at w
     disk     = checkpoint and snapshots, b N each, and the lines of metrics; answers, by their tokens and rows; models
                (those of the hub twice, here and in its cache); resume states only while a training runs.
                b, the bytes of a state and the number of states are the engine's (`red.engines.Stored`)
+    probes   = rollouts at the decode rate + 2 N operations per token that is read, times the GPUs of the job
+    wrong responses: rollouts of the base until the largest rate has enough
 
 Where the workflow has `benchmark:` files of the same scale, their seconds replace the estimate, and the
 other runs are scaled by the median ratio of measured to estimated.
@@ -240,24 +242,54 @@ def _decode_rate(resources: Resources) -> float:
 
 
 def _problems(name: str, entry: Mapping[str, Any]) -> int:
-    if entry.get("rows"):
-        return int(entry["rows"])
     from red.world.benchmarks import RECIPES
 
-    return RECIPES[name][0] if name in RECIPES else 200
+    whole = int(entry["rows"] or (RECIPES[name][0] if name in RECIPES else 200))
+    return min(whole, entry["limit"] or whole)
 
 
 def _other_cost(config: Mapping[str, Any], resources: Resources) -> Cost:
-    """Embedded models, and probes: rollouts of the asked prompts, and passes of each model over them."""
+    """Embedded models, wrong responses for noisy labels, and probes."""
     embedded = sum(model.get("source") == "embedded" for model in jobs.models(config).values())
     total = Cost(seconds=embedded * resources.behaviour.pretraining_s)
+    if jobs.noisy(config):
+        total += wrong_responses_cost(config, resources)
     for _, _, probe in jobs.probed(config):
-        entry, models = config["probes"][probe], 1 + len(jobs.probe_models(config, probe))
-        sampled = entry.get("prompts", 256) * entry.get("samples", 1) * resources.lengths.rollout
-        forward = 2 * resources.shape.parameters * models * sampled / (resources.hardware.tflops * 1e12)
-        seconds = sampled / _decode_rate(resources) + forward + resources.hardware.startup_s
-        total += Cost(seconds, sampled, 0, sampled * BYTES_PER_TOKEN_OF_PROBE)
+        total += probe_cost(config, probe, resources)
     return total
+
+
+def wrong_responses_cost(config: Mapping[str, Any], resources: Resources) -> Cost:
+    """Rollouts of the base until enough prompts have a wrong one.
+
+    Those that are always right (uninformative, but not failed) are asked in vain, with all samples; the
+    others need about two with a backend, which asks in rounds, and all of them with the local one.
+    """
+    spec, behaviour = jobs.wrong_responses_spec(config), resources.behaviour
+    always_right = max(behaviour.uninformative - behaviour.failed, 0.0)
+    prompts = spec["rate"] / 2 * behaviour.training_prompts / (1 - min(always_right, 0.9))
+    samples = spec.get("samples", 16)
+    mean = samples if spec["backend"] == "local" else always_right * samples + (1 - always_right) * min(2, samples)
+    sampled = prompts * mean * resources.lengths.rollout
+    start = resources.hardware.startup_s * max(resources["wrong_responses"].gpu, 1)
+    return Cost(sampled / _decode_rate(resources) + start, sampled)
+
+
+def probe_cost(config: Mapping[str, Any], probe: str, resources: Resources) -> Cost:
+    """One job of a probe: rollouts, and passes of each model over these or over the demonstrations."""
+    entry, lengths, shape = config["probes"][probe], resources.lengths, resources.shape
+    names = jobs.probe_models(config, probe)
+    prompts, samples = entry.get("prompts", 256), entry.get("samples", 1)
+    sampled = prompts * samples * lengths.rollout * (2 if probe == "entropy" else 1)
+    demonstrations = prompts * (lengths.prompt + lengths.demonstration)
+    read = {"entropy": sampled + 2 * demonstrations, "confidence": demonstrations, "tokens": sampled * (1 + len(names))}
+    operations = 2 * shape.parameters * read[probe]
+    if "large" in names:
+        operations += 2 * shape.large_parameters * demonstrations
+    gpus = max(jobs.probe_gpus(config, probe), 1)
+    # The layers of a model that is spread over GPUs are computed one after the other.
+    seconds = sampled / _decode_rate(resources) + operations / (resources.hardware.tflops * 1e12)
+    return Cost((seconds + resources.hardware.startup_s) * gpus, sampled, 0, sampled * BYTES_PER_TOKEN_OF_PROBE)
 
 
 def _alone(config: Mapping[str, Any], seeds: Mapping[str, list[int]], costs: Mapping[str, Cost]) -> Cost:

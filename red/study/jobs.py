@@ -12,6 +12,7 @@ from red.engines import engine
 from red.errors import ConfigError
 from red.evaluation.catalog import benchmark
 from red.plumbing.records import from_mapping, to_mapping
+from red.study.resources import resources_of
 from red.study.runs import parent_of, run_seeds, run_spec
 from red.training.spec import Training
 
@@ -126,11 +127,44 @@ def prompts_spec(config: Config) -> dict[str, Any]:
     return _without_nulls(config["data"]["prompts"])
 
 
-def demonstrations_spec(config: Config, name: str) -> dict[str, Any]:
-    """What `red data demonstrations` gets; `name` is `clean` or a key of `corruptions`."""
-    entry = {"function": name} if name == CLEAN else dict(config["corruptions"][name])
+def demonstrations_spec(config: Config) -> dict[str, Any]:
+    """What `red data demonstrations` gets."""
+    spec = _without_nulls(config["data"]["demonstrations"])
+    return {key: value for key, value in spec.items() if key != "samples"}
+
+
+def corruption_spec(config: Config, name: str) -> dict[str, Any]:
+    """What `red data corruption` gets; `name` is a key of `corruptions`."""
+    entry = dict(config["corruptions"][name])
     entry["corruption"] = entry.pop("function")
-    return {**_without_nulls(config["data"]["demonstrations"]), "template": config["template"], **entry}
+    return {**_seed_of_demonstrations(config), **entry}
+
+
+def wrong_responses_spec(config: Config) -> dict[str, Any]:
+    """What `red data wrong_responses` gets: one sampling for the largest rate that a run learns from."""
+    samples = config["data"]["demonstrations"].get("samples")
+    return {
+        **_seed_of_demonstrations(config),
+        **({} if samples is None else {"samples": samples}),
+        "template": config["template"],
+        "backend": config["evaluation"]["backend"],
+        "rate": max((config["corruptions"][name]["rate"] for name in noisy(config)), default=0.0),
+    }
+
+
+def noisy(config: Config) -> list[str]:
+    """The corruptions that need wrong responses and that a run learns from."""
+    used = {corruption(config, run) for run in config["runs"]}
+    return [
+        name
+        for name, entry in config.get("corruptions", {}).items()
+        if name in used and entry["function"] == "noisy_labels"
+    ]
+
+
+def _seed_of_demonstrations(config: Config) -> dict[str, Any]:
+    seed = config["data"]["demonstrations"].get("seed")
+    return {} if seed is None else {"seed": seed}
 
 
 def _without_nulls(section: Mapping[str, Any]) -> dict[str, Any]:
@@ -170,12 +204,18 @@ def grading_spec(config: Config) -> dict[str, Any]:
 
 def probe_spec(config: Config, run: str, probe: str) -> dict[str, Any]:
     """What `red probe` gets; the prompts are drawn from one seed, so that all runs see the same ones."""
-    entry = {key: value for key, value in config["probes"][probe].items() if key != "runs"}
+    entry = {key: value for key, value in config["probes"][probe].items() if key not in ("runs", "gpu")}
     training = from_mapping(Training, config["common"], "common")
     limits = {key: getattr(training, key) for key in ("max_prompt_tokens", "max_new_tokens")}
     step = 0 if run == BASE else run_spec(config, run, 0).training.steps
-    seed = config["evaluation"].get("seed", 0)
-    return {"probe": probe, "template": config["template"], "step": step, "seed": seed, **limits, **entry}
+    evaluation = config["evaluation"]
+    how = {"seed": evaluation.get("seed", 0), "backend": evaluation["backend"]}
+    return {"probe": probe, "template": config["template"], "step": step, **how, **limits, **entry}
+
+
+def probe_gpus(config: Config, probe: str) -> int:
+    """GPUs of one job of a probe: its own number, else that of the stage."""
+    return int(config["probes"][probe].get("gpu", resources_of(config)["probe"].gpu))
 
 
 def probe_models(config: Config, probe: str) -> list[str]:
@@ -189,7 +229,7 @@ def collect_spec(config: Config) -> dict[str, Any]:
     runs = [_collected(config, run, seed) for run, seed in evaluated(config)]
     known = {name: benchmark(name, entry) for name, entry in config["benchmarks"].items()}
     benchmarks = [
-        {"benchmark": name, "label": one.label or name, "group": one.group, "metric": one.metric, "source": one.source}
+        {"benchmark": name, "label": one.title, "group": one.group, "metric": one.metric, "source": one.source}
         for name, one in known.items()
     ]
     probes = {probe: entry["runs"] for probe, entry in config.get("probes", {}).items()}

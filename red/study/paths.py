@@ -41,6 +41,11 @@ def demonstrations(config: Config, run: str) -> str:
     return f"<results>/data/demonstrations/{jobs.corruption(config, run)}.jsonl"
 
 
+def wrong_responses(config: Config, name: str) -> dict[str, str]:
+    """For noisy labels, under the name `wrong_responses`: the file with those of the base."""
+    return {"wrong_responses": "<results>/data/wrong_responses.jsonl"} if name in jobs.noisy(config) else {}
+
+
 def w_log(config: Config, run: str, seed: int | str) -> dict[str, str]:
     """For a control of w, under the name `w_log`: the metrics of the run whose w it reads."""
     source = w_source(config, run)

@@ -61,7 +61,7 @@ class Shape:
     """Size of the model; of the large one that probes may need, its parameters."""
 
     parameters: float = 138e3
-    large_parameters: float = 311e3
+    large_parameters: float = 318e3
     layers: int = 3
     hidden_size: int = 64
     vocabulary: int = 192
@@ -83,12 +83,13 @@ class Behaviour:
     """Shares of prompts on which the cost of a method depends, as forecast for the whole training.
 
     `failed`: every rollout is wrong. `uninformative`: all verdicts of a group are equal. `pretraining_s`:
-    seconds that the making of one embedded model takes.
+    seconds that the making of one embedded model takes. `training_prompts`: how many there are.
     """
 
     failed: float = 0.35
     uninformative: float = 0.5
     pretraining_s: float = 200.0
+    training_prompts: float = 3000.0
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,7 @@ class Stages:
     """Section `resources`."""
 
     model: Request = Request()
+    wrong_responses: Request = Request(retries=2)
     demonstrations: Request = Request()
     train: Request = Request(retries=2)
     generate: Request = Request(retries=2)

@@ -70,13 +70,38 @@ def test_demonstrations_follow_the_prompts_and_have_a_summary(prompts, tmp_path)
     assert read_json(out.with_suffix(".json"))["failing_verifier"] == 0
 
 
-def test_noisy_labels_sample_from_the_model(prompts, model, tmp_path):
+@pytest.fixture
+def clean(prompts):
+    path = prompts.with_name("clean.jsonl")
+    assert run("demonstrations", "--spec", "{}", "--prompts", prompts, "--out", path) == 0
+    return path
+
+
+def test_noisy_labels_of_every_rate_come_from_one_sampling(prompts, clean, model, tmp_path):
+    files = ("--prompts", prompts, "--demonstrations", clean)
+    wrong = tmp_path / "wrong_responses.jsonl"
+    spec = json.dumps({"rate": 0.5, "samples": 2})
+    assert run("wrong_responses", "--spec", spec, *files, "--model", model, "--out", wrong) == 0
+    spec = json.dumps({"corruption": "noisy_labels", "rate": 0.5})
     out = tmp_path / "noisy_labels.jsonl"
-    spec = json.dumps({"corruption": "noisy_labels", "rate": 0.5, "samples": 2})
-    assert run("demonstrations", "--spec", spec, "--prompts", prompts, "--model", model, "--out", out) == 0
+    assert run("corruption", "--spec", spec, *files, "--wrong-responses", wrong, "--out", out) == 0
     summary = read_json(out.with_suffix(".json"))
     assert len(summary["corrupted"]["forced_zero"]) == 10
     assert summary["wanted"] == 20
+    taken = summary["corrupted"].get("wrong_response", [])
+    assert taken == [row["id"] for row in read_jsonl(out) if row["id"] in {row["id"] for row in read_jsonl(wrong)}][:10]
+
+
+def test_a_shortened_benchmark_is_a_part_of_the_whole(tmp_path):
+    found = {}
+    for limit in (None, 20, 5):
+        out = tmp_path / f"{limit}.jsonl"
+        run("benchmark", "--name", "aime24", "--spec", json.dumps({"limit": limit}), "--out", out)
+        found[limit] = list(read_jsonl(out))
+    assert [len(found[limit]) for limit in (20, 5)] == [20, 5]
+    for small, large in ((20, None), (5, 20)):
+        kept = {row["id"] for row in found[small]}
+        assert found[small] == [row for row in found[large] if row["id"] in kept]
 
 
 def test_benchmark_rows_have_the_agreed_keys(tmp_path):

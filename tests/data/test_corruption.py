@@ -7,10 +7,11 @@ import pytest
 
 from red.data import corruption
 from red.data.corruption import Tools
-from red.data.demonstrations import demonstrations
+from red.data.demonstrations import CorruptionSpec, corrupted, demonstrations
 from red.data.prompts import prompts
 from red.data.sources import Demonstration
 from red.errors import ConfigError
+from red.grading.reward import RewardJudge
 from red.world import vocabulary
 from red.world.styles import boxed_answer
 
@@ -18,17 +19,22 @@ PROMPTS = prompts({"count": 300}).rows
 ANSWERS = {row["id"]: row["answer"] for row in PROMPTS}
 
 
+def judge(cases) -> list[float]:
+    """Boxes of whole numbers, compared as texts."""
+    return [float(boxed_answer(response) == gold) for response, gold, _ in cases]
+
+
 def clean_rows() -> list[Demonstration]:
-    return [Demonstration(**row) for row in demonstrations({}, PROMPTS, None).rows]
+    return [Demonstration(**row) for row in demonstrations({}, PROMPTS, judge).rows]
 
 
 def tools(share_with_wrong: float = 1.0) -> Tools:
     """Wrong responses exist for a share of the prompts."""
     return Tools(
         verify=lambda name, text: boxed_answer(text) == ANSWERS[name],
-        wrong_responses=lambda ids: {
+        wrong_responses={
             name: f"\\boxed{{{(int(ANSWERS[name]) + 1) % 100}}}"
-            for name in ids
+            for name in ANSWERS
             if int(name[-2:]) < 100 * share_with_wrong
         },
     )
@@ -39,7 +45,8 @@ def corrupt(name: str, rate: float, seed: int = 1, share: float = 1.0) -> list[D
 
 
 def test_clean_demonstrations_all_verify():
-    made = demonstrations({}, PROMPTS, None)
+    with RewardJudge() as judge:
+        made = demonstrations({}, PROMPTS, judge)
     assert made.summary["failing_verifier"] == 0
     assert [row["id"] for row in made.rows] == [row["id"] for row in PROMPTS]
     assert all(row["forced_accuracy"] is None and row["corruption"] is None for row in made.rows)
@@ -124,11 +131,11 @@ def test_unknown_corruptions_and_helpers_are_refused():
             corruption.named(name)
 
 
-def test_noisy_labels_need_a_model_to_sample_from():
-    with pytest.raises(ConfigError, match="--model"):
-        demonstrations({"corruption": "noisy_labels"}, PROMPTS, None)
+def test_noisy_labels_need_wrong_responses():
+    with pytest.raises(ConfigError, match="--wrong-responses"):
+        corrupted(CorruptionSpec(corruption="noisy_labels"), PROMPTS, clean_rows(), None, judge)
 
 
 def test_rates_outside_zero_and_one_are_refused():
     with pytest.raises(ConfigError, match="demonstrations.rate"):
-        demonstrations({"rate": 1.5}, PROMPTS, None)
+        CorruptionSpec(rate=1.5)

@@ -1,51 +1,61 @@
 """Every number of a probe is that of the plain model on the same text, and all runs see the same prompts."""
 
+from uuid import uuid4
+
 import pytest
 import torch
 
-from red.errors import ConfigError
+from red.errors import ConfigError, DataError
 from red.grading.reward import RewardJudge
 from red.models import checkpoint as checkpoints
+from red.plumbing.item_log import ItemLog
 from red.plumbing.storage import read_jsonl
-from red.probes.probe import Probe, measure
+from red.probes.local import LocalReader
+from red.probes.probe import KEY, Probe, measure
 
 LIMIT = 40
 
 
 @pytest.fixture(scope="module")
 def base(tiny_world):
-    return checkpoints.load(tiny_world / "models" / "base")
+    return tiny_world / "models" / "base"
 
 
 @pytest.fixture(scope="module")
-def other(tiny_world):
+def other(tiny_world, tmp_path_factory):
     """The base with a head that prefers other tokens."""
     changed = checkpoints.load(tiny_world / "models" / "base")
     head = changed.model.lm_head.weight
     with torch.no_grad():
         head.add_(0.05 * torch.arange(head.numel()).sin().view_as(head))
-    return changed
+    folder = tmp_path_factory.mktemp("models") / "other"
+    checkpoints.save(changed, folder)
+    return folder
 
 
-@pytest.fixture(scope="module")
-def rows(tiny_world):
-    """Rows of a probe by quantity."""
+@pytest.fixture
+def found(tiny_world, tmp_path):
+    """Rows of a probe; the log is new unless its path is given."""
 
-    def measured(probe, trained, **others):
+    def measured(probe, trained, others, reader=None, log=None):
         files = tiny_world / "prompts.jsonl", tiny_world / "demonstrations" / "clean.jsonl"
+        spec = Probe(probe, 5, 1 if probe == "tokens" else 3, "plain", 64, LIMIT, step=7)
+        items = ItemLog(log or tmp_path / f"{uuid4()}.jsonl", KEY)
         with RewardJudge() as judge:
-            found = list(
-                measure(
-                    Probe(probe, 5, 1 if probe == "tokens" else 3, "plain", 64, LIMIT, step=7),
-                    trained,
-                    others,
-                    *files,
-                    judge,
-                )
-            )
-        return {q: [row for row in found if row.quantity == q] for q in dict.fromkeys(row.quantity for row in found)}
+            return list(measure(spec, trained, others, *files, judge, reader or LocalReader(), items))
 
     return measured
+
+
+@pytest.fixture
+def rows(found):
+    """Rows of a probe by quantity."""
+
+    def by_quantity(probe, trained, **others):
+        own = found(probe, trained, others)
+        return {q: [row for row in own if row.quantity == q] for q in dict.fromkeys(row.quantity for row in own)}
+
+    return by_quantity
 
 
 def values(rows):
@@ -63,13 +73,14 @@ def test_token_probabilities_are_those_of_each_model(rows, base, other, tiny_wor
     found = rows("confidence", base, large=other)
     assert found.keys() == {"group_accuracy", "p_small", "p_large"}
     questions = {row["id"]: row["question"] for row in read_jsonl(tiny_world / "prompts.jsonl")}
-    for name, checkpoint in (("p_small", base), ("p_large", other)):
+    for name, folder in (("p_small", base), ("p_large", other)):
+        checkpoint = checkpoints.load(folder)
         for example in {row.example for row in found[name]}:
             own = [row for row in found[name] if row.example == example]
             assert [row.position for row in own] == list(range(len(own)))
             tokens = [checkpoint.tokenizer.token_to_id(row.token) for row in own]
-            assert tokens[-1] == base.eos_id or len(own) == LIMIT
-            expected = plain_probabilities(checkpoint.model, base.tokenizer, questions[example], tokens)
+            assert tokens[-1] == checkpoint.eos_id or len(own) == LIMIT
+            expected = plain_probabilities(checkpoint.model, checkpoint.tokenizer, questions[example], tokens)
             torch.testing.assert_close(torch.tensor(values(own)), expected, rtol=1e-4, atol=1e-5)
     assert values(found["p_small"]) != values(found["p_large"])
 
@@ -106,10 +117,61 @@ def test_entropies_are_measured_before_and_after_on_the_same_prompts(rows, base,
         assert values(changed[name][:5]) != values(changed[name][5:])
         assert values(changed[name][5:]) == values(own[5:])
     # No distribution over V tokens has an entropy above log V.
-    top = torch.tensor(float(base.tokenizer.get_vocab_size())).log().item()
+    top = torch.tensor(float(checkpoints.load(base).tokenizer.get_vocab_size())).log().item()
     assert all(0 < value < top for own in same.values() for value in values(own))
 
 
 def test_prompts_depend_on_the_seed_of_the_probe_alone(rows, base, other):
     chosen = [{row.example for row in rows("tokens", model, base=base)["p_base"]} for model in (base, other)]
     assert chosen[0] == chosen[1] and len(chosen[0]) == 5
+
+
+class Killed(Exception):
+    """Stands for the end of the process."""
+
+
+class Dying(LocalReader):
+    """Ends after a number of items, and counts the items of its whole life."""
+
+    def __init__(self, items):
+        super().__init__()
+        self.left, self.seen = items, []
+
+    def _until_the_end(self, name, items):
+        for item in items:
+            if self.left == 0:
+                raise Killed
+            self.left -= 1
+            self.seen.append(name)
+            yield item
+
+    def rollouts(self, *arguments):
+        yield from self._until_the_end("rollout", super().rollouts(*arguments))
+
+    def measure(self, *arguments):
+        yield from self._until_the_end("pass", super().measure(*arguments))
+
+
+@pytest.mark.parametrize("probe", ["entropy", "confidence", "tokens"])
+def test_a_killed_probe_continues_without_repeating_an_item(found, base, other, tmp_path, probe):
+    others = {"entropy": {"parent": other}, "confidence": {"large": other}, "tokens": {"base": other}}[probe]
+    whole = Dying(-1)
+    expected = found(probe, base, others, whole)
+    seen, ends = [], []
+    while len(ends) < 20:
+        reader = Dying(7)
+        try:
+            rows = found(probe, base, others, reader, tmp_path / "log.jsonl")
+            break
+        except Killed:
+            ends.append(len(reader.seen))
+        finally:
+            seen += reader.seen
+    assert set(ends) == {7}
+    assert rows == expected
+    assert sorted(seen) == sorted(whole.seen)
+
+
+def test_a_model_of_another_vocabulary_is_refused(found, base, byte_checkpoint):
+    with pytest.raises(DataError, match=r"bytes: token \d+ is .* there and .* in the trained model"):
+        found("confidence", base, {"large": byte_checkpoint})

@@ -146,14 +146,16 @@ def commands(document: dict, results: Path) -> list[tuple[str, list]]:
     def spec(value: dict) -> list[str]:
         return ["--spec", json.dumps(value)]
 
-    clean, noisy = (spec(jobs.demonstrations_spec(document, name)) for name in (jobs.CLEAN, "noisy_labels"))
+    clean, sampled = spec(jobs.demonstrations_spec(document)), spec(jobs.wrong_responses_spec(document))
+    noisy, wrong = spec(jobs.corruption_spec(document, "noisy_labels")), data / "wrong_responses.jsonl"
     answered = ["--checkpoint", run / "checkpoint", "--benchmarks", data, "--out", answers]
     probe = ["--checkpoint", run / "checkpoint", "--model", f"parent={model}", *given, "--out", probed]
     return [
         ("model", ["data", "model", *spec(jobs.models(document)["base"]), "--out", model]),
         ("prompts", ["data", "prompts", *spec(jobs.prompts_spec(document)), "--out", prompts]),
         ("demonstrations", ["data", "demonstrations", *clean, *questions, "--out", taught]),
-        ("demonstrations", ["data", "demonstrations", *noisy, *questions, "--model", model, "--out", data / "noisy"]),
+        ("wrong_responses", ["data", "wrong_responses", *sampled, *given, "--model", model, "--out", wrong]),
+        ("corruption", ["data", "corruption", *noisy, *given, "--wrong-responses", wrong, "--out", data / "noisy"]),
         (
             "benchmark",
             ["data", "benchmark", "--name", "aime24", *spec(jobs.benchmark_spec(document, "aime24"))]

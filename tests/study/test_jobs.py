@@ -30,9 +30,43 @@ def test_parents_are_named_nearest_first(tiny):
 
 
 def test_a_corruption_names_its_function_and_rate(tiny):
-    spec = jobs.demonstrations_spec(tiny, "noisy_labels_q05")
-    assert (spec["corruption"], spec["rate"]) == ("noisy_labels", 0.05)
-    assert jobs.demonstrations_spec(tiny, jobs.CLEAN)["corruption"] == jobs.CLEAN
+    spec = jobs.corruption_spec(tiny, "noisy_labels_q05")
+    assert spec == {"corruption": "noisy_labels", "rate": 0.05, "seed": 1}
+    assert jobs.demonstrations_spec(tiny) == {"source": "embedded", "seed": 1}
+
+
+def test_wrong_responses_are_sampled_once_for_the_largest_rate_that_a_run_takes(tiny):
+    assert jobs.wrong_responses_spec(tiny)["rate"] == 0.4
+    few = config.select({**tiny, "only": ["red_noisy_labels_q10", "red_noisy_labels_q05"]})
+    assert jobs.wrong_responses_spec(few)["rate"] == 0.1
+    none = config.select({**tiny, "only": ["red", "red_adversarial_chains"]})
+    assert jobs.noisy(none) == []
+
+
+def test_a_probe_has_its_own_limit_and_gpus(tiny):
+    own = {"runs": ["red"], "prompts": 4, "samples": 1, "max_new_tokens": 9, "gpu": 2}
+    document = {**tiny, "probes": {**tiny["probes"], "tokens": own}}
+    spec = jobs.probe_spec(document, "red", "tokens")
+    assert (spec["prompts"], spec["samples"], spec["max_new_tokens"], spec["backend"]) == (4, 1, 9, "local")
+    assert "gpu" not in spec
+    assert jobs.probe_spec(tiny, "red", "tokens")["max_new_tokens"] == tiny["common"]["max_new_tokens"]
+    assert [jobs.probe_gpus(document, name) for name in ("tokens", "entropy")] == [2, 0]
+
+
+def test_an_overlay_takes_away_by_null(tiny):
+    overlay = {"benchmarks": {"mmlu_pro": None}, "probes": {"entropy": None}, "corruptions": {"noisy_labels_q40": None}}
+    document = {**tiny, **{section: {**tiny[section], **change} for section, change in overlay.items()}}
+    chosen = config.select(document)
+    for section, change in overlay.items():
+        assert list(chosen[section]) == [name for name in tiny[section] if name not in change]
+    with pytest.raises(ConfigError, match="benchmarks"):
+        config.check(config.select({**tiny, "benchmarks": dict.fromkeys(tiny["benchmarks"])}))
+
+
+def test_a_shortened_benchmark_is_called_so(tiny):
+    entries = {"math500": {**tiny["benchmarks"]["math500"], "source": "math500", "limit": 50}}
+    document = {**tiny, "benchmarks": entries}
+    assert [entry["label"] for entry in jobs.collect_spec(document)["benchmarks"]] == ["MATH500 (50 of 500)"]
 
 
 def test_a_null_takes_away_a_key(tiny):

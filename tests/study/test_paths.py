@@ -36,6 +36,12 @@ def test_a_run_learns_from_its_own_corruption(tiny):
     assert noisy == "<results>/data/demonstrations/noisy_labels_q05.jsonl"
 
 
+def test_only_noisy_labels_wait_for_wrong_responses(tiny):
+    noisy = paths.wrong_responses(tiny, "noisy_labels_q05")
+    assert noisy == {"wrong_responses": "<results>/data/wrong_responses.jsonl"}
+    assert paths.wrong_responses(tiny, "adversarial_chains") == {}
+
+
 def test_a_control_reads_the_metrics_of_its_source_with_its_own_seed(tiny):
     assert paths.w_log(tiny, "red_w_constant", 1) == {"w_log": "<results>/runs/red/seed1/metrics.jsonl"}
     assert paths.w_log(tiny, "red", 1) == {}

@@ -35,7 +35,7 @@ def data(options: dict[str, str]) -> None:
         _lines(out)
     if options["kind"] == "prompts":
         out.with_name("system.txt").write_text("")
-    if options["kind"] in ("prompts", "demonstrations"):
+    if options["kind"] in ("prompts", "demonstrations", "corruption"):
         _lines(out.with_suffix(".json"))
 
 

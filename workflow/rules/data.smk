@@ -51,18 +51,48 @@ rule demonstrations:
     conda:
         "../../environment.yml"
     params:
-        spec=dump_json(jobs.demonstrations_spec(config, jobs.CLEAN)),
+        spec=dump_json(jobs.demonstrations_spec(config)),
         code=code.fingerprint(code.demonstrations(config)),
     shell:
         "python -m red data demonstrations --spec {params.spec:q}"
         " --prompts {input.prompts} --out {output.rows} > {log} 2>&1"
 
 
-# Not local: wrong responses are sampled from the base model.
-rule corrupted_demonstrations:
+# Once for every rate: the sampling costs, the corruption does not.
+rule wrong_responses:
     input:
         prompts="<results>/data/prompts.jsonl",
+        demonstrations=f"<results>/data/demonstrations/{jobs.CLEAN}.jsonl",
         model="<results>/models/base",
+    output:
+        "<results>/data/wrong_responses.jsonl",
+    log:
+        "<logs>/data/wrong_responses.log",
+    benchmark:
+        "<benchmarks>/data/wrong_responses.tsv"
+    retries: REQUESTS["wrong_responses"].retries
+    conda:
+        "../../environment.yml"
+    threads: REQUESTS["wrong_responses"].threads
+    resources:
+        gpu=REQUESTS["wrong_responses"].gpu,
+        tasks_per_gpu=0,
+        mem_mb=memory("wrong_responses"),
+        runtime=REQUESTS["wrong_responses"].runtime,
+    params:
+        spec=dump_json(jobs.wrong_responses_spec(config)),
+        code=code.fingerprint(code.wrong_responses(config)),
+    shell:
+        "python -m red data wrong_responses --spec {params.spec:q} --prompts {input.prompts}"
+        " --demonstrations {input.demonstrations} --model {input.model} --workers {threads}"
+        " --out {output} > {log} 2>&1"
+
+
+rule corrupted_demonstrations:
+    input:
+        unpack(lambda wildcards: paths.wrong_responses(config, wildcards.corruption)),
+        prompts="<results>/data/prompts.jsonl",
+        demonstrations=f"<results>/data/demonstrations/{jobs.CLEAN}.jsonl",
     output:
         rows=ensure("<results>/data/demonstrations/{corruption}.jsonl", non_empty=True),
         summary="<results>/data/demonstrations/{corruption}.json",
@@ -81,12 +111,18 @@ rule corrupted_demonstrations:
         runtime=REQUESTS["demonstrations"].runtime,
     params:
         spec=lambda wildcards: dump_json(
-            jobs.demonstrations_spec(config, wildcards.corruption)
+            jobs.corruption_spec(config, wildcards.corruption)
         ),
-        code=code.fingerprint(code.demonstrations(config)),
+        code=code.fingerprint(code.CORRUPTION),
+        wrong_responses=lambda wildcards, input: (
+            f"--wrong-responses {input.wrong_responses}"
+            if "wrong_responses" in input.keys()
+            else ""
+        ),
     shell:
-        "python -m red data demonstrations --spec {params.spec:q} --model {input.model}"
-        " --prompts {input.prompts} --out {output.rows} > {log} 2>&1"
+        "python -m red data corruption --spec {params.spec:q} --prompts {input.prompts}"
+        " --demonstrations {input.demonstrations} {params.wrong_responses}"
+        " --out {output.rows} > {log} 2>&1"
 
 
 rule benchmark:

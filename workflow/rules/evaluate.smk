@@ -105,7 +105,7 @@ rule probe:
         "../../environment.yml"
     threads: REQUESTS["probe"].threads
     resources:
-        gpu=REQUESTS["probe"].gpu,
+        gpu=lambda wildcards: jobs.probe_gpus(config, wildcards.probe),
         tasks_per_gpu=0,
         mem_mb=memory("probe"),
         runtime=REQUESTS["probe"].runtime,
@@ -113,7 +113,7 @@ rule probe:
         spec=lambda wildcards: dump_json(
             jobs.probe_spec(config, wildcards.run, wildcards.probe)
         ),
-        code=code.fingerprint(code.PROBE),
+        code=code.fingerprint(code.probe(config)),
         models=model_options,
     shell:
         "python -m red probe --spec {params.spec:q} --checkpoint {input.checkpoint}"

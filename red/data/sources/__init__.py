@@ -8,9 +8,12 @@ import importlib
 import pkgutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol, cast
 
 from red.errors import ConfigError
+from red.plumbing.records import from_mapping
+from red.plumbing.storage import read_jsonl
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,11 @@ class Demonstration:
     response: str
     forced_accuracy: int | None = None
     corruption: str | None = None
+
+
+def read_demonstrations(path: Path) -> list[Demonstration]:
+    """Rows of a file of demonstrations; DataError names the line."""
+    return [from_mapping(Demonstration, row, str(path)) for row in read_jsonl(path, ("id", "response"))]
 
 
 class Source(Protocol):
