@@ -72,7 +72,10 @@ def test_the_pins_of_the_gpu_extra_resolve_together(repository, tmp_path):
     if resolve(["PyYAML==6.0.4"], tmp_path, "--no-deps").returncode != 0:
         pytest.skip("no package index answers")
     # OpenRLHF asks for flash-attn, which pip cannot read without building it: its other wishes stand in its place.
-    done = resolve([pin for pin in wanted if not pin.startswith(("flash-attn==", "openrlhf=="))], tmp_path)
+    try:
+        done = resolve([pin for pin in wanted if not pin.startswith(("flash-attn==", "openrlhf=="))], tmp_path)
+    except subprocess.TimeoutExpired:
+        pytest.skip("the package index is too slow")
     assert done.returncode == 0, done.stderr[-2000:]
     names = {item["metadata"]["name"].lower().replace("_", "-") for item in json.loads(done.stdout)["install"]}
     assert {"vllm", "deepspeed", "ray", "torch"} <= names
