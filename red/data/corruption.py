@@ -6,7 +6,7 @@ low rate are among those of a higher one.
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from random import Random
@@ -32,6 +32,8 @@ class Tools:
     wrong_responses: Mapping[str, str]
 
 
+# Verdict (0 or 1) on each (response text, gold answer, whether the prompt opened a thought).
+Judge = Callable[[Iterable[tuple[str, str, bool]]], list[float]]
 Corruption = Callable[[Sequence[Demonstration], float, int, Tools], list[Demonstration]]
 
 

@@ -5,8 +5,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from red.data import corruption
-from red.data.corruption import Tools
-from red.data.problems import Judge
+from red.data.corruption import Judge, Tools
 from red.data.sources import Demonstration, source
 from red.errors import ConfigError
 

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from red.data.corruption import ranked
-from red.data.problems import Judge
+from red.data.corruption import Judge, ranked
 from red.data.sources import Demonstration
 from red.errors import ConfigError
 from red.grading.extract import last_box

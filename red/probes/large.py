@@ -81,9 +81,11 @@ def _opened(folder: Path, device_map: Mapping[str, str | int] | None, offload: P
     placed: dict[str, Any] = {}
     if on_gpu or device_map is not None:
         placed = {"device_map": device_map or "auto", "offload_folder": offload}
+    dtype = torch.bfloat16 if on_gpu else torch.float32
     network: Any = AutoModelForCausalLM.from_pretrained(
-        folder, dtype=torch.bfloat16 if on_gpu else torch.float32, local_files_only=True, use_safetensors=True, **placed
-    ).eval()
+        folder, dtype=dtype, local_files_only=True, use_safetensors=True, **placed
+    )
+    network.eval()
     try:
         _check_head(network, folder)
         yield network

@@ -4,6 +4,7 @@ import random
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from collections.abc import Sequence as Seq
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -126,7 +127,7 @@ class _Bench:
         for step, name, folder in models:
             for kind, sequences in (("rollout", rollouts[name]), ("demonstration", self._demonstrations())):
                 longest = max(len(sequence.response) for sequence in sequences)
-                means = self._measured(name, folder, kind, sequences, lambda m, n=longest: _mean(m.entropy, n))
+                means = self._measured(name, folder, kind, sequences, partial(_mean_entropy, longest))
                 of_problem: dict[str, list[float]] = {}
                 for sequence, mean in zip(sequences, means, strict=True):
                     of_problem.setdefault(sequence.problem.id, []).append(mean)
@@ -200,8 +201,9 @@ class _Bench:
         return Row(self.probe.probe, step, problem.id, position, token, quantity, value)
 
 
-def _mean(values: Tensor, longest: int) -> float:
+def _mean_entropy(longest: int, measured: Measured) -> float:
     """Of one row of a batch that is `longest` tokens wide: what is summed has the same order in every batch."""
+    values = measured.entropy
     row = pad(values, (0, longest - len(values)))[None]
     mask = (torch.arange(longest) < len(values)).to(row.dtype)[None]
     return sequence_mean(row, mask).item()

@@ -25,7 +25,7 @@ class Rollout(NamedTuple):
     """One of the responses to a problem."""
 
     problem: Problem
-    index: int
+    sample: int
     response: Response
 
 

@@ -19,7 +19,8 @@ Config = Mapping[str, Any]
 Modules = tuple[str, ...]
 
 GRADING: Modules = ("red.evaluation.verdicts",)
-CORRUPTION: Modules = ("red.data.demonstrations",)
+JUDGE = "red.grading.reward"  # of rewards, which is handed to what needs verdicts
+CORRUPTION: Modules = ("red.data.demonstrations", JUDGE)
 COLLECT: Modules = ("red.tables.collect",)
 EXPORT: Modules = ("red.tables.export",)
 MODEL_SOURCES = {"embedded": "red.world.pretraining", "hub": "red.models.prepare"}
@@ -43,12 +44,12 @@ def prompts(config: Config) -> Modules:
 
 def demonstrations(config: Config) -> Modules:
     """Rule `demonstrations`: only the source that is configured."""
-    return ("red.data.demonstrations", f"red.data.sources.{config['data']['demonstrations']['source']}")
+    return ("red.data.demonstrations", JUDGE, f"red.data.sources.{config['data']['demonstrations']['source']}")
 
 
 def wrong_responses(config: Config) -> Modules:
     """Rule `wrong_responses`: the search and the backend that samples."""
-    return ("red.data.wrong_responses", f"red.sampling.{config['evaluation']['backend']}")
+    return ("red.data.wrong_responses", JUDGE, f"red.sampling.{config['evaluation']['backend']}")
 
 
 def benchmark(config: Config, name: str) -> Modules:
@@ -72,4 +73,4 @@ def generation(config: Config) -> Modules:
 
 def probe(config: Config) -> Modules:
     """Rule `probe`: the measurements and the backend that samples."""
-    return ("red.probes", f"red.sampling.{config['evaluation']['backend']}")
+    return ("red.probes", JUDGE, f"red.sampling.{config['evaluation']['backend']}")

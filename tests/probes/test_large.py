@@ -94,8 +94,8 @@ DRAW = Draw(samples=3, max_new_tokens=12, seed=4)
 def test_a_rollout_depends_on_its_own_problem_and_index_alone(folder):
     """So what is missing after an interruption is what would have been there."""
     pairs = [(p, index) for p in PROBLEMS for index in range(3)]
-    whole = {(r.problem.id, r.index): r.response for r in reader().rollouts(folder, pairs, PROBLEMS, DRAW)}
-    part = {(r.problem.id, r.index): r.response for r in reader().rollouts(folder, pairs[2:5], PROBLEMS, DRAW)}
+    whole = {(r.problem.id, r.sample): r.response for r in reader().rollouts(folder, pairs, PROBLEMS, DRAW)}
+    part = {(r.problem.id, r.sample): r.response for r in reader().rollouts(folder, pairs[2:5], PROBLEMS, DRAW)}
     assert whole.keys() == {(p.id, index) for p, index in pairs}
     assert part == {key: whole[key] for key in [("a", 2), ("b", 0), ("b", 1)]}
     assert len({tuple(response.tokens) for response in whole.values()}) > 2
@@ -116,7 +116,7 @@ def test_rollouts_of_the_real_engine_then_passes(make_checkpoint):
     try:
         pairs = [(p, index) for p in PROBLEMS for index in range(3)]
         found = list(one.rollouts(folder, pairs, PROBLEMS, DRAW))
-        assert {(r.problem.id, r.index) for r in found} == {(p.id, index) for p, index in pairs}
+        assert {(r.problem.id, r.sample) for r in found} == {(p.id, index) for p, index in pairs}
         assert all(1 <= len(r.response.tokens) <= 12 for r in found)
         assert_equal(by_pair(one, folder, {0, 2}), by_pair(LocalReader(), folder, {0, 2}))
     finally:

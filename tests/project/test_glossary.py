@@ -10,7 +10,7 @@ import yaml
 
 from red import engines, methods
 from red.data import sources
-from red.data.demonstrations import CorruptionSpec
+from red.data.wrong_responses import WrongResponsesSpec
 from red.evaluation.catalog import Benchmark, Hub
 from red.evaluation.generate import EvaluationSettings
 from red.methods.base import Mix, Reward
@@ -138,7 +138,7 @@ def expected():
         asked = dict.fromkeys(ASKED.get(section, ()), REQUIRED)
         found[section] = {key: merged[key] for key in merged.keys() - ENTRY.get(section, set())} | asked
     found["`benchmarks`"] |= defaults(Hub, "hub.")
-    corrupted, of_run = defaults(CorruptionSpec), defaults(RunSpec)
+    corrupted, of_run = defaults(WrongResponsesSpec), defaults(RunSpec)
     found["`data.demonstrations`"] = {key: corrupted[key] for key in ("seed", "samples")}
     found["`runs`"] = {key: of_run[key] for key in runs.RUN_KEYS - {"cluster"}}
     return found

@@ -45,7 +45,10 @@ def paper(repository: Path) -> dict:
     return config.load(repository / "config" / "default.yaml", repository / "config" / "paper.yaml")
 
 
-ALL = ("model", "prompts", "demonstrations", "benchmark", "train", "generate", "grade", "probe", "collect", "export")
+ALL = (
+    *("model", "prompts", "demonstrations", "wrong_responses", "corruption", "benchmark"),
+    *("train", "generate", "grade", "probe", "collect", "export"),
+)
 
 
 def stages_of(document: dict) -> dict[str, code.Modules]:
@@ -54,11 +57,13 @@ def stages_of(document: dict) -> dict[str, code.Modules]:
         "model": code.model(document, "base"),
         "prompts": code.prompts(document),
         "demonstrations": code.demonstrations(document),
+        "wrong_responses": code.wrong_responses(document),
+        "corruption": code.CORRUPTION,
         "benchmark": code.benchmark(document, next(iter(document["benchmarks"]))),
         "train": code.training(document, "red"),
         "generate": code.generation(document),
         "grade": code.GRADING,
-        "probe": code.PROBE,
+        "probe": code.probe(document),
         "collect": code.COLLECT,
         "export": code.EXPORT,
     }
@@ -70,7 +75,8 @@ def stages_with(path: str, document: dict) -> set[str]:
 
 
 AFTER_WORLD = {"model", "prompts", "demonstrations", "benchmark"}
-USES_MODELS = {"model", "demonstrations", "train", "generate", "probe"}
+USES_MODELS = {"model", "wrong_responses", "train", "generate", "probe"}
+CORRUPTING = {"demonstrations", "wrong_responses", "corruption"}
 TINY = {
     "red/models/prepare.py": set(),
     "red/models/qwen2.py": USES_MODELS,
@@ -79,19 +85,19 @@ TINY = {
     "red/text/thinking_words.py": {"train"},
     "red/world/problems.py": AFTER_WORLD,
     "red/world/vocabulary.py": {"model"},
-    "red/data/corruption.py": {"demonstrations"},
+    "red/data/corruption.py": CORRUPTING,
     "red/data/sources/embedded.py": {"prompts", "demonstrations"},
     "red/data/sources/openr1.py": set(),
     "red/data/problems.py": {"train", "probe"},
-    "red/grading/verdict.py": {"demonstrations", "train", "grade", "probe"},
-    "red/grading/algebra/worker.py": {"demonstrations", "train", "grade", "probe"},
+    "red/grading/verdict.py": CORRUPTING | {"train", "grade", "probe"},
+    "red/grading/algebra/worker.py": CORRUPTING | {"train", "grade", "probe"},
     "red/methods/red.py": {"train"},
     "red/methods/luffy.py": set(),
     "red/objective/loss.py": {"train"},
     "red/training/measures.py": {"train"},
     "red/engines/local/adamw.py": {"train"},
     "red/engines/openrlhf/loss.py": set(),
-    "red/sampling/sampler.py": {"demonstrations", "train", "generate", "probe"},
+    "red/sampling/sampler.py": {"wrong_responses", "train", "generate", "probe"},
     "red/sampling/vllm_worker.py": set(),
     "red/evaluation/catalog.yaml": {"generate", "grade"},
     "red/evaluation/protected.py": set(),
@@ -109,12 +115,12 @@ PAPER = {
     "red/models/prepare.py": {"model"},
     "red/data/sources/openr1.py": {"prompts", "demonstrations"},
     "red/data/sources/embedded.py": set(),
-    "red/grading/verdict.py": {"prompts", "demonstrations", "train", "generate", "grade", "probe"},
+    "red/grading/verdict.py": CORRUPTING | {"prompts", "train", "generate", "grade", "probe"},
     "red/evaluation/catalog.yaml": {"benchmark", "generate", "grade"},
     "red/evaluation/protected.py": {"generate"},
     "red/engines/openrlhf/loss.py": {"train"},
     "red/engines/local/adamw.py": set(),
-    "red/sampling/vllm_worker.py": {"generate"},
+    "red/sampling/vllm_worker.py": {"wrong_responses", "generate", "probe"},
 }
 
 
@@ -204,4 +210,4 @@ def test_a_stage_loads_nothing_that_its_fingerprint_leaves_out(stage, loaded, sh
 
 def test_what_is_imported_by_name_and_in_a_child_is_seen(loaded):
     assert {"red.engines.local.policy", "red.methods.red", "red.grading.algebra.worker"} <= loaded["train"]
-    assert {"red.data.sources.embedded", "red.sampling.sampler"} <= loaded["demonstrations"]
+    assert {"red.data.sources.embedded", "red.sampling.sampler"} <= loaded["demonstrations"] | loaded["wrong_responses"]
