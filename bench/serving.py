@@ -74,8 +74,7 @@ def make_checkpoint(path: Path, seed: int) -> Path:
     initialize(model, torch.Generator().manual_seed(seed))
     checkpoint = Checkpoint(
         model=model,
-        tokenizer=vocabulary.tokenizer(),
-        eos_id=vocabulary.EOS_ID,
+        codec=Codec(vocabulary.tokenizer(), (vocabulary.EOS_ID,)),
         config=hugging_face_config(shape, vocabulary.EOS_ID, vocabulary.PAD_ID),
         generation_config={"eos_token_id": vocabulary.EOS_ID},
         tokenizer_config=vocabulary.tokenizer_config(shape.max_position_embeddings),

@@ -96,7 +96,7 @@ def _wrong_responses(
             [encode(render(questions[name], None, spec.template, systems[name])).ids for name in ids],
             samples=spec.samples,
             max_new_tokens=[2 * lengths[name] for name in ids],
-            eos_id=checkpoint.eos_id,
+            stop_ids=checkpoint.codec.stop_ids,
             temperature=1.0,
             generator=torch.Generator().manual_seed(derive(spec.seed, "wrong responses", *ids[:1])),
         )

@@ -56,8 +56,7 @@ def measure(
     loaded = load_problems(
         prompts,
         demonstrations,
-        trained.tokenizer,
-        trained.eos_id,
+        trained.codec,
         probe.template,
         Limits(probe.max_prompt_tokens, probe.max_new_tokens),
         judge,
@@ -88,8 +87,7 @@ class _Bench:
         """Rollouts at temperature 1 with the probe's own random stream."""
         return GradedSampler(
             LocalGenerate(checkpoint, 1.0),
-            checkpoint.tokenizer,
-            checkpoint.eos_id,
+            checkpoint.codec,
             self.judge,
             Reward(),
             self.probe.max_new_tokens,

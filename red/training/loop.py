@@ -57,8 +57,7 @@ class Loop:
         problems = load_problems(
             files.prompts,
             files.demonstrations,
-            policy.tokenizer,
-            policy.eos_id,
+            policy.codec,
             run.template,
             Limits(training.max_prompt_tokens, training.max_new_tokens),
             judge,
@@ -250,14 +249,13 @@ class Loop:
 
     def _overthinking(self, groups: Seq[Group]) -> dict[str, float]:
         rollouts = [s for g in groups for s in g.rollouts]
-        texts = [self.policy.tokenizer.decode(list(s.response)) for s in rollouts]
+        texts = [self.policy.codec.tokenizer.decode(list(s.response)) for s in rollouts]
         return measures.overthinking(texts, measures.trained_tokens(rollouts))
 
     def _sampler(self, purpose: str, step: int) -> GradedSampler:
         return GradedSampler(
             self.policy.generate,
-            self.policy.tokenizer,
-            self.policy.eos_id,
+            self.policy.codec,
             self.judge,
             self.method.reward,
             self.run.training.max_new_tokens,
