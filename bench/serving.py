@@ -22,6 +22,7 @@ import torch
 from red.models.checkpoint import Checkpoint, hugging_face_config, save
 from red.models.qwen2 import Qwen2, Shape, initialize
 from red.plumbing.storage import dump_json, write_jsonl
+from red.text.codec import Codec
 from red.world import benchmarks, vocabulary
 
 BENCHMARK = "math500"

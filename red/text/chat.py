@@ -23,13 +23,13 @@ def render_chat(
 
     try:
         variables: dict[str, Any] = {"date_string": DAY, **special_tokens}
-        texts, _ = render_jinja_template(
+        rendered = render_jinja_template(
             [[dict(message) for message in messages]],
             chat_template=template,
             add_generation_prompt=opens_answer,
             **variables,
-        )
+        )[0]
     except TemplateError as error:
         roles = ", ".join(message["role"] for message in messages)
         raise DataError(f"the model's chat template refuses messages of {roles}: {error}") from None
-    return str(texts[0])
+    return str(rendered[0])
