@@ -18,7 +18,6 @@ def render_chat(
 
     DataError with the template's own words if it refuses the messages (some know no system role).
     """
-    from jinja2 import TemplateError
     from transformers.utils.chat_template_utils import render_jinja_template
 
     try:
@@ -29,7 +28,7 @@ def render_chat(
             add_generation_prompt=opens_answer,
             **variables,
         )[0]
-    except TemplateError as error:
+    except Exception as error:  # a template is somebody's program: it raises what it likes
         roles = ", ".join(message["role"] for message in messages)
         raise DataError(f"the model's chat template refuses messages of {roles}: {error}") from None
     return str(rendered[0])

@@ -99,8 +99,11 @@ def chat_end(tokenizer: Tokenizer, chat_template: str | None, special_tokens: Ma
     if chat_template is None:
         return None
     messages = [{"role": "user", "content": "1"}, {"role": "assistant", "content": "answer"}]
-    text = render_chat(chat_template, messages, special_tokens, opens_answer=False)
-    after = text.rpartition("answer")[2].lstrip()
-    ids = tokenizer.encode(after, add_special_tokens=False).ids
-    added = tokenizer.get_added_tokens_decoder()
-    return ids[0] if ids and ids[0] in added and added[ids[0]].special else None
+    try:
+        text = render_chat(chat_template, messages, special_tokens, opens_answer=False)
+    except DataError:  # a template for prompts only
+        return None
+    _, answer, after = text.rpartition("answer")
+    added = {token.content: id for id, token in tokenizer.get_added_tokens_decoder().items() if token.special}
+    ends = [content for content in added if answer and after.lstrip().startswith(content)]
+    return added[max(ends, key=len)] if ends else None
