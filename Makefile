@@ -7,6 +7,9 @@ export PATH := $(abspath $(BIN)):$(PATH)
 # One thread per process: runs repeat bit for bit, and jobs share the cores.
 export OMP_NUM_THREADS := 1
 
+# A worker per core, but not many: each makes the session's small models anew. A file's tests share theirs.
+PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile
+
 INSTALL := -m pip install --quiet --disable-pip-version-check
 TORCH := "$$(sed -n 's/^ *"\(torch==[^"]*\)".*/\1/p' pyproject.toml)"
 
@@ -16,7 +19,7 @@ $(1) $(INSTALL) setuptools==77.0.3
 DS_BUILD_OPS=0 $(1) $(INSTALL) --no-deps --requirement $(2)
 endef
 
-.PHONY: setup setup-engines whole-slurm reproduce report test coverage test-shared test-slow test-engines test-slurm smoke lint bench bench-setup faults mutants docs clean
+.PHONY: setup setup-engines whole-slurm reproduce report test coverage test-slow test-engines test-slurm smoke lint bench bench-setup faults mutants docs clean
 
 setup: $(VENV)/.complete
 setup-engines: $(VENV)/.engines-complete
@@ -48,15 +51,11 @@ report: whole-slurm
 	@echo "Report: results/tiny/report.html"
 
 test: setup
-	python -m pytest
+	python -m pytest $(PARALLEL)
 
-## The same, with the branches of red that no test takes
+## The same, with the lines and branches of red that no test takes; fails below 90 %
 coverage: setup
-	python -m pytest --cov
-
-## Tests that compare with reference data, which RED_SHARED names
-test-shared: setup
-	python -m pytest -m "shared and not slow and not engines and not slurm"
+	python -m pytest $(PARALLEL) --cov
 
 ## Tests that run the DAG end to end
 test-slow: setup

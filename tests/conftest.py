@@ -19,12 +19,6 @@ pytest_plugins = [
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """Mark what needs reference data, so that it can be run alone."""
-    if "shared" in getattr(item, "fixturenames", ()):
-        item.add_marker("shared")
-
-
 @pytest.fixture(scope="session")
 def repository() -> Path:
     """The root of the checkout under test."""

@@ -15,7 +15,7 @@ def product(left: Tensor, right: Tensor, bias: Tensor | None = None) -> Tensor:
     if left.is_cuda and left.dtype != wide:
         total = torch.mm(left, right.T, out_dtype=torch.float32)
         return total if bias is None else total + bias
-    left, right = left.to(wide), right.to(wide)
+    left, right, bias = left.to(wide), right.to(wide), None if bias is None else bias.to(wide)
     if left.device.type == "cpu" and wide == torch.float32 and _ONEDNN is not None:
         return _ONEDNN(left, right, bias, "none", [], "")
     return torch.nn.functional.linear(left, right, bias)

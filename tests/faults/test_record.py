@@ -43,7 +43,7 @@ def test_skipped(): pytest.skip("no right to mount")
 
 def pytest_faults(*arguments: str) -> subprocess.CompletedProcess[str]:
     """Pytest on fault cases in a process of its own."""
-    command = [sys.executable, "-m", "pytest", "-m", "faults", "-p", "no:cacheprovider", *arguments]
+    command = [sys.executable, "-m", "pytest", "-m", "faults", "--record", "-p", "no:cacheprovider", *arguments]
     return subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, timeout=300)
 
 

@@ -144,7 +144,8 @@ def test_a_new_item_is_one_module_and_one_line(finished, again):
 def test_a_new_benchmark_is_one_entry(finished, again):
     entry = {"source": "local", "data_dir": ".", "file": "mine.jsonl"}
     entry |= {"grader": "math", "metric": "pass_at_1", "samples": 1, "group": "math"}
-    jobs = again(finished.overlay("benchmark.yaml", benchmarks={"mine": entry}))
+    with finished.added("mine.jsonl", '{"problem": "1 + 1?", "answer": "2"}\n'):
+        jobs = again(finished.overlay("benchmark.yaml", benchmarks={"mine": entry}))
     assert "benchmark mine" in jobs and trained(jobs) == []
 
 

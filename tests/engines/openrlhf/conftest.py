@@ -80,6 +80,8 @@ def environment(repository: Path) -> dict[str, str]:
         "HF_HUB_OFFLINE": "1",
         "VLLM_NO_USAGE_STATS": "1",
         "RAY_USAGE_STATS_ENABLED": "0",
+        # Ray's workers stand back (15) behind whatever else runs, until the process groups' time-outs.
+        "RAY_worker_niceness": "0",
         "TOKENIZERS_PARALLELISM": "false",
         "RAY_DEFAULT_OBJECT_STORE_MAX_MEMORY_BYTES": str(256 * 1024**2),
     }
