@@ -22,6 +22,7 @@ import torch
 from red.models.checkpoint import Checkpoint, hugging_face_config, save
 from red.models.qwen2 import Qwen2, Shape, initialize
 from red.plumbing.storage import dump_json, write_jsonl
+from red.text.codec import Codec
 from red.world import benchmarks, vocabulary
 
 BENCHMARK = "math500"
@@ -74,8 +75,7 @@ def make_checkpoint(path: Path, seed: int) -> Path:
     initialize(model, torch.Generator().manual_seed(seed))
     checkpoint = Checkpoint(
         model=model,
-        tokenizer=vocabulary.tokenizer(),
-        eos_id=vocabulary.EOS_ID,
+        codec=Codec(vocabulary.tokenizer(), (vocabulary.EOS_ID,)),
         config=hugging_face_config(shape, vocabulary.EOS_ID, vocabulary.PAD_ID),
         generation_config={"eos_token_id": vocabulary.EOS_ID},
         tokenizer_config=vocabulary.tokenizer_config(shape.max_position_embeddings),

@@ -89,7 +89,7 @@ def _ours(task: Task) -> Callable[[], list[int]]:
             max_new_tokens=task.length,
             temperature=1.0,
             generator=generator,
-            eos_id=-1 if task.exact else model.eos_id,
+            stop_ids=() if task.exact else model.codec.stop_ids,
         )
         return [len(s.tokens) for group in groups for s in group]
 

@@ -47,7 +47,7 @@ def prepare(setting: Setting) -> Run:
         prompts,
         samples=size["rollouts"],
         max_new_tokens=128,
-        eos_id=base.eos_id,
+        stop_ids=base.codec.stop_ids,
         temperature=1.0,
         generator=torch.Generator().manual_seed(0),
     )

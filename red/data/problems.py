@@ -12,8 +12,9 @@ from red.grading.math import is_usable
 from red.methods.base import Problem
 from red.plumbing.storage import numbered_jsonl
 from red.seeds import derive
-from red.text.template import THOUGHT_OPEN, render
-from red.text.tokens import Tokenizer, encoded
+from red.text.codec import Codec
+from red.text.template import THOUGHT_OPEN
+from red.text.tokens import encoded
 
 SENTENCE_ENDS = (". ", ".\n", "? ", "!", "\n\n")
 THOUGHT_END = "</think>"
@@ -45,8 +46,7 @@ class ProblemSet:
 def load_problems(
     prompts: Path,
     demonstrations: Path,
-    tokenizer: Tokenizer,
-    eos_id: int,
+    codec: Codec,
     template: str,
     limits: Limits,
     judge: Judge,
@@ -61,12 +61,12 @@ def load_problems(
     counts: Counter[str] = Counter()
     rows: list[tuple[dict[str, Any], tuple[int, ...], dict[str, Any] | None]] = []
     ids: set[str] = set()
-    thought_open = render("", None, template).endswith(THOUGHT_OPEN)
+    thought_open = codec.render("?", None, template).endswith(THOUGHT_OPEN)
     for number, row in numbered_jsonl(prompts, ("id", "question", "answer")):
         _check_prompt(row, ids, f"{prompts}: line {number}")
         ids.add(row["id"])
-        text = render(row["question"], row.get("options"), template, row.get("system"))
-        prompt = tuple(encoded(tokenizer, text, f"{prompts}: line {number}").ids)
+        where = f"{prompts}: line {number}"
+        prompt = codec.prompt(row["question"], row.get("options"), template, row.get("system"), where).tokens
         if len(prompt) > limits.prompt:
             counts["prompt_too_long"] += 1
             continue
@@ -78,6 +78,7 @@ def load_problems(
         rows.append((row, prompt, demonstration))
     if not rows:
         raise DataError(f"{prompts}: no usable problem ({dict(counts)})")
+    end_id = codec.end_id(template)
     verdicts = iter(judge((d["response"], str(r["answer"]), thought_open) for r, _, d in rows if d))
     problems = []
     for row, prompt, demonstration in rows:
@@ -88,7 +89,7 @@ def load_problems(
         counts["demonstration_wrong"] += verdict == 0
         counts["forced_accuracy"] += forced is not None
         response, ends = _encode(
-            demonstration["response"], tokenizer, eos_id, thought_open, f"{demonstrations}: {row['id']}"
+            demonstration["response"], codec, end_id, thought_open, f"{demonstrations}: {row['id']}"
         )
         counts["demonstration_cut"] += len(response) > limits.response
         problems.append(
@@ -138,14 +139,14 @@ def _demonstrations(path: Path) -> dict[str, dict[str, Any]]:
 
 
 def _encode(
-    response: str, tokenizer: Tokenizer, eos_id: int, thought_open: bool, where: str
+    response: str, codec: Codec, end_id: int, thought_open: bool, where: str
 ) -> tuple[tuple[int, ...], list[int]]:
-    """Tokens with EOS exactly once, and the token counts at each sentence end of the thought."""
+    """Tokens with one end token, and the token counts at each sentence end of the thought."""
     if thought_open:
         response = response.removeprefix(THOUGHT_OPEN)
-    encoding = encoded(tokenizer, response, where)
+    encoding = encoded(codec.tokenizer, response, where)
     ids = list(encoding.ids)
-    while ids and ids[-1] == eos_id:
+    while ids and ids[-1] in codec.stop_ids:
         ids.pop()
     mark = response.find(THOUGHT_END)
     thought_end = len(response) if mark < 0 else mark
@@ -158,7 +159,7 @@ def _encode(
             or response[start:end].endswith(SENTENCE_ENDS)
         )
     ]
-    return (*ids, eos_id), ends
+    return (*ids, end_id), ends
 
 
 @dataclass

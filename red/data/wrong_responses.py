@@ -14,7 +14,8 @@ from red.data.corruption import Judge, ranked
 from red.data.sources import Demonstration
 from red.errors import ConfigError
 from red.grading.extract import last_box
-from red.models.checkpoint import load, load_tokenizer
+from red.models.checkpoint import load
+from red.models.folder import load_codec
 from red.plumbing.item_log import ItemLog
 from red.plumbing.storage import read_object
 from red.sampling import open_backend
@@ -22,7 +23,6 @@ from red.sampling.base import Backend, Request, Sampling
 from red.sampling.local import LocalGenerate
 from red.sampling.response import Response
 from red.seeds import derive
-from red.text.template import render
 from red.text.tokens import encoded
 
 CHUNK = 512  # prompts sampled together
@@ -62,25 +62,21 @@ class Search:
 
     def __init__(self, spec: WrongResponsesSpec, model: Path, judge: Judge) -> None:
         self.spec, self.model, self.judge = spec, model, judge
-        self.tokenizer, _ = load_tokenizer(model)
+        self.codec = load_codec(model)
 
     def task(self, prompt: Mapping[str, Any], demonstration: Demonstration) -> Task:
         """What is asked, tokenized."""
         where = f"prompt {prompt['id']}"
-        text = render(prompt["question"], None, self.spec.template, prompt.get("system"))
-        return Task(
-            prompt["id"],
-            tuple(encoded(self.tokenizer, text, where).ids),
-            str(prompt["answer"]),
-            len(encoded(self.tokenizer, demonstration.response, where).ids) + 1,
-        )
+        text = self.codec.prompt(prompt["question"], None, self.spec.template, prompt.get("system"), where)
+        length = len(encoded(self.codec.tokenizer, demonstration.response, where).ids) + 1
+        return Task(prompt["id"], text.tokens, str(prompt["answer"]), length)
 
     def first_wrong(self, tasks: Sequence[Task], groups: Sequence[Sequence[Response]]) -> list[str | None]:
         """Of each group the first response that will do, None if there is none."""
         candidates = []
         for task, group in zip(tasks, groups, strict=True):
             for response in group:
-                text = self.tokenizer.decode(response.tokens)
+                text = self.codec.tokenizer.decode(response.tokens)
                 is_long_enough = 2 * len(response.tokens) >= task.length
                 if response.finish_reason == "stop" and is_long_enough and last_box(text) is not None:
                     candidates.append((task, text))

@@ -16,7 +16,8 @@ from red.evaluation.catalog import Benchmark, Hub
 from red.evaluation.sealed import PASSWORD, seal, unseal
 from red.plumbing.storage import as_object, parse_json, read_jsonl
 from red.seeds import derive
-from red.text.template import LETTERS, render
+from red.text.codec import Codec, Prompt
+from red.text.template import LETTERS
 
 # Bytes; ten times the largest benchmark. An archive can unpack to a thousand times its size.
 LARGEST_UNPACKED = 256 << 20
@@ -102,11 +103,12 @@ def subset(problems: Iterable[Problem], where: Mapping[str, bool]) -> list[Probl
     return [p for p in problems if all(p.extra.get(key) == value for key, value in where.items())]
 
 
-def prompt(problem: Problem, benchmark: Benchmark, template: str, system: str | None = None) -> str:
-    """The text that the model continues."""
+def prompt(problem: Problem, benchmark: Benchmark, codec: Codec, template: str, system: str | None = None) -> Prompt:
+    """What the model continues."""
+    where = f"{benchmark.name}: {problem.id}"
     if benchmark.layout is None:
-        return render(problem.question, problem.options, template, system)
-    return render(user_text(problem, benchmark), None, template, system)
+        return codec.prompt(problem.question, problem.options, template, system, where)
+    return codec.prompt(user_text(problem, benchmark), None, template, system, where)
 
 
 def user_text(problem: Problem, benchmark: Benchmark) -> str:

@@ -15,15 +15,15 @@ from red.evaluation import benchmarks as sets
 from red.evaluation import catalog
 from red.evaluation.answers import AnswerLog, Key, share_storage
 from red.evaluation.catalog import Benchmark
-from red.models.checkpoint import read_tokenizer
+from red.models.folder import load_codec
 from red.plumbing.progress import GenerationProgress
 from red.plumbing.provenance import spec_hash
 from red.plumbing.storage import folder_hash, only_here, read_object, remove_partials, write_json, write_jsonl
 from red.sampling.base import Backend, Request, Sampling
 from red.sampling.response import Response
 from red.seeds import derive
-from red.text.template import THOUGHT_OPEN, template_hash
-from red.text.tokens import encoded
+from red.text.codec import Codec, Prompt
+from red.text.template import THOUGHT_OPEN
 
 Redact = Callable[[str, int], str]  # of a response, and of the number of options
 
@@ -61,10 +61,10 @@ class Work:
     """One benchmark for one checkpoint: its prompts, and the answers there are."""
 
     benchmark: Benchmark
+    codec: Codec
     checkpoint_hash: str
     problems: Mapping[str, sets.Problem]
-    prompts: Mapping[str, str]
-    tokens: Mapping[str, tuple[int, ...]]
+    prompts: Mapping[str, Prompt]
     bases: Mapping[str, int]
     log: AnswerLog
     missing: list[Key] = field(default_factory=list)
@@ -114,7 +114,7 @@ def _missing(spec: GenerationSpec, folder: Path) -> dict[str, str]:
 
 
 def _plan(checkpoint: Path, out: Path, spec: GenerationSpec, folder: Path) -> list[Work]:
-    tokenizer = read_tokenizer(checkpoint)
+    codec = load_codec(checkpoint)
     identity = folder_hash(checkpoint)
     works = []
     absent = _missing(spec, folder)
@@ -123,15 +123,14 @@ def _plan(checkpoint: Path, out: Path, spec: GenerationSpec, folder: Path) -> li
             continue
         benchmark = catalog.benchmark(name, entry)
         problems = sets.read(folder / f"{name}.jsonl")[: spec.limit]
-        prompts = {p.id: sets.prompt(p, benchmark, spec.template, spec.system) for p in problems}
         work = Work(
             benchmark=benchmark,
+            codec=codec,
             checkpoint_hash=identity,
             problems={p.id: p for p in problems},
-            prompts=prompts,
-            tokens={id: tuple(encoded(tokenizer, text, f"{name}: {id}").ids) for id, text in prompts.items()},
+            prompts={p.id: sets.prompt(p, benchmark, codec, spec.template, spec.system) for p in problems},
             bases={p.id: base_seed(spec, benchmark, p.id) for p in problems},
-            log=AnswerLog(out / "state" / f"{name}.{_settings_hash(spec, identity)}.jsonl"),
+            log=AnswerLog(out / "state" / f"{name}.{_settings_hash(spec, codec, identity)}.jsonl"),
         )
         _check_lengths(work, spec, checkpoint)
         for key in work.samples():
@@ -153,8 +152,8 @@ def prompt_hash(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _settings_hash(spec: GenerationSpec, identity: str) -> str:
-    template = template_hash(spec.template, spec.system)
+def _settings_hash(spec: GenerationSpec, codec: Codec, identity: str) -> str:
+    template = codec.template_hash(spec.template, spec.system)
     return spec_hash({"checkpoint": identity, "template": template, **_sampling_settings(spec)})
 
 
@@ -165,39 +164,38 @@ def _sampling_settings(spec: GenerationSpec) -> dict[str, Any]:
 
 def _is_current(work: Work, key: Key) -> bool:
     row, (id, index) = work.log.rows[key], key
-    return bool(row["prompt_hash"] == prompt_hash(work.prompts[id]) and row["seed"] == work.bases[id] + index)
+    return bool(row["prompt_hash"] == prompt_hash(work.prompts[id].text) and row["seed"] == work.bases[id] + index)
 
 
 def _check_lengths(work: Work, spec: GenerationSpec, checkpoint: Path) -> None:
     window = read_object(checkpoint / "config.json").get("max_position_embeddings")
-    id, tokens = max(work.tokens.items(), key=lambda item: len(item[1]))
-    length = len(tokens) + spec.evaluation.max_new_tokens
+    id, longest = max(work.prompts.items(), key=lambda item: len(item[1].tokens))
+    length = len(longest.tokens) + spec.evaluation.max_new_tokens
     if window is not None and length > window:
         raise DataError(
-            f"{work.benchmark.name}: {id} needs {len(tokens)} + {spec.evaluation.max_new_tokens} tokens, "
+            f"{work.benchmark.name}: {id} needs {len(longest.tokens)} + {spec.evaluation.max_new_tokens} tokens, "
             f"{checkpoint} reads {window}; lower evaluation.max_new_tokens or prepare the model for more"
         )
 
 
 def _answer(works: Sequence[Work], backend: Backend, spec: GenerationSpec, checkpoint: Path, redact: Redact) -> None:
     title = f"{spec.run or checkpoint.name} seed {spec.seed}"
-    tokenizer = read_tokenizer(checkpoint)
     pending = [(work, key) for work in works for key in work.missing]
-    requests = [Request(work.tokens[id], work.bases[id] + index) for work, (id, index) in pending]
+    requests = [Request(work.prompts[id].tokens, work.bases[id] + index) for work, (id, index) in pending]
     settings = spec.evaluation
     sampling = Sampling(settings.temperature, settings.max_new_tokens, settings.top_p)
     total = sum(len(work.samples()) for work in works)
     with GenerationProgress(title, total, total - len(pending)) as progress:
         for position, answer in backend.generate(requests, sampling):
             work, (id, index) = pending[position]
-            text = tokenizer.decode(answer.text_tokens, skip_special_tokens=False)
+            text = work.codec.tokenizer.decode(answer.text_tokens, skip_special_tokens=False)
             work.log.add(_row(work, id, index, text, answer, redact))
             progress.advance(len(answer.tokens))
 
 
 def _row(work: Work, id: str, index: int, text: str, answer: Response, redact: Redact) -> dict[str, Any]:
     """A line of the generations file. A thought that the prompt opened is put back before the response."""
-    response = THOUGHT_OPEN + text if work.prompts[id].endswith(THOUGHT_OPEN) else text
+    response = THOUGHT_OPEN + text if work.prompts[id].text.endswith(THOUGHT_OPEN) else text
     if work.benchmark.protected:
         response = redact(response, len(work.problems[id].options or ()))
     return {
@@ -207,7 +205,7 @@ def _row(work: Work, id: str, index: int, text: str, answer: Response, redact: R
         "tokens": len(answer.tokens),
         "finish_reason": answer.finish_reason,
         "seed": work.bases[id] + index,
-        "prompt_hash": prompt_hash(work.prompts[id]),
+        "prompt_hash": prompt_hash(work.prompts[id].text),
     }
 
 
@@ -231,7 +229,7 @@ def _description(work: Work, spec: GenerationSpec) -> dict[str, Any]:
         "run": spec.run,
         "run_seed": spec.seed,
         "template": spec.template,
-        "template_hash": template_hash(spec.template, spec.system),
+        "template_hash": work.codec.template_hash(spec.template, spec.system),
         "layout": work.benchmark.layout,
         "checkpoint_hash": work.checkpoint_hash,
         "revision": work.benchmark.hub.revision if work.benchmark.hub else None,

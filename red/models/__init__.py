@@ -1,1 +1,1 @@
-"""Weights: the local engine's Qwen2, checkpoints, model cards, and passes that give log-probabilities and entropies."""
+"""The local engine's Qwen2 and Llama, checkpoints, model cards, and passes for log-probabilities and entropies."""

@@ -7,54 +7,60 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 
 from red.errors import DataError
+from red.models.folder import documents, load_codec, optional
 from red.models.qwen2 import Qwen2, Shape
 from red.plumbing.storage import read_object, write_directory, write_json
+from red.text.codec import Codec
 
 WEIGHTS = "model.safetensors"
 TIED = "lm_head.weight"
-CHAT_END = "<|im_end|>"
+UNUSED = "rotary_emb.inv_freq"  # old Llama files hold the rotary frequencies, which config.json gives
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+# Documents that are read; the others of a folder are kept byte by byte.
+READ = ("config.json", "generation_config.json", "tokenizer_config.json")
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A policy with its tokenizer. The three JSON documents are kept, so that saving loses nothing."""
+    """A policy with its codec. The JSON documents and all other files are kept, so that saving loses nothing."""
 
     model: Qwen2
-    tokenizer: Tokenizer
-    eos_id: int
+    codec: Codec
     config: Mapping[str, Any] = field(default_factory=dict)
     generation_config: Mapping[str, Any] = field(default_factory=dict)
     tokenizer_config: Mapping[str, Any] = field(default_factory=dict)
+    files: Mapping[str, bytes] = field(default_factory=dict)
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """The codec's."""
+        tokenizer = self.codec.tokenizer
+        assert isinstance(tokenizer, Tokenizer)
+        return tokenizer
+
+    @property
+    def eos_id(self) -> int:
+        """The first end token."""
+        return self.codec.stop_ids[0]
 
 
 def load(directory: Path | str, device: str | torch.device = "cpu") -> Checkpoint:
-    """Read a folder; every defect is one DataError that names the file."""
+    """Read a folder for the local engine, in float32; every defect is one DataError that names the file."""
     directory = Path(directory)
     config = read_object(directory / "config.json")
     shape = Shape.from_config(config, str(directory / "config.json"))
-    tokenizer = _tokenizer(directory, shape)
-    generation_config = _optional(directory / "generation_config.json")
     return Checkpoint(
+        codec=load_codec(directory),
         model=_weights(directory, shape).to(device),
-        tokenizer=tokenizer,
-        eos_id=_eos_id(directory, config, generation_config),
         config=config,
-        generation_config=generation_config,
-        tokenizer_config=_optional(directory / "tokenizer_config.json"),
+        generation_config=optional(directory / "generation_config.json"),
+        tokenizer_config=optional(directory / "tokenizer_config.json"),
+        files={path.name: path.read_bytes() for path in documents(directory) if path.name not in READ},
     )
-
-
-def load_tokenizer(directory: Path | str) -> tuple[Tokenizer, int]:
-    """The tokenizer and the EOS id of a folder whose weights live elsewhere."""
-    directory = Path(directory)
-    config = read_object(directory / "config.json")
-    shape = Shape.from_config(config, str(directory / "config.json"))
-    generation_config = _optional(directory / "generation_config.json")
-    return _tokenizer(directory, shape), _eos_id(directory, config, generation_config)
 
 
 def save(checkpoint: Checkpoint, directory: Path | str, notes: Mapping[str, Mapping[str, Any]] | None = None) -> None:
@@ -83,13 +89,28 @@ def hugging_face_config(shape: Shape, eos_id: int, pad_id: int) -> dict[str, Any
         "bos_token_id": None,
         "eos_token_id": eos_id,
         "pad_token_id": pad_id,
-        **vars(shape),
+        **shape.sizes(),
     }
 
 
+def weights_dtype(config: Mapping[str, Any]) -> torch.dtype:
+    """In which the weights of a model are saved; float32 if its config does not say."""
+    return DTYPES.get(str(config.get("dtype") or config.get("torch_dtype")), torch.float32)
+
+
+def cast_weights(directory: Path, dtype: torch.dtype) -> None:
+    """Every safetensors file of a folder in `dtype`; files that are in it stay as they are."""
+    for path in directory.glob("*.safetensors"):
+        tensors = load_file(path)
+        if any(tensor.dtype != dtype for tensor in tensors.values()):
+            cast = {name: tensor.to(dtype) for name, tensor in tensors.items()}
+            save_file(cast, path, metadata={"format": "pt"})
+
+
 def _write(checkpoint: Checkpoint, directory: Path) -> None:
+    dtype = weights_dtype(checkpoint.config)
     tensors = {
-        name: tensor.detach().cpu().contiguous()
+        name: tensor.detach().to("cpu", dtype).contiguous()
         for name, tensor in checkpoint.model.state_dict().items()
         if not (name == TIED and checkpoint.model.shape.tie_word_embeddings)
     }
@@ -97,62 +118,14 @@ def _write(checkpoint: Checkpoint, directory: Path) -> None:
         save_file(tensors, directory / WEIGHTS, metadata={"format": "pt"})
     except SafetensorError as error:  # a full disk, for one
         raise DataError(f"{directory / WEIGHTS}: cannot be written ({error})") from None
-    (directory / "tokenizer.json").write_text(checkpoint.tokenizer.to_str(pretty=True), encoding="utf-8")
     write_json(directory / "config.json", checkpoint.config)
     write_json(directory / "generation_config.json", checkpoint.generation_config)
     write_json(directory / "tokenizer_config.json", checkpoint.tokenizer_config)
+    files = {"tokenizer.json": checkpoint.tokenizer.to_str(pretty=True).encode(), **checkpoint.files}
+    for name, content in files.items():
+        (directory / name).write_bytes(content)
     # safetensors lets only the owner read; the folder's other files follow the umask.
     (directory / WEIGHTS).chmod((directory / "config.json").stat().st_mode & 0o666)
-
-
-def _optional(path: Path) -> dict[str, Any]:
-    return read_object(path) if path.exists() else {}
-
-
-def read_tokenizer(directory: Path) -> Tokenizer:
-    """The folder's tokenizer.json; DataError names the file."""
-    path = directory / "tokenizer.json"
-    if not path.exists():
-        raise DataError(f"{path}: no such file; a checkpoint needs its tokenizer.json beside the weights")
-    try:
-        return Tokenizer.from_file(str(path))
-    except Exception as error:  # tokenizers raises bare Exception for a malformed file
-        raise DataError(f"{path}: not a tokenizer ({error})") from None
-
-
-def stop_ids(directory: Path) -> tuple[int, ...]:
-    """Token ids that end an answer: the model's end tokens and, where it exists, the chat end."""
-    config, generation = read_object(directory / "config.json"), _optional(directory / "generation_config.json")
-    eos = generation.get("eos_token_id")
-    eos = config.get("eos_token_id") if eos is None else eos
-    chat_end = read_tokenizer(directory).token_to_id(CHAT_END)
-    candidates = [*(eos if isinstance(eos, list) else [eos]), chat_end]
-    ids = tuple(dict.fromkeys(id for id in candidates if id is not None))
-    if not ids:
-        raise DataError(f"{directory / 'config.json'}: eos_token_id is missing; responses could not end")
-    return ids
-
-
-def _tokenizer(directory: Path, shape: Shape) -> Tokenizer:
-    tokenizer = read_tokenizer(directory)
-    largest = max(tokenizer.get_vocab(with_added_tokens=True).values(), default=-1)
-    if largest >= shape.vocab_size:
-        raise DataError(
-            f"{directory / 'tokenizer.json'}: token id {largest} does not fit vocab_size {shape.vocab_size} of "
-            "config.json; tokenizer and model do not belong together"
-        )
-    return tokenizer
-
-
-def _eos_id(directory: Path, config: Mapping[str, Any], generation_config: Mapping[str, Any]) -> int:
-    eos = generation_config.get("eos_token_id", config.get("eos_token_id"))
-    if isinstance(eos, list):
-        eos = eos[0] if eos else None
-    if eos is None:
-        raise DataError(f"{directory / 'config.json'}: eos_token_id is missing; responses could not end")
-    if type(eos) is not int or not 0 <= eos < config["vocab_size"]:
-        raise DataError(f"{directory / 'config.json'}: eos_token_id {eos!r} is not a token of the vocabulary")
-    return eos
 
 
 def _weight_files(directory: Path) -> list[Path]:
@@ -186,7 +159,8 @@ def _weights(directory: Path, shape: Shape) -> Qwen2:
         try:
             with safe_open(path, framework="pt") as stream:
                 for name in stream.keys():  # noqa: SIM118 - not a mapping
-                    tensors[name] = stream.get_tensor(name).float()
+                    if not name.endswith(UNUSED):
+                        tensors[name] = stream.get_tensor(name).float()
         except SafetensorError as error:
             raise DataError(f"{path}: truncated or damaged ({error}); copy it again") from None
     if shape.tie_word_embeddings and "model.embed_tokens.weight" in tensors:

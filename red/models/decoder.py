@@ -37,9 +37,12 @@ def fold(layer: Layer, shape: Shape) -> Folded:
     query, key, value = attention.q_proj, attention.k_proj, attention.v_proj
     qkv = torch.cat([paired(query.weight) * scale, paired(key.weight), value.weight])
     gate_up = torch.cat([mlp.gate_proj.weight, mlp.up_proj.weight])
+    bias = qkv.new_zeros(len(qkv))
+    if shape.attention_bias:
+        bias = torch.cat([paired(query.bias) * scale, paired(key.bias), value.bias])
     return Folded(
         qkv=(qkv * layer.input_layernorm.weight).T.contiguous(),
-        qkv_bias=torch.cat([paired(query.bias) * scale, paired(key.bias), value.bias]),
+        qkv_bias=bias,
         out=attention.o_proj.weight.T.contiguous(),
         gate_up=(gate_up * layer.post_attention_layernorm.weight).T.contiguous(),
         down=mlp.down_proj.weight.T.contiguous(),

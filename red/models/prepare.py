@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from red.errors import DataError
+from red.models.folder import CHAT_TEMPLATE, documents, optional
 from red.plumbing.records import from_mapping
 from red.plumbing.storage import file_hash, read_json, write_directory
 from red.text.template import TEMPLATES, THINK_SYSTEM
 
-KEPT = ("*.safetensors", "*.json", "*.txt", "*.model")
+# What is fetched from the hub.
+DOWNLOADED = ("*.safetensors", "*.json", "*.jinja", "*.txt", "*.model")
 
 
 @dataclass(frozen=True)
@@ -44,15 +46,16 @@ def prepare(spec: Mapping[str, Any], out: Path) -> None:
             raise DataError(f"{source / name}: missing, or its SHA-256 is not the one in the configuration")
 
     def fill(folder: Path) -> None:
-        for pattern in KEPT:
-            for file in source.glob(pattern):
-                shutil.copyfile(file, folder / file.name)
+        weights = [*source.glob("*.safetensors"), *source.glob("*.safetensors.index.json")]
+        for file in (*weights, *documents(source)):
+            shutil.copyfile(file, folder / file.name)
         config = read_json(folder / "config.json")
         (folder / "config.json").write_text(json.dumps(patched(config, model), indent=1, sort_keys=True))
         if model.chat_template is not None:
-            tokenizer = read_json(folder / "tokenizer_config.json")
-            tokenizer["chat_template"] = jinja(model.chat_template)
-            (folder / "tokenizer_config.json").write_text(json.dumps(tokenizer, indent=1, sort_keys=True))
+            (folder / CHAT_TEMPLATE).write_text(jinja(model.chat_template), encoding="utf-8")
+            tokenizer = optional(folder / "tokenizer_config.json")
+            if tokenizer.pop("chat_template", None) is not None:  # its older place
+                (folder / "tokenizer_config.json").write_text(json.dumps(tokenizer, indent=1, sort_keys=True))
 
     write_directory(out, fill)
 
@@ -83,4 +86,4 @@ def _find(model: PreparedModel) -> Path:
         return Path(model.folder)
     from huggingface_hub import snapshot_download
 
-    return Path(snapshot_download(model.id, revision=model.revision, allow_patterns=list(KEPT)))
+    return Path(snapshot_download(model.id, revision=model.revision, allow_patterns=list(DOWNLOADED)))

@@ -1,8 +1,11 @@
-"""Qwen2 in plain torch, with transformers' parameter names, so checkpoints are exchanged unchanged."""
+"""Qwen2 and Llama in plain torch, with transformers' parameter names, so checkpoints are exchanged unchanged.
+
+The two differ in the biases of the attention and in how rotary positions are stretched, nothing else.
+"""
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import torch
@@ -16,9 +19,30 @@ LARGEST_SIZE = 1 << 24
 MOST_LAYERS = 1 << 10
 
 
+FAMILIES = ("qwen2", "llama")
+
+
+@dataclass(frozen=True)
+class RopeScaling:
+    """Stretched rotary positions (Llama 3.1): waves that turn fewer than `low_freq_factor` times in the original
+    window are `factor` times as long, those above `high_freq_factor` turns stay, between the two it is blended.
+    """
+
+    factor: float
+    low_freq_factor: float
+    high_freq_factor: float
+    original_max_position_embeddings: int
+
+    def stretched(self, frequency: Tensor) -> Tensor:
+        """Frequencies (radians per position) from those of plain rotary positions."""
+        turns = self.original_max_position_embeddings * frequency / (2 * math.pi)
+        kept = ((turns - self.low_freq_factor) / (self.high_freq_factor - self.low_freq_factor)).clamp(0, 1)
+        return frequency * (kept + (1 - kept) / self.factor)
+
+
 @dataclass(frozen=True)
 class Shape:
-    """Sizes of a Qwen2 model; the names are those of config.json."""
+    """Sizes of a model; the names are those of config.json. `attention_bias`: on q, k and v, as Qwen2 has them."""
 
     vocab_size: int
     hidden_size: int
@@ -31,23 +55,32 @@ class Shape:
     rope_theta: float = 10000.0
     rms_norm_eps: float = 1e-6
     tie_word_embeddings: bool = True
+    attention_bias: bool = True
+    rope_scaling: RopeScaling | None = None
+
+    def sizes(self) -> dict[str, Any]:
+        """The keys of config.json that a Qwen2 model has."""
+        return {name: value for name, value in vars(self).items() if name not in ("attention_bias", "rope_scaling")}
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], name: str = "config.json") -> "Shape":
-        """Read a Hugging Face config; DataError if it is not a plain Qwen2 that this code computes."""
-        if config.get("model_type") != "qwen2":
-            model_type = config.get("model_type")
-            raise DataError(f"{name}: model_type is {model_type!r}; only 'qwen2' is supported, convert the model")
+        """Read a Hugging Face config; DataError if it is not a plain model that this code computes."""
+        family = config.get("model_type")
+        if family not in FAMILIES:
+            raise DataError(
+                f"{name}: model_type is {family!r}; the local engine computes {' and '.join(FAMILIES)}, "
+                "engine: openrlhf and backend: vllm take it"
+            )
         if config.get("use_sliding_window"):
             raise DataError(f"{name}: use_sliding_window is on; set it to false")
         if config.get("hidden_act", "silu") != "silu":
             raise DataError(f"{name}: hidden_act is {config['hidden_act']!r}; only 'silu' is supported")
+        for key in ("attention_bias", "mlp_bias"):
+            if family == "llama" and config.get(key):
+                raise DataError(f"{name}: {key} is on; the local engine computes llama without biases")
         rope = config.get("rope_parameters") or config.get("rope_scaling") or {}
         if not isinstance(rope, Mapping):
             raise DataError(f"{name}: rope_parameters must be an object")
-        kind = rope.get("rope_type", rope.get("type", "default"))
-        if kind != "default":
-            raise DataError(f"{name}: rope type {kind!r} is not supported; only plain rotary positions are")
         try:
             heads = config["num_attention_heads"]
             shape = cls(
@@ -62,6 +95,8 @@ class Shape:
                 rope_theta=rope.get("rope_theta", config.get("rope_theta", 10000.0)),
                 rms_norm_eps=config.get("rms_norm_eps", 1e-6),
                 tie_word_embeddings=config.get("tie_word_embeddings", False),
+                attention_bias=family == "qwen2",
+                rope_scaling=_rope_scaling(rope, name),
             )
         except KeyError as error:
             raise DataError(f"{name}: missing key {error.args[0]!r}") from None
@@ -93,6 +128,22 @@ class Shape:
                 raise DataError(f"{name}: {key} is {value!r}, must be above 0")
 
 
+def _rope_scaling(rope: Mapping[str, Any], name: str) -> RopeScaling | None:
+    kind = rope.get("rope_type", rope.get("type", "default"))
+    if kind == "default":
+        return None
+    if kind != "llama3":
+        raise DataError(f"{name}: rope type {kind!r} is not supported; only default and llama3 are")
+    values: dict[str, Any] = {field.name: rope.get(field.name) for field in fields(RopeScaling)}
+    for key, value in values.items():
+        if type(value) not in (int, float) or not 0 < value < float("inf"):
+            raise DataError(f"{name}: {key} of the rope type 'llama3' is {value!r}, must be above 0")
+    scaling = RopeScaling(**values)
+    if scaling.low_freq_factor >= scaling.high_freq_factor:
+        raise DataError(f"{name}: low_freq_factor must be below high_freq_factor")
+    return scaling
+
+
 class Norm(nn.Module):
     """Root-mean-square normalization with a gain per channel."""
 
@@ -107,16 +158,16 @@ class Norm(nn.Module):
 
 
 class Attention(nn.Module):
-    """Causal grouped-query attention with rotary positions; biases on q, k and v only."""
+    """Causal grouped-query attention with rotary positions; biases on q, k and v at most."""
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
         self.shape = shape
         query = shape.num_attention_heads * shape.head_dim
         key_value = shape.num_key_value_heads * shape.head_dim
-        self.q_proj = nn.Linear(shape.hidden_size, query)
-        self.k_proj = nn.Linear(shape.hidden_size, key_value)
-        self.v_proj = nn.Linear(shape.hidden_size, key_value)
+        self.q_proj = nn.Linear(shape.hidden_size, query, bias=shape.attention_bias)
+        self.k_proj = nn.Linear(shape.hidden_size, key_value, bias=shape.attention_bias)
+        self.v_proj = nn.Linear(shape.hidden_size, key_value, bias=shape.attention_bias)
         self.o_proj = nn.Linear(query, shape.hidden_size, bias=False)
 
     def forward(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
@@ -221,7 +272,10 @@ def initialize(model: Qwen2, generator: torch.Generator) -> None:
 def rotary_tables(shape: Shape, length: int, device: torch.device, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
     """cos and sin [length, head_dim] of the rotary angles, computed in float32."""
     channel = torch.arange(0, shape.head_dim, 2, device=device).float() / shape.head_dim
-    angle = torch.outer(torch.arange(length, device=device).float(), shape.rope_theta**-channel)
+    frequency = shape.rope_theta**-channel
+    if shape.rope_scaling is not None:
+        frequency = shape.rope_scaling.stretched(frequency)
+    angle = torch.outer(torch.arange(length, device=device).float(), frequency)
     angle = torch.cat([angle, angle], -1)
     return angle.cos().to(dtype), angle.sin().to(dtype)
 

@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from torch import Tensor
 from torch.nn.functional import pad
 
 from red.data.problems import Judge, Limits, load_problems
 from red.errors import ConfigError, DataError
 from red.methods.base import Problem
-from red.models.checkpoint import load_tokenizer
+from red.models.folder import load_codec, read_tokenizer
 from red.objective.aggregate import sequence_mean
 from red.plumbing.item_log import ItemLog
 from red.plumbing.progress import GenerationProgress
@@ -73,12 +72,11 @@ def measure(
 
     Finished items are in `log` (its key is KEY) and not computed again.
     """
-    tokenizer, eos_id = load_tokenizer(trained)
+    codec = load_codec(trained)
     loaded = load_problems(
         prompts,
         demonstrations,
-        tokenizer,
-        eos_id,
+        codec,
         probe.template,
         Limits(probe.max_prompt_tokens, probe.max_new_tokens),
         judge,
@@ -87,7 +85,7 @@ def measure(
     problems = random.Random(derive(probe.seed, "probe")).sample(
         loaded.problems, min(probe.prompts, len(loaded.problems))
     )
-    bench = _Bench(probe, tokenizer, judge, loaded.thought_open, problems, reader, log)
+    bench = _Bench(probe, codec.tokenizer, judge, loaded.thought_open, problems, reader, log)
     bench.check_vocabulary(others.values())
     match probe.probe:
         case "entropy":
@@ -112,7 +110,7 @@ class _Bench:
         """DataError if a model has another word for a token of the texts: its probabilities would mean nothing."""
         tokens = {token for p in self.problems for token in (*p.prompt, *p.demonstration)}
         for folder in folders:
-            other, _ = load_tokenizer(folder)
+            other = read_tokenizer(folder)
             for token in sorted(tokens):
                 ours, theirs = self.tokenizer.id_to_token(token), other.id_to_token(token)
                 if ours != theirs:

@@ -1,17 +1,17 @@
-"""Sampling in this process with the project's own Qwen2: no engine to start."""
+"""Sampling in this process with the project's own Qwen2 and Llama: no engine to start."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import chain, groupby
 from pathlib import Path
 
 import torch
 
 from red.errors import ConfigError
 from red.models import checkpoint as checkpoints
-from red.models.checkpoint import Checkpoint, stop_ids
+from red.models.checkpoint import Checkpoint
 from red.sampling.base import Request, Sampling
-from red.sampling.response import Response, until_stop
+from red.sampling.response import Response
 from red.sampling.sampler import sample
 
 # Responses in one batch; also what an interruption can lose at most.
@@ -34,7 +34,7 @@ class LocalGenerate:
             prompts,
             samples=samples,
             max_new_tokens=list(budgets),
-            eos_id=self.checkpoint.eos_id,
+            stop_ids=self.checkpoint.codec.stop_ids,
             temperature=self.temperature,
             generator=torch.Generator().manual_seed(seed),
         )
@@ -49,7 +49,6 @@ class LocalBackend:
         """Read the weights into memory, or onto the GPU if there is one."""
         device = "cuda" if torch.cuda.is_available() else "cpu"
         self._model = checkpoints.load(checkpoint, device)
-        self._stops = stop_ids(checkpoint)
 
     def generate(self, requests: Sequence[Request], sampling: Sampling) -> Iterator[tuple[int, Response]]:
         """Batches of about ROWS responses; prompts with equally many responses share a batch."""
@@ -65,13 +64,11 @@ class LocalBackend:
                 [requests[i].prompt for i in batch[::samples]],
                 samples=samples,
                 max_new_tokens=[requests[i].most(sampling) for i in batch[::samples]],
-                eos_id=self._model.eos_id,
+                stop_ids=self._model.codec.stop_ids,
                 temperature=sampling.temperature,
                 uniform=uniform,
             )
-            responses = [response for group in groups for response in group]
-            for i, response in zip(batch, responses, strict=True):
-                yield i, until_stop(response.tokens, self._stops)
+            yield from zip(batch, chain.from_iterable(groups), strict=True)
 
     def close(self) -> None:
         """Nothing outlives this object."""

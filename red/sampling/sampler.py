@@ -30,12 +30,12 @@ def sample(
     *,
     samples: int,
     max_new_tokens: int | Sequence[int],
-    eos_id: int,
+    stop_ids: Sequence[int],
     temperature: float,
     generator: torch.Generator | None = None,
     uniform: Tensor | None = None,
 ) -> list[list[Response]]:
-    """`samples` responses to each prompt; temperature 0 takes the most likely token.
+    """`samples` responses to each prompt, each up to one of `stop_ids`; temperature 0 takes the most likely token.
 
     All randomness is drawn from `generator` (on the CPU) before the first token, one number per
     response and position, so a response does not depend on when other rows end.
@@ -61,8 +61,8 @@ def sample(
             decoder.logits /= temperature
         limit = torch.tensor(limits[part], device=decoder.logits.device).repeat_interleave(samples)
         numbers = None if uniform is None else uniform[part].flatten(0, 1).to(limit.device)
-        tokens = _generate(decoder, limit, eos_id, numbers)
-        rows = [until_stop(row[:n], (eos_id,)) for row, n in zip(tokens.tolist(), limit.tolist(), strict=True)]
+        tokens = _generate(decoder, limit, stop_ids, numbers)
+        rows = [until_stop(row[:n], stop_ids) for row, n in zip(tokens.tolist(), limit.tolist(), strict=True)]
         groups += [rows[row : row + samples] for row in range(0, len(rows), samples)]
     return groups
 
@@ -84,8 +84,8 @@ def _limits(prompts: Sequence[Sequence[int]], max_new_tokens: int | Sequence[int
     return limits
 
 
-def _generate(decoder: Decoder, limit: Tensor, eos_id: int, uniform: Tensor | None) -> Tensor:
-    """Token ids [B, max limit]; what follows a row's end token or its limit has no meaning."""
+def _generate(decoder: Decoder, limit: Tensor, stop_ids: Sequence[int], uniform: Tensor | None) -> Tensor:
+    """Token ids [B, max limit]; what follows a row's first end token or its limit has no meaning."""
     shortest, longest = int(limit.min()), int(limit.max())
     out = limit.new_full((longest, len(limit)), -1)
     row = torch.arange(len(limit), device=limit.device)
@@ -95,7 +95,8 @@ def _generate(decoder: Decoder, limit: Tensor, eos_id: int, uniform: Tensor | No
     for position in range(longest):
         token = _choose(decoder.logits, None if uniform is None else uniform[position])
         out[position].index_copy_(0, row, token)
-        alive &= token != eos_id
+        for stop in stop_ids:
+            alive &= token != stop
         if position + 1 >= shortest:
             alive &= limit > position + 1
         count = int(alive.sum())

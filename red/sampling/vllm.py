@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from red.errors import DataError
-from red.models.checkpoint import stop_ids
+from red.models.folder import load_codec
 from red.plumbing.storage import read_json
 from red.sampling.base import Request, Sampling
 from red.sampling.response import Response, until_stop
@@ -33,7 +33,7 @@ class VllmBackend:
         """Start the engine, or replace its weights and drop what it remembers of the old ones."""
         config = read_json(checkpoint / "config.json")
         architecture = {key: value for key, value in config.items() if key not in BOOKKEEPING}
-        self._stops = stop_ids(checkpoint)
+        self._stops = load_codec(checkpoint).stop_ids
         if self._engine is not None and architecture == self._architecture:
             self._engine.collective_rpc("swap_weights", args=(str(checkpoint),))
             self._engine.reset_prefix_cache()
@@ -54,6 +54,8 @@ class VllmBackend:
                 top_p=sampling.top_p,
                 max_tokens=request.most(sampling),
                 seed=request.seed,
+                # Ours are all that there are; vLLM would stop at what the tokenizer alone calls its end, too.
+                ignore_eos=True,
                 stop_token_ids=list(self._stops),
                 detokenize=False,
                 output_kind=RequestOutputKind.FINAL_ONLY,

@@ -1,6 +1,5 @@
 """Prompt templates: how a question becomes the text that the model continues."""
 
-import hashlib
 import string
 from collections.abc import Sequence
 
@@ -23,37 +22,29 @@ TEMPLATES = {
         "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n"
         "<|im_start|>user\n{question}\n" + ASSISTANT_HINT + "<|im_end|>\n<|im_start|>assistant\n"
     ),
-    "chat": "<|im_start|>user\n{question}<|im_end|>\n<|im_start|>assistant\n",
 }
+# The model's own template, see `red.text.codec`.
+CHAT = "chat"
 
 
 def render(question: str, options: Sequence[object] | None, template_name: str, system: str | None = None) -> str:
-    """Text given to the model. `plain` lists options by value, the others one per letter.
+    """Text given to the model by one of TEMPLATES.
 
     `system` replaces the default system prompt of `think`; the other templates have none to replace.
     """
-    template = _template(template_name)
-    if options:
-        question += _options(options, by_letter=template_name != "plain")
+    if template_name not in TEMPLATES:
+        raise ConfigError(f"template {template_name!r} is unknown; known: {', '.join([*TEMPLATES, CHAT])}")
+    question = question_text(question, options, template_name)
     # str.replace, because questions hold braces of their own
-    return template.replace("{system}", system or THINK_SYSTEM).replace("{question}", question)
+    return TEMPLATES[template_name].replace("{system}", system or THINK_SYSTEM).replace("{question}", question)
 
 
-def template_hash(template_name: str, system: str | None = None) -> str:
-    """SHA-256 of what `render` adds to a question, so that a changed template is never unnoticed."""
-    text = render("{question}", None, template_name, system) + _options(("a", "b"), template_name != "plain")
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _options(options: Sequence[object], by_letter: bool) -> str:
-    if not by_letter:
-        return "\nOptions: " + ", ".join(str(option) for option in options)
+def question_text(question: str, options: Sequence[object] | None, template_name: str) -> str:
+    """The question with its options: `plain` lists them by value, the others one per letter."""
+    if not options:
+        return question
+    if template_name == "plain":
+        return f"{question}\nOptions: {', '.join(str(option) for option in options)}"
     if len(options) > len(LETTERS):
         raise ConfigError(f"{len(options)} options; at most {len(LETTERS)} have a letter")
-    return "".join(f"\n{letter}. {option}" for letter, option in zip(LETTERS, options, strict=False))
-
-
-def _template(name: str) -> str:
-    if name not in TEMPLATES:
-        raise ConfigError(f"template {name!r} is unknown; known: {', '.join(TEMPLATES)}")
-    return TEMPLATES[name]
+    return question + "".join(f"\n{letter}. {option}" for letter, option in zip(LETTERS, options, strict=False))

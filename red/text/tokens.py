@@ -1,26 +1,56 @@
 """The part of a tokenizer that is used here, and encoding with an error that names its place."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from red.errors import DataError
 
 
+class AddedToken(Protocol):
+    content: str
+    special: bool
+
+
 class Tokenizer(Protocol):
     """The part of a Hugging Face `tokenizers.Tokenizer` that is used here."""
 
+    encode_special_tokens: bool
+
     def encode(self, text: str, add_special_tokens: bool = ...) -> "Encoding": ...
     def decode(self, ids: Sequence[int], skip_special_tokens: bool = ...) -> str: ...
+    def get_added_tokens_decoder(self) -> Mapping[int, AddedToken]: ...
 
 
 class Encoding(Protocol):
     ids: list[int]
     offsets: list[tuple[int, int]]
+    sequence_ids: list[int | None]
 
 
 def encoded(tokenizer: Tokenizer, text: str, where: str) -> Encoding:
     """Tokens of a text; DataError begins with `where` if it has a word that the vocabulary lacks."""
+    return _encode(tokenizer, text, where, add_special_tokens=False)
+
+
+def encoded_from_start(tokenizer: Tokenizer, text: str, where: str) -> list[int]:
+    """Ids of a text that nothing precedes: a BOS comes first where the tokenizer's own template puts one."""
+    encoding = _encode(tokenizer, text, where, add_special_tokens=True)
+    # What the template puts behind the text, an EOS for one, would end the prompt.
+    own = [place for place, sequence in enumerate(encoding.sequence_ids) if sequence is not None]
+    return encoding.ids[: own[-1] + 1] if own else []
+
+
+def encoded_plainly(tokenizer: Tokenizer, text: str, where: str) -> list[int]:
+    """Ids of a text in which special tokens are read as the characters that they are written with."""
+    tokenizer.encode_special_tokens = True
     try:
-        return tokenizer.encode(text, add_special_tokens=False)
+        return encoded(tokenizer, text, where).ids
+    finally:
+        tokenizer.encode_special_tokens = False
+
+
+def _encode(tokenizer: Tokenizer, text: str, where: str, add_special_tokens: bool) -> Encoding:
+    try:
+        return tokenizer.encode(text, add_special_tokens=add_special_tokens)
     except Exception as error:  # tokenizers raises bare Exception
         raise DataError(f"{where}: cannot be tokenized ({error})") from None

@@ -60,14 +60,14 @@ class Loop:
         inputs = {
             "rows": list(rows),
             "tokenizer": tokenizer_files(files.parent),
-            "eos": policy.eos_id,
+            "ends": list(policy.codec.stop_ids),
             "template": run.template,
             "limits": [limits.prompt, limits.response],
             "need_demonstrations": needed,
         }
 
         def load() -> ProblemSet:
-            return load_problems(*rows, policy.tokenizer, policy.eos_id, run.template, limits, judge, needed)
+            return load_problems(*rows, policy.codec, run.template, limits, judge, needed)
 
         problems = remembered(files.problems, inputs, load)
         loop = cls(
@@ -256,14 +256,13 @@ class Loop:
 
     def _overthinking(self, groups: Seq[Group]) -> dict[str, float]:
         rollouts = [s for g in groups for s in g.rollouts]
-        texts = [self.policy.tokenizer.decode(list(s.response)) for s in rollouts]
+        texts = [self.policy.codec.tokenizer.decode(list(s.response)) for s in rollouts]
         return measures.overthinking(texts, measures.trained_tokens(rollouts))
 
     def _sampler(self, purpose: str, step: int) -> GradedSampler:
         return GradedSampler(
             self.policy.generate,
-            self.policy.tokenizer,
-            self.policy.eos_id,
+            self.policy.codec,
             self.judge,
             self.method.reward,
             self.run.training.max_new_tokens,

@@ -9,7 +9,7 @@ from red.methods.base import Sequence
 from red.models.checkpoint import Checkpoint
 from red.models.passes import Pass
 from red.sampling.base import Generate
-from red.text.tokens import Tokenizer
+from red.text.codec import Codec
 from red.training.update import Update, UpdateResult
 
 
@@ -17,12 +17,8 @@ class Policy(Protocol):
     """The weights of a run and what can be done with them, wherever they live."""
 
     @property
-    def tokenizer(self) -> Tokenizer:
+    def codec(self) -> Codec:
         """The checkpoint's."""
-
-    @property
-    def eos_id(self) -> int:
-        """Ends a response."""
 
     @property
     def gpus(self) -> int:

@@ -8,7 +8,7 @@ from red.data.problems import Judge
 from red.methods.base import Problem, Reward, Sequence
 from red.sampling.base import Generate
 from red.seeds import derive
-from red.text.tokens import Tokenizer
+from red.text.codec import Codec
 
 
 @dataclass
@@ -16,8 +16,7 @@ class GradedSampler:
     """Satisfies `red.methods.base.Sampler`. One instance per step and purpose; `seed` is theirs."""
 
     generate: Generate
-    tokenizer: Tokenizer
-    eos_id: int
+    codec: Codec
     judge: Judge
     reward: Reward
     max_new_tokens: int
@@ -40,7 +39,7 @@ class GradedSampler:
         self.calls += 1
         responses = self.generate(prompts, samples, budgets, seed)
         texts = [
-            self.tokenizer.decode([*prefix, *s.tokens], skip_special_tokens=True)
+            self.codec.tokenizer.decode([*prefix, *s.tokens], skip_special_tokens=True)
             for prefix, group in zip(prefixes, responses, strict=True)
             for s in group
         ]
@@ -60,8 +59,8 @@ class GradedSampler:
         return {"accuracy/sampled": sum(self.accuracies) / len(self.accuracies)} if self.accuracies else {}
 
     def demonstration(self, problem: Problem) -> Sequence:
-        """Scored by the same reward as a rollout; one without EOS was cut at the response limit."""
-        cut = problem.demonstration[-1] != self.eos_id
+        """Scored by the same reward as a rollout; one without an end token was cut at the response limit."""
+        cut = problem.demonstration[-1] not in self.codec.stop_ids
         accuracy = problem.demonstration_accuracy
         return replace(self._sequence(problem.prompt, problem.demonstration, accuracy, cut), is_demonstration=True)
 

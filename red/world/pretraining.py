@@ -13,6 +13,7 @@ from torch import Tensor
 from red.models.checkpoint import Checkpoint, hugging_face_config
 from red.models.qwen2 import Qwen2, Shape, initialize
 from red.seeds import derive
+from red.text.codec import Codec
 from red.text.template import render
 from red.world import mixture, vocabulary
 from red.world.spec import EmbeddedModel
@@ -104,8 +105,7 @@ def _shape(recipe: Recipe) -> Shape:
 def _checkpoint(model: Qwen2) -> Checkpoint:
     return Checkpoint(
         model=model,
-        tokenizer=vocabulary.tokenizer(),
-        eos_id=vocabulary.EOS_ID,
+        codec=Codec(vocabulary.tokenizer(), (vocabulary.EOS_ID,)),
         config=hugging_face_config(model.shape, vocabulary.EOS_ID, vocabulary.PAD_ID),
         generation_config={"do_sample": True, "eos_token_id": vocabulary.EOS_ID, "pad_token_id": vocabulary.PAD_ID},
         tokenizer_config=vocabulary.tokenizer_config(MAX_LENGTH),

@@ -7,7 +7,7 @@ import pytest
 
 from red.data.memory import remembered, tokenizer_files
 from red.data.problems import Limits, ProblemSet, load_problems
-from red.models.checkpoint import load_tokenizer
+from red.models.folder import load_codec
 
 
 def accepts(cases):
@@ -17,11 +17,11 @@ def accepts(cases):
 @pytest.fixture
 def read(tiny_world: Path):
     """`load_problems` on the small world."""
-    tokenizer, eos_id = load_tokenizer(tiny_world / "models" / "base")
+    codec = load_codec(tiny_world / "models" / "base")
 
     def load(limit: int = 30) -> ProblemSet:
         files = (tiny_world / "prompts.jsonl", tiny_world / "demonstrations" / "clean.jsonl")
-        return load_problems(*files, tokenizer, eos_id, "plain", Limits(64, limit), accepts, False)
+        return load_problems(*files, codec, "plain", Limits(64, limit), accepts, False)
 
     return load
 

@@ -52,7 +52,7 @@ def search(byte_checkpoint):
 
     def made(*texts):
         spec = WrongResponsesSpec(samples=len(texts), template="plain", backend="vllm")
-        backend = Scripted(module.load_tokenizer(byte_checkpoint)[0], texts)
+        backend = Scripted(module.load_codec(byte_checkpoint).tokenizer, texts)
         return BackendSearch(spec, byte_checkpoint, judge, backend), backend
 
     return made

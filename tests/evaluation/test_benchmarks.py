@@ -8,6 +8,8 @@ from red.errors import DataError
 from red.evaluation.benchmarks import Problem, hub_rows, load, prompt, read, rows, user_text
 from red.evaluation.catalog import benchmark, names
 from red.plumbing.storage import read_jsonl, write_jsonl
+from red.text.codec import Codec
+from tests.fixtures.checkpoints import byte_tokenizer
 
 MATH = {"group": "math", "grader": "math", "metric": "pass_at_1", "samples": 1}
 CHOICE = {**MATH, "grader": "choice", "layout": "lines"}
@@ -110,7 +112,7 @@ def test_options_follow_the_question_in_the_layout_of_the_benchmark():
 def test_without_a_layout_the_template_lists_the_options():
     problem = Problem("a", "Compute 8+3", ("8", "11"), "11")
     wanted = benchmark("arc_c", {**MATH, "source": "embedded"})
-    assert prompt(problem, wanted, "plain") == "Compute 8+3\nOptions: 8, 11.\nA:"
+    assert prompt(problem, wanted, Codec(byte_tokenizer(), (1,)), "plain").text == "Compute 8+3\nOptions: 8, 11.\nA:"
 
 
 # The hub cannot be reached in tests: rows as its data sets hold them, reduced to the columns we read.

@@ -225,7 +225,7 @@ def test_local_answers_depend_on_their_own_seed_only(make_checkpoint, folder, tm
             [prompt],
             samples=1,
             max_new_tokens=24,
-            eos_id=model.eos_id,
+            stop_ids=(model.eos_id,),
             temperature=0.6,
             uniform=numbers.view(1, 1, -1),
         )

@@ -10,7 +10,7 @@ from red.evaluation.benchmarks import Problem, load
 from red.evaluation.catalog import benchmark
 from red.evaluation.protected import letters_only
 from red.grading.choice import grade_choice
-from red.models.checkpoint import read_tokenizer
+from red.models.folder import read_tokenizer
 from red.plumbing.storage import dump_json, read_jsonl
 from red.sampling.base import Request, Sampling
 from red.sampling.response import Response

@@ -75,12 +75,20 @@ FOLDERS: tuple[tuple[str, Spoil, str], ...] = (
         change_keys("config.json", num_hidden_layers=10**9),
         r"config\.json: num_hidden_layers is 1000000000",
     ),
-    ("another architecture", change_keys("config.json", model_type="llama"), r"model_type is 'llama'; only 'qwen2'"),
+    (
+        "another architecture",
+        change_keys("config.json", model_type="gemma2"),
+        r"model_type is 'gemma2'; the local engine",
+    ),
     ("rotary scaling", change_keys("config.json", rope_scaling={"type": "yarn"}), r"rope type 'yarn' is not supported"),
     ("sliding window", change_keys("config.json", use_sliding_window=True), r"use_sliding_window is on"),
     (
         "no end token",
-        lambda f: (change_keys("config.json", eos_token_id=None)(f), replace_text("generation_config.json", "{}")(f)),
+        lambda f: (
+            change_keys("config.json", eos_token_id=None)(f),
+            replace_text("generation_config.json", "{}")(f),
+            change_keys("tokenizer_config.json", eos_token=None)(f),
+        ),
         r"eos_token_id is missing",
     ),
     (

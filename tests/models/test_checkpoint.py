@@ -116,10 +116,40 @@ def test_a_missing_tensor_is_named(folder):
         checkpoints.load(folder)
 
 
-def test_a_missing_end_token_is_refused(folder):
-    for name in ("config.json", "generation_config.json"):
-        config = json.loads((folder / name).read_text())
-        config.pop("eos_token_id")
-        (folder / name).write_text(json.dumps(config))
-    with pytest.raises(DataError, match="eos_token_id"):
-        checkpoints.load(folder)
+def test_other_files_and_unknown_keys_survive_byte_by_byte(folder, tmp_path):
+    (folder / "chat_template.jinja").write_text("{{ messages }}")
+    (folder / "merges.txt").write_bytes(b"\xff\r\n")
+    (folder / "pytorch_model.bin").write_bytes(b"a pickle")
+    tokenizer = json.loads((folder / "tokenizer.json").read_text())
+    (folder / "tokenizer.json").write_text(json.dumps(tokenizer))  # all on one line, unlike ours
+    config = {**json.loads((folder / "config.json").read_text()), "key of the future": [1.5, None]}
+    (folder / "config.json").write_text(json.dumps(config))
+    checkpoints.save(checkpoints.load(folder), tmp_path / "again")
+    for name in ("chat_template.jinja", "merges.txt", "tokenizer.json"):
+        assert (tmp_path / "again" / name).read_bytes() == (folder / name).read_bytes()
+    assert json.loads((tmp_path / "again" / "config.json").read_text()) == config
+    assert not (tmp_path / "again" / "pytorch_model.bin").exists()
+
+
+@pytest.mark.parametrize("key", ["dtype", "torch_dtype"])
+def test_weights_are_saved_in_the_type_that_the_config_names(checkpoint, folder, tmp_path, key):
+    config = json.loads((folder / "config.json").read_text())
+    config.pop("torch_dtype")
+    (folder / "config.json").write_text(json.dumps({**config, key: "bfloat16"}))
+    checkpoints.save(checkpoints.load(folder), tmp_path / "again")
+    saved = load_file(tmp_path / "again" / checkpoints.WEIGHTS)
+    for name, tensor in saved.items():
+        assert torch.equal(tensor, checkpoint.model.state_dict()[name].bfloat16())
+
+
+def test_weights_of_another_engine_are_cast_in_place(checkpoint, folder):
+    checkpoints.cast_weights(folder, torch.float16)
+    saved = load_file(folder / checkpoints.WEIGHTS)
+    assert all(torch.equal(saved[name], checkpoint.model.state_dict()[name].half()) for name in saved)
+
+
+def test_frequencies_in_old_llama_files_are_passed_over(folder):
+    tensors = load_file(folder / checkpoints.WEIGHTS)
+    tensors["model.layers.0.self_attn.rotary_emb.inv_freq"] = torch.ones(4)
+    save_file(tensors, folder / checkpoints.WEIGHTS)
+    assert not any("inv_freq" in name for name in checkpoints.load(folder).model.state_dict())

@@ -1,4 +1,4 @@
-"""The plain-torch Qwen2 computes what transformers computes."""
+"""The plain-torch Qwen2 and Llama compute what transformers computes."""
 
 import pytest
 import torch
@@ -7,6 +7,13 @@ from red.errors import DataError
 from red.models import checkpoint as checkpoints
 from red.models.qwen2 import Shape
 
+LLAMA3 = {
+    "rope_type": "llama3",
+    "factor": 8.0,
+    "low_freq_factor": 1.0,
+    "high_freq_factor": 4.0,
+    "original_max_position_embeddings": 16,
+}
 SHAPES = {
     "tied": {},
     "untied": {"tie_word_embeddings": False},
@@ -66,10 +73,14 @@ def test_hidden_states_times_head_are_the_logits(checkpoint):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"model_type": "llama"}, "only 'qwen2' is supported"),
+        ({"model_type": "gemma2"}, "'gemma2'; .* qwen2 and llama, engine: openrlhf and backend: vllm take it"),
         ({"use_sliding_window": True}, "use_sliding_window"),
         ({"hidden_act": "gelu"}, "hidden_act"),
         ({"rope_scaling": {"type": "yarn", "factor": 4.0}}, "rope type 'yarn'"),
+        ({"rope_scaling": {"rope_type": "llama3", "factor": 8.0}}, "low_freq_factor of the rope type 'llama3' is None"),
+        ({"rope_scaling": {**LLAMA3, "high_freq_factor": 1.0}}, "low_freq_factor must be below"),
+        ({"model_type": "llama", "attention_bias": True}, "attention_bias is on"),
+        ({"model_type": "llama", "mlp_bias": True}, "mlp_bias is on"),
     ],
 )
 def test_other_architectures_are_refused_by_name(checkpoint, change, message):

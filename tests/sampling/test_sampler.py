@@ -13,7 +13,7 @@ def draw(checkpoint, prompts=PROMPTS, seed=0, **changes):
     options = {
         "samples": 4,
         "max_new_tokens": 24,
-        "eos_id": checkpoint.eos_id,
+        "stop_ids": (checkpoint.eos_id,),
         "temperature": 1.0,
         "generator": torch.Generator().manual_seed(seed),
     }

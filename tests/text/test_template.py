@@ -3,7 +3,7 @@
 import pytest
 
 from red.errors import ConfigError
-from red.text.template import TEMPLATES, render, template_hash
+from red.text.template import TEMPLATES, render
 
 
 def test_plain_lists_option_values():
@@ -25,12 +25,6 @@ def test_braces_of_the_question_are_left_alone(name):
     assert "\\frac{1}{2} {system}" in render("\\frac{1}{2} {system}", None, name)
 
 
-def test_hashes_tell_templates_and_system_prompts_apart():
-    hashes = {template_hash(name) for name in TEMPLATES} | {template_hash("think", "Other.")}
-    assert len(hashes) == len(TEMPLATES) + 1
-    assert template_hash("plain", "ignored") == template_hash("plain")
-
-
 def test_an_unknown_template_is_refused_with_the_known_ones():
     with pytest.raises(ConfigError, match="'fancy' is unknown; known: plain, think"):
         render("x", None, "fancy")
@@ -38,4 +32,4 @@ def test_an_unknown_template_is_refused_with_the_known_ones():
 
 def test_more_options_than_letters_are_refused():
     with pytest.raises(ConfigError, match="27 options"):
-        render("x", list(range(27)), "chat")
+        render("x", list(range(27)), "think")

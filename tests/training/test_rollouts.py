@@ -6,6 +6,7 @@ import pytest
 
 from red.methods.base import Problem, Reward
 from red.sampling.response import Response
+from red.text.codec import Codec
 from red.training.rollouts import GradedSampler
 from tests.training import toy
 
@@ -41,7 +42,7 @@ class Judge:
 
 
 def sampler(share=0.0, limit=40):
-    return GradedSampler(Scripted(), WORDS, toy.EOS, Judge(), Reward(share), limit, True, seed=5)
+    return GradedSampler(Scripted(), Codec(WORDS, (toy.EOS,)), Judge(), Reward(share), limit, True, seed=5)
 
 
 def problem(name="a", demonstration="First, 3+4=7. So \\boxed{7}", accuracy=1.0):

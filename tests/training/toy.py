@@ -20,6 +20,7 @@ from red.engines.local.policy import LocalPolicy
 from red.models.checkpoint import Checkpoint, hugging_face_config, save
 from red.models.qwen2 import Qwen2, Shape
 from red.sampling.response import Response
+from red.text.codec import Codec
 from red.training.files import RunFiles, Trained
 from red.training.spec import RunSpec, Training
 
@@ -79,7 +80,7 @@ def base() -> Checkpoint:
             centre, spread = (1.0, 0.1) if "norm" in name else (0.0, 0.35 if "embed" in name else 0.2)
             values = [draw.gauss(centre, spread) for _ in range(parameter.numel())]
             parameter.copy_(torch.tensor(values).view_as(parameter))
-    return Checkpoint(model, tokenizer(), EOS, hugging_face_config(shape, EOS, 0), {}, {})
+    return Checkpoint(model, Codec(tokenizer(), (EOS,)), hugging_face_config(shape, EOS, 0), {}, {})
 
 
 def revealed(index: int, episodes: int) -> str:

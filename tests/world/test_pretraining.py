@@ -68,7 +68,7 @@ def test_the_base_has_partial_skill():
             [checkpoint.tokenizer.encode(render(p.question, None, "plain")).ids for p in problems],
             samples=8,
             max_new_tokens=128,
-            eos_id=checkpoint.eos_id,
+            stop_ids=checkpoint.codec.stop_ids,
             temperature=0.6,
             generator=generator,
         )

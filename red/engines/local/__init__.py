@@ -1,4 +1,4 @@
-"""The local engine: one process, on a CPU or on one GPU, with the project's own Qwen2."""
+"""The local engine: one process, on a CPU or on one GPU, with the project's own Qwen2 and Llama."""
 
 from red.engines import Needs, Stored
 from red.training.files import Report, RunFiles, Trained

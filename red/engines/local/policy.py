@@ -23,6 +23,7 @@ from red.models.passes import Pass, forward
 from red.objective.loss import Loss, objective
 from red.objective.spec import ObjectiveSpec
 from red.sampling.local import LocalGenerate
+from red.text.codec import Codec
 from red.training.files import Report, RunFiles, Trained
 from red.training.loop import Loop
 from red.training.spec import RunSpec, Training
@@ -67,14 +68,9 @@ class LocalPolicy:
         return cls(weights, run.training, files.state, optimizers)
 
     @property
-    def tokenizer(self) -> Any:
+    def codec(self) -> Codec:
         """The checkpoint's."""
-        return self.weights.tokenizer
-
-    @property
-    def eos_id(self) -> int:
-        """Ends a response."""
-        return self.weights.eos_id
+        return self.weights.codec
 
     @property
     def device(self) -> torch.device:

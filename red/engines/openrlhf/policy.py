@@ -18,9 +18,10 @@ from red.engines.openrlhf.loss import RankResult, RankUpdate
 from red.engines.openrlhf.samples import VllmGenerate
 from red.methods.base import Sequence
 from red.models import checkpoint as checkpoints
+from red.models.folder import documents, load_codec
 from red.models.passes import Pass
 from red.objective.batch import Batch
-from red.plumbing.storage import write_directory
+from red.plumbing.storage import read_object, write_directory
 from red.sampling.response import Response
 from red.training.update import Update, UpdateResult
 
@@ -36,10 +37,12 @@ class RemotePolicy:
     def __init__(self, trainer: "BasePPOTrainer", parent: Path, temperature: float, gpus: int) -> None:
         self.trainer, self.actors, self.args = trainer, trainer.actor_model_group, trainer.args
         self.parent, self.gpus = parent, gpus
-        self.tokenizer, self.eos_id = checkpoints.load_tokenizer(parent)
+        self.codec = load_codec(parent)
         self.pad_id = trainer.tokenizer.pad_token_id
         self.ranks = self.args.actor.num_nodes * self.args.actor.num_gpus_per_node
-        self.vllm = VllmGenerate(trainer.vllm_engines or (), self.eos_id, temperature, self.args.vllm.enable_sleep)
+        self.vllm = VllmGenerate(
+            trainer.vllm_engines or (), self.codec.stop_ids, temperature, self.args.vllm.enable_sleep
+        )
         self.engines_are_current = True
         self.seconds_syncing = 0.0
 
@@ -113,9 +116,10 @@ class RemotePolicy:
             for file in partial.iterdir():
                 if not any(file.match(pattern) for pattern in WEIGHTS):
                     file.unlink()
-            for file in self.parent.iterdir():
-                if file.is_file() and not any(file.match(pattern) for pattern in WEIGHTS):
-                    shutil.copy(file, partial)
+            for file in documents(self.parent):
+                shutil.copy(file, partial)
+            # The engine writes the precision that it computes in.
+            checkpoints.cast_weights(partial, checkpoints.weights_dtype(read_object(partial / "config.json")))
 
         write_directory(directory, fill)
 

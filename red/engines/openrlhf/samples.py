@@ -24,7 +24,7 @@ class VllmGenerate:
     """Satisfies `red.sampling.base.Generate`: samples from the weights that the engines hold."""
 
     engines: Seq[Any]
-    eos_id: int
+    stop_ids: Seq[int]
     temperature: float
     sleeps: bool
     logp: dict[tuple[tuple[int, ...], tuple[int, ...]], list[float]] = field(default_factory=dict)
@@ -57,7 +57,9 @@ class VllmGenerate:
             temperature=self.temperature,
             max_tokens=budget,
             seed=derive(seed, index),
-            stop_token_ids=[self.eos_id],
+            # Ours are all that there are; vLLM would stop at what the tokenizer alone calls its end, too.
+            ignore_eos=True,
+            stop_token_ids=list(self.stop_ids),
             detokenize=False,
             logprobs=0 if compared else None,
             # Otherwise an answer holds only the response that finished last.

@@ -10,6 +10,7 @@ import torch
 
 from red.models import checkpoint as checkpoints
 from red.models.qwen2 import Qwen2, Shape, initialize
+from red.text.codec import Codec
 from red.world import vocabulary
 
 HERE = Path(__file__).parent
@@ -49,8 +50,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     checkpoints.save(
         checkpoints.Checkpoint(
             model,
-            vocabulary.tokenizer(),
-            vocabulary.EOS_ID,
+            Codec(vocabulary.tokenizer(), (vocabulary.EOS_ID,)),
             checkpoints.hugging_face_config(shape, vocabulary.EOS_ID, vocabulary.PAD_ID),
             {"do_sample": True, **ids},
             vocabulary.tokenizer_config(512),

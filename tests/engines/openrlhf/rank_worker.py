@@ -184,7 +184,7 @@ def policy_of(case: dict, run: RunSpec, files: RunFiles, gradients: dict[str, to
     trainer.best_eval_metric_key, trainer.best_eval_metric_value = "", float("-inf")
     trainer._latest_eval_metric_value = None
     policy = RemotePolicy(trainer, files.parent, run.training.temperature, gpus=0)
-    policy.generate = recorded(policy.eos_id, policy.tokenizer.get_vocab_size())
+    policy.generate = recorded(policy.codec.stop_ids[0], policy.codec.tokenizer.get_vocab_size())
     return policy
 
 

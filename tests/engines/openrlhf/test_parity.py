@@ -191,7 +191,7 @@ class Replaying(LocalPolicy):
 
     @property
     def generate(self):
-        return worker.recorded(self.eos_id, self.tokenizer.get_vocab_size())
+        return worker.recorded(self.codec.stop_ids[0], self.codec.tokenizer.get_vocab_size())
 
 
 def relative(left: dict[str, torch.Tensor], right: dict[str, torch.Tensor]) -> float:

@@ -1,0 +1,106 @@
+"""A model folder without its weights: the documents in it, the tokenizer, the end tokens, the chat template."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from tokenizers import Tokenizer
+
+from red.errors import DataError
+from red.plumbing.storage import read_object
+from red.text.codec import Codec, chat_end
+
+CHAT_TEMPLATE = "chat_template.jinja"
+# Weights in any layout, and what belongs to their layout. Everything else of a folder is kept, understood or not.
+WEIGHTS = ("*.safetensors", "*.index.json", "*.bin", "*.pt", "*.pth", "*.gguf", "*.h5", "*.msgpack", "*.onnx")
+# Base models have it in their vocabulary, and some learned to write it, although their config does not name it.
+CHATML_END = "<|im_end|>"
+
+
+def load_codec(directory: Path | str) -> Codec:
+    """How the model of a folder reads and ends texts; every defect is one DataError that names the file."""
+    directory = Path(directory)
+    config = read_object(directory / "config.json")
+    tokenizer = read_tokenizer(directory)
+    size = _vocabulary_size(config)
+    largest = max(tokenizer.get_vocab(with_added_tokens=True).values(), default=-1)
+    if size is not None and largest >= size:
+        raise DataError(
+            f"{directory / 'tokenizer.json'}: token id {largest} does not fit vocab_size {size} of "
+            "config.json; tokenizer and model do not belong together"
+        )
+    settings = optional(directory / "tokenizer_config.json")
+    template, special_tokens = _chat_template(directory, settings), _special_tokens(settings)
+    ends: list[int | None] = [*_end_ids(directory, config)]
+    ends = ends or [tokenizer.token_to_id(special_tokens.get("eos_token", ""))]
+    ends += [chat_end(tokenizer, template, special_tokens), tokenizer.token_to_id(CHATML_END)]
+    stop_ids = tuple(dict.fromkeys(id for id in ends if id is not None))
+    if not stop_ids:
+        raise DataError(f"{directory / 'config.json'}: eos_token_id is missing; responses could not end")
+    return Codec(tokenizer, stop_ids, template, special_tokens)
+
+
+def read_tokenizer(directory: Path) -> Tokenizer:
+    """The folder's tokenizer.json; DataError names the file."""
+    path = directory / "tokenizer.json"
+    if not path.exists():
+        raise DataError(f"{path}: no such file; a checkpoint needs its tokenizer.json beside the weights")
+    try:
+        return Tokenizer.from_file(str(path))
+    except Exception as error:  # tokenizers raises bare Exception for a malformed file
+        raise DataError(f"{path}: not a tokenizer ({error})") from None
+
+
+def optional(path: Path) -> dict[str, Any]:
+    """A JSON object, empty if there is no such file."""
+    return read_object(path) if path.exists() else {}
+
+
+def documents(directory: Path) -> Iterator[Path]:
+    """The files of a folder that hold no weights."""
+    for path in sorted(directory.iterdir()):
+        if path.is_file() and not any(path.match(pattern) for pattern in WEIGHTS):
+            yield path
+
+
+def _end_ids(directory: Path, config: Mapping[str, Any]) -> Iterator[int]:
+    """Every end token of the two configs; those of generation_config.json come first."""
+    size = _vocabulary_size(config)
+    for name, document in (
+        ("generation_config.json", optional(directory / "generation_config.json")),
+        ("config.json", config),
+    ):
+        value = document.get("eos_token_id")
+        for end in value if isinstance(value, list) else [value]:
+            if end is None:
+                continue
+            if type(end) is not int or end < 0 or (size is not None and end >= size):
+                raise DataError(f"{directory / name}: eos_token_id {end!r} is not a token of the vocabulary")
+            yield end
+
+
+def _vocabulary_size(config: Mapping[str, Any]) -> int | None:
+    size = config.get("vocab_size")
+    return size if isinstance(size, int) else None
+
+
+def _chat_template(directory: Path, settings: Mapping[str, Any]) -> str | None:
+    """From a file of its own, or from its older place, where several have names."""
+    path = directory / CHAT_TEMPLATE
+    if path.exists():
+        try:
+            return path.read_text(encoding="utf-8")
+        except UnicodeDecodeError as error:
+            raise DataError(f"{path}: not UTF-8 ({error.reason})") from None
+    template = settings.get("chat_template")
+    if isinstance(template, list):
+        named = {entry.get("name"): entry.get("template") for entry in template if isinstance(entry, dict)}
+        template = named.get("default")
+    return template if isinstance(template, str) else None
+
+
+def _special_tokens(settings: Mapping[str, Any]) -> dict[str, str]:
+    """bos_token, eos_token and the like, as texts; tokenizers write them as texts or as objects."""
+    tokens = {name: value for name, value in settings.items() if name.endswith("_token")}
+    texts = {name: value.get("content") if isinstance(value, dict) else value for name, value in tokens.items()}
+    return {name: text for name, text in texts.items() if isinstance(text, str)}
