@@ -21,6 +21,9 @@ from red.plumbing.storage import (
 )
 from red.training.spec import RunSpec
 
+# Resume states of the local engine. Here, because the plan asks for their bytes and must not import torch.
+KEPT = 2
+
 
 @dataclass(frozen=True)
 class Trained:

@@ -9,8 +9,7 @@ from typing import Any, cast
 import torch
 
 from red.plumbing.storage import write_atomic
-
-KEPT = 2
+from red.training.files import KEPT
 
 
 def save_state(directory: Path, step: int, state: dict[str, Any]) -> None:
