@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from torch import Tensor
 from torch.nn.functional import pad
 
 from red.data.problems import Judge, Limits, load_problems
