@@ -1,6 +1,10 @@
 """One root seed per run, split by purpose, so that no two uses share a random stream."""
 
 import hashlib
+from collections.abc import Iterable, Sequence
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 def derive(root: int, *purpose: object) -> int:
@@ -10,3 +14,11 @@ def derive(root: int, *purpose: object) -> int:
     """
     text = "/".join(str(part) for part in (root, *purpose))
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") & 0x7FFFFFFF
+
+
+def limited(rows: Sequence[T], ids: Iterable[str], limit: int | None) -> list[T]:
+    """The `limit` rows whose ids come first in an order drawn from the ids alone; they keep their own order."""
+    if limit is None:
+        return list(rows)
+    numbered = sorted(enumerate(ids), key=lambda pair: (derive(0, "limit", pair[1]), pair[1]))
+    return [rows[number] for number in sorted(number for number, _ in numbered[:limit])]

@@ -148,7 +148,7 @@ def _corruption(spec: Mapping[str, Any], options: argparse.Namespace) -> None:
 
 def _benchmark(spec: Mapping[str, Any], options: argparse.Namespace) -> None:
     if spec["source"] == "embedded":
-        from red.evaluation.catalog import limited
+        from red.seeds import limited
         from red.world.benchmarks import rows
 
         whole = rows(options.name)

@@ -15,7 +15,7 @@ from red.evaluation import catalog
 from red.evaluation.catalog import Benchmark, Hub
 from red.evaluation.sealed import PASSWORD, seal, unseal
 from red.plumbing.storage import as_object, parse_json, read_jsonl
-from red.seeds import derive
+from red.seeds import derive, limited
 from red.text.codec import Codec, Prompt
 from red.text.template import LETTERS
 
@@ -95,7 +95,7 @@ def load(benchmark: Benchmark) -> list[Problem]:
     if benchmark.rows is not None and len(problems) != benchmark.rows:
         raise DataError(f"{source}: {len(problems)} problems for {benchmark.name}, expected {benchmark.rows}")
     problems = _checked(problems, source)
-    return catalog.limited(problems, (problem.id for problem in problems), benchmark.limit)
+    return limited(problems, (problem.id for problem in problems), benchmark.limit)
 
 
 def subset(problems: Iterable[Problem], where: Mapping[str, bool]) -> list[Problem]:

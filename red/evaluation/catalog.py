@@ -1,17 +1,15 @@
 """What each benchmark is: where its problems come from, how they are asked, judged and scored."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 from red.errors import ConfigError
 from red.plumbing.documents import NAME, deep_merge, read_yaml
 from red.plumbing.records import from_mapping
-from red.seeds import derive
 
-T = TypeVar("T")
 CATALOG = Path(__file__).parent / "catalog.yaml"
 EMBEDDED = "embedded"
 
@@ -95,14 +93,6 @@ def benchmark(name: str, entry: Mapping[str, Any] | None = None) -> Benchmark:
     if "part_of" in defaults:
         defaults = deep_merge(_catalog()[defaults["part_of"]], defaults)
     return from_mapping(Benchmark, deep_merge(defaults, entry), f"benchmarks.{name}")
-
-
-def limited(rows: Sequence[T], ids: Iterable[str], limit: int | None) -> list[T]:
-    """The `limit` rows whose ids come first in an order drawn from the ids alone; they keep their own order."""
-    if limit is None:
-        return list(rows)
-    numbered = sorted(enumerate(ids), key=lambda pair: (derive(0, "limit", pair[1]), pair[1]))
-    return [rows[number] for number in sorted(number for number, _ in numbered[:limit])]
 
 
 def parts(name: str) -> list[Benchmark]:

@@ -9,7 +9,7 @@ from typing import Any
 from red.errors import ConfigError, DataError
 from red.evaluation import benchmarks as sets
 from red.evaluation import presentation
-from red.evaluation.catalog import EMBEDDED, benchmark, limited
+from red.evaluation.catalog import EMBEDDED, benchmark
 from red.evaluation.generate import GenerationSpec, generate
 from red.evaluation.protected import letters_only
 from red.evaluation.summary import scores
@@ -17,6 +17,7 @@ from red.evaluation.verdicts import grade_answers
 from red.plumbing.records import from_mapping, to_mapping
 from red.plumbing.storage import write_jsonl
 from red.sampling import open_backend
+from red.seeds import limited
 
 # The protocol of LUFFY, which the paper says it follows.
 DEFAULTS = {"temperature": 0.6, "top_p": 1.0, "max_new_tokens": 8192, "seed": 0}
