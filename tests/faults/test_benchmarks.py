@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from red.evaluation.generate import GenerationSpec, _settings_hash
+from red.models.folder import load_codec
 from red.plumbing.records import from_mapping
 from red.plumbing.storage import folder_hash
 from tests.faults.case import named, succeed, table
@@ -148,7 +149,12 @@ def test_answers(row: object, pattern: str, tmp_path: Path, check):
 def test_log(tmp_path: Path, world: World, check):
     """Half of a log's line overwritten by a disk error."""
     spec = from_mapping(GenerationSpec, GENERATION, "spec")
-    log = tmp_path / "out" / "state" / f"math500.{_settings_hash(spec, folder_hash(world.base))}.jsonl"
+    log = (
+        tmp_path
+        / "out"
+        / "state"
+        / f"math500.{_settings_hash(spec, load_codec(world.base), folder_hash(world.base))}.jsonl"
+    )
     log.parent.mkdir(parents=True)
     log.write_bytes(b'{"id": "a", "ind\0\0\0\0\n')
     check(r"math500\.[0-9a-f]+\.jsonl: line 1: ", world.generate(tmp_path / "out"))

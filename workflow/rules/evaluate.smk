@@ -125,6 +125,8 @@ rule probe:
 rule collected_spec:
     output:
         "<results>/collected/spec.json",
+    log:
+        "<logs>/collected/spec.log",
     localrule: True
     params:
         spec=dump_json(jobs.collect_spec(config)),
