@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import torch
 
-from red.engines import train as train_locally
+from red.engines import train
 from red.engines.local.policy import LocalPolicy
 from red.methods.base import Sequence
 from red.models import checkpoint as checkpoints
@@ -62,6 +62,11 @@ def spec(method: str, **training: Any) -> RunSpec:
         training=Training(**{**values, **training}),
         cluster=CPU,
     )
+
+
+def train_locally(run: RunSpec, files: RunFiles) -> None:
+    """The same training with the local engine."""
+    train(replace(run, training=replace(run.training, engine="local")), files, lambda *_: None)
 
 
 def files_of(world: Path, out: Path) -> RunFiles:
@@ -127,7 +132,7 @@ SFT_STEPS = 30
 def test_red_logs_what_the_local_engine_logs(red_run, world, tmp_path):
     run = spec("red")
     local = files_of(world, tmp_path / "local")
-    train_locally(run, local, lambda *_: None)
+    train_locally(run, local)
     found, expected = rows(red_run), rows(local)
     assert [row["train/step"] for row in found] == [0, 1, 2]
     for row, other in zip(found, expected, strict=True):
@@ -185,7 +190,7 @@ def test_a_stopped_training_continues_where_it_was(sft_run):
 def test_supervised_losses_follow_the_local_engine_across_the_stop(sft_run, world, tmp_path):
     files, run, _, reached = sft_run
     local = files_of(world, tmp_path / "local")
-    train_locally(run, local, lambda *_: None)
+    train_locally(run, local)
     found, expected = rows(files), rows(local)
     assert expected[-1]["loss/total"] < 0.7 * expected[0]["loss/total"]
     for row, other in zip(found, expected, strict=True):
