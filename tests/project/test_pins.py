@@ -63,7 +63,7 @@ def test_the_resolved_gpu_list_holds_the_pins_it_was_resolved_from(repository):
     assert [line for line in listed if not re.fullmatch(r"[a-z0-9.-]+==[\w.!]+", line)] == []
 
 
-@pytest.mark.slow
+@pytest.mark.index
 @pytest.mark.skipif((sys.platform, platform.machine()) != ("linux", "x86_64"), reason="pins of linux-x86_64")
 def test_the_pins_of_the_gpu_extra_resolve_together(repository, tmp_path):
     """Everything but flash-attn, whose own requirements (torch, einops) are among the rest. Nothing is installed."""
