@@ -175,7 +175,7 @@ def try_all(file: str, basetemp: Path) -> Room:
     return room
 
 
-def page(rooms: dict[str, Room], reasons: dict[tuple[str, str, str], str]) -> str:
+def page(rooms: dict[str, Room], reasons: dict[tuple[str, str, str], str], untried: Sequence[str]) -> str:
     """MUTANTS.md."""
     total = Room(sum(r.mutants for r in rooms.values()), sum(r.killed for r in rooms.values()))
     lines = [
@@ -188,6 +188,7 @@ def page(rooms: dict[str, Room], reasons: dict[tuple[str, str, str], str]) -> st
         "",
         f"**{total.killed} of {total.mutants} killed, {100 * total.killed / max(total.mutants, 1):.1f} %.**",
         "",
+        *([f"Not tried yet: {', '.join(f'`{file}`' for file in untried)}.", ""] if untried else []),
         "| file | mutants | killed | survived |",
         "|---|---|---|---|",
         *(f"| `{file}` | {r.mutants} | {r.killed} | {len(r.survivors)} |" for file, r in sorted(rooms.items())),
@@ -230,7 +231,7 @@ def main() -> int:
             print(f"{file}: {rooms[file].killed} of {rooms[file].mutants} killed", flush=True)
             RESULTS.write_text(json.dumps({f: asdict(r) for f, r in sorted(rooms.items())}, indent=1) + "\n")
     reasons = {(r["file"], r["was"], r["becomes"]): r["reason"] for r in yaml.safe_load(REASONS.read_text()) or []}
-    PAGE.write_text(page(rooms, reasons))
+    PAGE.write_text(page(rooms, reasons, [file for file in every if file not in rooms]))
     unexplained = [(f, s) for f, r in rooms.items() for s in r.survivors if (f, s["was"], s["becomes"]) not in reasons]
     print(f"{sum(r.killed for r in rooms.values())} of {sum(r.mutants for r in rooms.values())} killed; {PAGE}")
     for file, one in unexplained:
