@@ -15,7 +15,7 @@ import ray
 from red.engines.openrlhf import arguments, states
 from red.engines.openrlhf.allocation import ray_cluster
 from red.engines.openrlhf.controller import Controller, Task
-from red.engines.openrlhf.watch import watched
+from red.engines.openrlhf.watch import beside, watched
 from red.plumbing.provenance import ROOT
 from red.plumbing.storage import read_json
 from red.training.files import Report, RunFiles, Trained
@@ -93,9 +93,7 @@ def _following(metrics: Path, report: Report) -> Iterator[None]:
     """Report each step that the controller, in another process, has written."""
     import json
 
-    ended = threading.Event()
-
-    def follow() -> None:
+    def follow(ended: threading.Event) -> None:
         seen = -1
         while True:
             last = ended.wait(SECONDS_BETWEEN_REPORTS)
@@ -107,10 +105,5 @@ def _following(metrics: Path, report: Report) -> Iterator[None]:
             if last:
                 return
 
-    thread = threading.Thread(target=follow, daemon=True)
-    thread.start()
-    try:
+    with beside(follow):
         yield
-    finally:
-        ended.set()
-        thread.join()

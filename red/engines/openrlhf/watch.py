@@ -5,11 +5,24 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 POLLS = 60  # within the time that is waited
+
+
+@contextmanager
+def beside(work: Callable[[threading.Event], None]) -> Iterator[None]:
+    """Run `work` in a thread beside the block, whose end sets the event that it gets and waits for it."""
+    ended = threading.Event()
+    thread = threading.Thread(target=work, args=(ended,), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
 
 
 @contextmanager
@@ -19,9 +32,8 @@ def watched(progress: Path, minutes: float) -> Iterator[None]:
     Starting counts as progress. The exit status is EX_TEMPFAIL, so that the workflow tries again, from the last state.
     A thread, because the driver waits inside of Ray; not the process group, because that is the workflow's too.
     """
-    ended = threading.Event()
 
-    def watch() -> None:
+    def watch(ended: threading.Event) -> None:
         size, since = _size(progress), time.monotonic()
         while not ended.wait(60 * minutes / POLLS):
             if (now := _size(progress)) != size:
@@ -29,13 +41,8 @@ def watched(progress: Path, minutes: float) -> Iterator[None]:
             elif time.monotonic() - since > 60 * minutes:
                 _end(f"red train: no step within {minutes:g} minutes (cluster.stall_minutes): the engine hangs")
 
-    thread = threading.Thread(target=watch, daemon=True)
-    thread.start()
-    try:
+    with beside(watch):
         yield
-    finally:
-        ended.set()
-        thread.join()
 
 
 def descendants(pid: int) -> list[int]:
