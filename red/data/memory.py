@@ -4,8 +4,8 @@ attempt of every run would wait for them with its GPUs idle.
 A file is named by the hash of everything that it is made from, so a stale one is never read; all may be deleted.
 """
 
+import io
 import json
-import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import version
@@ -19,7 +19,7 @@ from red.data.problems import ProblemSet
 from red.methods.base import Problem
 from red.plumbing.provenance import fingerprint, spec_hash
 from red.plumbing.sources import sources
-from red.plumbing.storage import file_hash, naming
+from red.plumbing.storage import file_hash, write_atomic
 
 MODULES = ("red.data.problems", "red.grading.reward")
 LIBRARIES = ("tokenizers", "math-verify")
@@ -78,17 +78,12 @@ def _write(path: Path, problems: ProblemSet) -> None:
     ]
     about = {"counts": dict(problems.counts), "thought_open": problems.thought_open}
     table = pa.Table.from_pylist(rows, SCHEMA.with_metadata({"red": json.dumps(about)}))
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer, compression="zstd", write_page_checksum=True)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with naming(path):
-            pq.write_table(table, partial, compression="zstd", write_page_checksum=True)
-            os.replace(partial, path)
+        write_atomic(path, buffer.getvalue())
     except OSError as error:
         print(f"{path}: {error.strerror}; the next start reads all texts again", file=sys.stderr)
-    finally:
-        if partial.exists():
-            partial.unlink()
 
 
 def _read(path: Path) -> ProblemSet | None:
