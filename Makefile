@@ -20,7 +20,7 @@ $(1) $(INSTALL) setuptools==77.0.3
 DS_BUILD_OPS=0 $(1) $(INSTALL) --no-deps --requirement $(2)
 endef
 
-.PHONY: setup setup-engines setup-gpu whole-slurm reproduce report test coverage test-slow test-engines test-slurm smoke lint bench bench-setup faults mutants docs clean
+.PHONY: setup setup-engines setup-gpu whole-slurm reproduce report test coverage test-slow test-engines test-rehearsal test-slurm smoke rehearsal lint bench bench-setup faults mutants docs clean
 
 setup: $(VENV)/.complete
 setup-engines: $(VENV)/.engines-complete
@@ -73,6 +73,11 @@ test-slow: setup
 test-engines: setup-engines
 	python -m pytest -m engines
 
+## `make rehearsal` with fewer runs and local copies (RED_MODELS, RED_SHARED); tests of real models
+test-rehearsal: setup-engines
+	python -m pytest -m rehearsal
+	python -m pytest tests/models/test_real.py
+
 ## Tests on a real Slurm controller (.ci/slurm.sh start brings one up)
 test-slurm: setup
 	python -m pytest -m slurm
@@ -80,6 +85,17 @@ test-slurm: setup
 ## A shortened reproduction, end to end
 smoke: whole-slurm
 	snakemake all --cores $(CORES) --configfile config/default.yaml tests/workflow/minimal.yaml --rerun-incomplete
+
+SHIM := tests/engines/openrlhf
+
+## The paper's whole path with a real model of 135M parameters on the CPU, OpenRLHF and vLLM included; another overlay, for
+## instance with the folders of local copies: make rehearsal OVERLAY=mine.yaml
+rehearsal: setup-engines whole-slurm
+	export $$(grep -v '^#' $(SHIM)/cpu.env) PYTHONPATH=$(CURDIR)/$(SHIM)/site PATH="$(CURDIR)/$(SHIM)/bin:$$PATH"; \
+	snakemake all --cores $(CORES) --configfile config/paper.yaml config/rehearsal.yaml $(OVERLAY) \
+	  --rerun-incomplete --keep-going --show-failed-logs
+	snakemake all --cores 1 --configfile config/paper.yaml config/rehearsal.yaml $(OVERLAY) --quiet rules progress \
+	  --report results/rehearsal/report.html
 
 lint: setup
 	ruff check .

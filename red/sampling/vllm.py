@@ -87,28 +87,27 @@ def open_backend() -> VllmBackend:
 def _start(checkpoint: Path, config: dict[str, Any]) -> Any:
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
     os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
-    os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")  # GiB; only the CPU build reads it
+    # Only the CPU build reads these: GiB, and no binding, because each engine would take the first core.
+    os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")
+    os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", "nobind")
     from vllm import LLM
     from vllm.platforms import current_platform
 
+    # "auto" would run float32 checkpoints in bfloat16.
+    dtype = config.get("dtype") or config.get("torch_dtype") or "auto"
     only_on_cpu: dict[str, Any] = {}
     if current_platform.is_cpu():
         _check_head_size(checkpoint, config)
         # vLLM 0.29 rewinds the generator of a seeded request whose prompt is read in chunks, which torch
         # cannot do on a CPU ("CPU Generator does not use offset"): read every prompt at once.
+        # Most processors have no instructions for bfloat16: it would take several times as long.
+        dtype = "float32"
         only_on_cpu = {
             "enforce_eager": True,
             "enable_chunked_prefill": False,
             "max_num_batched_tokens": config["max_position_embeddings"],
         }
-    return LLM(
-        model=str(checkpoint),
-        # "auto" would run float32 checkpoints in bfloat16.
-        dtype=config.get("dtype") or config.get("torch_dtype") or "auto",
-        skip_tokenizer_init=True,
-        worker_extension_cls=SWAP,
-        **only_on_cpu,
-    )
+    return LLM(model=str(checkpoint), dtype=dtype, skip_tokenizer_init=True, worker_extension_cls=SWAP, **only_on_cpu)
 
 
 def _check_head_size(checkpoint: Path, config: dict[str, Any]) -> None:

@@ -159,13 +159,16 @@ def nearest(file: str) -> list[str]:
     return named or methods
 
 
-def try_all(file: str, basetemp: Path) -> Room:
-    """Each mutant of a file takes its place, here, in the copy."""
+def try_all(file: str, basetemp: Path, survivors: Room | None = None) -> Room:
+    """Each mutant of a file takes its place, here, in the copy; with `survivors`, only those of the last time."""
     path, room = Path(file), Room()
     original = path.read_text()
     for mutant in mutants(original):
-        path.write_text(mutant.code)
         room.mutants += 1
+        if survivors and {"was": mutant.was, "becomes": mutant.becomes} not in survivors.survivors:
+            room.killed += 1
+            continue
+        path.write_text(mutant.code)
         if is_killed(nearest(file), basetemp) or is_killed(TESTS, basetemp):
             room.killed += 1
         else:
@@ -210,7 +213,8 @@ def main() -> int:
     """Try the named files, or all; keep what is known of the others."""
     parser = argparse.ArgumentParser(prog="tests.mutants", description=__doc__)
     parser.add_argument("files", nargs="*", help="of those that are mutated; all by default")
-    named = parser.parse_args().files
+    parser.add_argument("--survivors", action="store_true", help="only those that survived (after a new test)")
+    options = parser.parse_args()
     every = sorted(str(path.relative_to(ROOT)) for pattern in FILES for path in ROOT.glob(pattern))
     rooms = {f: Room(**r) for f, r in json.loads(RESULTS.read_text()).items()} if RESULTS.exists() else {}
     rooms = {file: room for file, room in rooms.items() if file in every}
@@ -226,8 +230,8 @@ def main() -> int:
         _start_like_a_test(copy)
         if is_killed(TESTS, Path(folder, "pytest")):
             raise SystemExit("the guard tests fail without a mutant")
-        for file in named or every:
-            rooms[file] = try_all(file, Path(folder, "pytest"))
+        for file in options.files or every:
+            rooms[file] = try_all(file, Path(folder, "pytest"), rooms[file] if options.survivors else None)
             print(f"{file}: {rooms[file].killed} of {rooms[file].mutants} killed", flush=True)
             RESULTS.write_text(json.dumps({f: asdict(r) for f, r in sorted(rooms.items())}, indent=1) + "\n")
     reasons = {(r["file"], r["was"], r["becomes"]): r["reason"] for r in yaml.safe_load(REASONS.read_text()) or []}

@@ -10,7 +10,7 @@ from red.objective import product as products
 from red.objective import vocabulary
 from red.objective.vocabulary import logp_and_entropy
 
-CASES = [(1.0, None), (0.6, None), (1.0, 3.0), (0.6, 3.0)]
+CASES = [(1.0, None), (0.6, None), (2.0, None), (1.0, 3.0), (0.6, 3.0)]
 
 
 def example(tokens=7, width=5, words=300, dtype=torch.float64, seed=0):

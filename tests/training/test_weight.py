@@ -23,6 +23,11 @@ def test_the_first_step_has_weight_one_and_no_ratio():
     assert (first.w, first.raw, first.change_rollout, first.change_demonstration) == (1.0, None, None, None)
 
 
+def test_what_nobody_says_is_zero():
+    entropy = StepEntropy(1.0, 2.0)
+    assert (entropy.rollout_se, entropy.demonstration_se, WeightSchedule(RATIO).seed) == (0.0, 0.0, 0)
+
+
 def test_w_is_the_demonstrations_change_over_the_rollouts():
     """2.0 -> 1.5 is a quarter, 1.0 -> 1.1 a tenth."""
     _, second = steps(RATIO, [(1.0, 2.0), (1.1, 1.5)])

@@ -2,6 +2,9 @@
 
 `install` registers an import hook that changes a few functions right after their module is executed,
 so it is cheap enough for `sitecustomize`, which reaches every process that Ray and vLLM start.
+
+RED_CPU_SHIM says in which precision: `bfloat16` as on a GPU, or `float32`, in which a processor without instructions
+for bfloat16 takes a twentieth of the time.
 """
 
 import importlib.abc
@@ -12,6 +15,8 @@ import sys
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
+
+PRECISION = os.environ.get("RED_CPU_SHIM")
 
 
 class CpuDevice(str):
@@ -36,19 +41,18 @@ def no_shared_memory_build(module: ModuleType) -> None:
 
 
 def gloo_weight_sync(module: ModuleType) -> None:
-    """vLLM's host-side group broadcasts the weights in the place of NCCL."""
+    """Gloo broadcasts the weights in the place of NCCL. (vLLM's own group of host processes would pickle each tensor
+    into its store, and keep it there: gigabytes per step.)"""
 
     class Communicator:
         def __init__(self, host: str, port: int, rank: int, size: int) -> None:
-            from vllm.distributed.utils import StatelessProcessGroup
+            from torch.distributed import ProcessGroupGloo, TCPStore
 
-            self.rank = rank
-            self.group = StatelessProcessGroup.create(host=host, port=port, rank=rank, world_size=size)
+            store = TCPStore(host, port, size, is_master=rank == 0)
+            self.group = ProcessGroupGloo(store, rank, size, store.timeout)
 
         def broadcast(self, tensor: Any, src: int, stream: Any = None) -> None:
-            received = self.group.broadcast(tensor, src)
-            if self.rank != src:
-                tensor.copy_(received)
+            self.group.broadcast(tensor, src).wait()
 
     module.stateless_init_process_group = lambda host, port, rank, size, _device: Communicator(host, port, rank, size)
 
@@ -82,12 +86,13 @@ def cpu_mesh(module: ModuleType) -> None:
     module.init_device_mesh = lambda _device, *rest, **named: stock("cpu", *rest, **named)
 
 
-def torch_adamw(module: ModuleType) -> None:
+def torch_adamw_and_precision(module: ModuleType) -> None:
     """DeepSpeed's Adam for an offloaded optimizer would be compiled; the others are torch's already."""
     stock = module.get_train_ds_config
 
     def config(*positional: Any, adam_offload: bool = False, **named: Any) -> dict:
         made = stock(*positional, adam_offload=adam_offload, **named)
+        made["bf16"]["enabled"] = made["bf16"]["enabled"] and PRECISION == "bfloat16"
         if adam_offload:
             made.get("optimizer", {"params": {}})["params"]["torch_adam"] = True
         return made
@@ -95,14 +100,34 @@ def torch_adamw(module: ModuleType) -> None:
     module.get_train_ds_config = config
 
 
+def float32_weights(module: ModuleType) -> None:
+    """OpenRLHF's names for half precision stand for float32."""
+    if PRECISION == "float32":
+        module.convert_to_torch_dtype = lambda _name: sys.modules["torch"].float32
+
+
+def float32_rollouts(module: ModuleType) -> None:
+    """OpenRLHF asks vLLM for bfloat16 by its name."""
+    if PRECISION == "float32":
+        stock = module.EngineArgs.create_model_config
+
+        def create_model_config(self: Any) -> Any:
+            self.dtype = "float32"
+            return stock(self)
+
+        module.EngineArgs.create_model_config = create_model_config
+
+
 AFTER: dict[str, Callable[[ModuleType], None]] = {
     "torch": torch_cuda,
     "deepspeed.comm.torch": no_shared_memory_build,
     "openrlhf.utils.distributed_util": gloo_weight_sync,
     "openrlhf.trainer.ray.vllm_worker_wrap": receive_on_worker_device,
+    "openrlhf.utils.utils": float32_weights,
+    "vllm.engine.arg_utils": float32_rollouts,
     "vllm.model_executor.layers.utils": live_linear_weights,
     "openrlhf.utils.deepspeed.deepspeed": cpu_mesh,
-    "openrlhf.utils.deepspeed.deepspeed_utils": torch_adamw,
+    "openrlhf.utils.deepspeed.deepspeed_utils": torch_adamw_and_precision,
 }
 NEEDS_FLASH_ATTENTION = "openrlhf.models.ring_attn_utils"
 

@@ -4,7 +4,7 @@ import os
 import sys
 from pathlib import Path
 
-if os.environ.get("RED_CPU_SHIM") == "1":
+if os.environ.get("RED_CPU_SHIM") in ("bfloat16", "float32"):
     sys.path.append(str(Path(__file__).parent.parent))
     import cpu_shim
 

@@ -1,0 +1,97 @@
+"""`make rehearsal` on a real pretrained model: the paper's path through OpenRLHF and vLLM, with fewer runs."""
+
+import importlib.util
+import json
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+from red.plumbing.storage import read_json, read_jsonl
+from red.study.config import load
+
+pytestmark = pytest.mark.rehearsal
+MODEL = "smollm2-135m"
+CONFIG = ("config/default.yaml", "config/paper.yaml", "config/rehearsal.yaml", "tests/rehearsal/short.yaml")
+# As OpenR1's rows have one, and GSM8K's none.
+SYSTEM = r"Reason step by step and put the final answer in \boxed{}."
+
+
+@pytest.fixture(scope="module")
+def local(shared, tmp_path_factory) -> Path:
+    """An overlay that names local copies in the place of the hub's."""
+    if importlib.util.find_spec("openrlhf") is None:
+        pytest.skip("OpenRLHF is not installed: make setup-engines")
+    model = Path(os.environ.get("RED_MODELS", "")) / MODEL
+    if "RED_MODELS" not in os.environ or not model.is_dir():
+        pytest.skip(f"no {MODEL}: set RED_MODELS to a folder with real models")
+    folder = tmp_path_factory.mktemp("rehearsal")
+    with (folder / "training.jsonl").open("w") as stream:
+        for row in read_jsonl(shared / "training" / "gsm8k_train.jsonl"):
+            row["prompt"] = [{"role": "system", "content": SYSTEM}, *row["prompt"]]
+            stream.write(json.dumps(row) + "\n")
+    data = {"data_dir": str(folder), "file": "training.jsonl"}
+    nine = yaml.safe_load(Path("config/rehearsal.yaml").read_text())["benchmarks"]
+    overlay = {
+        "model": {"folder": str(model)},
+        "large_model": {"folder": str(model)},
+        "data": {"prompts": data, "demonstrations": data},
+        "benchmarks": {name: {"data_dir": str(shared / "benchmarks")} for name in nine},
+    }
+    path = folder / "local.yaml"
+    path.write_text(yaml.safe_dump(overlay))
+    return path
+
+
+@pytest.fixture(scope="module")
+def results(repository, local) -> Path:
+    """What the short rehearsal leaves."""
+    done = make(repository, local)
+    assert done.returncode == 0, done.stdout[-6000:]
+    return repository / "results" / "rehearsal"
+
+
+def make(repository: Path, local: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    overlays = f"OVERLAY=tests/rehearsal/short.yaml {local}"
+    command = ["make", "rehearsal", overlays, *options]
+    return subprocess.run(command, cwd=repository, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def test_every_step_was_trained_on_rollouts_of_the_current_weights(results):
+    steps = {"sft": 3, "red_noisy_labels": 2}
+    for run, count in steps.items():
+        rows = list(read_jsonl(results / "runs" / run / "seed0" / "metrics.jsonl"))
+        assert [row["train/step"] for row in rows] == list(range(count))
+        assert all(row["opt/skipped"] == 0 and row["opt/grad_norm"] > 0 for row in rows)
+    assert all(abs(row["rollout/kl"]) < 1e-3 for row in rows)
+    assert rows[1]["red/w"] >= 1 and rows[1]["tokens/generated"] > 100
+
+
+def test_all_nine_benchmarks_are_graded_for_every_checkpoint(results, repository):
+    document = load(*(repository / path for path in CONFIG))
+    scores = pd.read_parquet(results / "collected" / "scores.parquet")
+    for run in ("base", "sft", "red_noisy_labels"):
+        found = scores[scores["run"] == run].groupby("benchmark").size()
+        expected = {n: entry["limit"] * (entry.get("samples") or 1) for n, entry in document["benchmarks"].items()}
+        assert found.to_dict() == expected, run
+
+
+def test_probes_and_pages_show_real_text(results):
+    page = (results / "figures" / "token_probabilities.html").read_text()
+    words = set(re.findall(r"[a-z]{4,}", page.lower()))
+    assert {"answer", "boxed"} <= words
+    probes = pd.read_parquet(results / "collected" / "probes.parquet")
+    assert {"confidence", "tokens"} <= set(probes["probe"])
+    assert {"base", "large"} <= set(probes["model"])
+
+
+def test_every_item_and_the_report_are_there(results, repository):
+    for item in load(*(repository / path for path in CONFIG))["items"]:
+        assert list(results.glob(f"*/{item}.html")), item
+    assert (results / "report.html").stat().st_size > 100_000
+    runs = {run["run"]: run["status"] for run in read_json(results / "collected" / "runs.json")}
+    assert runs == {"base": "done", "sft": "done", "red_noisy_labels": "done"}
