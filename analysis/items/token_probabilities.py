@@ -5,7 +5,7 @@ words by stage. Choose problem and pair of models on the page; hover, click or u
 of a token.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -99,6 +99,7 @@ def _picture(responses: Sequence[Response], runs: Sequence[Run], numbers: pd.Dat
     """Coloured text per run above, points with intervals below."""
     shared = [{r.example for r in responses if r.run == run.name} for run in runs]
     common = sorted(set.intersection(*filter(None, shared))) if any(shared) else []
+    probed = {name for response in responses for name in response.references}
     responses = [r for r in responses if common and r.example == common[0]]
     placed = [_placed(response) for response in responses]
     lines = [1 + max((line for line, *_ in pieces), default=0) for pieces in placed] or [2]
@@ -119,7 +120,7 @@ def _picture(responses: Sequence[Response], runs: Sequence[Run], numbers: pd.Dat
     if not responses:
         no_data(panels[0], "no token probe")
     points = lower.subplots(1, len(REFERENCES), sharey=True, squeeze=False)[0]
-    _points(points, runs, numbers)
+    _points(points, runs, numbers, probed)
     scale = ScalarMappable(Normalize(-FULL_CHANGE, FULL_CHANGE), COLORS)
     bar = upper.colorbar(scale, ax=panels.tolist(), location="bottom", shrink=0.5, aspect=40, extend="both")
     bar.set_label("change of probability (dotted line: lower, solid line: higher)")
@@ -203,13 +204,13 @@ def _excerpt(response: Response) -> list[int]:
     return kept
 
 
-def _points(axes: Sequence[Axes], runs: Sequence[Run], numbers: pd.DataFrame) -> None:
+def _points(axes: Sequence[Axes], runs: Sequence[Run], numbers: pd.DataFrame, probed: Collection[str]) -> None:
     styles = looks(runs)
     for where, (name, (_, label)) in zip(axes, REFERENCES.items(), strict=True):
         where.set_title(f"Thinking words, minus {label}")
         here = numbers[(numbers["reference"] == name) & (numbers["words"] == "thinking")]
         if here.empty:
-            no_data(where, "not probed")
+            no_data(where, "no thinking word occurred" if name in probed else "not probed")
             continue
         for row, run in enumerate(runs):
             points = here[here["run"] == run.name].set_index("stage").reindex(STAGES)

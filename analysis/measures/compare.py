@@ -92,7 +92,8 @@ def ranks(
     """Marks of the two highest means among `runs`, as in `Cell.mark`.
 
     `best`: higher than every other run by the paired test, Holm-adjusted over those tests.
-    `second`: the same against every run except the highest. Otherwise `highest` and `next`.
+    `second`: the same against every run except the highest. Otherwise `highest` and `next`. A place that two runs
+    share is nobody's, nor is what comes after it.
     """
     means = {run: mean for run in runs if (mean := comparison.mean(run, benchmarks)) is not None}
     order = sorted(means, key=lambda run: -means[run])
@@ -110,10 +111,12 @@ def ranks(
             p_values.append(change.p)
         return bool(p_values) and float(adjust(p_values).max()) < alpha
 
-    return {
-        first: "best" if above(first, [second, *rest]) else "highest",
-        second: "second" if above(second, rest) else "next",
-    }
+    marks: dict[str, Mark] = {}
+    if means[first] > means[second]:
+        marks[first] = "best" if above(first, [second, *rest]) else "highest"
+        if not rest or means[second] > means[rest[0]]:
+            marks[second] = "second" if above(second, rest) else "next"
+    return marks
 
 
 def percent(interval: Interval | None, factor: float = 100) -> tuple[float, float, float]:

@@ -224,3 +224,26 @@ def test_a_misspelt_override_names_its_full_path(overrides, message):
 def test_an_unknown_method_lists_the_known_ones():
     with pytest.raises(ConfigError, match="runs.x.method: unknown method 'gpro'; one of .*grpo"):
         methods.method("gpro", path="runs.x")
+
+
+@pytest.mark.parametrize(
+    ("name", "failed", "uninformative", "sampled"),
+    [
+        ("grpo", 0.5, 0.5, 1.0),
+        ("dapo", 0.5, 0.0, 1.0),
+        ("dapo", 0.5, 0.5, 2.0),
+        ("dapo", 0.5, 0.75, 4.0),
+        ("dapo", 0.5, 1.0, 6.0),
+        ("bread", 0.0, 0.5, 1.0),
+        ("bread", 0.5, 0.5, 2.660964),
+        ("bread", 1.0, 0.5, 4.321928),
+    ],
+)
+def test_what_is_sampled_per_rollout_kept(name, failed, uninformative, sampled):
+    """DAPO draws dropped groups again, six rounds at most; BREAD searches among ten episodes, log2(10) = 3.321928."""
+    assert methods.method(name).mix.sampled_per_kept(failed, uninformative) == pytest.approx(sampled)
+
+
+def test_relift_learns_each_failed_prompt_once():
+    step = methods.method("relift").second_step
+    assert [step.demonstrations(failed) for failed in (0.0, 0.25, 1.0)] == [0.0, 0.25, 1.0]
