@@ -41,7 +41,7 @@ def local(shared, tmp_path_factory) -> Path:
     overlay = {
         "model": {"folder": str(model)},
         "large_model": {"folder": str(model)},
-        "data": {"prompts": data, "demonstrations": data},
+        "data": {"prompts": dict(data), "demonstrations": dict(data)},
         "benchmarks": {name: {"data_dir": str(shared / "benchmarks")} for name in nine},
     }
     path = folder / "local.yaml"
