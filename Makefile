@@ -87,15 +87,14 @@ smoke: whole-slurm
 	snakemake all --cores $(CORES) --configfile config/default.yaml tests/workflow/minimal.yaml --rerun-incomplete
 
 SHIM := tests/engines/openrlhf
+REHEARSAL = --configfile config/paper.yaml config/rehearsal.yaml $(OVERLAY)
 
 ## The paper's whole path with a real model of 135M parameters on the CPU, OpenRLHF and vLLM included; another overlay, for
 ## instance with the folders of local copies: make rehearsal OVERLAY=mine.yaml
 rehearsal: setup-engines whole-slurm
-	export $$(grep -v '^#' $(SHIM)/cpu.env) PYTHONPATH=$(CURDIR)/$(SHIM)/site PATH="$(CURDIR)/$(SHIM)/bin:$$PATH"; \
-	snakemake all --cores $(CORES) --configfile config/paper.yaml config/rehearsal.yaml $(OVERLAY) \
-	  --rerun-incomplete --keep-going --show-failed-logs
-	snakemake all --cores 1 --configfile config/paper.yaml config/rehearsal.yaml $(OVERLAY) --quiet rules progress \
-	  --report results/rehearsal/report.html
+	export $$(grep -v '^#' $(SHIM)/cpu.env) PYTHONPATH="$(CURDIR)/$(SHIM)/site" PATH="$(CURDIR)/$(SHIM)/bin:$$PATH"; \
+	snakemake all --cores $(CORES) $(REHEARSAL) --rerun-incomplete --keep-going --show-failed-logs
+	snakemake all --cores 1 $(REHEARSAL) --quiet rules progress --report results/rehearsal/report.html
 
 lint: setup
 	ruff check .

@@ -1,6 +1,5 @@
 """Real models: logits in float32, greedy tokens and chats are those of transformers."""
 
-import os
 from pathlib import Path
 
 import pytest
@@ -15,12 +14,9 @@ TOKENS = 64
 
 
 @pytest.fixture(scope="module", params=["smollm2-135m", "qwen2.5-coder-0.5b"])
-def folder(request) -> Path:
+def folder(request, real_model) -> Path:
     """A real model's folder."""
-    root = os.environ.get("RED_MODELS")
-    if root is None or not (Path(root) / request.param).is_dir():
-        pytest.skip(f"no {request.param}: set RED_MODELS to a folder with real models")
-    return Path(root) / request.param
+    return real_model(request.param)
 
 
 def test_logits_and_greedy_tokens_are_those_of_transformers(folder):

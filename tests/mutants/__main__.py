@@ -8,6 +8,7 @@ survivors.yaml; exit status 1 if one has none.
 import argparse
 import ast
 import difflib
+import hashlib
 import json
 import os
 import resource
@@ -92,6 +93,7 @@ class Room:
 
     mutants: int = 0
     killed: int = 0
+    code: str = ""  # the file's hash
     survivors: list[dict[str, str]] = field(default_factory=list)
 
 
@@ -159,13 +161,15 @@ def nearest(file: str) -> list[str]:
     return named or methods
 
 
-def try_all(file: str, basetemp: Path, survivors: Room | None = None) -> Room:
-    """Each mutant of a file takes its place, here, in the copy; with `survivors`, only those of the last time."""
-    path, room = Path(file), Room()
+def try_all(file: str, basetemp: Path, last: Room | None = None) -> Room:
+    """Each mutant of a file takes its place, here, in the copy; if it is the `last` file still, only its survivors."""
+    path = Path(file)
     original = path.read_text()
+    room = Room(code=hashlib.sha256(original.encode()).hexdigest())
+    again = last.survivors if last and last.code == room.code else None
     for mutant in mutants(original):
         room.mutants += 1
-        if survivors and {"was": mutant.was, "becomes": mutant.becomes} not in survivors.survivors:
+        if again is not None and {"was": mutant.was, "becomes": mutant.becomes} not in again:
             room.killed += 1
             continue
         path.write_text(mutant.code)
@@ -213,7 +217,9 @@ def main() -> int:
     """Try the named files, or all; keep what is known of the others."""
     parser = argparse.ArgumentParser(prog="tests.mutants", description=__doc__)
     parser.add_argument("files", nargs="*", help="of those that are mutated; all by default")
-    parser.add_argument("--survivors", action="store_true", help="only those that survived (after a new test)")
+    parser.add_argument(
+        "--survivors", action="store_true", help="only these, where the file is the same"
+    )
     options = parser.parse_args()
     every = sorted(str(path.relative_to(ROOT)) for pattern in FILES for path in ROOT.glob(pattern))
     rooms = {f: Room(**r) for f, r in json.loads(RESULTS.read_text()).items()} if RESULTS.exists() else {}
@@ -231,7 +237,7 @@ def main() -> int:
         if is_killed(TESTS, Path(folder, "pytest")):
             raise SystemExit("the guard tests fail without a mutant")
         for file in options.files or every:
-            rooms[file] = try_all(file, Path(folder, "pytest"), rooms[file] if options.survivors else None)
+            rooms[file] = try_all(file, Path(folder, "pytest"), rooms.get(file) if options.survivors else None)
             print(f"{file}: {rooms[file].killed} of {rooms[file].mutants} killed", flush=True)
             RESULTS.write_text(json.dumps({f: asdict(r) for f, r in sorted(rooms.items())}, indent=1) + "\n")
     reasons = {(r["file"], r["was"], r["becomes"]): r["reason"] for r in yaml.safe_load(REASONS.read_text()) or []}

@@ -1,7 +1,6 @@
 """`red evaluate` on real models: vLLM and the local sampler give the same greedy answers."""
 
 import importlib.util
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -16,14 +15,11 @@ LIMIT = 4
 
 
 @pytest.fixture(params=["smollm2-135m", "qwen2.5-coder-0.5b"])
-def model(request) -> Path:
+def model(request, real_model) -> Path:
     """A real model's folder."""
     if importlib.util.find_spec("vllm") is None:
         pytest.skip("vLLM is not installed: make setup-engines")
-    folder = Path(os.environ.get("RED_MODELS", "")) / request.param
-    if "RED_MODELS" not in os.environ or not folder.is_dir():
-        pytest.skip(f"no {request.param}: set RED_MODELS to a folder with real models")
-    return folder
+    return real_model(request.param)
 
 
 def answers(model: Path, backend: str, shared: Path, out: Path) -> list[str]:

@@ -2,7 +2,6 @@
 
 import importlib.util
 import json
-import os
 import re
 import subprocess
 from pathlib import Path
@@ -22,13 +21,17 @@ SYSTEM = r"Reason step by step and put the final answer in \boxed{}."
 
 
 @pytest.fixture(scope="module")
-def local(shared, tmp_path_factory) -> Path:
+def document(repository) -> dict:
+    """The configuration of the short rehearsal."""
+    return load(*(repository / path for path in CONFIG))
+
+
+@pytest.fixture(scope="module")
+def local(shared, real_model, document, tmp_path_factory) -> Path:
     """An overlay that names local copies in the place of the hub's."""
     if importlib.util.find_spec("openrlhf") is None:
         pytest.skip("OpenRLHF is not installed: make setup-engines")
-    model = Path(os.environ.get("RED_MODELS", "")) / MODEL
-    if "RED_MODELS" not in os.environ or not model.is_dir():
-        pytest.skip(f"no {MODEL}: set RED_MODELS to a folder with real models")
+    model = real_model(MODEL)
     folder = tmp_path_factory.mktemp("rehearsal")
     with (folder / "training.jsonl").open("w") as stream:
         rows = read_jsonl(shared / "training" / "gsm8k_train.jsonl")
@@ -37,12 +40,11 @@ def local(shared, tmp_path_factory) -> Path:
             row["prompt"] = [{"role": "system", "content": SYSTEM}, *row["prompt"]]
             stream.write(json.dumps(row) + "\n")
     data = {"data_dir": str(folder), "file": "training.jsonl"}
-    nine = yaml.safe_load(Path("config/rehearsal.yaml").read_text())["benchmarks"]
     overlay = {
         "model": {"folder": str(model)},
         "large_model": {"folder": str(model)},
         "data": {"prompts": dict(data), "demonstrations": dict(data)},
-        "benchmarks": {name: {"data_dir": str(shared / "benchmarks")} for name in nine},
+        "benchmarks": {name: {"data_dir": str(shared / "benchmarks")} for name in document["benchmarks"]},
     }
     path = folder / "local.yaml"
     path.write_text(yaml.safe_dump(overlay))
@@ -52,15 +54,10 @@ def local(shared, tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def results(repository, local) -> Path:
     """What the short rehearsal leaves."""
-    done = make(repository, local)
+    command = ["make", "rehearsal", f"OVERLAY=tests/rehearsal/short.yaml {local}"]
+    done = subprocess.run(command, cwd=repository, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     assert done.returncode == 0, done.stdout[-6000:]
     return repository / "results" / "rehearsal"
-
-
-def make(repository: Path, local: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    overlays = f"OVERLAY=tests/rehearsal/short.yaml {local}"
-    command = ["make", "rehearsal", overlays, *options]
-    return subprocess.run(command, cwd=repository, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
 def test_every_step_was_trained_on_rollouts_of_the_current_weights(results):
@@ -71,12 +68,11 @@ def test_every_step_was_trained_on_rollouts_of_the_current_weights(results):
     assert rows[1]["red/w"] >= 1 and rows[1]["tokens/generated"] > 100
 
 
-def test_all_nine_benchmarks_are_graded_for_every_checkpoint(results, repository):
-    document = load(*(repository / path for path in CONFIG))
+def test_all_nine_benchmarks_are_graded_for_every_checkpoint(results, document):
     scores = pd.read_parquet(results / "collected" / "scores.parquet")
+    expected = {name: entry["limit"] * entry["samples"] for name, entry in document["benchmarks"].items()}
     for run in ("base", "red_noisy_labels"):
         found = scores[scores["run"] == run].groupby("benchmark").size()
-        expected = {n: entry["limit"] * (entry.get("samples") or 1) for n, entry in document["benchmarks"].items()}
         assert found.to_dict() == expected, run
 
 
@@ -94,8 +90,8 @@ def words(text: str) -> set[str]:
     return set(re.findall(r"[a-z]{4,}", text.lower()))
 
 
-def test_every_item_and_the_report_are_there(results, repository):
-    for item in load(*(repository / path for path in CONFIG))["items"]:
+def test_every_item_and_the_report_are_there(results, document):
+    for item in document["items"]:
         assert list(results.glob(f"*/{item}.html")), item
     assert (results / "report.html").stat().st_size > 100_000
     runs = {run["run"]: run["status"] for run in read_json(results / "collected" / "runs.json")}

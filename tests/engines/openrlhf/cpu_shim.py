@@ -87,7 +87,8 @@ def cpu_mesh(module: ModuleType) -> None:
 
 
 def torch_adamw_and_precision(module: ModuleType) -> None:
-    """DeepSpeed's Adam for an offloaded optimizer would be compiled; the others are torch's already."""
+    """DeepSpeed's Adam for an offloaded optimizer would be compiled; the others are torch's already. Without half
+    precision DeepSpeed computes in float32."""
     stock = module.get_train_ds_config
 
     def config(*positional: Any, adam_offload: bool = False, **named: Any) -> dict:
