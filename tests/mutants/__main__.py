@@ -217,9 +217,7 @@ def main() -> int:
     """Try the named files, or all; keep what is known of the others."""
     parser = argparse.ArgumentParser(prog="tests.mutants", description=__doc__)
     parser.add_argument("files", nargs="*", help="of those that are mutated; all by default")
-    parser.add_argument(
-        "--survivors", action="store_true", help="only these, where the file is the same"
-    )
+    parser.add_argument("--survivors", action="store_true", help="only these, where the file is the same")
     options = parser.parse_args()
     every = sorted(str(path.relative_to(ROOT)) for pattern in FILES for path in ROOT.glob(pattern))
     rooms = {f: Room(**r) for f, r in json.loads(RESULTS.read_text()).items()} if RESULTS.exists() else {}
