@@ -51,6 +51,21 @@ def test_values_are_those_of_the_textbook(temperature, cap):
         )
 
 
+def test_every_word_is_found_in_its_block():
+    """The first and the last word of a block among them."""
+    words = 2 * vocabulary.NARROWEST + 3
+    hidden, embedding, _ = example(tokens=words, words=words)
+    inputs = (hidden, embedding, torch.arange(words))
+    torch.testing.assert_close(in_blocks(*inputs)[0], textbook(*inputs)[0], rtol=1e-12, atol=1e-12)
+
+
+def test_a_second_derivative_is_refused():
+    hidden, embedding, target = example()
+    (gradient,) = torch.autograd.grad(in_blocks(hidden, embedding, target)[0].sum(), hidden, create_graph=True)
+    with pytest.raises(RuntimeError, match="does not require grad|once_differentiable"):
+        torch.autograd.grad(gradient.sum(), hidden)
+
+
 @pytest.mark.parametrize(("temperature", "cap"), CASES)
 def test_gradients_are_those_of_finite_differences(temperature, cap):
     hidden, embedding, target = example(tokens=3, width=2, words=140)
@@ -118,6 +133,11 @@ def test_bfloat16_inputs_are_accumulated_in_float32():
         assert found.dtype == torch.bfloat16
         # One rounding, of the sum: half a unit in the last of 8 bits.
         torch.testing.assert_close(found.double(), expected, rtol=2**-8, atol=1e-4)
+
+
+def test_half_precision_is_computed_in_float32_however_small_the_input():
+    logp, entropy = logp_and_entropy(*example(dtype=torch.bfloat16))
+    assert logp.dtype == entropy.dtype == torch.float32
 
 
 def test_large_logits_neither_overflow_nor_cancel():

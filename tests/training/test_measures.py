@@ -168,6 +168,19 @@ def test_a_step_without_one_kind_of_member_logs_nothing_of_it():
     assert "logp/wrong_mean" not in right
 
 
+def test_one_token_is_enough():
+    """One counted token of a rollout and one of a demonstration; a mass below 1."""
+    batch = replace(BATCH, mask_st=table([1, 0], [0, 0], [0, 0], [1, 0], [0, 0]))
+    small = replace(PLAN, advantage_s=table(0.1, 0.0, 0.0, 0.1, 0.0))
+    found = measures.policy_metrics(batch, small, RED)
+    assert found["ratio/out_of_range_rollout"] == 1.0
+    assert found["probability/rollout"] == pytest.approx(0.5)
+    assert found["ratio/out_of_range_demonstration"] == 1.0
+    assert found["probability/demonstration"] == pytest.approx(0.5)
+    off, on = 0.5 / 0.75 * 2.5 * 0.1, 0.1
+    assert found["red/mass_demonstration"] == pytest.approx(off / (off + on))
+
+
 def test_a_step_that_moves_nothing_has_no_offline_mass():
     still = replace(PLAN, advantage_s=torch.zeros(5, dtype=torch.float64))
     assert measures.policy_metrics(BATCH, still, RED)["red/mass_demonstration"] == 0.0
