@@ -10,6 +10,7 @@ import ast
 import difflib
 import hashlib
 import json
+import math
 import os
 import resource
 import sys
@@ -36,8 +37,8 @@ FILES = (
 )
 # Part of the default suite. Tests of the mutated module's name come first, most mutants end there.
 TESTS = ("tests/methods", "tests/objective", "tests/training")
-# Of the processor, so that a busy machine kills no mutant; the tests take 40.
-SECONDS = 200
+# A mutant that needs so many times the tests' own seconds never ends. Of the processor: a busy machine kills no mutant.
+PATIENCE = 5
 # Two replacements per arithmetic operator. The others (<<, |, ... on floats) raise, and would only flatter the figures.
 OPERATORS = (
     "AddNot",
@@ -140,18 +141,37 @@ def _orders_texts(code: str) -> bool:
     )
 
 
-def is_killed(tests: Sequence[str], basetemp: Path) -> bool:
-    """Whether a test fails, or they do not end in time, in a child that imports the project anew."""
+@dataclass(frozen=True)
+class Guard:
+    """Tests, where they write, and the seconds of the processor that they may take; None: all."""
+
+    tests: Sequence[str]
+    basetemp: Path
+    seconds: int | None = None
+
+
+def timed(tests: Sequence[str], basetemp: Path) -> Guard:
+    """The tests with their limit, from a run without a mutant."""
+    passed, seconds = attempt(Guard(tests, basetemp))
+    if not passed:
+        raise SystemExit(f"{' '.join(tests)}: fail without a mutant")
+    return Guard(tests, basetemp, math.ceil(PATIENCE * seconds))
+
+
+def attempt(guard: Guard) -> tuple[bool, float]:
+    """Whether all tests pass in time, in a child that imports the project anew; seconds of the processor."""
     sys.stdout.flush()
     child = os.fork()
     if child == 0:
-        resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
+        if guard.seconds is not None:
+            resource.setrlimit(resource.RLIMIT_CPU, (guard.seconds, guard.seconds))
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, 1)
         os.dup2(nowhere, 2)
-        options = ["-x", "-q", "--tb=no", "-p", "no:cacheprovider", f"--basetemp={basetemp}"]
-        os._exit(int(pytest.main([*options, *tests])))
-    return os.waitpid(child, 0)[1] != 0
+        options = ["-x", "-q", "--tb=no", "-p", "no:cacheprovider", f"--basetemp={guard.basetemp}"]
+        os._exit(int(pytest.main([*options, *guard.tests])))
+    _, status, usage = os.wait4(child, 0)
+    return status == 0, usage.ru_utime + usage.ru_stime
 
 
 def nearest(file: str) -> list[str]:
@@ -161,19 +181,20 @@ def nearest(file: str) -> list[str]:
     return named or methods
 
 
-def try_all(file: str, basetemp: Path, last: Room | None = None) -> Room:
+def try_all(file: str, whole: Guard, last: Room | None = None) -> Room:
     """Each mutant of a file takes its place, here, in the copy; if it is the `last` file still, only its survivors."""
     path = Path(file)
     original = path.read_text()
     room = Room(code=hashlib.sha256(original.encode()).hexdigest())
     again = last.survivors if last and last.code == room.code else None
+    near = timed(nearest(file), whole.basetemp)
     for mutant in mutants(original):
         room.mutants += 1
         if again is not None and {"was": mutant.was, "becomes": mutant.becomes} not in again:
             room.killed += 1
             continue
         path.write_text(mutant.code)
-        if is_killed(nearest(file), basetemp) or is_killed(TESTS, basetemp):
+        if not (attempt(near)[0] and attempt(whole)[0]):
             room.killed += 1
         else:
             room.survivors.append({"was": mutant.was, "becomes": mutant.becomes})
@@ -232,10 +253,9 @@ def main() -> int:
                 (copy / name).write_bytes(source.read_bytes())
         os.chdir(copy)
         _start_like_a_test(copy)
-        if is_killed(TESTS, Path(folder, "pytest")):
-            raise SystemExit("the guard tests fail without a mutant")
+        whole = timed(TESTS, Path(folder, "pytest"))
         for file in options.files or every:
-            rooms[file] = try_all(file, Path(folder, "pytest"), rooms.get(file) if options.survivors else None)
+            rooms[file] = try_all(file, whole, rooms.get(file) if options.survivors else None)
             print(f"{file}: {rooms[file].killed} of {rooms[file].mutants} killed", flush=True)
             RESULTS.write_text(json.dumps({f: asdict(r) for f, r in sorted(rooms.items())}, indent=1) + "\n")
     reasons = {(r["file"], r["was"], r["becomes"]): r["reason"] for r in yaml.safe_load(REASONS.read_text()) or []}
