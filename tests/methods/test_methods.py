@@ -73,6 +73,16 @@ def test_members_per_prompt_are_those_of_the_table(name, rollouts, demonstration
         assert len(group.members) - rollouts == demonstrations
 
 
+@pytest.mark.parametrize(
+    "name", ["sft", "grpo", "rl_sft", "mix_policy", "luffy", "srft", "red", "chord_mu", "chord_phi"]
+)
+def test_the_forecast_of_demonstrations_is_what_the_mix_takes(name):
+    mix = methods.method(name).mix
+    groups = mix(Stream(), Script({0: 3}), 4, 8)
+    taken = sum(member.is_demonstration for group in groups for member in group.members)
+    assert mix.demonstrations_per_prompt() == taken / 4
+
+
 def test_chord_adds_demonstrations_of_other_prompts_as_groups_of_their_own():
     groups = methods.method("chord_phi").mix(Stream(), Script({0: 3}), 4, 8)
     assert [len(g.members) for g in groups] == [8] * 4 + [1] * 4
