@@ -15,7 +15,7 @@ import os
 import resource
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import count
 from pathlib import Path
@@ -181,8 +181,11 @@ def nearest(file: str) -> list[str]:
     return named or methods
 
 
-def try_all(file: str, whole: Guard, last: Room | None = None) -> Room:
-    """Each mutant of a file takes its place, here, in the copy; if it is the `last` file still, only its survivors."""
+def try_all(file: str, whole: Guard, last: Room | None = None, reasons: Collection[tuple[str, str, str]] = ()) -> Room:
+    """Each mutant of a file takes its place, here, in the copy.
+
+    If it is the `last` file still, only its survivors, and of them only those without a reason.
+    """
     path = Path(file)
     original = path.read_text()
     room = Room(code=hashlib.sha256(original.encode()).hexdigest())
@@ -194,7 +197,8 @@ def try_all(file: str, whole: Guard, last: Room | None = None) -> Room:
             room.killed += 1
             continue
         path.write_text(mutant.code)
-        if not (attempt(near)[0] and attempt(whole)[0]):
+        known = again is not None and (file, mutant.was, mutant.becomes) in reasons
+        if not known and not (attempt(near)[0] and attempt(whole)[0]):
             room.killed += 1
         else:
             room.survivors.append({"was": mutant.was, "becomes": mutant.becomes})
@@ -238,11 +242,14 @@ def main() -> int:
     """Try the named files, or all; keep what is known of the others."""
     parser = argparse.ArgumentParser(prog="tests.mutants", description=__doc__)
     parser.add_argument("files", nargs="*", help="of those that are mutated; all by default")
-    parser.add_argument("--survivors", action="store_true", help="only these, where the file is the same")
+    parser.add_argument(
+        "--survivors", action="store_true", help="only those without a reason, where the file is the same"
+    )
     options = parser.parse_args()
     every = sorted(str(path.relative_to(ROOT)) for pattern in FILES for path in ROOT.glob(pattern))
     rooms = {f: Room(**r) for f, r in json.loads(RESULTS.read_text()).items()} if RESULTS.exists() else {}
     rooms = {file: room for file, room in rooms.items() if file in every}
+    reasons = {(r["file"], r["was"], r["becomes"]): r["reason"] for r in yaml.safe_load(REASONS.read_text()) or []}
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder, "project")
         for name in COPIED:
@@ -255,10 +262,9 @@ def main() -> int:
         _start_like_a_test(copy)
         whole = timed(TESTS, Path(folder, "pytest"))
         for file in options.files or every:
-            rooms[file] = try_all(file, whole, rooms.get(file) if options.survivors else None)
+            rooms[file] = try_all(file, whole, rooms.get(file) if options.survivors else None, reasons.keys())
             print(f"{file}: {rooms[file].killed} of {rooms[file].mutants} killed", flush=True)
             RESULTS.write_text(json.dumps({f: asdict(r) for f, r in sorted(rooms.items())}, indent=1) + "\n")
-    reasons = {(r["file"], r["was"], r["becomes"]): r["reason"] for r in yaml.safe_load(REASONS.read_text()) or []}
     PAGE.write_text(page(rooms, reasons, [file for file in every if file not in rooms]))
     unexplained = [(f, s) for f, r in rooms.items() for s in r.survivors if (f, s["was"], s["becomes"]) not in reasons]
     print(f"{sum(r.killed for r in rooms.values())} of {sum(r.mutants for r in rooms.values())} killed; {PAGE}")
