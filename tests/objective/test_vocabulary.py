@@ -168,6 +168,12 @@ class Largest(TorchDispatchMode):
         return made
 
 
+def test_a_block_takes_the_memory_that_it_is_meant_to():
+    """On a CPU what the allocator keeps, 32 MiB of float64; elsewhere 256 MiB of float32."""
+    assert vocabulary.BLOCK["cpu"] * 8 == 32 * 2**20
+    assert vocabulary.BLOCK_ELSEWHERE * 4 == 256 * 2**20
+
+
 @pytest.mark.parametrize("tokens", [64, 256])
 def test_no_tensor_is_larger_than_a_block_or_an_input(tokens):
     inputs = example(tokens=tokens, width=8, words=8000, dtype=torch.float32)
