@@ -193,15 +193,14 @@ def try_all(file: str, whole: Guard, last: Room | None = None, reasons: Collecti
     near = timed(nearest(file), whole.basetemp)
     for mutant in mutants(original):
         room.mutants += 1
-        if again is not None and {"was": mutant.was, "becomes": mutant.becomes} not in again:
-            room.killed += 1
-            continue
+        one = {"was": mutant.was, "becomes": mutant.becomes}
+        was_killed = again is not None and one not in again
+        is_explained = again is not None and (file, mutant.was, mutant.becomes) in reasons
         path.write_text(mutant.code)
-        known = again is not None and (file, mutant.was, mutant.becomes) in reasons
-        if not known and not (attempt(near)[0] and attempt(whole)[0]):
+        if was_killed or not (is_explained or attempt(near)[0] and attempt(whole)[0]):
             room.killed += 1
         else:
-            room.survivors.append({"was": mutant.was, "becomes": mutant.becomes})
+            room.survivors.append(one)
             print(f"{file}: {mutant.was}  ->  {mutant.becomes}", flush=True)
     path.write_text(original)
     return room
