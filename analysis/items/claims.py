@@ -46,7 +46,7 @@ SEEDS_OF_W = 3  # fewer say nothing of a factor that is drawn anew at every step
 
 # Premises by what a claim presupposes (docs/premises.md).
 RL = ("P1", "P6", "P9")  # a weak base that RL can improve, because it works things out
-MIXTURE = (*RL, "P2", "P3", "P8")  # and demonstrations that hold what it lacks, and that it can take up
+MIXTURE = ("P1", "P2", "P3", "P6", "P8", "P9")  # and demonstrations that hold what it lacks, and that it can take up
 SHIFT = ("P11", "P12")  # demonstrations that are improbable enough for an offline policy to matter
 W = ("P7",)  # entropies that move, since w is made of their changes
 DISTILLED = ("P5", "P6")  # long responses to start from, and RL that learns
@@ -63,6 +63,11 @@ class Claim:
     needs: tuple[str, ...]
     test: Test
 
+    @property
+    def needed(self) -> str:
+        """`P1, P11`, in order of the numbers."""
+        return ", ".join(sorted(self.needs, key=lambda name: int(name[1:])))
+
 
 def build(tables: Tables) -> Table:
     """One row per claim with verdict, finding, p-value and seeds."""
@@ -72,7 +77,7 @@ def build(tables: Tables) -> Table:
     rows = tuple(Row(claim.statement, _cells(claim, evidence)) for claim, evidence in findings)
     numbers = pd.DataFrame(
         [
-            {"claim": claim.statement, "where": claim.where, "needs": " ".join(claim.needs), **asdict(evidence)}
+            {"claim": claim.statement, "where": claim.where, "needs": claim.needed, **asdict(evidence)}
             for claim, evidence in findings
         ]
     ).rename(columns={"text": "found"})
@@ -86,9 +91,9 @@ def build(tables: Tables) -> Table:
         f"other sign and as clear; direction only: the claimed sign from one seed, for w from fewer than {SEEDS_OF_W}, "
         "no test; not testable here: a premise that it needs fails (Premises of the paper's question); not judged: "
         "wall-clock. Trends during training compare the last tenth of the steps with the first, one value per seed, "
-        "t-test. Probes: bootstrap over prompts, demonstrations or problems. Detectable: the smallest true difference that such a test finds in 80 % of "
-        f"studies, {POWER:g} standard errors of the paired bootstrap, in the unit of the effect (one seed: without the "
-        f"variation of training). {account.text()}",
+        "t-test. Probes: bootstrap over prompts, demonstrations or problems. Detectable: the smallest true difference "
+        f"that such a test finds in 80 % of studies, {POWER:g} standard errors of the paired bootstrap, in the unit of "
+        f"the effect (one seed: without the variation of training). {account.text()}",
         stub="Claim",
         columns=("Where", "Needs", "Verdict", "Measured", "p", "Detectable", "Seeds"),
         rows=rows,
@@ -108,8 +113,7 @@ def _testable(found: Evidence, broken: Sequence[Finding]) -> Evidence:
 
 def _cells(claim: Claim, found: Evidence) -> tuple[Cell, ...]:
     detectable = "–" if found.detectable is None else f"{found.detectable:.2g}"
-    needs = ", ".join(claim.needs) or "–"
-    texts = (claim.where, needs, found.verdict, found.text, _p(found.p), detectable, found.seeds or "–")
+    texts = (claim.where, claim.needed, found.verdict, found.text, _p(found.p), detectable, found.seeds or "–")
     return tuple(map(Cell, texts))
 
 

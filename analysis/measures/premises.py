@@ -344,7 +344,7 @@ PREMISES = (
     ),
     Premise(
         "P14",
-        "SFT is ahead of GRPO across the board: benchmarks of the six",
+        "SFT is ahead of GRPO across the board: number of the six benchmarks",
         "",
         _benchmarks_ahead,
         3,
