@@ -11,6 +11,7 @@ from typing import Any
 from red.engines import engine
 from red.errors import ConfigError
 from red.evaluation.catalog import benchmark
+from red.plumbing.documents import deep_merge
 from red.plumbing.records import from_mapping, to_mapping
 from red.study.resources import resources_of
 from red.study.runs import parent_of, run_seeds, run_spec
@@ -50,6 +51,7 @@ def _check_products(config: Config) -> None:
     from red.world.spec import EmbeddedModel, World
 
     from_mapping(World, config.get("world", {}), "world")
+    from_mapping(World, demonstrations_spec(config).get("world", {}), "data.demonstrations.world")
     prompts = prompts_spec(config)
     from_mapping(source(prompts["source"], "prompts.source").PromptsSpec, prompts, "prompts")
     source(config["data"]["demonstrations"]["source"], "demonstrations.source")
@@ -68,6 +70,12 @@ def _check_products(config: Config) -> None:
 def results(config: Config) -> Path:
     """Folder of the results of this scale."""
     return Path(config.get("pathvars", {}).get("results", "results"))
+
+
+def models_folder(config: Config) -> Path:
+    """Folder of the models that no run trains; studies whose bases are the same may share it."""
+    own = config.get("pathvars", {}).get("models")
+    return Path(own) if own else results(config) / "models"
 
 
 def trained(config: Config) -> list[tuple[str, int]]:
@@ -193,9 +201,9 @@ def _without_nulls(section: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _of_world(config: Config, section: Mapping[str, Any]) -> dict[str, Any]:
-    """What the tiny world makes is told its knobs."""
+    """What the tiny world makes is told its knobs; those of the section itself go before."""
     knobs = {"world": config["world"]} if section["source"] == "embedded" and config.get("world") else {}
-    return _without_nulls(section) | knobs
+    return deep_merge(knobs, _without_nulls(section))
 
 
 def benchmark_spec(config: Config, name: str) -> dict[str, Any]:
@@ -286,4 +294,5 @@ def _collected(config: Config, run: str, seed: int) -> dict[str, Any]:
         presentation = {name: to_mapping(getattr(resolved, name)) for name in ("method", "family", *PRESENTATION)}
         presentation |= {"label": resolved.label or run, "steps": resolved.training.steps}
         spec = training_spec(config, run, seed)
-    return {"run": run, "seed": seed, "scale": config["scale"], **presentation, "spec": spec}
+    study = {"study": config["study"]} if "study" in config else {}
+    return {"run": run, "seed": seed, "scale": config["scale"], **presentation, **study, "spec": spec}

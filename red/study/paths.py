@@ -1,4 +1,4 @@
-"""Which files the workflow's jobs read. Paths begin with `<results>`, for which Snakemake puts the folder."""
+"""Which files the workflow's jobs read. Paths begin with `<results>` or `<models>`, for which Snakemake puts the folder."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +11,7 @@ Config = Mapping[str, Any]
 
 def model(name: str) -> str:
     """Folder of a model that no run trains: a base, or `large`."""
-    return f"<results>/models/{name}"
+    return f"<models>/{name}"
 
 
 def base(config: Config, seed: int | str) -> str:

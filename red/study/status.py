@@ -83,7 +83,7 @@ def last_metrics(path: Path) -> dict[str, Any]:
 def _progress(config: Mapping[str, Any], run: str, seed: int) -> Progress:
     results, where = jobs.results(config), Path(run) / f"seed{seed}"
     if run == jobs.BASE:
-        ready = (results / "models" / jobs.base_model(config, seed) / "config.json").is_file()
+        ready = (jobs.models_folder(config) / jobs.base_model(config, seed) / "config.json").is_file()
         trained = Progress(run, seed, "done" if ready else "waiting", 0, 0)
     else:
         trained = _training(results / "runs" / where, run, seed, run_spec(config, run, seed).training.steps)

@@ -56,15 +56,15 @@ def collect(spec: Mapping[str, Any], results: Path, out: Path) -> list[Run]:
     runs = [find(entry, spec, results) for entry in spec["runs"]]
     whole = [run for run in runs if not run.lacks]
     out.mkdir(parents=True, exist_ok=True)
-    with _table(out / "scores.parquet", SCORES) as write:
+    with table_file(out / "scores.parquet", SCORES) as write:
         for run in whole:
             for benchmark in spec["benchmarks"]:
                 write(_scores(run, benchmark))
-    with _table(out / "dynamics.parquet", DYNAMICS) as write:
+    with table_file(out / "dynamics.parquet", DYNAMICS) as write:
         for run in whole:
             if run.training is not None:
                 write(_dynamics(run, run.training / "metrics.jsonl"))
-    with _table(out / "probes.parquet", PROBES) as write:
+    with table_file(out / "probes.parquet", PROBES) as write:
         for run in whole:
             for path in run.probes.values():
                 write(_probes(run, path))
@@ -158,7 +158,7 @@ def _batch(
 
 
 @contextmanager
-def _table(path: Path, schema: pa.Schema) -> Iterator[Callable[[Iterable[pa.RecordBatch]], None]]:
+def table_file(path: Path, schema: pa.Schema) -> Iterator[Callable[[Iterable[pa.RecordBatch]], None]]:
     """A function that appends record batches; the file gets its name when all of it is written."""
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:

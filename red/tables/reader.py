@@ -1,7 +1,7 @@
 """Reads the collected tables, column by column, and tells which runs an item has and which it lacks."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,15 @@ class Benchmark:
 
 
 @dataclass(frozen=True)
+class Study:
+    """The study that a run belongs to, and the setting of the knob that it changes; the reference changes none."""
+
+    name: str
+    knob: str = ""
+    setting: str = ""
+
+
+@dataclass(frozen=True)
 class Run:
     """One line of the configuration with the seeds that are finished and those that are not.
 
@@ -64,6 +73,7 @@ class Run:
     spec: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[int, tuple[str, str]] = field(default_factory=dict)
     commits: Mapping[int, str] = field(default_factory=dict)
+    study: Study | None = None
 
     def origins(self) -> dict[int, dict[str, str]]:
         """Spec hash, code fingerprint and commit of each finished seed."""
@@ -95,6 +105,21 @@ class Tables:
     def scale(self) -> str:
         """`tiny`, `paper`, or several joined by "+" if the runs differ."""
         return "+".join(sorted({run.scale for run in self.runs if run.scale})) or "unknown"
+
+    @property
+    def studies(self) -> tuple[Study, ...]:
+        """The studies that were joined (`red.tables.join`), in their order; at most one where none were."""
+        return tuple(dict.fromkeys(run.study for run in self.runs if run.study))
+
+    def of_study(self, study: Study) -> "Tables":
+        """The tables of one of `studies` before it was joined, in memory."""
+        joined = {run.name: run.name.removesuffix(f"@{study.name}") for run in self.runs if run.study == study}
+        sources = {f"{name}_source": getattr(self, f"{name}_source") for name in ("scores", "dynamics", "probes")}
+        return replace(
+            self,
+            runs=tuple(replace(run, name=joined[run.name]) for run in self.runs if run.name in joined),
+            **{name: _of_runs(source, joined) for name, source in sources.items()},
+        )
 
     def of_item(self, item: str, base: bool = False) -> tuple[Run, ...]:
         """Runs that the configuration assigns to an item, in its order; with `base`, the base model too."""
@@ -282,7 +307,19 @@ def _joined(name: str, entries: Sequence[Mapping[str, Any]]) -> Run:
             for entry in entries
             if (origin := entry.get("provenance") or {}).get("commit")
         },
+        study=_study(first.get("study")),
     )
+
+
+def _study(entry: Mapping[str, Any] | None) -> Study | None:
+    return Study(entry["name"], entry.get("knob", ""), str(entry.get("setting", ""))) if entry else None
+
+
+def _of_runs(source: ds.Dataset, names: Mapping[str, str]) -> ds.Dataset:
+    """The rows of some runs, under other names."""
+    table = read(source, source.schema.names, among("run", list(names)))
+    renamed = pa.array([names[name] for name in table["run"].to_pylist()], pa.string())
+    return ds.dataset(table.set_column(table.schema.get_field_index("run"), "run", renamed))
 
 
 def _names(runs: Iterable[Run]) -> list[str]:

@@ -2,7 +2,7 @@
 # Local where it is a download, a job where it is a pretraining.
 rule model:
     output:
-        directory("<results>/models/{model}"),
+        directory("<models>/{model}"),
     log:
         "<logs>/data/models/{model}.log",
     benchmark:
