@@ -1,4 +1,4 @@
-"""Which files the workflow's jobs read. Paths begin with `<results>` or `<models>`, for which Snakemake puts the folder."""
+"""Which files the workflow's jobs read. For `<results>` and `<models>` Snakemake puts the folder."""
 
 from collections.abc import Mapping
 from typing import Any

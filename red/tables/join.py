@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from red.errors import DataError
+from red.errors import ConfigError, DataError
 from red.plumbing.storage import read_json, write_json
 from red.tables.collect import table_file
 from red.tables.schema import DYNAMICS, PROBES, SCORES
@@ -87,6 +87,8 @@ def join(folders: Sequence[Path], out: Path) -> list[str]:
     DataError for a study without a name, for two of one name, and where scale, benchmarks, problems or samples
     differ: accuracies would not be comparable.
     """
+    if out.resolve() in (folder.resolve() for folder in folders):
+        raise ConfigError(f"--out {out}: is a study to join; write to another folder")
     studies = [Collected(folder) for folder in folders]
     _check(studies)
     out.mkdir(parents=True, exist_ok=True)
