@@ -1,4 +1,4 @@
-"""Studies that change one knob each, beside a reference: what a setting comes to, and the order of the methods in it."""
+"""Studies that change one knob each, beside a reference: what a setting comes to, and the order of methods in it."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

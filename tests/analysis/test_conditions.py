@@ -2,7 +2,8 @@
 
 import json
 
-import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from analysis.items.sensitivity import build
@@ -38,29 +39,21 @@ def write(folder, study, accuracies, opener=0.01, limit=50, seeds=(0, 1)):
     one = {"benchmark": "amc", "label": "AMC", "group": "math", "metric": "avg_at_k", "source": "embedded"}
     (folder / "benchmarks.json").write_text(json.dumps([one]))
     scores = [
-        {
-            "run": run,
-            "method": run,
-            "seed": seed,
-            "benchmark": "amc",
-            "group": "math",
-            "metric": "avg_at_k",
-            "sample": 0,
-        }
-        | {"problem": f"p{number:02}", "correct": number < share * PROBLEMS, "tokens": 20, "truncated": False, **ORIGIN}
+        {"run": run, "seed": seed, "problem": f"p{number:02}", "sample": 0, "correct": number < share * PROBLEMS}
+        | {"correct_lenient": True, "tokens": 20, "truncated": False, **ORIGIN}
+        | {key: one[key] for key in ("benchmark", "group", "metric")}
         for run, share in {"base": 0.1, **accuracies}.items()
         for seed in seeds
         for number in range(PROBLEMS)
     ]
     probes = [
-        {"run": "base", "method": "base", "seed": seed, "probe": "confidence", "step": 0, "example": "p0"}
-        | {"position": position, "token": "x", "quantity": "p_small", "value": value, **ORIGIN}
+        {"run": "base", "seed": seed, "probe": "confidence", "step": 0, "example": "p0", "position": position}
+        | {"token": "x", "quantity": "p_small", "value": value, **ORIGIN}
         for seed in seeds
         for position, value in enumerate((opener, 0.8))
     ]
     for name, rows, schema in (("scores", scores, SCORES), ("probes", probes, PROBES), ("dynamics", [], DYNAMICS)):
-        frame = pd.DataFrame(rows).assign(correct_lenient=True) if name == "scores" else pd.DataFrame(rows)
-        frame.reindex(columns=schema.names).to_parquet(folder / f"{name}.parquet", index=False)
+        pq.write_table(pa.Table.from_pylist(rows, schema), folder / f"{name}.parquet")
     return folder
 
 
