@@ -20,7 +20,7 @@ $(1) $(INSTALL) setuptools==77.0.3
 DS_BUILD_OPS=0 $(1) $(INSTALL) --no-deps --requirement $(2)
 endef
 
-.PHONY: setup setup-engines setup-gpu whole-slurm reproduce report test coverage test-slow test-engines test-rehearsal test-slurm smoke rehearsal lint bench bench-setup faults mutants docs clean
+.PHONY: setup setup-engines setup-gpu whole-slurm reproduce report sensitivity test coverage test-slow test-engines test-rehearsal test-slurm smoke rehearsal lint bench bench-setup faults mutants docs clean
 
 setup: $(VENV)/.complete
 setup-engines: $(VENV)/.engines-complete
@@ -57,6 +57,17 @@ report: whole-slurm
 	snakemake all --cores 1 --quiet rules progress --report results/tiny/report.html \
 	  || { echo "No report: make reproduce has to end first; python -m red status shows what is missing"; exit 1; }
 	@echo "Report: results/tiny/report.html"
+
+STUDY = --configfile config/default.yaml config/sensitivity/common.yaml
+
+## The main methods in the default world and with one knob turned at a time (about an hour on two cores), and their figure
+sensitivity: whole-slurm
+	@for overlay in config/sensitivity/*.yaml; do \
+	  echo "$$overlay: $$(python -m red estimate $(STUDY:%default.yaml=) $$overlay | grep ^Scale)"; done
+	@for overlay in config/sensitivity/*.yaml; do \
+	  snakemake all --cores $(CORES) $(STUDY) $$overlay --rerun-incomplete --keep-going || exit 1; done
+	python -m red join results/sensitivity/*/collected --out results/sensitivity/collected
+	python -m analysis sensitivity --collected results/sensitivity/collected --reported config/reported.csv --out results/sensitivity
 
 test: setup
 	python -m pytest $(PARALLEL)

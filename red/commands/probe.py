@@ -23,7 +23,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Measure and write one parquet file, atomically; what is finished survives an interruption."""
+    """Measure and write one parquet file, atomically, and print its means; what is finished survives an interruption."""
     import torch
 
     from red.errors import ConfigError
@@ -35,6 +35,7 @@ def run(options: argparse.Namespace) -> int:
     from red.probes.probe import KEY, Probe, measure
     from red.probes.reader import open_reader
     from red.probes.row import write
+    from red.probes.summary import summary
 
     probe = from_mapping(Probe, argument(options.spec), "spec")
     if probe.backend == "local":
@@ -56,4 +57,6 @@ def run(options: argparse.Namespace) -> int:
             reader.close()
             log.close()
         log.path.unlink()
+    for text, value in summary(options.out):
+        print(f"{value:10.4f}  {text}")
     return 0

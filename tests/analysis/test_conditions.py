@@ -1,9 +1,5 @@
 """Studies joined: what a setting comes to, the order of the runs, and where it is not the reference's."""
 
-import json
-
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from analysis.items.sensitivity import build
@@ -11,10 +7,8 @@ from analysis.measures.conditions import changes, conditions, reference, setting
 from analysis.parts.style import plt
 from red.tables.join import join
 from red.tables.reader import load
-from red.tables.schema import DYNAMICS, PROBES, SCORES
+from tests.fixtures.studies import write
 
-PROBLEMS = 40
-ORIGIN = {"spec_hash": "a", "code": "b"}
 USUAL = {"red": 0.8, "mix_policy": 0.6, "luffy": 0.5, "sft_dapo": 0.9}
 
 
@@ -22,39 +16,6 @@ USUAL = {"red": 0.8, "mix_policy": 0.6, "luffy": 0.5, "sft_dapo": 0.9}
 def _closed():
     yield
     plt.close("all")
-
-
-def write(folder, study, accuracies, opener=0.01, limit=50, seeds=(0, 1)):
-    """A collected study with one benchmark, on which each run solves the first problems."""
-    folder.mkdir(parents=True)
-    runs = [("base", "base"), *((name, name) for name in accuracies)]
-    entries = [
-        {"run": run, "method": method, "seed": seed, "status": "done", "label": run.upper(), "scale": "tiny"}
-        | {"row_group": "single", "items": [], "steps": 3, "spec": {"training": {"max_new_tokens": limit}}}
-        | ({"study": study} if study else {})
-        for run, method in runs
-        for seed in seeds
-    ]
-    (folder / "runs.json").write_text(json.dumps(entries))
-    one = {"benchmark": "amc", "label": "AMC", "group": "math", "metric": "avg_at_k", "source": "embedded"}
-    (folder / "benchmarks.json").write_text(json.dumps([one]))
-    scores = [
-        {"run": run, "seed": seed, "problem": f"p{number:02}", "sample": 0, "correct": number < share * PROBLEMS}
-        | {"correct_lenient": True, "tokens": 20, "truncated": False, **ORIGIN}
-        | {key: one[key] for key in ("benchmark", "group", "metric")}
-        for run, share in {"base": 0.1, **accuracies}.items()
-        for seed in seeds
-        for number in range(PROBLEMS)
-    ]
-    probes = [
-        {"run": "base", "seed": seed, "probe": "confidence", "step": 0, "example": "p0", "position": position}
-        | {"token": "x", "quantity": "p_small", "value": value, **ORIGIN}
-        for seed in seeds
-        for position, value in enumerate((opener, 0.8))
-    ]
-    for name, rows, schema in (("scores", scores, SCORES), ("probes", probes, PROBES), ("dynamics", [], DYNAMICS)):
-        pq.write_table(pa.Table.from_pylist(rows, schema), folder / f"{name}.parquet")
-    return folder
 
 
 @pytest.fixture
