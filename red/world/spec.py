@@ -78,10 +78,11 @@ class World:
 
 @dataclass(frozen=True)
 class EmbeddedModel:
-    """Spec of an embedded model; `steps` shortens the pretraining, for tests."""
+    """Spec of an embedded model. Without a `seed` a study trains one base per seed of its runs; `steps` shortens the
+    pretraining."""
 
     source: str = "embedded"
     size: Literal["base", "large"] = "base"
-    seed: int = 0
+    seed: int | None = None
     steps: int | None = None
     world: World = field(default_factory=World)
