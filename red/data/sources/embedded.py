@@ -1,7 +1,7 @@
 """The tiny world: generated problems and a teacher that knows how to solve them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
 
@@ -15,11 +15,16 @@ from red.world.styles import teacher_response
 
 @dataclass(frozen=True)
 class PromptsSpec:
-    """`count` different questions of the training partition."""
+    """`count` different questions of the training partition, after the first `skip`."""
 
     source: str = "embedded"
     count: int = 3000
     seed: int = 1
+    skip: int = 0
+
+    def held_out(self, count: int) -> "PromptsSpec":
+        """The next `count` questions, which are no training prompts."""
+        return replace(self, skip=self.skip + self.count, count=count)
 
 
 @dataclass(frozen=True)
@@ -34,10 +39,11 @@ def prompts(spec: Mapping[str, Any]) -> Prompts:
     """Questions of the tiny world; none of them is in a benchmark or in the pretraining texts."""
     settings = from_mapping(PromptsSpec, spec, "prompts")
     random = Random(derive(settings.seed, "prompts"))
-    problems = mixture.distinct(random, "training", mixture.training_problem, settings.count)
+    problems = mixture.distinct(random, "training", mixture.training_problem, settings.skip + settings.count)
     rows = [
         {"id": f"train-{index:05d}", "question": problem.question, "answer": str(problem.answer), "source": "tiny"}
         for index, problem in enumerate(problems)
+        if index >= settings.skip
     ]
     return Prompts(rows, counts={"rows": len(rows)})
 
