@@ -78,7 +78,9 @@ def _draw(where: Axes, choice: Choice, numbers: pd.DataFrame) -> None:
     if there.empty:
         where.text(0.5, 0.5, "missing", transform=where.transAxes, ha="center", color=GREY)
     errors = [there["accuracy"] - there["low"], there["high"] - there["accuracy"]]
-    where.errorbar(there["rate"], there["accuracy"], errors, color=look.color, marker=look.marker, ms=3.5, lw=1, elinewidth=0.7)
+    where.errorbar(
+        there["rate"], there["accuracy"], errors, color=look.color, marker=look.marker, ms=3.5, lw=1, elinewidth=0.7
+    )
     for rate, values in choice.accuracies.items():
         seeds = [100 * value for value in values if value is not None]
         where.plot([rate] * len(seeds), seeds, ls="", marker=".", ms=2.5, color=GREY)
@@ -105,7 +107,9 @@ def _label(axes: np.ndarray, found: Sequence[Choice]) -> None:
 
 def _notes(found: Sequence[Choice]) -> list[str]:
     rates = sorted({rate for choice in found for rate in choice.candidates})
-    seeds = sorted({s for choice in found for run in choice.candidates.values() for s in (*run.seeds, *run.missing_seeds)})
+    seeds = sorted(
+        {s for choice in found for run in choice.candidates.values() for s in (*run.seeds, *run.missing_seeds)}
+    )
     notes = []
     if found:
         labels, grid = ", ".join(choice.label for choice in found), ", ".join(map(rate_text, rates))

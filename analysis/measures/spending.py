@@ -53,9 +53,7 @@ def spending(tables: Tables, runs: Sequence[Run]) -> pd.DataFrame:
         return None if before is None else own + before.reindex(own.index)
 
     totals = {run.name: spent(run, None) for run in runs}
-    rows = [
-        total.rename("value").reset_index().assign(run=name) for name, total in totals.items() if total is not None
-    ]
+    rows = [total.rename("value").reset_index().assign(run=name) for name, total in totals.items() if total is not None]
     columns = ["run", "seed", "quantity", "value"]
     return pd.concat(rows)[columns].dropna() if rows else pd.DataFrame(columns=columns)
 

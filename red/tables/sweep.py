@@ -8,7 +8,6 @@ import yaml
 from red.statistics.choice import best_rate
 from red.tables.reader import Run, Tables
 
-
 VALIDATION = "validation"  # the group of benchmarks on which rates are chosen; it enters no table
 
 
@@ -82,6 +81,8 @@ def _with_parent(choice: Choice, chosen: Mapping[str, float | None], rates: Mapp
     parent, _ = next(iter(choice.candidates.values())).parent or ("", None)
     if parent not in chosen or rates.get(parent) == chosen[parent]:
         return choice
-    wanted = "none was chosen" if chosen[parent] is None else f"{chosen[parent]:g} was chosen: take it, then sweep again"
+    wanted = (
+        "none was chosen" if chosen[parent] is None else f"{chosen[parent]:g} was chosen: take it, then sweep again"
+    )
     stale = f"starts from {parent} at {rates.get(parent, 0):g}, but {wanted}"
     return Choice(choice.run, choice.label, choice.candidates, choice.accuracies, choice.chosen, stale)

@@ -225,7 +225,9 @@ class Loop:
         norm = {f"{name}/grad_norm": judged["opt/grad_norm"]} if "opt/grad_norm" in judged else {}
         learned = measures.learned(update.sequences)
         self.learned.update(learned)
-        return metrics | norm | {f"{name}/loss": result.terms["total"], f"{name}/tokens": float(learned["tokens/trained"])}
+        return (
+            metrics | norm | {f"{name}/loss": result.terms["total"], f"{name}/tokens": float(learned["tokens/trained"])}
+        )
 
     def _judged(self, result: UpdateResult, update: Update) -> dict[str, float]:
         """Norm and clipping of an update, or its place among those left out."""
@@ -282,12 +284,16 @@ class Loop:
         hours = seconds / 3600 * self.policy.gpus
         for name, value in (*tokens.items(), ("gpu/hours", hours)):
             self.totals[name] = self.totals.get(name, 0) + value
-        return tokens | learned | {
-            "tokens/generated_total": self.totals["tokens/generated"],
-            "tokens/trained_total": self.totals["tokens/trained"],
-            "opt/lr": learning_rate(self.step - 1, self.run.training),
-            "gpu/hours": self.totals["gpu/hours"],
-            "time/step_s": seconds,
-            "time/rollout_s": sampler.seconds,
-            "time/update_s": seconds - sampler.seconds,
-        }
+        return (
+            tokens
+            | learned
+            | {
+                "tokens/generated_total": self.totals["tokens/generated"],
+                "tokens/trained_total": self.totals["tokens/trained"],
+                "opt/lr": learning_rate(self.step - 1, self.run.training),
+                "gpu/hours": self.totals["gpu/hours"],
+                "time/step_s": seconds,
+                "time/rollout_s": sampler.seconds,
+                "time/update_s": seconds - sampler.seconds,
+            }
+        )
