@@ -1,4 +1,4 @@
-"""What a run cost: prompts, rollouts, demonstrations, tokens, FLOPs, seconds and GPU-hours, those of its parents included.
+"""What a run cost: prompts, rollouts, demonstrations, tokens, FLOPs, seconds, GPU-hours, with those of its parents.
 
 FLOPs by the usual count of a transformer with N parameters, here of all trained and sampled runs alike:
 

@@ -20,8 +20,6 @@ def run(options: argparse.Namespace) -> int:
     folder = options.results / "collected"
     found = choices(load(folder))
     if not found:
-        raise DataError(
-            f"{folder}: no run of a sweep; make them with --configfile config/default.yaml config/sweep.yaml"
-        )
+        raise DataError(f"{folder}: no run of a sweep; `make sweep` makes them")
     print(fragment(found), end="")
     return 0

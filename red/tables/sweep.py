@@ -1,7 +1,7 @@
 """The learning rates that were tried, and the one that the rule takes, from the collected tables."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import yaml
 
@@ -84,5 +84,4 @@ def _with_parent(choice: Choice, chosen: Mapping[str, float | None], rates: Mapp
     wanted = (
         "none was chosen" if chosen[parent] is None else f"{chosen[parent]:g} was chosen: take it, then sweep again"
     )
-    stale = f"starts from {parent} at {rates.get(parent, 0):g}, but {wanted}"
-    return Choice(choice.run, choice.label, choice.candidates, choice.accuracies, choice.chosen, stale)
+    return replace(choice, stale=f"starts from {parent} at {rates.get(parent, 0):g}, but {wanted}")
