@@ -58,8 +58,8 @@ def build(tables: Tables) -> Figure:
         "line is the base model. Every budget is the whole path from the base model: a run that starts from another's "
         "checkpoint also has what that one used. Equal is the number of prompts (`prompts_per_step` x `steps`, of RL "
         "runs); what a method makes of them differs, and is listed. A demonstration counts each time that it is "
-        "learned. FLOPs: 2 N per sampled token, 6 N per trained token and prompt token before it (8 N with several updates per "
-        f"rollout), N = {', '.join(f'{one:,.0f}' for one in size) or 'unknown'} parameters; "
+        "learned. FLOPs: 2 N per sampled token, 6 N per trained token and prompt token before it (8 N with several "
+        f"updates per rollout), N = {', '.join(f'{one:,.0f}' for one in size) or 'unknown'} parameters; "
         "neither pretraining nor evaluation."
     )
     return result_figure(tables, "Budgets, and accuracy at equal FLOPs", caption, picture, numbers, account)

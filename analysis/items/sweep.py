@@ -62,8 +62,8 @@ def build(tables: Tables) -> Figure:
     facts = account.facts() | {"chosen": {choice.run: choice.chosen for choice in found}}
     caption = (
         "Accuracy on validation questions by learning rate, with a dot for each seed; the dotted line is the base "
-        "model. The rule, the same for all: the highest mean over the seeds, of equal ones the smallest rate; a rate that "
-        "lacks a seed (×) cannot be chosen. The chosen one is ringed."
+        "model. The rule, the same for all: the highest mean over the seeds, of equal ones the smallest rate; a rate "
+        "that lacks a seed (×) cannot be chosen. The chosen one is ringed."
     )
     # A sentence of `_notes` stands for the list of all runs.
     figure = result_figure(tables, "Learning rates by one rule", caption, picture, numbers, replace(account, runs=()))

@@ -81,7 +81,6 @@ def _with_parent(choice: Choice, chosen: Mapping[str, float | None], rates: Mapp
     parent, _ = next(iter(choice.candidates.values())).parent or ("", None)
     if parent not in chosen or rates.get(parent) == chosen[parent]:
         return choice
-    wanted = (
-        "none was chosen" if chosen[parent] is None else f"{chosen[parent]:g} was chosen: take it, then sweep again"
-    )
-    return replace(choice, stale=f"starts from {parent} at {rates.get(parent, 0):g}, but {wanted}")
+    wanted = "none" if chosen[parent] is None else f"{chosen[parent]:g}"
+    stale = f"starts from {parent} at {rates.get(parent, 0):g}, but {wanted} was chosen: take it, then sweep again"
+    return replace(choice, stale=stale)

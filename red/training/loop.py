@@ -223,11 +223,9 @@ class Loop:
         result = self.policy.step(update)
         judged = self._judged(result, update)
         norm = {f"{name}/grad_norm": judged["opt/grad_norm"]} if "opt/grad_norm" in judged else {}
-        learned = measures.learned(update.sequences)
-        self.learned.update(learned)
-        return (
-            metrics | norm | {f"{name}/loss": result.terms["total"], f"{name}/tokens": float(learned["tokens/trained"])}
-        )
+        self.learned.update(measures.learned(update.sequences))
+        trained = float(measures.trained_tokens(update.sequences))
+        return metrics | norm | {f"{name}/loss": result.terms["total"], f"{name}/tokens": trained}
 
     def _judged(self, result: UpdateResult, update: Update) -> dict[str, float]:
         """Norm and clipping of an update, or its place among those left out."""
