@@ -277,21 +277,17 @@ class Loop:
 
     def _account(self, sampler: GradedSampler, seconds: float) -> dict[str, float]:
         """Tokens of this step and so far, GPU-hours so far, and where the time went."""
-        learned = {**measures.learned(()), **self.learned}
-        tokens = {"tokens/generated": sampler.tokens, "tokens/trained": learned["tokens/trained"]}
+        counts = {"tokens/generated": sampler.tokens, **measures.learned(()), **self.learned}
         hours = seconds / 3600 * self.policy.gpus
-        for name, value in (*tokens.items(), ("gpu/hours", hours)):
+        totals = {name: counts[name] for name in ("tokens/generated", "tokens/trained")} | {"gpu/hours": hours}
+        for name, value in totals.items():
             self.totals[name] = self.totals.get(name, 0) + value
-        return (
-            tokens
-            | learned
-            | {
-                "tokens/generated_total": self.totals["tokens/generated"],
-                "tokens/trained_total": self.totals["tokens/trained"],
-                "opt/lr": learning_rate(self.step - 1, self.run.training),
-                "gpu/hours": self.totals["gpu/hours"],
-                "time/step_s": seconds,
-                "time/rollout_s": sampler.seconds,
-                "time/update_s": seconds - sampler.seconds,
-            }
-        )
+        return counts | {
+            "tokens/generated_total": self.totals["tokens/generated"],
+            "tokens/trained_total": self.totals["tokens/trained"],
+            "opt/lr": learning_rate(self.step - 1, self.run.training),
+            "gpu/hours": self.totals["gpu/hours"],
+            "time/step_s": seconds,
+            "time/rollout_s": sampler.seconds,
+            "time/update_s": seconds - sampler.seconds,
+        }
