@@ -12,7 +12,8 @@ def best_rate(accuracies: Mapping[float, Sequence[float | None]]) -> float | Non
     `accuracies` has one value per seed for each rate. None is one that is missing, because the training diverged or
     was never made: such a rate cannot be chosen. None if no rate is complete.
     """
-    means = {rate: math.fsum(values) / len(values) for rate, values in accuracies.items() if complete(values)}
+    there = {rate: [value for value in values if value is not None] for rate, values in accuracies.items()}
+    means = {rate: math.fsum(there[rate]) / len(values) for rate, values in accuracies.items() if complete(values)}
     highest = max(means.values(), default=0.0)
     return min((rate for rate, mean in means.items() if mean >= highest - TIE), default=None)
 

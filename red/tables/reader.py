@@ -72,7 +72,8 @@ class Run:
     @property
     def rate(self) -> float | None:
         """Its learning rate; the base has none."""
-        return self.spec.get("training", {}).get("lr")
+        rate: float | None = self.spec.get("training", {}).get("lr")
+        return rate
 
     def origins(self) -> dict[int, dict[str, str]]:
         """Spec hash, code fingerprint and commit of each finished seed."""
