@@ -46,7 +46,7 @@ def build(tables: Tables) -> Figure:
     styles = looks(runs)
     height = LINE * (len(runs) + 3)
     picture = Picture(figsize=(FULL, 2.7 + height))
-    above, below = picture.subfigures(2, 1, height_ratios=[2.7, height])
+    (above,), (below,) = picture.subfigures(2, 1, squeeze=False, height_ratios=[2.7, height])
     _draw(above.subplots(), numbers, styles, accuracy.mean(BASE, math))
     _list(below.subplots(), numbers, styles)
     unpaid = [f"tokens or FLOPs of {row.label}" for row in numbers.itertuples() if np.isnan(row.flops)]

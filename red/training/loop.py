@@ -138,7 +138,7 @@ class Loop:
         before = self.order.cursor
         sampler = self._sampler("rollout", step)
         groups = self.method.mix(self.order, sampler, training.prompts_per_step, training.group_size)
-        metrics = {"train/step": step, "train/prompts": self.order.cursor - before}
+        metrics: dict[str, float] = {"train/step": step, "train/prompts": self.order.cursor - before}
         metrics |= measures.group_metrics(groups) | self._overthinking(groups) | sampler.metrics()
         metrics |= self._updates(step, groups)
         metrics |= self._second_step(step, groups)
