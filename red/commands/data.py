@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from red.errors import ConfigError
+from red.evaluation.catalog import HELD_OUT
 from red.plumbing.provenance import spec_hash
 from red.plumbing.records import from_mapping, to_mapping
 from red.plumbing.storage import (
@@ -147,6 +148,13 @@ def _corruption(spec: Mapping[str, Any], options: argparse.Namespace) -> None:
 
 
 def _benchmark(spec: Mapping[str, Any], options: argparse.Namespace) -> None:
+    if spec["source"] == HELD_OUT:
+        from red.data.prompts import prompts
+
+        questions = prompts(spec["prompts"]).rows
+        kept = ("id", "question", "answer")
+        write_jsonl(options.out, ({"options": None} | {key: row[key] for key in kept} for row in questions))
+        return
     if spec["source"] == "embedded":
         from red.seeds import limited
         from red.world.benchmarks import rows

@@ -6,12 +6,12 @@ and `reward_model.ground_truth`. Rows that cannot be used are counted by reason,
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from red.data.sources import Demonstration, Prompts
-from red.errors import DataError
+from red.errors import ConfigError, DataError
 from red.grading.grader import Case, Grader
 from red.grading.math import is_usable
 from red.grading.verdict import DATA_ERROR
@@ -27,7 +27,7 @@ class PromptsSpec:
     """Where the rows are. `data_dir` with `file` (.parquet or .jsonl) wins over the hub.
 
     `revision` and `sha256` of None are not checked; the provenance then says what was found.
-    `limit` keeps the first rows only.
+    `limit` keeps the first rows only, after `skip` rows.
     """
 
     source: str
@@ -38,6 +38,13 @@ class PromptsSpec:
     file: str = "openr1.parquet"
     sha256: str | None = None
     limit: int | None = None
+    skip: int = 0
+
+    def held_out(self, count: int) -> "PromptsSpec":
+        """The next `count` rows, which are no training prompts."""
+        if self.limit is None:
+            raise ConfigError("data.prompts.limit: name the first rows to train on, so that some are held out")
+        return replace(self, skip=self.skip + self.limit, limit=count)
 
 
 @dataclass(frozen=True)
@@ -87,8 +94,10 @@ def rows(spec: Mapping[str, Any], counts: Counter[str]) -> Iterator[Row]:
     """
     location = from_mapping(PromptsSpec, spec, "data")
     for index, raw in enumerate(_raw(location)):
-        if location.limit is not None and index >= location.limit:
+        if location.limit is not None and index >= location.skip + location.limit:
             return
+        if index < location.skip:
+            continue
         row = _row(index, raw, location)
         if not is_usable(row.answer):
             counts["unusable_answer"] += 1
