@@ -20,11 +20,7 @@ $(1) $(INSTALL) setuptools==77.0.3
 DS_BUILD_OPS=0 $(1) $(INSTALL) --no-deps --requirement $(2)
 endef
 
-<<<<<<< HEAD
-.PHONY: setup setup-engines setup-gpu whole-slurm reproduce report sensitivity test coverage test-slow test-engines test-rehearsal test-slurm smoke rehearsal lint bench bench-setup faults mutants docs clean
-=======
-.PHONY: setup setup-engines setup-gpu whole-slurm reproduce sweep report test coverage test-slow test-engines test-rehearsal test-slurm smoke rehearsal lint bench bench-setup faults mutants docs clean
->>>>>>> world
+.PHONY: setup setup-engines setup-gpu whole-slurm reproduce sweep sensitivity report test coverage test-slow test-engines test-rehearsal test-slurm smoke rehearsal lint bench bench-setup faults mutants docs clean
 
 setup: $(VENV)/.complete
 setup-engines: $(VENV)/.engines-complete

@@ -23,7 +23,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Measure and write one parquet file, atomically, and print its means; what is finished survives an interruption."""
+    """Measure, write one parquet file, atomically, and print its means; what is finished survives an interruption."""
     import torch
 
     from red.errors import ConfigError

@@ -11,12 +11,8 @@ from typing import Any
 from red.data.sources import PromptsSpec, source
 from red.engines import engine
 from red.errors import ConfigError
-<<<<<<< HEAD
-from red.evaluation.catalog import benchmark
-from red.plumbing.documents import deep_merge
-=======
 from red.evaluation.catalog import HELD_OUT, benchmark
->>>>>>> world
+from red.plumbing.documents import deep_merge
 from red.plumbing.records import from_mapping, to_mapping
 from red.study.resources import resources_of
 from red.study.runs import parent_of, run_seeds, run_spec
@@ -55,13 +51,8 @@ def _check_products(config: Config) -> None:
     from red.world.spec import EmbeddedModel, World
 
     from_mapping(World, config.get("world", {}), "world")
-<<<<<<< HEAD
     from_mapping(World, demonstrations_spec(config).get("world", {}), "data.demonstrations.world")
-    prompts = prompts_spec(config)
-    from_mapping(source(prompts["source"], "prompts.source").PromptsSpec, prompts, "prompts")
-=======
     _prompts(config)
->>>>>>> world
     source(config["data"]["demonstrations"]["source"], "demonstrations.source")
     model_records: dict[str, type] = {"embedded": EmbeddedModel, "hub": PreparedModel}
     for model in models(config).values():
@@ -317,11 +308,7 @@ def _collected(config: Config, run: str, seed: int) -> dict[str, Any]:
         presentation = {name: to_mapping(getattr(resolved, name)) for name in ("method", "family", *PRESENTATION)}
         presentation |= {"label": resolved.label or run, "steps": resolved.training.steps}
         spec = training_spec(config, run, seed)
-<<<<<<< HEAD
     study = {"study": config["study"]} if "study" in config else {}
-    return {"run": run, "seed": seed, "scale": config["scale"], **presentation, **study, "spec": spec}
-=======
     parameters = resources_of(config).shape.parameters
     about = {"run": run, "seed": seed, "scale": config["scale"], "parameters": parameters}
-    return {**about, **presentation, "spec": spec}
->>>>>>> world
+    return {**about, **presentation, **study, "spec": spec}

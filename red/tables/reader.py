@@ -74,19 +74,16 @@ class Run:
     spec: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[int, tuple[str, str]] = field(default_factory=dict)
     commits: Mapping[int, str] = field(default_factory=dict)
-<<<<<<< HEAD
-    study: Study | None = None
-=======
     because: str = ""
     rate_of: str = ""
     parameters: float | None = None
+    study: Study | None = None
 
     @property
     def rate(self) -> float | None:
         """Its learning rate; the base has none."""
         rate: float | None = self.spec.get("training", {}).get("lr")
         return rate
->>>>>>> world
 
     def origins(self) -> dict[int, dict[str, str]]:
         """Spec hash, code fingerprint and commit of each finished seed."""
@@ -323,13 +320,10 @@ def _joined(name: str, entries: Sequence[Mapping[str, Any]]) -> Run:
             for entry in entries
             if (origin := entry.get("provenance") or {}).get("commit")
         },
-<<<<<<< HEAD
-        study=_study(first.get("study")),
-=======
         because=first.get("because") or "",
         rate_of=first.get("rate_of") or "",
         parameters=first.get("parameters"),
->>>>>>> world
+        study=_study(first.get("study")),
     )
 
 
