@@ -1,4 +1,4 @@
-"""The overlays of config/sensitivity: each turns one knob, in folders of its own, and makes bases only where it must."""
+"""The overlays of config/sensitivity: each turns one knob in folders of its own, and makes bases only where it must."""
 
 from pathlib import Path
 
