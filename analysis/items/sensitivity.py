@@ -102,13 +102,16 @@ def _draw(where: Axes, knob: Knob, points: Sequence[Setting], runs: Sequence[Run
         mean, low, high = np.array(measured).T
         look, x = styles[run.name], np.arange(len(points)) + offset
         where.plot(x, mean, color=look.color, ls=look.dashes, marker=look.marker, ms=3.4, lw=0.9, label=run.label)
-        where.vlines(x, low, high, color=look.color, lw=0.7, alpha=0.8)
+        where.vlines(x, low, high, color=look.color, lw=0.7, alpha=0.6)
 
 
 def _tick(point: Setting, knob: Knob) -> str:
     """What the setting comes to, and which one it is."""
-    name = point.condition.study.setting or "default"
-    return name if np.isnan(point.measured) else f"{knob.form.format(point.measured)}\n({name})"
+    name = point.condition.study.setting.replace("_", "\n") or "default"
+    if np.isnan(point.measured):
+        return name
+    number = knob.form.format(point.measured)
+    return number if number == name else f"{number}\n({name})"
 
 
 def _told(studies: Sequence[Condition], found: Sequence[Change], labels: Mapping[str, str]) -> str:

@@ -76,11 +76,11 @@ def _limit(condition: Condition) -> float:
 
 
 KNOBS = {
-    "opener": Knob("Opener", "probability of a demonstration's first token", _of_premise("P11"), "{:.2g}"),
+    "opener": Knob("Opener", "probability of the first token", _of_premise("P11"), "{:.2g}"),
     "limit": Knob("Response limit", "tokens", _limit, "{:.0f}"),
-    "length": Knob("Demonstrations", "length of demonstrations / rollouts", _of_premise("P10"), "{:.2f}"),
-    "unsolved": Knob("Prompts", "% never solved by the base", _of_premise("P2"), "{:.0f} %"),
-    "aggregation": Knob("Aggregation", "mean over policy-gradient tokens"),
+    "length": Knob("Length of demonstrations", "length, rollouts of the base = 1", _of_premise("P10"), "{:.2f}"),
+    "unsolved": Knob("Prompts", "never solved by the base", _of_premise("P2"), "{:.0f} %"),
+    "aggregation": Knob("Aggregation", "of policy-gradient tokens"),
 }
 
 
@@ -153,5 +153,6 @@ def changes(studies: Sequence[Condition], names: Sequence[str]) -> list[Change]:
             if place[above] > place[below]:
                 here, there = one.difference(above, below), usual.difference(above, below)
                 assert here and there, f"{above} and {below} have means"
-                found.append(Change(one, above, below, here, there))
+                # Equal means are no order.
+                found += [Change(one, above, below, here, there)] if here.mean > 0 > there.mean else []
     return found

@@ -106,7 +106,7 @@ def test_the_default_is_marked_in_every_panel(joined):
     panels = [each for each in picture.axes if each.axison]
     assert [[text.get_text() for text in each.get_xticklabels()] for each in panels] == [
         ["0.01\n(default)", "0.1\n(0.3)", "0.5\n(0.7)"],
-        ["40\n(40)", "50\n(default)"],
+        ["40", "50\n(default)"],
     ]
     assert [len(each.patches) for each in panels] == [1, 1]
 
