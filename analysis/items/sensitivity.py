@@ -166,7 +166,7 @@ def _numbers(
     measured = {point.condition.study.name: point.measured for points in panels.values() for point in points}
     rows: list[dict[str, Any]] = []
     for one in studies:
-        about = {"study": one.study.name, "knob": one.study.knob, "setting": one.study.setting}
+        about: dict[str, Any] = {"study": one.study.name, "knob": one.study.knob, "setting": one.study.setting}
         about |= {"comes_to": measured.get(one.study.name) if one.study.knob else None}
         for run in runs:
             mean, low, high = percent(found := one.estimate(run.name))

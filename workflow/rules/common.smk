@@ -91,10 +91,10 @@ def analysis_code(item):
 
 
 def tables_of(item):
-    """The tables that an item reads: this study's, but for `sweep` those of a sweep that was made before."""
-    stored = Path(config.get("pathvars", {}).get("sweep", "")) / "collected"
-    is_before = "sweep" not in config and (stored / "runs.json").is_file()
-    folder = str(stored) if item == "sweep" and is_before else "<results>/collected"
+    """The tables that an item reads: this study's, but for `sweep` and `sensitivity` those that were made before."""
+    stored = Path(config.get("pathvars", {}).get(item, "")) / "collected"
+    is_before = item in ("sweep", "sensitivity") and (stored / "runs.json").is_file()
+    folder = str(stored) if is_before and item not in config else "<results>/collected"
     return [f"{folder}/{table}" for table in TABLES]
 
 
