@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from red.errors import ConfigError
-from red.evaluation.catalog import HELD_OUT
 from red.plumbing.provenance import spec_hash
 from red.plumbing.records import from_mapping, to_mapping
 from red.plumbing.storage import (
@@ -148,7 +147,7 @@ def _corruption(spec: Mapping[str, Any], options: argparse.Namespace) -> None:
 
 
 def _benchmark(spec: Mapping[str, Any], options: argparse.Namespace) -> None:
-    if spec["source"] == HELD_OUT:
+    if "prompts" in spec:  # held out of the training prompts' own source
         from red.data.prompts import prompts
 
         questions = prompts(spec["prompts"]).rows

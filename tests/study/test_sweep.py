@@ -77,7 +77,7 @@ def test_it_is_judged_on_questions_that_follow_the_training_prompts(tiny):
     assert list(document["benchmarks"]) == ["validation"] and jobs.probed(document) == []
     prompts = tiny["data"]["prompts"]
     spec = jobs.problems_spec(document, "validation")
-    assert spec["prompts"] == {**prompts, "skip": prompts["count"], "count": 7}
+    assert {**prompts, "skip": prompts["count"], "count": 7}.items() <= spec["prompts"].items()
     assert "prompts" not in jobs.generation_spec(document, candidate("grpo", 1e-3), 3)["benchmarks"]["validation"]
 
 

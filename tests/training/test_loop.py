@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from red import methods
+from red.methods.dapo import DynamicSampling
 from tests.training import toy, trajectories
 from tests.training.plain_training import VARIANTS, PlainTraining
 
@@ -62,10 +63,11 @@ def test_a_training_is_the_stored_one(name, trained):
 
 @pytest.mark.parametrize("name", VARIANTS)
 def test_a_step_counts_what_it_took_sampled_and_learned(name, trained):
-    size = toy.run_spec(VARIANTS[name].method, VARIANTS[name].overrides, **VARIANTS[name].training).training
+    spec = toy.run_spec(VARIANTS[name].method, VARIANTS[name].overrides, **VARIANTS[name].training)
+    size, refills = spec.training, isinstance(spec.build_method().mix, DynamicSampling)
     for row in trained(name).rows:
         rounds, rest = divmod(row["train/prompts"], size.prompts_per_step)
-        assert rest == 0 and 1 <= rounds <= (6 if name.startswith("dapo") else 1)
+        assert rest == 0 and 1 <= rounds <= (6 if refills else 1)
         assert (row["train/rollouts"] > 0) == ("accuracy/sampled" in row) == (row["tokens/generated"] > 0)
         assert (row["tokens/prompt"] > 0) == (row["tokens/trained"] > 0)
         has_demonstrations = "length/demonstration" in row or row.get("finetune/tokens", 0) > 0
