@@ -71,7 +71,7 @@ def compare(gold: str, box: str) -> Verdict | Undecided:
         return _settled(True)
     if (agreed := _same_text(reference, prediction)) is not None:
         return _settled(agreed)
-    return _compare_values(unremarked(reference), unremarked(unlabelled(prediction)))
+    return _compare_values(unremarked(unlabelled(reference)), unremarked(unlabelled(prediction)))
 
 
 def _same_text(reference: str, prediction: str) -> bool | None:

@@ -15,6 +15,7 @@ _LATEX = {
     "\ufe63": "-",
     "\u221e": r"\infty ",
     "\u2205": r"\emptyset ",
+    "\u00d8": r"\emptyset ",
     "\u00d7": r"\times ",
     "\u2715": r"\times ",
     "\u22c5": r"\cdot ",
@@ -115,6 +116,8 @@ def _plain(character: str) -> str:
     if character.isspace():
         return " "
     category = unicodedata.category(character)
+    if category == "Sc" and character != "\u00a2":
+        return r"\$"
     if category in ("Cc", "Cf", "Cs", "Co", "Cn"):
         return ""
     if category == "Nd":

@@ -15,7 +15,7 @@ _SIZES = (
 _SILENT = "mathstrut|strut|nolimits|nonumber|notag|noindent|centering|hfill|hline|null|relax|protect"
 _WRAPPERS = (
     "emph|underline|uline|underbar|ensuremath|mathbf|mathit|mathsf|mathtt|mathnormal|boldsymbol|bm|pmb"
-    "|mathop|mathord|mathrel|mathbin|mathopen|mathclose|mathpunct"
+    "|framebox|smash|mathop|mathord|mathrel|mathbin|mathopen|mathclose|mathpunct"
 )
 _TEXT_FONTS = "text(?:rm|bf|it|sf|tt|normal|up|sl|sc|md)?|[mh]box"
 _END = r"(?![a-zA-Z])"
@@ -24,12 +24,12 @@ _REMOVED = [
     for pattern, replacement in (
         (r"(?<!\\)\\[()\[\]]", " "),
         (r"(?<!\\)\$", " "),
-        (r"\\\$ ?|[\u00a3\u20ac\u00a5]", " "),
+        (r"\\\$", " "),
         (r"(\\\\) ?\[ ?-?[\d.]+ ?[a-z]{2} ?\]", r"\1 "),
         (rf"\\(?:{_FONT_SWITCHES}|{_SIZES}|{_SILENT}){_END} ?", ""),
         (r"\\(?:hspace|vspace|mspace|tag|label) ?\*? ?\{[^{}]*\}", " "),
         (r"\\(?:hskip|vskip|kern|mskip|mkern) ?-?[\d.]+ ?[a-z]{2}(?![a-z])", " "),
-        (r"\\(?:text)?color(?:box)? ?(?:\[[^\[\]]*\] ?)?\{[^{}]*\}", ""),
+        (r"\\(?:(?:text)?color(?:box)?|raisebox|scalebox) ?(?:\[[^\[\]]*\] ?)?\{[^{}]*\}", ""),
         (r"\\fcolorbox ?\{[^{}]*\} ?\{[^{}]*\}", ""),
         (rf"\\(?:{_WRAPPERS}) ?(?=\{{)", ""),
         (rf"\\(?:{_TEXT_FONTS}) ?\*? ?\{{", r"\\text{"),
@@ -37,12 +37,12 @@ _REMOVED = [
         (rf"\\rm{_END} ?", ""),
         (rf"\\(?:[dtcsx]|nice|flat)frac{_END}", r"\\frac"),
         (rf"\\[dt]binom{_END}", r"\\binom"),
-        (r"\{([^{}]*)\\over(?![a-zA-Z])([^{}]*)\}", r"\\frac{\1}{\2}"),
+        (r"(?:\{|^)([^{}]*)\\over(?![a-zA-Z])([^{}]*)(?:\}|$)", r"\\frac{\1}{\2}"),
         (r"\\(?:text|mathrm)\{ ?\}", " "),
         (r"(?<=[\w)}\]]) ?\\q?quad(?: ?\\q?quad)* ?(?=[-+]?\d|[A-Za-z] ?[=_])", "; "),
         (r" ?\\(?:blacksquare|square|qed|checkmark|Box) ?$", ""),
         (r"(?:(?<=\s)|^)\*\*([^*]+)\*\*", r"\1"),
-        (r"^ ?([*_`]) ?([^*_`]+?) ?\1 ?(?=\.? ?$)", r"\2"),
+        (r"^ ?([*_`\"]) ?([^*_`\"]+?) ?\1 ?(?=\.? ?$)", r"\2"),
     )
 ]
 _ENVIRONMENT = re.compile(
@@ -54,6 +54,7 @@ _SYSTEMS = {"cases", "dcases", "rcases", "array", "align", "aligned", "alignat",
     "equation",
     "split",
     "multline",
+    "matrix",
     "eqnarray",
 }
 _RELATION = re.compile(r"[=<>]|\\(?:[lg](?:e|eq|eqslant|t)|n(?:e|eq)|approx|equiv|in)(?![a-zA-Z])")
@@ -74,18 +75,20 @@ _PLAIN = [
         (rf"(?<![A-Za-z\\])({_GREEK})(?![A-Za-z])", r"\\\1 "),
         (r"(?<![A-Za-z\\])(?:inf|infinity|oo)(?![A-Za-z])", r"\\infty "),
         (r"<=", r"\\le "),
+        (r"\+/-", r"\\pm "),
         (r">=", r"\\ge "),
         (r"(?<=[)\]}]) ?(?:U|union) ?(?=[(\[{\\])", r"\\cup "),
         (r"(?<![A-Za-z\\])sqrt ?(?=\{)", r"\\sqrt"),
         (r"(?<![A-Za-z\\])sqrt ?(\d+)", r"\\sqrt{\1}"),
         (r"(?<![A-Za-z\\])cbrt ?(?=[({])", r"\\sqrt[3]"),
+        (r"(\\sqrt ?\[[^\[\]]*\]) ?(\w)", r"\1{\2}"),
         (r"\^ ?(\\frac ?\{[^{}]*\} ?\{[^{}]*\}|\\frac ?\d ?\d)", r"^{\1}"),
     )
 ]
 _ARGUMENT = re.compile(r"((?<![A-Za-z\\])sqrt|\\sqrt\[3\]|\^) ?\(")
 _ANGLES = re.compile(r"\\(?:sin|cos|tan|cot|sec|csc)(?![a-zA-Z])")
 _INVERSE = re.compile(r"\\arc|\^ ?\{ ?-1 ?\}")
-_DEGREES = re.compile(r"(\d+(?:\.\d+)?|(?<![A-Za-z\\])[A-Za-z]|\\(?:alpha|beta|gamma|theta|phi)) ?(?:\^ ?(?:\\circ|\{ ?\\circ ?\})|\\degree)")
+_DEGREES = re.compile(r"(\d+(?:\.\d+)?|(?<![A-Za-z\\])[A-Za-z]|\\(?:alpha|beta|gamma|theta|phi)) ?(?:\^ ?(?:\\circ|\{ ?\\circ ?\})|\\degree|(?:\\text\{ ?)?deg(?:rees?)?(?![a-z])\}?)")
 _REPEATING = re.compile(
     r"(?<![\w.])(\d*)\.(\d*)(?:\\(?:overline|bar) ?(?:\{ ?(\d+) ?\}|(\d))"
     r"|\\dot ?(?:\{(\d)\}|(\d))(?:(\d*)\\dot ?(?:\{(\d)\}|(\d)))?|(?<=\.)\((\d+)\))"
@@ -100,6 +103,8 @@ def undressed(text: str) -> str:
         text = pattern.sub(replacement, text)
     if "\\begin" in text:
         text = _ENVIRONMENT.sub(_rows, text)
+    elif r"\\" in text:
+        text = _joined(text.split(r"\\"))
     return _without_spare_braces(text) if "{" in text else text
 
 
@@ -109,7 +114,7 @@ def as_latex(text: str) -> str:
     Degrees become radians where a text has trigonometric functions of them; a repeating decimal
     becomes the fraction that it is.
     """
-    if text.isalnum():
+    if text.isdigit():
         return text
     parts = _WORDY.split(text)
     for pattern, replacement in _PLAIN:
@@ -129,9 +134,14 @@ def _rows(match: re.Match[str]) -> str:
     several = len(rows) > 1 and not all(map(_RELATION.search, rows))
     if several or any("&" in row for row in rows):
         return match[0]
+    return _joined(rows)
+
+
+def _joined(rows: list[str]) -> str:
+    """Rows as a list; one that begins with a relation goes on with the row before."""
     joined = ""
-    for row in rows:
-        joined += (" " if not joined or _RELATION.match(row) else "; ") + row
+    for row in filter(str.strip, rows):
+        joined += (" " if not joined or _RELATION.match(row.lstrip()) else "; ") + row
     return joined + " "
 
 

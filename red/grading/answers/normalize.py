@@ -9,8 +9,7 @@ _TEXT = re.compile(r"\\(?:text|mathrm|operatorname|boxed|fbox)\*?\s*\{([^{}]*)\}
 _E_NOTATION = re.compile(r"(?<![\w.\\])((?:\d+\.?\d*|\.\d+))[eE]([+-]?\d+)(?![\w.])")
 _PYTHON_POWER = re.compile(r"\*\*\s*(-?\d+|\w|\([^()]*\))")
 _REOPENED = re.compile(r"\$\s+\$")
-_AND_OR = re.compile(r"\b(?:and|or)\b")
-_WORD = re.compile(r"[A-Za-z]{2,}")
+_WORD = re.compile(r"(?<![A-Za-z])(?!(?:and|or)(?![A-Za-z]))[A-Za-z]{2,}")
 _EMPTY_DECIMALS = re.compile(r"(\d)\.(?=\s*[-+*/^)}\]])")
 _FINAL = re.compile(r"^.*####", re.DOTALL)
 _SUBSTITUTIONS = [
@@ -23,9 +22,9 @@ _SUBSTITUTIONS = [
         (r"\\lt(?![a-zA-Z])", "<"),
         (r"\\gt(?![a-zA-Z])", ">"),
         (r"\\neq(?![a-zA-Z])", r"\\ne "),
-        (r"\\varnothing(?![a-zA-Z])", r"\\emptyset "),
+        (r"\\varnothing(?![a-zA-Z])|\\\{\s*\\\}", r"\\emptyset "),
         (r"\\var(?=(?:epsilon|phi|theta|rho|sigma|pi|kappa)(?![a-zA-Z]))", r"\\"),
-        (r"^\s*(?:=|\\approx(?![a-zA-Z])|\\sim(?![a-zA-Z]))", ""),
+        (r"^\s*(?:=|\\(?:approx|sim|therefore|Rightarrow|implies)(?![a-zA-Z]))", ""),
         (r"\\mid(?![a-zA-Z])", "|"),
         (r"\\times(?![a-zA-Z])|\*(?!\*)", r"\\cdot "),
         (r"\^\s*(?:\\circ(?![a-zA-Z])|\{\s*\\circ\s*\})|\\degree(?![a-zA-Z])", " "),
@@ -83,7 +82,6 @@ def gold_text(gold: str) -> str:
     text = _REOPENED.sub(" ", _FINAL.sub("", gold).replace(r"\$", " ").replace("$$", "$"))
     mathematics = ""
     for position, piece in enumerate(text.split("$")):
-        piece = piece if position % 2 else _AND_OR.sub(",", piece)
         if position % 2 == 0 and _WORD.search(piece) and "$" in text and "\\" not in piece:
             if mathematics.strip():
                 break

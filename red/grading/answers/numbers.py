@@ -1,6 +1,8 @@
 """Exact values of plain numbers. Never floats: 2.88e-19 is not 2.97e-19."""
 
+import math
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -16,6 +18,7 @@ _SMALL = (
 ).split()
 _TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
 _MAGNITUDES = {"hundred": 2, "thousand": 3, "million": 6, "billion": 9, "trillion": 12}
+_FUNCTIONS: dict[str, Callable[..., int]] = {"gcd": math.gcd, "lcm": math.lcm, "max": max, "min": min}
 _DECIMAL = r"\d+(?:\.\d*)?|\.\d+"
 _NUMBER = re.compile(
     r"(?P<sign>[-+]?)"
@@ -23,6 +26,7 @@ _NUMBER = re.compile(
     rf"|(?:(?P<units>\d+)\x00)?(?P<above>{_DECIMAL})/(?P<below>{_DECIMAL})"
     rf"|(?P<decimal>{_DECIMAL})(?:\\cdot10\^(?:\{{(?P<braced>[-+]?\d+)\}}|(?P<bare>[-+]?\d+)))?"
     r"|10\^(?:\{(?P<power>[-+]?\d+)\}|(?P<digit>\d))"
+    r"|\\?(?P<function>gcd|lcm|max|min)\((?P<arguments>-?\d+(?:,-?\d+)+)\)"
     r"|(?P<dividend>\d+)\\b?mod\{?(?P<modulus>\d+)\}?"
     rf"|(?P<word>{'|'.join(_SMALL)}|(?:{'|'.join(_TENS)})-?(?:{'|'.join(_SMALL[1:10])})?))"
     rf"(?P<percent>%?)(?P<magnitude>(?:{'|'.join(_MAGNITUDES)})*)",
@@ -51,7 +55,7 @@ class Number:
 def number(text: str) -> Number | None:
     r"""The value of lightly normalized text that is one plain number, else None.
 
-    Integers, decimals, `a/b`, `\frac{a}{b}`, mixed numbers, `a\bmod b`, all with an optional sign, power of
+    Integers, decimals, `a/b`, `\frac{a}{b}`, mixed numbers, `a\bmod b`, `\gcd(a,b)`, all with an optional sign, power of
     ten, percent sign, or `hundred` to `trillion` behind it; English number words from zero to ninety-nine.
     None for a zero denominator and for exponents too large to expand.
     """
@@ -71,6 +75,8 @@ def _magnitude(match: re.Match[str]) -> Fraction | None:
         return _scaled(match["decimal"], match["braced"] or match["bare"] or "0")
     if match["word"]:
         return Fraction(_spelled(match["word"].lower()))
+    if match["function"]:
+        return Fraction(_FUNCTIONS[match["function"].lower()](*map(int, match["arguments"].split(","))))
     if match["modulus"]:
         return Fraction(int(match["dividend"]) % int(match["modulus"])) if int(match["modulus"]) else None
     if match["power"] or match["digit"]:

@@ -10,7 +10,7 @@ _LABELS = [
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
         r"^(?:\\text ?\{ ?)?[A-Za-z ,'()-]*?(?<![A-Za-z])(?:is|are|equals?)(?![A-Za-z]) ?:?(?: ?\})? ?(?=[^ }])",
-        r"^(?:\\text ?\{ ?)?(?:[A-Za-z']+ )*[A-Za-z']{3,} ?:(?!\d)(?: ?\})? ?(?=[^ }])",
+        r"^(?:\\text ?\{ ?)?(?:[^\W\d_][^\W\d_']* )*(?:[^\W\d_]{3,}|[^\x00-\x7f]+) ?\}? ?:(?: ?\})? ?(?=[^ }])",
         rf"^(?:\\text ?\{{ ?)?[{_CHINESE}]{{0,20}}(?:\u4e3a|\u662f|\u7b49\u4e8e|(?<=[{_CHINESE}]) ?[:=])(?: ?\}})? ?(?=[^ }}])",
     )
 ]
@@ -21,7 +21,7 @@ _REMARK = re.compile(
 )
 _MEMBERSHIP = re.compile(
     r"(?<=[^ ,;]) ?(?:[,;] ?|\\[,; ]|\(|\\text\{[ (]*(?:where|for|with)? ?\} ?)+"
-    r"(?:[A-Za-z] ?, ?)*[A-Za-z] ?\\in ?\\mathbb ?\{? ?[NZQRC] ?\}?[\w^+*{}]* ?\)?$"
+    r"(?:[A-Za-z] ?, ?){0,4}[A-Za-z] ?\\in ?\\mathbb ?\{? ?[NZQRC] ?\}?[\w^+*{}]* ?\)?$"
 )
 _HEDGE = re.compile(
     r"(?<![A-Za-z\\])(?:maybe|possibly|perhaps|probably|likely|alternatively|otherwise|else|either|unless|if|when"
@@ -52,7 +52,7 @@ def unremarked(text: str) -> str:
     remark = _REMARK.search(text, 1)
     if remark is None:
         return text
-    return text[: remark.start()].rstrip(" ,;(").removesuffix(r"\text{").rstrip(" ,;(") or text
+    return text[: remark.start()].rstrip(" ,;(").removesuffix(r"\text{").rstrip(" ,;(\\") or text
 
 
 def is_hedged(text: str) -> bool:

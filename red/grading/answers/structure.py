@@ -37,15 +37,21 @@ class Group:
 
 def same(gold: str, answer: str) -> bool | None:
     """Whether two lightly normalized texts state the same answer; None if only algebra can tell."""
-    congruent = same_congruence(gold, answer)
-    return _same(group(gold), group(answer)) if congruent is None else congruent
+    if (agreed := same_congruence(gold, answer)) is not None:
+        return agreed
+    names = _POINT.fullmatch(gold), _POINT.fullmatch(answer)
+    if names[0] and names[1] and names[0][1] != names[1][1]:
+        return False
+    return _same(group(gold), group(answer))
 
 
 def group(text: str) -> Group | str:
-    """The text as nested groups; a text without commas and set braces is a leaf."""
+    """The text as nested groups, `P(4,-1)` and `(x,y)=(4,-1)` as `(4,-1)`; a text without commas and set braces is a leaf."""
     parts = split(text)
     if len(parts) > 1:
         return Group("", tuple(map(group, parts)))
+    if point := _POINT.fullmatch(text):
+        text = point[2]
     text = bare(text)
     opening, inner, closing = _unwrapped(text)
     if not inner:
@@ -159,9 +165,9 @@ def _same_mixed(several: Group, leaf: str, compare: Callable[[Group | str, Group
     assignment = _ASSIGNMENT.fullmatch(leaf)
     if assignment and isinstance(inner := group(assignment[2]), Group):
         return compare(several, inner)
-    if _has_choice(several) or _has_choice(leaf) or "=" in leaf:
-        return None
-    return False if "," in leaf or number(leaf) is not None else None
+    if number(leaf) is not None:
+        return False
+    return None if _has_choice(several) or _has_choice(leaf) or "=" in leaf or "," not in leaf else False
 
 
 def _same_in_any_order(gold: Group, answer: Group) -> bool | None:
@@ -183,7 +189,7 @@ def _same_in_any_order(gold: Group, answer: Group) -> bool | None:
 def _same_leaf(gold: str, answer: str) -> bool | None:
     if gold == answer:
         return True
-    for compare in (_same_in_base, _same_point, same_congruence, same_time, same_ratio):
+    for compare in (_same_in_base, same_congruence, same_time, same_ratio):
         if (found := compare(gold, answer)) is not None:
             return found
     if _SYMBOL.fullmatch(gold) and _SYMBOL.fullmatch(answer):
@@ -203,17 +209,6 @@ def _same_leaf(gold: str, answer: str) -> bool | None:
         verdicts = [_same(group(gold), group(member)) for member in members]
         return True if True in verdicts else None if None in verdicts else False
     return False if differ(gold, answer) else None
-
-
-def _same_point(gold: str, answer: str) -> bool | None:
-    """Named points and tuples of names: `P(4,-1)` and `(x,y)=(4,-1)` are `(4,-1)`."""
-    ours, theirs = _POINT.fullmatch(gold), _POINT.fullmatch(answer)
-    if ours and theirs and ours[1] != theirs[1]:
-        return None
-    if not ours and not theirs:
-        return None
-    gold, answer = ours[2] if ours else gold, theirs[2] if theirs else answer
-    return _same(group(gold), group(answer)) if gold.startswith("(") and answer.startswith("(") else None
 
 
 def _same_in_base(gold: str, answer: str) -> bool | None:

@@ -68,7 +68,7 @@ _QUANTITY = re.compile(
 _MAGNITUDE = re.compile(r"[ \\,{]*(?:text|mathrm)?[ {]*(?:hundred|thousand|[mb]illion|trillion)(?![a-z])", re.IGNORECASE)
 _COUNTERS = (
     "\u4e2a\u4eba\u6b21\u79cd\u672c\u9875\u6761\u5f20\u5757\u652f\u8f86\u540d\u4f4d\u68f5\u5934\u5339\u53ea\u5c81\u5e45"
-    "\u9053\u7ec4\u5bf9\u4ef6\u53cc\u74f6\u676f\u76d2\u7bb1\u888b\u5957\u53f0\u67b6\u8258\u6735\u9897\u7c92\u6839\u7247"
+    "\uc6d0\uac1c\uba85\ubd84\u9053\u7ec4\u5bf9\u4ef6\u53cc\u74f6\u676f\u76d2\u7bb1\u888b\u5957\u53f0\u67b6\u8258\u6735\u9897\u7c92\u6839\u7247"
     "\u5c42\u53f7\u73ed\u5bb6\u5ea7\u95f4\u89d2\u6bb5\u6b65\u500b\u679a\u56de\u65e5\u4ea9\u5206\u5757\u811a\u5c3e\u8bb8"
 )
 _ASIAN_WORDS = sorted((word for word in (*_CANONICAL, *_POWERS) if not word.isascii()), key=len)[::-1]
@@ -85,12 +85,13 @@ _TAIL = re.compile(
 )
 _MARK = re.compile(r"\\(?:text|mathrm)\{|[A-Za-z]{2}|[^\x00-\x7f]")
 _SOLAR = re.compile(r" ?[A-Z]_\{? ?\\(?:odot|oplus) ?\}?$")
-_SYMBOL = r"(?:[kcmn]m|[km]?g|m?L|mol|min|hr|ft|in|lb|k?Hz|[kM]?Pa|k?[JWNV]|[msghlAKCT])(?: ?\^ ?(?:\{ ?-?\d ?\}|-?\d))?"
+_SYMBOL = r"(?:\^ ?\{? ?\\circ ?\}? ?[CF]|[kcmn]m|[km]?g|m?L|mol|min|hr|ft|in|lb|k?Hz|[kM]?Pa|k?[JWNV]|[msghlAKCT])(?: ?\^ ?(?:\{ ?-?\d ?\}|-?\d))?"
 _SYMBOLS = rf"{_SYMBOL}(?:(?: ?\\cdot ?|[ *\u00b7])?{_SYMBOL})*"
 _SHORT = re.compile(rf"(?<=[\d}}])(?:\\[,;: ]|[ ~])*(?:{_SYMBOLS})(?: ?/ ?(?:{_SYMBOL}|\({_SYMBOLS}\)))?$")
 _FRACTION = re.compile(r"\\frac ?\{(.*)\} ?\{(.*)\}")
-_NAME = re.compile(rf"(/|\u6bcf|per(?![a-z]))|({'|'.join(_ASIAN_WORDS)}|[a-z%]+|[^\x00-\x7f]) ?(?:\^ ?\{{? ?([-+]?\d)|(\d))?")
-_NAMES = re.compile(rf"(?:[^\d\u3040-\u9fff]|\^ ?\{{? ?[-+]?\d|(?<=[a-z])\d|{_ASIAN_WORD})*+")
+_NAME = re.compile(rf"(/|\u6bcf|per(?![a-z]))|({'|'.join(_ASIAN_WORDS)}|[a-z%]+|[^\x00-\x7f]) ?(?:\^ ?([-+]?\d)|(\d))?")
+_NAMES = re.compile(rf"(?:\^ ?[-+]?\d|[^\d\u3040-\u9fff]|(?<=[a-z])\d|{_ASIAN_WORD})*+")
+_SQUARED = re.compile(rf"(?<![A-Za-z])({_KNOWN}|m) (?:squared|cubed)(?![a-z])")
 _CONNECTIVE = re.compile(r"(?<![A-Za-z\\])(?:and|or)(?![A-Za-z])")
 _TEXT = re.compile(r"\\text\{[^{}]*\}")
 
@@ -113,8 +114,10 @@ def split_units(text: str) -> tuple[str, frozenset[str]]:
 
 
 def without_short_unit(text: str) -> str:
-    """A bare unit behind a number removed: `5 m`, `5 m/s` -> `5`. Only for a gold without letters."""
-    return _SHORT.sub("", text)
+    """A bare unit behind a number or an element removed: `5 m`, `5 m/s` -> `5`. Only for a gold without letters."""
+    pieces = split(text)
+    bare = [_SHORT.sub("", piece) for piece in pieces]
+    return ", ".join(bare) if bare != pieces else text
 
 
 def disagree(units: frozenset[str], others: frozenset[str]) -> bool:
@@ -133,7 +136,8 @@ def _split_unit(text: str) -> tuple[str, str]:
     value, unit = text[: tail.start()] + (magnitude[0] if magnitude else ""), text[start:]
     if magnitude and value.count("{") > value.count("}"):
         value += "}"
-    words = re.sub(r"\\(?:text|mathrm|operatorname|cdot)", " ", _FRACTION.sub(r"\1/\2", unit)).lower()
+    unit = _SQUARED.sub(lambda name: f"{name[1]}^{'23'['cubed' in name[0]]}", unit)
+    words = re.sub(r"\\(?:text|mathrm|operatorname|cdot)|[{}]", " ", _FRACTION.sub(r"\1/\2", unit)).lower()
     if _QUANTITY.search(words) or not _NAMES.fullmatch(words):
         return text.strip(), ""
     return value.strip(), _canonical(words)
