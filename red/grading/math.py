@@ -95,7 +95,7 @@ def _compare_values(reference: str, prediction: str) -> Verdict | Undecided:
         prediction = without_short_unit(prediction)
     if has_relation(reference) or has_relation(prediction):
         ours, theirs = real_set(reference), real_set(prediction)
-        if ours is not None and theirs is not None:
+        if ours is not None and theirs is not None and ours.is_built <= theirs.is_built:
             agreed = same_set(ours, theirs)
             return Undecided(str(ours), str(theirs)) if agreed is None else _settled(agreed)
     reference, prediction = with_both_signs(reference), with_both_signs(bare(prediction))
@@ -107,8 +107,8 @@ def _compare_values(reference: str, prediction: str) -> Verdict | Undecided:
     agreed = same(gold, answer)
     if agreed is not None:
         return _settled(agreed)
-    if "=" not in gold and (members := stated(answer)) != [answer]:
-        prediction = next((member for member in members if same(gold, member) is None), answer)
+    if "=" not in gold:
+        prediction = next((member for member in stated(prediction) if same(gold, light(member)) is None), prediction)
     if is_refused(prediction):
         return Verdict(False, False, verdict.REFUSED)
     return Undecided(reference, prediction)

@@ -10,6 +10,9 @@ from red.grading.answers.normalize import light
 from red.grading.answers.numbers import number
 from red.grading.answers.structure import same, split
 
+LARGEST_END = 10**300
+"""Ends beyond are not ordered."""
+
 _NAME = r"(?:[A-Za-z]|\\(?:alpha|beta|theta|lambda|mu|phi|omega|epsilon|delta))(?:_(?:\w|\{\w+\}))?"
 _SIGN = re.compile(r"[<>]|\\(?:[lg](?:e|eq|eqslant|t)|cup|in)(?![a-zA-Z])|\\(?:mid|vert)|\|")
 _REWRITTEN = [
@@ -57,10 +60,14 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class RealSet:
-    """A union of spans in ascending order; `name` is that of the variable, where the text has one."""
+    r"""A union of spans in ascending order; `name` is that of the variable, where the text has one.
+
+    `is_built` says that the text is a set in set-builder notation, `\{x\mid x>3\}`.
+    """
 
     spans: tuple[Span, ...]
     name: str = ""
+    is_built: bool = False
 
     def __str__(self) -> str:
         return r"\cup ".join(map(str, self.spans))
@@ -87,7 +94,7 @@ def real_set(text: str) -> RealSet | None:
         spans = _joined([span for piece in pieces for span in piece.spans])
     except _NoSet:
         return None
-    return RealSet(spans, "" if builder else "".join(names)) if spans else None
+    return RealSet(spans, "" if builder else "".join(names), builder is not None) if spans else None
 
 
 def same_set(gold: RealSet, answer: RealSet) -> bool | None:
@@ -170,7 +177,7 @@ def _place(end: str) -> float:
     if infinity := _INFINITY.fullmatch(end):
         return -math.inf if infinity[1] == "-" else math.inf
     if exact := number(end):
-        return float(exact.value)
+        return float(exact.value) if abs(exact.value) < LARGEST_END else math.nan
     value = None if re.search(r"(?<![A-Za-z\\])[A-Za-z]", end) else estimate(end)
     return value.real if value is not None else math.nan
 

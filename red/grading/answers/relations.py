@@ -3,15 +3,17 @@ r"""Chains such as `S = 3+4 = 7` or `\pi\approx 3.14`, and congruences."""
 import re
 
 from red.grading.answers.estimate import estimate
+from red.grading.answers.normalize import light
 from red.grading.answers.numbers import number
 
 ROUNDED = 0.5001
 """Units of a decimal's last place by which what it approximates may differ."""
 
 _OPENING, _CLOSING = {"(", "[", "{", r"\{"}, {")", "]", "}", r"\}"}
+_SPACING = {r"\,", r"\;", r"\:", r"\!", r"\ ", r"\%", r"\|"}
 _EQUALITY = re.compile(r"=|\\(?:approx|simeq|doteq) ?")
 _BRACKET_OR_RELATION = re.compile(
-    r"\\[{}]|[\[\](){}=<>,;]"
+    r"\\[^A-Za-z]|[\[\](){}=<>,;]"
     r"|\\(?:approx|simeq|doteq|[lg]e|ne|[lg]t|in|equiv|cong|sim|to|mapsto|Rightarrow|implies|iff)(?![a-zA-Z]) ?"
 )
 _VALUE_MACRO = re.compile(r"\\(?:frac|binom|sqrt|cdot|pi|sin|cos|tan|cot|sec|csc|ln|log|exp|div)(?![a-zA-Z])")
@@ -19,17 +21,17 @@ _EQUATION = re.compile(r"\d(?:\\cdot ?)?[A-Za-z]|[A-Za-z]\^|[A-Za-z)][-+]\d")
 _PLACES = re.compile(r"-?\d*?(0*)(?:\.(\d+))?(?:\\cdot10\^\{?([-+]?\d+)\}?)?")
 _NAMED = r"(?:[A-Za-z](?:_\w)?(?:\\equiv|=))"
 _CONGRUENCE = re.compile(
-    rf"{_NAMED}?((?:-?\d+,)*-?\d+)(?:\\pmod|\\mod|\\bmod|\(\\?(?:text)?\{{?mod)\{{?(\d+)\}}?\)?"
+    rf"{_NAMED}?((?:-?\d{{1,30}},)*-?\d{{1,30}})(?:\\[pb]?mod|\(\\?mod)\{{?(\d{{1,30}})\}}?\)?"
 )
 
 
 def stated(text: str) -> list[str]:
-    r"""The members of a light chain that may be the answer, the likeliest first; none if it is false.
+    r"""The members of a chain that may be the answer, the likeliest first; none if it is false.
 
     `m+n=5+12=17` states 17, `\pi\approx 3.14` states 3.14 or the exact value before it, `8=7` nothing. Numbers
     must be equal, or rounded to the last place shown. An equation `2x-4=0` states no zero.
     """
-    chain = _chain(text)
+    chain = _chain(text) if _EQUALITY.search(text) else []
     if len(chain) < 2:
         return [text]
     known = [(sign, member, value) for sign, member in chain if (value := _value(member)) is not None]
@@ -62,6 +64,8 @@ def _chain(text: str) -> list[tuple[str, str]]:
     depth, start, sign = 0, 0, ""
     for match in _BRACKET_OR_RELATION.finditer(text):
         mark = match[0]
+        if mark in _SPACING:
+            continue
         if mark in _OPENING:
             depth += 1
         elif mark in _CLOSING:
@@ -72,11 +76,12 @@ def _chain(text: str) -> list[tuple[str, str]]:
             chain.append((sign, text[start : match.start()]))
             start, sign = match.end(), mark
     chain.append((sign, text[start:]))
-    return chain if all(member for _, member in chain) else [("", text)]
+    return chain if all(member.strip() for _, member in chain) else [("", text)]
 
 
 def _value(member: str) -> float | None:
     """The value of a member without names."""
+    member = light(member)
     if re.search(r"[A-Za-z]", _VALUE_MACRO.sub("", member)):
         return None
     try:
@@ -90,7 +95,7 @@ def _value(member: str) -> float | None:
 
 def _tolerance(sign: str, member: str, value: float) -> float:
     """How far the number before `member` may be from it: half of the last place that a rounded number shows."""
-    place = _PLACES.fullmatch(member)
+    place = _PLACES.fullmatch(light(member))
     decimals = len(place[2] or "") if place else 0
     if not place or (sign == "=" and decimals < 2):
         return 1e-9 * abs(value)

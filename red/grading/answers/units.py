@@ -93,6 +93,7 @@ _NAME = re.compile(rf"(/|\u6bcf|per(?![a-z]))|({'|'.join(_ASIAN_WORDS)}|[a-z%]+|
 _NAMES = re.compile(rf"(?:\^ ?[-+]?\d|[^\d\u3040-\u9fff]|(?<=[a-z])\d|{_ASIAN_WORD})*+")
 _SQUARED = re.compile(rf"(?<![A-Za-z])({_KNOWN}|m) (?:squared|cubed)(?![a-z])")
 _CONNECTIVE = re.compile(r"(?<![A-Za-z\\])(?:and|or)(?![A-Za-z])")
+_THOUSANDS_COMMA = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
 _TEXT = re.compile(r"\\text\{[^{}]*\}")
 
 
@@ -104,7 +105,8 @@ def split_units(text: str) -> tuple[str, frozenset[str]]:
     if not _MARK.search(text):
         return text, frozenset()
     opened = _TEXT.sub(lambda part: _CONNECTIVE.sub(r"} \g<0> \\text{", part[0]), text).replace(r"\text{ }", "")
-    elements = [element for piece in split(opened) for element in _CONNECTIVE.split(piece) if element.strip(" {}")]
+    pieces = split(_THOUSANDS_COMMA.sub("\x04", opened))
+    elements = [element.replace("\x04", ",") for piece in pieces for element in _CONNECTIVE.split(piece) if element.strip(" {}")]
     if len(elements) < 2:
         value, unit = _split_unit(text)
         return value, frozenset(filter(None, (unit,)))
