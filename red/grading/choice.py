@@ -6,6 +6,7 @@ article. An option's own text counts where it is that of one option alone.
 """
 
 import re
+from collections import deque
 from collections.abc import Sequence
 
 from red.grading import verdict
@@ -18,6 +19,9 @@ LONGEST_BOX = 1_000
 LONGEST_STATEMENT = 300
 """Characters behind `answer is` that are read."""
 
+MOST_STATEMENTS = 20
+"""Of those, the last ones that are read."""
+
 SEVERAL = ""
 """What is read where several letters are offered."""
 
@@ -26,14 +30,21 @@ _MARKUP = re.compile(
     r"|\\[()\[\],;:! ]|\\q?quad(?![a-z])|[*`$\"{}#]"
 )
 _LABEL = re.compile(
-    r"(?:(?:the|my|so|thus|hence|therefore|final|correct|right|best|answer|option|choice|is|be|would)(?![A-Za-z])[ :,]*)+",
+    r"(?:(?:the|my|so|thus|hence|therefore|final|correct|right|best|answer|option|choice|is|would|be)"
+    r"(?![A-Za-z])[ :,]*)+",
     re.IGNORECASE,
 )
-_LETTER = re.compile(r"(?:[(\[<] ?([A-Za-z]) ?[)\]>]|([A-Z])(?![A-Za-z'?!+^_=*(]|-\w)|([a-z])(?=[.:)]?$))(?: ?[.:)\]])*")
+_LETTER = re.compile(
+    r"(?:[(\[<] ?([A-Za-z]) ?[)\]>]|([A-Z])(?![A-Za-z'?!+^_=*(]|-\w)|([a-z])(?=[.:)]?$))(?: ?[.:)\]])*"
+)
 _BEFORE_WORD = re.compile(r"[AI],? [a-z]")
-_DENIED = re.compile(r"(?:,? ?(?:but )?not|rather than|instead of|unlike)(?: option)? [(\[]?[A-Z](?![A-Za-z])[)\]]?", re.IGNORECASE)
+_DENIED = re.compile(
+    r"(?:,? ?(?:but )?not|rather than|instead of|unlike)(?: option)? [(\[]?[A-Z](?![A-Za-z])[)\]]?", re.IGNORECASE
+)
 _OFFERED = r"(?:option )?[(\[]?([A-Z])(?:[)\].:,/;]|(?= (?:and|or)(?![a-z]))|(?= ?[A-Z](?![A-Za-z]))| ?$)"
-_OFFER = re.compile(rf"(?:^[ ,;/&-]*(?:(?:and|or|and/or|vs\.?) )?|(?<![a-z])(?:maybe|perhaps|possibly|otherwise|or else),? ){_OFFERED}")
+_OFFER = re.compile(
+    rf"(?:^[ ,;/&-]*(?:(?:and|or|and/or|vs\.?) )?|(?<![a-z])(?:maybe|perhaps|possibly|otherwise|or else),? ){_OFFERED}"
+)
 _OFFER_IN_WORDS = re.compile(rf"(?<![a-z])(?:and|or) {_OFFERED}")
 _ALTERNATIVE = re.compile(r"[ ,]*(?:or(?![a-z])|/)")
 _OTHER_LABEL = re.compile(r"(?:^|[\s,;/&])(?:[(\[]([A-Z])[)\]]|([A-Z])[.:)\]](?![A-Za-z]))")
@@ -47,9 +58,7 @@ def is_letter(gold: str) -> bool:
     return len(gold) == 1 and "A" <= gold <= "Z"
 
 
-def grade_choice(
-    response: str, answer: str, options: int | Sequence[str], *, thought_open: bool = False
-) -> Verdict:
+def grade_choice(response: str, answer: str, options: int | Sequence[str], *, thought_open: bool = False) -> Verdict:
     """Strict: the letter in the last box. Lenient: else the last of `ANSWER: X`, `answer is X` or a final
     line that is one letter. `options` are their texts, or how many there are; letters beyond are wrong.
     """
@@ -104,7 +113,7 @@ def _stated_letter(text: str, texts: Sequence[str]) -> str | None:
     last_line = text.rstrip().rpartition("\n")[2]
     if len(last_line) < 100 and (alone := _LETTER_LINE.fullmatch(last_line)):
         return alone[1]
-    for statement in reversed([*_STATEMENT.finditer(text)]):
+    for statement in reversed(deque(_STATEMENT.finditer(text), MOST_STATEMENTS)):
         stated = text[statement.end() : statement.end() + LONGEST_STATEMENT].lstrip()
         sentence = stated[: end.start()] if (end := _SENTENCE_END.search(stated, 3)) else stated
         letter = _letter(stated, sentence)

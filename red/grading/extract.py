@@ -7,7 +7,8 @@ LONGEST_RESPONSE = 400_000
 
 _BOX_OR_BRACE = re.compile(r"(\\(?:boxed|fbox)\s*\{)|\\\\(?!boxed|fbox)|\\[{}]|([{}])")
 _MENTION = re.compile(
-    r"(?:\b(?:the|a|my|your|any|no|this|that) [`'\"]?|[`'\"])<think>|<think>[`'\"]? (?:tag|part|block|section|step|token)s?\b"
+    r"(?:\b(?:the|a|my|your|any|no|this|that) [`'\"]?|[`'\"])<think>"
+    r"|<think>[`'\"]? (?:tag|part|block|section|step|token)s?\b"
 )
 _BOX_COMMAND = re.compile(r"\\(?:boxed|fbox)")
 

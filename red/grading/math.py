@@ -49,8 +49,8 @@ def grade_math(response: str, gold: str, *, thought_open: bool = False) -> Verdi
 
 @lru_cache(maxsize=16_384)
 def is_usable(gold: str) -> bool:
-    """Whether a gold holds an answer at all: a letter or digit, balanced braces, no endless text."""
-    if len(gold) > _LONGEST_RAW:
+    """Whether a gold holds an answer at all: a letter or digit, balanced braces, no endless text or nesting."""
+    if len(gold) > _LONGEST_RAW or nesting(gold) > DEEPEST_NESTING:
         return False
     text = gold_text(gold)
     braces = re.sub(r"\\[{}]", "", text)

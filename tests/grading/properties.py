@@ -79,7 +79,7 @@ WRITINGS: tuple[Writing, ...] = (
     lambda value: rf"{_sign(value)}\nicefrac{{{abs(value.numerator)}}}{{{value.denominator}}}",
 )
 VALUES = st.one_of(
-    st.integers(-10**7, 10**7).map(Fraction),
+    st.integers(-(10**7), 10**7).map(Fraction),
     st.builds(Fraction, st.integers(-5000, 5000), st.sampled_from([2, 3, 4, 5, 8, 9, 10, 100])),
 )
 
@@ -120,4 +120,12 @@ DRESSES = (
 )
 """What surrounds an answer without changing it."""
 
-UNITS = ("", r"\text{ cm}", r"\ \mathrm{m/s^2}", r"\,\mathrm{kg\,m^{-3}}", r"\text{ apples}", r"\ \frac{\text{mi}}{\text{h}}", " 厘米")
+UNITS = (
+    "",
+    r"\text{ cm}",
+    r"\ \mathrm{m/s^2}",
+    r"\,\mathrm{kg\,m^{-3}}",
+    r"\text{ apples}",
+    r"\ \frac{\text{mi}}{\text{h}}",
+    " 厘米",
+)

@@ -111,7 +111,12 @@ def _is_refuted(gold: Basic, answer: Basic) -> bool:
 def _are_roots_alike(gold: Part, answer: Part) -> bool:
     """Whether two expressions with roots or powers agree wherever the gold is real, or as complex constants."""
     try:
-        return isinstance(gold, Expr) and isinstance(answer, Expr) and (gold.has(Pow) or answer.has(Pow, exp)) and same_where_real(gold, answer)
+        return (
+            isinstance(gold, Expr)
+            and isinstance(answer, Expr)
+            and (gold.has(Pow) or answer.has(Pow, exp))
+            and same_where_real(gold, answer)
+        )
     except _NOT_NUMERIC:
         return False
 

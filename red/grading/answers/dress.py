@@ -22,6 +22,9 @@ _END = r"(?![a-zA-Z])"
 _REMOVED = [
     (re.compile(pattern), replacement)
     for pattern, replacement in (
+        (r"(?:\\[,;: ]|[~ ]){2,}", " "),
+        (r"(?:\\q?quad(?![a-zA-Z]) ?){2,}", r"\\quad "),
+        (r"(?:\\!){2,}", r"\\!"),
         (r"(?<!\\)\\[()\[\]]", " "),
         (r"(?<!\\)\$", " "),
         (r"\\\$", " "),
@@ -61,7 +64,9 @@ _RELATION = re.compile(r"[=<>]|\\(?:[lg](?:e|eq|eqslant|t)|n(?:e|eq)|approx|equi
 _BEFORE_RELATION = re.compile(rf"& ?(?={_RELATION.pattern})|(?<=[=<>]) ?&|^ ?&")
 
 _TOKEN = re.compile(r"\\[A-Za-z]+ ?|\\.|[{}]|[\^_\]] ?| |[^\\{}\^_\] ]+", re.DOTALL)
-_TAKES_ARGUMENT = re.compile(r"[\^_\]}]|\\(?!(?:cdot|times|pm|mp|div|in|cup|cap|le|ge|ne|approx|to)(?![a-zA-Z]))[A-Za-z]")
+_TAKES_ARGUMENT = re.compile(
+    r"[\^_\]}]|\\(?!(?:cdot|times|pm|mp|div|in|cup|cap|le|ge|ne|approx|to)(?![a-zA-Z]))[A-Za-z]"
+)
 
 _FUNCTIONS = "sin|cos|tan|cot|sec|csc|sinh|cosh|tanh|arcsin|arccos|arctan|log|ln|lg|exp"
 _GREEK = "pi|theta|alpha|beta|gamma|delta|epsilon|lambda|mu|rho|sigma|tau|phi|omega"
@@ -88,7 +93,10 @@ _PLAIN = [
 _ARGUMENT = re.compile(r"((?<![A-Za-z\\])sqrt|\\sqrt\[3\]|\^) ?\(")
 _ANGLES = re.compile(r"\\(?:sin|cos|tan|cot|sec|csc)(?![a-zA-Z])")
 _INVERSE = re.compile(r"\\arc|\^ ?\{ ?-1 ?\}")
-_DEGREES = re.compile(r"(\d+(?:\.\d+)?|(?<![A-Za-z\\])[A-Za-z]|\\(?:alpha|beta|gamma|theta|phi)) ?(?:\^ ?(?:\\circ|\{ ?\\circ ?\})|\\degree|(?:\\text\{ ?)?deg(?:rees?)?(?![a-z])\}?)")
+_DEGREES = re.compile(
+    r"(\d+(?:\.\d+)?|(?<![A-Za-z\\])[A-Za-z]|\\(?:alpha|beta|gamma|theta|phi)) ?"
+    r"(?:\^ ?(?:\\circ|\{ ?\\circ ?\})|\\degree|(?:\\text\{ ?)?deg(?:rees?)?(?![a-z])\}?)"
+)
 _REPEATING = re.compile(
     r"(?<![\w.])(\d*)\.(\d*)(?:\\(?:overline|bar) ?(?:\{ ?(\d+) ?\}|(\d))"
     r"|\\dot ?(?:\{(\d)\}|(\d))(?:(\d*)\\dot ?(?:\{(\d)\}|(\d)))?|(?<=\.)\((\d+)\))"

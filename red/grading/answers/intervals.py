@@ -29,7 +29,7 @@ _REWRITTEN = [
     )
 ]
 _BUILDER = re.compile(
-    rf"\\\{{ ?({_NAME}) ?(?:\\in ?\\mathbb ?(?:\{{ ?R ?\}}|R) ?)?(?:\\mid(?![a-zA-Z])|\\vert(?![a-zA-Z])|\||:) ?(.*)\\\}}"
+    rf"\\\{{ ?({_NAME}) ?(?:\\in ?\\mathbb ?(?:\{{ ?R ?\}}|R) ?)?(?:\\(?:mid|vert)(?![a-zA-Z])|\||:) ?(.*)\\\}}"
 )
 _MEMBER = re.compile(rf"({_NAME}) ?\\in(?![a-zA-Z]) ?(.*)")
 _OR = re.compile(r"(?<![A-Za-z\\])or(?![A-Za-z])")
@@ -159,7 +159,9 @@ def _chain(text: str) -> tuple[str, Span]:
         if sign == "=":
             return name, Span(end, end, True, True)
         is_closed = sign in "\u2264\u2265"
-        return name, Span(r"-\infty", end, False, is_closed) if sign in "<\u2264" else Span(end, r"\infty", is_closed, False)
+        return name, Span(r"-\infty", end, False, is_closed) if sign in "<\u2264" else Span(
+            end, r"\infty", is_closed, False
+        )
     if len(parts) == 5 and re.fullmatch(_NAME, parts[2]) and {parts[1], parts[3]} <= {"<", "\u2264"}:
         return parts[2], Span(_end(parts[0]), _end(parts[4]), parts[1] == "\u2264", parts[3] == "\u2264")
     raise _NoSet

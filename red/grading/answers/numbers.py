@@ -12,11 +12,9 @@ LARGEST_EXPONENT = 10_000
 LONGEST_NUMBER = 2_000
 """Characters of a plain number; Python itself refuses to convert more than 4,300 digits."""
 
-_SMALL = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen"
-    " eighteen nineteen"
-).split()
-_TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
+_SMALL = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
+_SMALL += ["thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"]
+_TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
 _MAGNITUDES = {"hundred": 2, "thousand": 3, "million": 6, "billion": 9, "trillion": 12}
 _FUNCTIONS: dict[str, Callable[..., int]] = {"gcd": math.gcd, "lcm": math.lcm, "max": max, "min": min}
 _DECIMAL = r"\d+(?:\.\d*)?|\.\d+"
@@ -55,8 +53,8 @@ class Number:
 def number(text: str) -> Number | None:
     r"""The value of lightly normalized text that is one plain number, else None.
 
-    Integers, decimals, `a/b`, `\frac{a}{b}`, mixed numbers, `a\bmod b`, `\gcd(a,b)`, all with an optional sign, power of
-    ten, percent sign, or `hundred` to `trillion` behind it; English number words from zero to ninety-nine.
+    Integers, decimals, `a/b`, `\frac{a}{b}`, mixed numbers, `a\bmod b`, `\gcd(a,b)`, all with an optional sign,
+    power of ten, percent sign, or `hundred` to `trillion` behind it; English number words from zero to ninety-nine.
     None for a zero denominator and for exponents too large to expand.
     """
     match = _NUMBER.fullmatch(text) if len(text) <= LONGEST_NUMBER else None

@@ -11,7 +11,8 @@ _LABELS = [
     for pattern in (
         r"^(?:\\text ?\{ ?)?[A-Za-z ,'()-]*?(?<![A-Za-z])(?:is|are|equals?)(?![A-Za-z]) ?:?(?: ?\})? ?(?=[^ }])",
         r"^(?:\\text ?\{ ?)?(?:[^\W\d_][^\W\d_']* )*(?:[^\W\d_]{3,}|[^\x00-\x7f]+) ?\}? ?:(?: ?\})? ?(?=[^ }])",
-        rf"^(?:\\text ?\{{ ?)?[{_CHINESE}]{{0,20}}(?:\u4e3a|\u662f|\u7b49\u4e8e|(?<=[{_CHINESE}]) ?[:=])(?: ?\}})? ?(?=[^ }}])",
+        rf"^(?:\\text ?\{{ ?)?[{_CHINESE}]{{0,20}}(?:\u4e3a|\u662f|\u7b49\u4e8e|(?<=[{_CHINESE}]) ?[:=])"
+        r"(?: ?\})? ?(?=[^ }])",
     )
 ]
 _REMARK = re.compile(
@@ -25,9 +26,10 @@ _MEMBERSHIP = re.compile(
 )
 _HEDGE = re.compile(
     r"(?<![A-Za-z\\])(?:maybe|possibly|perhaps|probably|likely|alternatively|otherwise|else|either|unless|if|when"
-    r"|whenever|depending|not|never|neither|nor|cannot|can't|isn't|but|except|excluding|wrong|incorrect|false|impossible"
+    r"|whenever|depending|not|never|neither|nor|cannot|can't|isn't|but|except|excluding|wrong|incorrect|false"
+    r"|impossible"
     r"|almost|nearly|unknown|unclear|guess|than|up to)(?![A-Za-z])|\?"
-    r"|\u6216\u8bb8|\u53ef\u80fd|\u4e5f\u8bb8|\u5927\u7ea6|\u5927\u6982|\u5de6\u53f3|\u7ea6|\u4e0d|\u5982\u679c|\u82e5|\u5f53|\u5426"
+    r"|\u6216\u8bb8|\u53ef\u80fd|\u4e5f\u8bb8|\u5927\u6982|\u5de6\u53f3|\u7ea6|\u4e0d|\u5982\u679c|\u82e5|\u5f53|\u5426"
     r"|\u4ee5\u4e0a|\u4ee5\u4e0b|\u4ee5\u5185",
     re.IGNORECASE,
 )

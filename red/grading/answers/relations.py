@@ -20,9 +20,7 @@ _VALUE_MACRO = re.compile(r"\\(?:frac|binom|sqrt|cdot|pi|sin|cos|tan|cot|sec|csc
 _EQUATION = re.compile(r"\d(?:\\cdot ?)?[A-Za-z]|[A-Za-z]\^|[A-Za-z)][-+]\d")
 _PLACES = re.compile(r"-?\d*?(0*)(?:\.(\d+))?(?:\\cdot10\^\{?([-+]?\d+)\}?)?")
 _NAMED = r"(?:[A-Za-z](?:_\w)?(?:\\equiv|=))"
-_CONGRUENCE = re.compile(
-    rf"{_NAMED}?((?:-?\d{{1,30}},)*-?\d{{1,30}})(?:\\[pb]?mod|\(\\?mod)\{{?(\d{{1,30}})\}}?\)?"
-)
+_CONGRUENCE = re.compile(rf"{_NAMED}?((?:-?\d{{1,30}},)*-?\d{{1,30}})(?:\\[pb]?mod|\(\\?mod)\{{?(\d{{1,30}})\}}?\)?")
 
 
 def stated(text: str) -> list[str]:

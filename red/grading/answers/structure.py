@@ -46,7 +46,10 @@ def same(gold: str, answer: str) -> bool | None:
 
 
 def group(text: str) -> Group | str:
-    """The text as nested groups, `P(4,-1)` and `(x,y)=(4,-1)` as `(4,-1)`; a text without commas and set braces is a leaf."""
+    """The text as nested groups; a text without commas and set braces is a leaf.
+
+    A point `P(4,-1)` or `(x,y)=(4,-1)` is `(4,-1)`.
+    """
     parts = split(text)
     if len(parts) > 1:
         return Group("", tuple(map(group, parts)))

@@ -65,10 +65,13 @@ _QUANTITY = re.compile(
     r"|north|south|[ap]\.?m|[ivx]+)(?![A-Za-z])",
     re.IGNORECASE,
 )
-_MAGNITUDE = re.compile(r"[ \\,{]*(?:text|mathrm)?[ {]*(?:hundred|thousand|[mb]illion|trillion)(?![a-z])", re.IGNORECASE)
+_MAGNITUDE = re.compile(
+    r"[ \\,{]*(?:text|mathrm)?[ {]*(?:hundred|thousand|[mb]illion|trillion)(?![a-z])", re.IGNORECASE
+)
 _COUNTERS = (
     "\u4e2a\u4eba\u6b21\u79cd\u672c\u9875\u6761\u5f20\u5757\u652f\u8f86\u540d\u4f4d\u68f5\u5934\u5339\u53ea\u5c81\u5e45"
-    "\uc6d0\uac1c\uba85\ubd84\u9053\u7ec4\u5bf9\u4ef6\u53cc\u74f6\u676f\u76d2\u7bb1\u888b\u5957\u53f0\u67b6\u8258\u6735\u9897\u7c92\u6839\u7247"
+    "\uc6d0\uac1c\uba85\ubd84\u9053\u7ec4\u5bf9\u4ef6\u53cc\u74f6\u676f\u76d2\u7bb1\u888b\u5957\u53f0\u67b6\u8258\u6735\u9897\u7c92\u6839"
+    "\u7247"
     "\u5c42\u53f7\u73ed\u5bb6\u5ea7\u95f4\u89d2\u6bb5\u6b65\u500b\u679a\u56de\u65e5\u4ea9\u5206\u5757\u811a\u5c3e\u8bb8"
 )
 _ASIAN_WORDS = sorted((word for word in (*_CANONICAL, *_POWERS) if not word.isascii()), key=len)[::-1]
@@ -85,7 +88,10 @@ _TAIL = re.compile(
 )
 _MARK = re.compile(r"\\(?:text|mathrm)\{|[A-Za-z]{2}|[^\x00-\x7f]")
 _SOLAR = re.compile(r" ?[A-Z]_\{? ?\\(?:odot|oplus) ?\}?$")
-_SYMBOL = r"(?:\^ ?\{? ?\\circ ?\}? ?[CF]|[kcmn]m|[km]?g|m?L|mol|min|hr|ft|in|lb|k?Hz|[kM]?Pa|k?[JWNV]|[msghlAKCT])(?: ?\^ ?(?:\{ ?-?\d ?\}|-?\d))?"
+_SYMBOL = (
+    r"(?:\^ ?\{? ?\\circ ?\}? ?[CF]|[kcmn]m|[km]?g|m?L|mol|min|hr|ft|in|lb|k?Hz|[kM]?Pa|k?[JWNV]|[msghlAKCT])"
+    r"(?: ?\^ ?(?:\{ ?-?\d ?\}|-?\d))?"
+)
 _SYMBOLS = rf"{_SYMBOL}(?:(?: ?\\cdot ?|[ *\u00b7])?{_SYMBOL})*"
 _SHORT = re.compile(rf"(?<=[\d}}])(?:\\[,;: ]|[ ~])*(?:{_SYMBOLS})(?: ?/ ?(?:{_SYMBOL}|\({_SYMBOLS}\)))?$")
 _FRACTION = re.compile(r"\\frac ?\{(.*)\} ?\{(.*)\}")
@@ -106,7 +112,9 @@ def split_units(text: str) -> tuple[str, frozenset[str]]:
         return text, frozenset()
     opened = _TEXT.sub(lambda part: _CONNECTIVE.sub(r"} \g<0> \\text{", part[0]), text).replace(r"\text{ }", "")
     pieces = split(_THOUSANDS_COMMA.sub("\x04", opened))
-    elements = [element.replace("\x04", ",") for piece in pieces for element in _CONNECTIVE.split(piece) if element.strip(" {}")]
+    elements = [
+        element.replace("\x04", ",") for piece in pieces for element in _CONNECTIVE.split(piece) if element.strip(" {}")
+    ]
     if len(elements) < 2:
         value, unit = _split_unit(text)
         return value, frozenset(filter(None, (unit,)))
