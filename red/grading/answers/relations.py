@@ -36,11 +36,11 @@ def stated(text: str) -> list[str]:
     for (_, _, before), (sign, member, after) in zip(known, known[1:], strict=False):
         if abs(before - after) > _tolerance(sign, member, after):
             return []
-    (_, before), (sign, last) = chain[-2:]
+    (_, other), (sign, last) = chain[-2:]
     if _value(last) == 0 and any(_EQUATION.search(member) for _, member in chain[:-1]):
         return []
     is_rounded = sign != "=" or "." in last
-    return [last, before] if is_rounded and (len(chain) > 2 or _value(before) is not None) else [last]
+    return [last, other] if is_rounded and (len(chain) > 2 or _value(other) is not None) else [last]
 
 
 def same_congruence(gold: str, answer: str) -> bool | None:

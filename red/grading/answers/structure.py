@@ -53,7 +53,7 @@ def group(text: str) -> Group | str:
     parts = split(text)
     if len(parts) > 1:
         return Group("", tuple(map(group, parts)))
-    if point := _POINT.fullmatch(text):
+    if (point := _POINT.fullmatch(text)) and point[1] == _in_order(point[1]):
         text = point[2]
     text = bare(text)
     opening, inner, closing = _unwrapped(text)
@@ -63,6 +63,12 @@ def group(text: str) -> Group | str:
     if len(parts) == 1 and opening != r"\{":
         return text
     return Group(opening + closing, tuple(map(group, parts)))
+
+
+def _in_order(name: str) -> str:
+    """A name as it is; `(y,x)=` with its letters in order."""
+    letters = sorted(re.findall("[A-Za-z]", name))
+    return f"({','.join(letters)})=" if name.startswith("(") else name
 
 
 def bare(text: str) -> str:

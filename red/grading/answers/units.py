@@ -89,7 +89,8 @@ _TAIL = re.compile(
 _MARK = re.compile(r"\\(?:text|mathrm)\{|[A-Za-z]{2}|[^\x00-\x7f]")
 _SOLAR = re.compile(r" ?[A-Z]_\{? ?\\(?:odot|oplus) ?\}?$")
 _SYMBOL = (
-    r"(?:\^ ?\{? ?\\circ ?\}? ?[CF]|[kcmn]m|[km]?g|m?L|mol|min|hr|ft|in|lb|k?Hz|[kM]?Pa|k?[JWNV]|[msghlAKCT])"
+    r"(?:k?\\Omega(?![a-zA-Z])|\^ ?\{? ?\\circ ?\}? ?[CF]"
+    r"|[kcmn]m|[km]?g|m?L|mol|min|hr|ft|in|lb|k?Hz|[kM]?Pa|k?[JWNV]|[msghlAKCT])"
     r"(?: ?\^ ?(?:\{ ?-?\d ?\}|-?\d))?"
 )
 _SYMBOLS = rf"{_SYMBOL}(?:(?: ?\\cdot ?|[ *\u00b7])?{_SYMBOL})*"
