@@ -10,8 +10,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from red.grading import verdict
-from red.grading.answers.normalize import light, plain
-from red.grading.answers.structure import same
+from red.grading.answers.normalize import plain
 from red.grading.extract import final_text, last_box
 from red.grading.verdict import Verdict
 
@@ -34,14 +33,12 @@ _LABEL = re.compile(
     r"(?![A-Za-z])[ :,]*)+",
     re.IGNORECASE,
 )
-_LETTER = re.compile(
-    r"(?:[(\[<] ?([A-Za-z]) ?[)\]>]|([A-Z])(?![A-Za-z'?!+^_=*(]|-\w)|([a-z])(?=[.:)]?$))(?: ?[.:)\]])*"
-)
+_LETTER = re.compile(r"(?:[(\[<] ?([A-Za-z]) ?[)\]>]|([A-Z])(?![\w'?!+^=*(]|-\w)|([a-z])(?=[.:)]?$))(?: ?[.:)\]])*")
 _BEFORE_WORD = re.compile(r"[AI],? [a-z]")
 _DENIED = re.compile(
     r"(?:,? ?(?:but )?not|rather than|instead of|unlike)(?: option)? [(\[]?[A-Z](?![A-Za-z])[)\]]?", re.IGNORECASE
 )
-_OFFERED = r"(?:option )?[(\[]?([A-Z])(?:[)\].:,/;]|(?= (?:and|or)(?![a-z]))|(?= ?[A-Z](?![A-Za-z]))| ?$)"
+_OFFERED = r"(?:option )?[(\[]?([A-Z])(?:[)\].:,/;]|(?= (?:and|or)(?![a-z]))|(?= [A-Z](?![A-Za-z]))| ?$)"
 _OFFER = re.compile(
     rf"(?:^[ ,;/&-]*(?:(?:and|or|and/or|vs\.?) )?|(?<![a-z])(?:maybe|perhaps|possibly|otherwise|or else),? ){_OFFERED}"
 )
@@ -72,7 +69,7 @@ def grade_choice(response: str, answer: str, options: int | Sequence[str], *, th
     box = last_box(text)
     letter = None
     if box is not None and len(box) < LONGEST_BOX:
-        letter = boxed_letter(box) or _option_with_text(box, texts)
+        letter = _option_with_text(box, texts) or boxed_letter(box)
     if not letter:
         lenient = _stated_letter(text, texts) == answer
         reason = verdict.NO_BOX if box is None else verdict.UNPARSED if box.strip() else verdict.EMPTY_BOX
@@ -116,23 +113,23 @@ def _stated_letter(text: str, texts: Sequence[str]) -> str | None:
     for statement in reversed(deque(_STATEMENT.finditer(text), MOST_STATEMENTS)):
         stated = text[statement.end() : statement.end() + LONGEST_STATEMENT].lstrip()
         sentence = stated[: end.start()] if (end := _SENTENCE_END.search(stated, 3)) else stated
-        letter = _letter(stated, sentence)
-        if letter is None:
-            letter = _option_with_text(sentence.strip(), texts)
+        letter = _option_with_text(sentence, texts) or _letter(stated, sentence)
         if letter is not None:
             return letter
     return None
 
 
 def _option_with_text(stated: str, texts: Sequence[str]) -> str | None:
-    """The letter of the one option whose text this is."""
-    said = light(plain(stated))
-    matches = [at for at, text in enumerate(texts) if _is_text(light(plain(text)), said)]
+    """The letter of the one option whose text this is; a single letter is no text."""
+    said = _as_text(stated)
+    if len(said) == 1 and said.isalpha():
+        return None
+    matches = [at for at, text in enumerate(texts) if _as_text(text) == said != ""]
     return chr(ord("A") + matches[0]) if len(matches) == 1 else None
 
 
-def _is_text(option: str, said: str) -> bool:
-    return option.lower() == said.lower() or same(option, said) is True
+def _as_text(text: str) -> str:
+    return re.sub(r"[ .]+$|\\", "", _without_markup(text)).casefold()
 
 
 def _without_markup(text: str) -> str:

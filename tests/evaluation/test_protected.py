@@ -14,6 +14,7 @@ from red.models.folder import read_tokenizer
 from red.plumbing.storage import dump_json, read_jsonl
 from red.sampling.base import Request, Sampling
 from red.sampling.response import Response
+from red.text.template import LETTERS
 
 
 @pytest.mark.parametrize(

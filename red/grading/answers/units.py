@@ -116,12 +116,12 @@ def split_units(text: str) -> tuple[str, frozenset[str]]:
     elements = [
         element.replace("\x04", ",") for piece in pieces for element in _CONNECTIVE.split(piece) if element.strip(" {}")
     ]
-    if len(elements) < 2:
+    found = [_split_unit(element.strip()) for element in elements]
+    if not any(unit for _, unit in found[:-1]):
         value, unit = _split_unit(text)
         return value, frozenset(filter(None, (unit,)))
-    found = [_split_unit(element.strip()) for element in elements]
     units = frozenset(unit for _, unit in found if unit)
-    return (", ".join(value for value, _ in found), units) if units else (text, units)
+    return ", ".join(value for value, _ in found), units
 
 
 def without_short_unit(text: str) -> str:
