@@ -120,16 +120,19 @@ def _stated_letter(text: str, texts: Sequence[str]) -> str | None:
 
 
 def _option_with_text(stated: str, texts: Sequence[str]) -> str | None:
-    """The letter of the one option whose text this is; a single letter is no text."""
+    """The letter of the one option whose text this is, if need be in another case; a single letter is no text."""
     said = _as_text(stated)
-    if len(said) == 1 and said.isalpha():
+    if not said or (len(said) == 1 and said.isalpha()):
         return None
-    matches = [at for at, text in enumerate(texts) if _as_text(text) == said != ""]
-    return chr(ord("A") + matches[0]) if len(matches) == 1 else None
+    options = [*map(_as_text, texts)]
+    for case in (str, str.casefold):
+        if [*map(case, options)].count(case(said)) == 1:
+            return chr(ord("A") + [*map(case, options)].index(case(said)))
+    return None
 
 
 def _as_text(text: str) -> str:
-    return re.sub(r"[ .]+$|\\", "", _without_markup(text)).casefold()
+    return re.sub(r"[ .]+$|\\", "", _without_markup(text))
 
 
 def _without_markup(text: str) -> str:

@@ -13,7 +13,7 @@ from red.grading.choice import grade_choice
 from red.grading.math import grade_math
 from tests.grading.properties import decided
 
-few = settings(deadline=None, max_examples=40)
+few = settings(deadline=None, max_examples=12)
 SMALL = st.integers(2, 99)
 WORDS = st.sampled_from(
     ["isosceles", "equilateral", "Area", "island", "is parallel", "Tuesday", "no", "yes", "equal sides"]

@@ -39,8 +39,10 @@ def same(gold: str, answer: str) -> bool | None:
     """Whether two lightly normalized texts state the same answer; None if only algebra can tell."""
     if (agreed := same_congruence(gold, answer)) is not None:
         return agreed
-    names = _POINT.fullmatch(gold), _POINT.fullmatch(answer)
-    if names[0] and names[1] and names[0][1] != names[1][1]:
+    ours, theirs = _POINT.fullmatch(gold), _POINT.fullmatch(answer)
+    if ours and theirs:
+        return _same(group(ours[2]), group(theirs[2])) if ours[1] == theirs[1] else False
+    if any(point and point[1] != _in_order(point[1]) for point in (ours, theirs)):
         return False
     return _same(group(gold), group(answer))
 
