@@ -77,7 +77,7 @@ def same_words(gold: str, answer: str, *, is_text: bool) -> bool | None:
         is_name = gold.isupper() != answer.isupper() and not is_text and gold.lower() not in _SHORT_WORDS
         return gold == answer if is_name else gold.lower() == answer.lower()
     if gold.isalpha() and answer.isalpha() and len(gold) == len(answer) == 2:
-        return sorted(gold) == sorted(answer)
+        return not any(words) and sorted(gold) == sorted(answer)
     if any(words) and _DIGIT.search(gold + answer):
         return False
     return None
