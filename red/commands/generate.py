@@ -1,6 +1,7 @@
 """`red generate`: answers of one or more checkpoints to all benchmarks, from one start of the backend."""
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 HELP = "answer benchmarks with one or more checkpoints; continues from OUT/state"
@@ -47,7 +48,7 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _letters_only(response: str, options: int) -> str:
+def _letters_only(response: str, options: Sequence[str]) -> str:
     """Imported for the first protected answer: no other answer depends on the grader."""
     from red.evaluation.protected import letters_only
 

@@ -83,9 +83,10 @@ def _case(row: dict[str, Any], kind: str | None, where: str) -> "Case":
     for problem in _problems(row, kind):
         raise DataError(f"{where}: {problem}")
     gold: str = row.get("gold", row.get("answer", ""))
-    number = _number_of_options(row)
+    texts, number = row.get("options"), _number_of_options(row)
     by_letter = kind == "choice" or (kind is None and number is not None and is_letter(gold))
-    return Case(row["response"], gold, number if by_letter else None, row.get("thought_open") or False)
+    options = tuple(map(str, texts)) if number is not None and isinstance(texts, list) else number
+    return Case(row["response"], gold, options if by_letter else None, row.get("thought_open") or False)
 
 
 def _problems(row: dict[str, Any], kind: str | None) -> Iterator[str]:

@@ -25,7 +25,7 @@ from red.seeds import derive
 from red.text.codec import Codec, Prompt
 from red.text.template import THOUGHT_OPEN
 
-Redact = Callable[[str, int], str]  # of a response, and of the number of options
+Redact = Callable[[str, Sequence[str]], str]  # of a response, and of the options
 
 
 @dataclass(frozen=True)
@@ -197,7 +197,7 @@ def _row(work: Work, id: str, index: int, text: str, answer: Response, redact: R
     """A line of the generations file. A thought that the prompt opened is put back before the response."""
     response = THOUGHT_OPEN + text if work.prompts[id].text.endswith(THOUGHT_OPEN) else text
     if work.benchmark.protected:
-        response = redact(response, len(work.problems[id].options or ()))
+        response = redact(response, work.problems[id].options or ())
     return {
         "id": id,
         "index": index,

@@ -55,5 +55,4 @@ def _answers(path: Path, problems: dict[str, Problem]) -> Iterator[dict[str, Any
 def _case(row: dict[str, Any], problems: dict[str, Problem]) -> Case:
     """The response holds the thought that its prompt opened, so nothing more is said about it here."""
     problem = problems[row["id"]]
-    options = None if problem.options is None else len(problem.options)
-    return Case(row["response"], problem.answer, options)
+    return Case(row["response"], problem.answer, problem.options)

@@ -6,16 +6,20 @@ LONGEST_RESPONSE = 400_000
 """Characters of a response that are read, counted from its end."""
 
 _BOX_OR_BRACE = re.compile(r"(\\(?:boxed|fbox)\s*\{)|\\\\(?!boxed|fbox)|\\[{}]|([{}])")
+_MENTION = re.compile(
+    r"(?:\b(?:the|a|my|your|any|no|this|that) [`'\"]?|[`'\"])<think>"
+    r"|<think>[`'\"]? (?:tag|part|block|section|step|token)s?\b"
+)
 _BOX_COMMAND = re.compile(r"\\(?:boxed|fbox)")
 
 
 def final_text(response: str, *, thought_open: bool = False) -> str | None:
     """The text after the last `</think>`; None if a thought is still open at the end.
 
-    `thought_open` says that the prompt itself ends inside a thought.
+    `thought_open` says that the prompt itself ends inside a thought. A sentence about "the <think> part" opens none.
     """
     before, closing, after = response.rpartition("</think>")
-    if "<think>" in after or (thought_open and not closing):
+    if ("<think>" in after and "<think>" in _MENTION.sub("", after)) or (thought_open and not closing):
         return None
     return after[-LONGEST_RESPONSE:]
 

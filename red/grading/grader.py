@@ -23,14 +23,14 @@ Row = TypeVar("Row")
 class Case:
     """One response and what it should have said.
 
-    `options` is the number of options of a multiple-choice item whose gold is a letter; where the
-    gold is an option's value, the item is graded as mathematics. `thought_open` says that the
+    `options` are the texts of a multiple-choice item's options, or how many there are; where the gold is
+    no letter but an option's value, the item is graded as mathematics. `thought_open` says that the
     prompt ends inside a thought.
     """
 
     response: str
     gold: str
-    options: int | None = None
+    options: int | tuple[str, ...] | None = None
     thought_open: bool = False
 
 

@@ -8,23 +8,21 @@ import re
 from functools import lru_cache
 
 from red.grading import verdict
+from red.grading.answers.intervals import has_relation, real_set, same_set
 from red.grading.answers.limits import DEEPEST_NESTING, LONGEST_ANSWER, is_refused, nesting
-from red.grading.answers.normalize import gold_text, light, plain, words
-from red.grading.answers.numbers import number
+from red.grading.answers.normalize import gold_text, light, plain
+from red.grading.answers.prose import in_text_mode, is_hedged, same_words, unlabelled, unremarked
+from red.grading.answers.relations import stated
 from red.grading.answers.structure import bare, same, with_both_signs
-from red.grading.answers.units import disagree, split_unit, without_short_unit
+from red.grading.answers.units import disagree, split_units, without_short_unit
+from red.grading.choice import boxed_letter, is_letter
 from red.grading.extract import final_text, last_box
 from red.grading.verdict import Undecided, Verdict
 
 LENIENT_TAIL = 300
 """Characters at the end of a response without a box that the lenient verdict reads."""
 
-_LONGEST_RAW_BOX = 5_000
-_PROSE = re.compile(
-    r"^(?:\\text\s*\{\s*)?[A-Za-z ,']*\b(?:(?:is|are|equals?)\s*:?|(?:answer|result|solution)\s*:)"
-    r"\s*\}?(?=\s*\S)",
-    re.IGNORECASE,
-)
+_LONGEST_RAW = 5_000
 
 
 def grade_math(response: str, gold: str, *, thought_open: bool = False) -> Verdict | Undecided:
@@ -44,14 +42,16 @@ def grade_math(response: str, gold: str, *, thought_open: bool = False) -> Verdi
         if not tail or is_refused(plain(tail)):
             return Verdict(False, False, verdict.NO_BOX)
         return Undecided(gold, tail, boxed=False)
-    if len(box) > _LONGEST_RAW_BOX:
+    if len(box) > _LONGEST_RAW:
         return Verdict(False, False, verdict.REFUSED)
     return compare(gold, box)
 
 
 @lru_cache(maxsize=16_384)
 def is_usable(gold: str) -> bool:
-    """Whether a gold holds an answer at all: a letter or digit, and balanced braces."""
+    """Whether a gold holds an answer at all: a letter or digit, balanced braces, no endless text or nesting."""
+    if len(gold) > _LONGEST_RAW or nesting(gold) > DEEPEST_NESTING:
+        return False
     text = gold_text(gold)
     braces = re.sub(r"\\[{}]", "", text)
     return braces.count("{") == braces.count("}") and any(map(str.isalnum, text))
@@ -60,7 +60,7 @@ def is_usable(gold: str) -> bool:
 @lru_cache(maxsize=16_384)
 def compare(gold: str, box: str) -> Verdict | Undecided:
     """Strict verdict on the content of a box, or the texts that need symbolic comparison."""
-    reference, prediction = gold_text(gold), _PROSE.sub("", plain(box))
+    reference, prediction = gold_text(gold), plain(box)
     if nesting(prediction) > DEEPEST_NESTING:
         return Verdict(False, False, verdict.REFUSED)
     if not (answer := light(prediction)):
@@ -69,18 +69,46 @@ def compare(gold: str, box: str) -> Verdict | Undecided:
         return Verdict(False, False, verdict.REFUSED)
     if light(reference) == answer:
         return _settled(True)
-    if (word := words(reference)) and (answer.isalpha() or number(answer)):
-        return _settled(answer.lower() == word)
-    if words(prediction) and any(map(str.isdigit, reference)):
+    if (agreed := _same_text(reference, prediction)) is not None:
+        return _settled(agreed)
+    return _compare_values(unremarked(unlabelled(reference)), unremarked(unlabelled(prediction)))
+
+
+def _same_text(reference: str, prediction: str) -> bool | None:
+    """What letters and words settle: an option, an answer in words, a hedge."""
+    if is_letter(reference) and len(light(prediction)) > 1 and (letter := boxed_letter(prediction)):
+        return letter == reference
+    is_text = in_text_mode(reference) or in_text_mode(prediction)
+    agreed = same_words(light(reference), light(unlabelled(prediction)), is_text=is_text)
+    if agreed is not None:
+        return agreed
+    return False if is_hedged(prediction) and not is_hedged(reference) else None
+
+
+def _compare_values(reference: str, prediction: str) -> Verdict | Undecided:
+    """What units, intervals, chains, lists and numbers settle."""
+    reference, units = split_units(reference)
+    prediction, other_units = split_units(prediction)
+    if disagree(units, other_units):
         return _settled(False)
-    reference, reference_unit = split_unit(reference)
-    prediction, prediction_unit = split_unit(prediction)
     if not any(map(str.isalpha, reference)):
         prediction = without_short_unit(prediction)
+    if has_relation(reference) or has_relation(prediction):
+        ours, theirs = real_set(reference), real_set(prediction)
+        if ours is not None and theirs is not None and ours.is_built <= theirs.is_built:
+            agreed = same_set(ours, theirs)
+            return Undecided(str(ours), str(theirs)) if agreed is None else _settled(agreed)
     reference, prediction = with_both_signs(reference), with_both_signs(bare(prediction))
-    agreed = False if disagree(reference_unit, prediction_unit) else same(light(reference), light(prediction))
+    gold, answer = light(reference), light(prediction)
+    if ";" in answer:
+        gold = light(reference, is_list=True)
+    elif ";" in gold:
+        answer = light(prediction, is_list=True)
+    agreed = same(gold, answer)
     if agreed is not None:
         return _settled(agreed)
+    if "=" not in gold:
+        prediction = next((member for member in stated(prediction) if same(gold, light(member)) is None), prediction)
     if is_refused(prediction):
         return Verdict(False, False, verdict.REFUSED)
     return Undecided(reference, prediction)

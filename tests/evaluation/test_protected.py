@@ -14,6 +14,7 @@ from red.models.folder import read_tokenizer
 from red.plumbing.storage import dump_json, read_jsonl
 from red.sampling.base import Request, Sampling
 from red.sampling.response import Response
+from red.text.template import LETTERS
 
 
 @pytest.mark.parametrize(
@@ -31,12 +32,12 @@ from red.sampling.response import Response
     ],
 )
 def test_only_letters_of_options_are_kept(response: str, kept: str):
-    assert letters_only(response, 4) == kept
+    assert letters_only(response, "ABCD") == kept
 
 
 def test_verdicts_are_the_same_on_real_responses(shared: Path):
     for row in read_jsonl(shared / "grading/mc_cases_dev.jsonl"):
-        kept = letters_only(row["response"], row["n_options"])
+        kept = letters_only(row["response"], LETTERS[: row["n_options"]])
         assert len(kept) < 30
         for gold in "ABCD"[: row["n_options"]] + row["gold"]:
             before, after = (grade_choice(text, gold, row["n_options"]) for text in (row["response"], kept))

@@ -44,5 +44,5 @@ def local_file(name: str, data_dir: str | None = None, **_: Any) -> dict[str, Da
 
 def verdicts(doc: Mapping[str, Any], results: Sequence[str]) -> dict[str, float]:
     """Strict (letter in the last box) and lenient verdict on the one response."""
-    verdict = grade_choice(results[0], doc["answer"], len(doc["options"]))
+    verdict = grade_choice(results[0], doc["answer"], doc["options"])
     return {"strict": float(verdict.correct), "lenient": float(verdict.correct_lenient)}

@@ -13,10 +13,10 @@ from typing import TypeAlias
 from latex2sympy2_extended.latex2sympy2 import NormalizationConfig
 from latex2sympy2_extended.sets import FiniteSet
 from math_verify import LatexExtractionConfig, parse, verify
-from sympy import Basic, Eq, Expr, Float, MatrixBase, Rational
+from sympy import Basic, Eq, Expr, Float, MatrixBase, Pow, Rational, exp
 
 from red.grading import verdict
-from red.grading.algebra.refutation import differ, zeros_differ
+from red.grading.algebra.refutation import differ, same_where_real, zeros_differ
 
 logging.getLogger("math_verify").setLevel(logging.CRITICAL)
 
@@ -47,7 +47,8 @@ def equivalent(gold: str, answer: str) -> str:
         return verdict.UNPARSED
     if _is_refuted(golds[0], answers[0]):
         return verdict.WRONG
-    return verdict.RIGHT if _verified(golds, answers) else verdict.WRONG
+    agreed = _verified(golds, answers) or _are_roots_alike(golds[0], answers[0])
+    return verdict.RIGHT if agreed else verdict.WRONG
 
 
 def equivalent_in_text(gold: str, text: str) -> str:
@@ -103,6 +104,19 @@ def _is_refuted(gold: Basic, answer: Basic) -> bool:
         gold = gold.rhs if isinstance(gold, Eq) else gold
         answer = answer.rhs if isinstance(answer, Eq) else answer
         return isinstance(gold, Expr) and isinstance(answer, Expr) and differ(gold, answer)
+    except _NOT_NUMERIC:
+        return False
+
+
+def _are_roots_alike(gold: Part, answer: Part) -> bool:
+    """Whether two expressions with roots or powers agree wherever the gold is real, or as complex constants."""
+    try:
+        return (
+            isinstance(gold, Expr)
+            and isinstance(answer, Expr)
+            and (gold.has(Pow) or answer.has(Pow, exp))
+            and same_where_real(gold, answer)
+        )
     except _NOT_NUMERIC:
         return False
 

@@ -4,12 +4,14 @@ A difference at one point refutes equality. Agreement proves nothing here; it is
 """
 
 import random
+from itertools import product
 
-from sympy import Abs, Expr, I, Mod, Rational, Symbol, ceiling, floor, sign
+from sympy import Abs, Expr, I, Mod, Rational, Symbol, ceiling, floor, sign, simplify
 from sympy.core.function import AppliedUndef, Derivative
 from sympy.functions.combinatorial.factorials import CombinatorialFunction
 
 POINTS = 3
+MOST_SYMBOLS = 4
 DIGITS = 40
 TOLERANCE = Rational(1, 10**20)
 _STEPS = (floor, ceiling, Mod, Abs, sign, CombinatorialFunction)
@@ -25,6 +27,28 @@ def differ(gold: Expr, answer: Expr) -> bool:
         if ours is not None and theirs is not None and not _are_close(ours, theirs):
             return True
     return False
+
+
+def same_where_real(gold: Expr, answer: Expr) -> bool:
+    r"""Whether two expressions agree wherever the gold is real, as `1/\sqrt{n}` and `\sqrt{1/n}` do.
+
+    Positive symbols are left to algebra, other signs to points: `|x|` is not `x`. In constants `i` is the
+    imaginary unit: `e^{i\pi}`.
+    """
+    symbols = sorted(gold.free_symbols | answer.free_symbols, key=str)
+    if {symbol.name for symbol in symbols} == {"i"}:
+        difference = gold - answer
+        return bool(simplify(difference.xreplace(dict.fromkeys(symbols, I))) == 0)
+    if not 0 < len(symbols) <= MOST_SYMBOLS or any(symbol.name == "i" for symbol in symbols):
+        return False
+    point = _points(set(symbols))[0]
+    for signs in product((1, -1), repeat=len(symbols)):
+        signed = {symbol: sign * point[symbol] for symbol, sign in zip(symbols, signs, strict=True)}
+        ours, theirs = _value(gold, signed), _value(answer, signed)
+        if ours is not None and ours.is_real and (theirs is None or not _are_close(ours, theirs)):
+            return False
+    positive = {symbol: Symbol(symbol.name, positive=True) for symbol in symbols}
+    return bool(simplify(gold.xreplace(positive) - answer.xreplace(positive)) == 0)
 
 
 def zeros_differ(gold: Expr, answer: Expr) -> bool:

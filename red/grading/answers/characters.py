@@ -15,6 +15,7 @@ _LATEX = {
     "\ufe63": "-",
     "\u221e": r"\infty ",
     "\u2205": r"\emptyset ",
+    "\u00d8": r"\emptyset ",
     "\u00d7": r"\times ",
     "\u2715": r"\times ",
     "\u22c5": r"\cdot ",
@@ -59,6 +60,26 @@ _LATEX = {
     "\u2228": r"\lor ",
     "\u00ac": r"\neg ",
     "\u2192": r"\to ",
+    "\u2223": "|",
+    "\u2236": ":",
+    "\u2216": r"\setminus ",
+    "\u2261": r"\equiv ",
+    "\u2026": r"\ldots ",
+    "\u2014": "-",
+    "\u2018": "'",
+    "\u201c": '"',
+    "\u201d": '"',
+    "\u2103": r"^\circ C",
+    "\u3001": ", ",
+    "\uff0c": ", ",
+    "\u3002": ".",
+    "\u3010": "[",
+    "\u3011": "]",
+    "\u6216": " or ",
+    "\u548c": " and ",
+    "\u4e0e": " and ",
+    "\u53ca": " and ",
+    "\u4e14": " and ",
 }
 
 _GREEK = re.compile(r"GREEK (SMALL|CAPITAL) LETTER ([A-Z]+)")
@@ -71,8 +92,9 @@ def clean(text: str) -> str:
     """Invisible characters dropped, digits and mathematical signs in plain LaTeX.
 
     Full-width and other decimal digits become 0-9, `x` + superscript two becomes `x^{2}`, a
-    vulgar fraction becomes `\\frac{..}{..}`. NUL, control, zero-width, bidirectional and
-    surrogate characters disappear; every kind of space becomes a space.
+    vulgar fraction becomes `\\frac{..}{..}`, a Chinese comma, full stop, `and` or `or` its English
+    one. NUL, control, zero-width, bidirectional and surrogate characters disappear; every kind of
+    space becomes a space.
     """
     if text.isascii() and text.isprintable():
         return text
@@ -94,6 +116,8 @@ def _plain(character: str) -> str:
     if character.isspace():
         return " "
     category = unicodedata.category(character)
+    if category == "Sc" and character != "\u00a2":
+        return r"\$"
     if category in ("Cc", "Cf", "Cs", "Co", "Cn"):
         return ""
     if category == "Nd":
@@ -117,4 +141,4 @@ def _compatible(character: str) -> str:
     if kind == "<fraction>":
         above, _, below = parts.partition("/")
         return f"\\frac{{{above}}}{{{below}}}"
-    return parts if kind in ("<wide>", "<narrow>", "<font>") else character
+    return parts if kind in ("<wide>", "<narrow>", "<font>", "<square>") else character

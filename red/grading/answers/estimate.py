@@ -11,10 +11,11 @@ import re
 import zlib
 
 TOLERANCE = 1e-6
+LARGEST_FACTORIAL = 100
 CANCELLATION = 1e3
 """How much larger than their sum the terms of a sum may be; likewise exponents and arguments."""
 
-_TOKEN = re.compile(r"\d+(?:\.\d+)?|\\[A-Za-z]+|[A-Za-z]|[-+/^_(){}\[\]]")
+_TOKEN = re.compile(r"\d+(?:\.\d+)?|\\[A-Za-z]+|[A-Za-z]|[-+/^_(){}\[\]!]")
 _GREEK = re.compile(
     r"\\(?:alpha|beta|gamma|delta|epsilon|zeta|eta|theta|kappa|lambda|mu|nu|xi|rho|sigma|tau|phi|chi|psi|omega)",
     re.IGNORECASE,
@@ -88,7 +89,15 @@ class _Formula:
         if self.next in _FUNCTIONS:
             return self._function()
         base = self._atom()
+        if self.next == "!":
+            base = self._factorial(base)
         return self._raised(base, self._exponent()) if self.next == "^" else base
+
+    def _factorial(self, base: complex) -> complex:
+        self._take()
+        if base not in range(LARGEST_FACTORIAL) or self.next == "!":
+            raise ValueError("no integer, too large, or n!!")
+        return complex(math.factorial(int(base.real)))
 
     def _exponent(self) -> complex:
         self._take()
@@ -131,6 +140,11 @@ class _Formula:
         if token == r"\frac":
             above, below = self._braced(), self._braced()
             return above / below
+        if token == r"\binom":
+            above, below = self._braced(), self._braced()
+            if above not in range(LARGEST_FACTORIAL) or below not in range(LARGEST_FACTORIAL):
+                raise ValueError("no integers, or too large")
+            return complex(math.comb(int(above.real), int(below.real)))
         if token == r"\sqrt":
             index = self._atom() if self.next == "[" else 2
             return self._raised(self._braced(), 1 / index)

@@ -9,7 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from red.grading.answers.estimate import differ
+from red.grading.answers.normalize import without_thousands
 from red.grading.answers.numbers import number
+from red.grading.answers.relations import same_congruence, stated
+from red.grading.answers.times import same_ratio, same_time
 
 _NAME = r"(?:[A-Za-z]|\\[a-z]+)(?:_(?:\w|\{\w+\}))?'*(?:\([A-Za-z](?:,[A-Za-z])*\))?"
 _ASSIGNMENT = re.compile(rf"({_NAME})(?:=|\\in(?![A-Za-z]))([^=<>]+)")
@@ -18,7 +21,10 @@ _SYMBOL = re.compile(r"[A-Za-z]|\\[A-Za-z]+")
 _BOTH_SIGNS = re.compile(r"\\(pm|mp)(?![a-zA-Z])")
 _SET = re.compile(r"\s*(?:\\left)?\\\{(.*?)(?:\\right)?\\\}\s*", re.DOTALL)
 _BRACKET = re.compile(r"\\[{}]|[\[\](){}]")
+_POINT = re.compile(r"([A-Z](?:_\w)?'?|\([A-Za-z](?:,[A-Za-z])+\)=)(\([^()]*,[^()]*\))")
+_BRACKET_OR_MARK = re.compile(r"\\.|[\[\](){},;]")
 _TOO_MANY = 100
+_ALPHABETS = ("xyzw", "abcdef", "mn", "pqr", "uvw", "rst", "ABC")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,29 +37,47 @@ class Group:
 
 def same(gold: str, answer: str) -> bool | None:
     """Whether two lightly normalized texts state the same answer; None if only algebra can tell."""
+    if (agreed := same_congruence(gold, answer)) is not None:
+        return agreed
+    ours, theirs = _POINT.fullmatch(gold), _POINT.fullmatch(answer)
+    if ours and theirs:
+        return _same(group(ours[2]), group(theirs[2])) if ours[1] == theirs[1] else False
+    if any(point and point[1] != _in_order(point[1]) for point in (ours, theirs)):
+        return False
     return _same(group(gold), group(answer))
 
 
 def group(text: str) -> Group | str:
-    """The text as nested groups; a text without commas and set braces is a leaf."""
-    parts = _split(text)
+    """The text as nested groups; a text without commas and set braces is a leaf.
+
+    A point `P(4,-1)` or `(x,y)=(4,-1)` is `(4,-1)`.
+    """
+    parts = split(text)
     if len(parts) > 1:
         return Group("", tuple(map(group, parts)))
+    if (point := _POINT.fullmatch(text)) and point[1] == _in_order(point[1]):
+        text = point[2]
     text = bare(text)
     opening, inner, closing = _unwrapped(text)
     if not inner:
         return text
-    parts = _split(inner)
+    parts = split(inner)
     if len(parts) == 1 and opening != r"\{":
         return text
     return Group(opening + closing, tuple(map(group, parts)))
+
+
+def _in_order(name: str) -> str:
+    """A name as it is; `(y,x)=` with its letters in order."""
+    letters = sorted(re.findall("[A-Za-z]", name))
+    return f"({','.join(letters)})=" if name.startswith("(") else name
 
 
 def bare(text: str) -> str:
     """Parentheses around a single expression removed; those of a tuple or an interval stay."""
     while True:
         opening, inner, closing = _unwrapped(text.strip())
-        if opening + closing != "()" or len(_split(inner)) != 1:
+        if opening + closing != "()" or len(split(inner)) != 1:
             return text
         text = inner
 
@@ -62,9 +86,9 @@ def with_both_signs(text: str) -> str:
     r"""`a\pm b` as the two answers `a+b,a-b`, in a list or a set; several `\pm` in one are kept."""
     if not _BOTH_SIGNS.search(text):
         return text
-    if (braced := _SET.fullmatch(text)) and len(_split(text)) == 1:
+    if (braced := _SET.fullmatch(text)) and len(split(text)) == 1:
         return rf"\{{{with_both_signs(braced[1])}\}}"
-    return ",".join(map(_signed, _split(text)))
+    return ",".join(map(_signed, split(text)))
 
 
 def _signed(element: str) -> str:
@@ -75,17 +99,28 @@ def _signed(element: str) -> str:
     return f"{upper},{lower}"
 
 
-def _split(text: str) -> list[str]:
-    """Pieces between the commas that stand outside all brackets."""
+def split(text: str) -> list[str]:
+    """Pieces between the commas that stand outside all brackets; beside a `;`, `1,200` is one piece."""
+    pieces = [piece for piece in _between(text, ";") if piece.strip()]
+    if len(pieces) == 1:
+        return [piece for piece in _between(text, ",;") if piece.strip()]
+    numbers = map(without_thousands, pieces)
+    return [part for piece in numbers for part in _between(piece, ",") if part.strip()]
+
+
+def _between(text: str, marks: str) -> list[str]:
+    """Pieces between marks that stand outside all brackets."""
     pieces, depth, start = [], 0, 0
-    for match in re.finditer(r"\\[{}]|[\[\](){},]", text):
+    for match in _BRACKET_OR_MARK.finditer(text):
         mark = match[0][-1]
-        if mark != ",":
-            depth = max(0, depth + (1 if mark in "([{" else -1))
-        elif depth == 0:
+        if match[0] in marks and depth == 0:
             pieces.append(text[start : match.start()])
             start = match.end()
-    return [piece for piece in (*pieces, text[start:]) if piece]
+        elif match[0] not in ",;" and mark in "([{":
+            depth += 1
+        elif match[0] not in ",;" and mark in ")]}":
+            depth = max(0, depth - 1)
+    return [*pieces, text[start:]]
 
 
 def _unwrapped(text: str) -> tuple[str, str, str]:
@@ -114,12 +149,24 @@ def _same(gold: Group | str, answer: Group | str) -> bool | None:
         return _same_mixed(gold, answer, _same)
     if gold.brackets and answer.brackets and gold.brackets != answer.brackets:
         return False
+    if gold.brackets and not answer.brackets:
+        answer = _by_name(answer)
     if len(gold.elements) != len(answer.elements):
         return None if _has_choice(gold) or _has_choice(answer) else False
     if gold.brackets in ("", r"\{\}"):
         return _same_in_any_order(gold, answer)
     verdicts = [_same(g, a) for g, a in zip(gold.elements, answer.elements, strict=True)]
     return False if False in verdicts else None if None in verdicts else True
+
+
+def _by_name(answer: Group) -> Group:
+    """The solution `y=5,x=2` in the order of its names, where those are neighbours such as x, y, z."""
+    found = [isinstance(element, str) and _ASSIGNMENT.fullmatch(element) for element in answer.elements]
+    names = "".join(match[1] if match else " " for match in found)
+    ordered = "".join(sorted(names))
+    if len(names) != len(found) or not any(ordered in alphabet for alphabet in _ALPHABETS):
+        return answer
+    return Group("", tuple(element for _, element in sorted(zip(names, answer.elements, strict=True))))
 
 
 def _same_mixed(several: Group, leaf: str, compare: Callable[[Group | str, Group | str], bool | None]) -> bool | None:
@@ -129,9 +176,9 @@ def _same_mixed(several: Group, leaf: str, compare: Callable[[Group | str, Group
     assignment = _ASSIGNMENT.fullmatch(leaf)
     if assignment and isinstance(inner := group(assignment[2]), Group):
         return compare(several, inner)
-    if _has_choice(several) or _has_choice(leaf) or "=" in leaf:
-        return None
-    return False if "," in leaf or number(leaf) is not None else None
+    if number(leaf) is not None:
+        return False
+    return None if _has_choice(several) or _has_choice(leaf) or "=" in leaf or "," not in leaf else False
 
 
 def _same_in_any_order(gold: Group, answer: Group) -> bool | None:
@@ -153,8 +200,9 @@ def _same_in_any_order(gold: Group, answer: Group) -> bool | None:
 def _same_leaf(gold: str, answer: str) -> bool | None:
     if gold == answer:
         return True
-    if (in_base := _same_in_base(gold, answer)) is not None:
-        return in_base
+    for compare in (_same_in_base, same_congruence, same_time, same_ratio):
+        if (found := compare(gold, answer)) is not None:
+            return found
     if _SYMBOL.fullmatch(gold) and _SYMBOL.fullmatch(answer):
         return False
     named_gold, named_answer = _ASSIGNMENT.fullmatch(gold), _ASSIGNMENT.fullmatch(answer)
@@ -168,6 +216,9 @@ def _same_leaf(gold: str, answer: str) -> bool | None:
     gold_number, answer_number = number(gold), number(answer)
     if gold_number is not None and answer_number is not None:
         return gold_number.equals(answer_number)
+    if "=" not in gold and (members := stated(answer)) != [answer]:
+        verdicts = [_same(group(gold), group(member)) for member in members]
+        return True if True in verdicts else None if None in verdicts else False
     return False if differ(gold, answer) else None
 
 
