@@ -1,10 +1,10 @@
 """Training problems: prompts joined with their demonstrations, tokenized, checked and counted."""
 
-import random
 from collections import Counter
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 from typing import Any, Protocol
 
 from red.errors import DataError
@@ -185,9 +185,12 @@ class ProblemOrder:
         return taken
 
     def draw(self, count: int, purpose: str) -> list[Problem]:
-        """`count` problems at random for this step; the cursor stays."""
-        rng = random.Random(derive(self.seed, purpose, self.step))
-        return rng.choices(self.problems, k=count)
+        """`count` problems at random for this step, of those that have a demonstration; the cursor stays."""
+        return self.random(purpose).choices([p for p in self.problems if p.demonstration], k=count)
+
+    def random(self, purpose: str) -> Random:
+        """This step's random numbers for one purpose."""
+        return Random(derive(self.seed, purpose, self.step))
 
     def named(self, ids: Iterable[str]) -> list[Problem]:
         """The problems with these ids, in their order."""
@@ -197,6 +200,6 @@ class ProblemOrder:
     def _order(self, epoch: int) -> list[int]:
         if self._epoch[0] != epoch:
             order = list(range(len(self.problems)))
-            random.Random(derive(self.seed, "order", epoch)).shuffle(order)
+            Random(derive(self.seed, "order", epoch)).shuffle(order)
             self._epoch = (epoch, order)
         return self._epoch[1]
