@@ -7,13 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from red.errors import ConfigError
+from red.errors import ConfigError, DataError
 from red.plumbing.provenance import spec_hash
 from red.plumbing.records import from_mapping, to_mapping
 from red.plumbing.storage import (
     argument,
     file_hash,
     folder_hash,
+    numbered_jsonl,
     only_here,
     read_jsonl,
     write_atomic,
@@ -91,6 +92,9 @@ def _prompts(spec: Mapping[str, Any], options: argparse.Namespace) -> None:
     from red.data.prompts import prompts
 
     result = prompts(spec)
+    for reason, message in result.refused.first.items():
+        number = result.refused.counts[reason]
+        print(f"{message}; left out{f', with {number - 1} more like it' if number > 1 else ''}", file=sys.stderr)
     # The rendered form of evaluation needs the same system prompt as training.
     write_atomic(options.out.with_name("system.txt"), result.system)
     write_json(options.out.with_suffix(".json"), result.counts)
@@ -98,7 +102,15 @@ def _prompts(spec: Mapping[str, Any], options: argparse.Namespace) -> None:
 
 
 def _prompt_rows(options: argparse.Namespace) -> list[dict[str, Any]]:
-    return list(read_jsonl(options.prompts, required=("id", "question", "answer")))
+    from red.grading.gold import UnusableGold, answer_of
+
+    rows = []
+    for number, row in numbered_jsonl(options.prompts, ("id", "question", "answer")):
+        try:
+            rows.append({**row, "answer": answer_of(row["answer"])})
+        except UnusableGold as error:
+            raise DataError(f"{options.prompts}: line {number}: answer: {error}; drop the prompt") from None
+    return rows
 
 
 def _demonstrations(spec: Mapping[str, Any], options: argparse.Namespace) -> None:

@@ -1,11 +1,25 @@
 """Training prompts: rows {id, question, answer, source}, from one of `red.data.sources`."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from red.data.sources import Prompts, source
+from red.errors import DataError
+from red.grading.gold import unreadable
 
 
 def prompts(spec: Mapping[str, Any]) -> Prompts:
-    """All rows of the source that `spec["source"]` names."""
-    return source(spec.get("source", "embedded"), "prompts.source").prompts(spec)
+    """The usable rows of the source that `spec["source"]` names; `rows` counts them, and each reason the others.
+
+    A gold that only looks usable would end a training: `unparsed_answer`. DataError if nothing is left.
+    """
+    found = source(spec.get("source", "embedded"), "prompts.source").prompts(spec)
+    refused, broken = found.refused, unreadable(row["answer"] for row in found.rows)
+    for row in found.rows:
+        if row["answer"] in broken:
+            refused.add("unparsed_answer", f"{row['id']}: answer: {row['answer']!r} cannot be compared with any other")
+    rows = [row for row in found.rows if row["answer"] not in broken]
+    if not rows:
+        raise DataError(next(iter(refused.first.values()), "prompts: no rows") + "; no usable row is left")
+    return replace(found, rows=rows, counts={**found.counts, **refused.counts, "rows": len(rows)})

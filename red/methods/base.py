@@ -167,8 +167,8 @@ class Reward:
     `rule` says which answer of a response the accuracy is of: see `red.grading.reward`.
     """
 
-    rule: Literal["strict", "luffy", "anywhere"] = "strict"
     overlong_share: float = 0.0
+    rule: Literal["strict", "luffy", "anywhere"] = "strict"
 
     def total(self, accuracy: float, length: int, limit: int) -> float:
         """Reward of a response of `length` tokens, of at most `limit`."""

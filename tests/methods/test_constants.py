@@ -72,17 +72,30 @@ def named(cell):
 
 @pytest.fixture(scope="module")
 def defaults(page):
-    return {name.strip("`"): value(default.strip("`")) for name, default, _ in rows(page, "14.1")}
+    return {name.strip("`"): value(default.strip("`")) for name, default, *_ in rows(page, "14.1")}
 
 
 @pytest.fixture(scope="module")
 def tabled(page, defaults):
     """All constants of every method, from the page."""
     found = {}
-    for name, cell in rows(page, "14.2"):
+    for name, cell, _ in rows(page, "14.2"):
         like, written = named(cell)
         found[name.strip("`")] = changed(found[like] if like else defaults, written)
     return found
+
+
+@pytest.mark.parametrize("section", ["14.1", "14.2", "14.3", "14.4"])
+def test_every_constant_has_a_source(section, page):
+    table = rows(page, section)
+    assert len({len(cells) for cells in table}) == 1
+    assert [cells[0] for cells in table if not cells[-1]] == []
+
+
+def test_the_table_of_methods_has_their_entropy_coefficients(page):
+    table = {cells[0].strip("`"): float(cells[-1]) for cells in rows(page, "13.2")}
+    assert table == {name: methods.method(name).objective.entropy_coef for name in table}
+    assert {name for name in methods.names() if name not in table} == {"red_intended", "red_released"}
 
 
 def test_the_defaults_are_those_of_the_page(defaults):

@@ -6,6 +6,7 @@ the others alone.
 
 import importlib
 import pkgutil
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,9 +17,22 @@ from red.plumbing.records import from_mapping
 from red.plumbing.storage import read_jsonl
 
 
+@dataclass
+class Refused:
+    """Rows that are left out: how many for each reason, and where the first of them stands and why."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    first: dict[str, str] = field(default_factory=dict)
+
+    def add(self, reason: str, message: str) -> None:
+        """`message` names file, row and key."""
+        self.counts[reason] += 1
+        self.first.setdefault(reason, message)
+
+
 @dataclass(frozen=True)
 class Prompts:
-    """Rows {id, question, answer, source, perhaps system} and their counts by reason.
+    """Rows {id, question, answer, source, perhaps system}, what else was counted, and what was left out.
 
     `system` is the data set's own system prompt (empty if none).
     """
@@ -26,6 +40,7 @@ class Prompts:
     rows: list[dict[str, Any]]
     system: str = ""
     counts: Mapping[str, int] = field(default_factory=dict)
+    refused: Refused = field(default_factory=Refused)
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ def prompts(spec: Mapping[str, Any]) -> Prompts:
         {"id": f"train-{index:05d}", "question": problem.question, "answer": str(problem.answer), "source": "tiny"}
         for index, problem in enumerate(problems)
     ]
-    return Prompts(rows, counts={"rows": len(rows)})
+    return Prompts(rows)
 
 
 def demonstrations(spec: Mapping[str, Any], prompts: Sequence[Mapping[str, Any]]) -> list[Demonstration]:
