@@ -1,4 +1,4 @@
-"""A training prompt's messages: one question, perhaps after a system prompt. Every other shape is refused, never cut."""
+"""A training prompt's messages: one question, perhaps after a system prompt. Other shapes are refused, never cut."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,8 +17,8 @@ class UnusableRow(DataError):
 def question_of(messages: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
     """(system prompt or an empty text, question).
 
-    A model's chat template would put several turns, a system message after the first, or the beginning of an answer where
-    one question cannot say that they stood: UnusableRow.
+    UnusableRow for several turns, a system message that is not the first, or the beginning of an answer: a model's chat
+    template would write them where they stand, and one question cannot say where that was.
     """
     roles = [message["role"] for message in messages]
     system, rest = (messages[0], messages[1:]) if roles[:1] == ["system"] else (None, messages)

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from red.errors import DataError
 from red.grading.gold import UnusableGold, answer_of, unreadable
+from red.grading.grader import Grader
 from red.grading.math import is_usable
 from red.methods.base import Problem
 from red.plumbing.storage import numbered_jsonl
@@ -81,8 +82,11 @@ def load_problems(
         rows.append((row, prompt, demonstration))
     if not rows:
         raise DataError(f"{prompts}: no usable problem ({dict(counts)})")
-    for answer in unreadable(places):
-        raise DataError(f"{places[answer]}: answer {answer!r} cannot be compared with any other; drop the prompt")
+    with Grader(lenient=False) as grader:
+        broken = unreadable(places, grader)
+    for answer, where in places.items():
+        if answer in broken:
+            raise DataError(f"{where}: answer {answer!r} cannot be compared with any other; drop the prompt")
     end_id = codec.end_id(template)
     verdicts = iter(judge((d["response"], r["answer"], thought_open) for r, _, d in rows if d))
     problems = []

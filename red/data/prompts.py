@@ -7,6 +7,7 @@ from typing import Any
 from red.data.sources import Prompts, source
 from red.errors import DataError
 from red.grading.gold import unreadable
+from red.grading.grader import Grader
 
 
 def prompts(spec: Mapping[str, Any]) -> Prompts:
@@ -15,7 +16,9 @@ def prompts(spec: Mapping[str, Any]) -> Prompts:
     A gold that only looks usable would end a training: `unparsed_answer`. DataError if nothing is left.
     """
     found = source(spec.get("source", "embedded"), "prompts.source").prompts(spec)
-    refused, broken = found.refused, unreadable(row["answer"] for row in found.rows)
+    refused = found.refused
+    with Grader(lenient=False) as grader:
+        broken = unreadable((row["answer"] for row in found.rows), grader)
     for row in found.rows:
         if row["answer"] in broken:
             refused.add("unparsed_answer", f"{row['id']}: answer: {row['answer']!r} cannot be compared with any other")

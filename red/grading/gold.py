@@ -1,4 +1,4 @@
-"""Gold answers as data sets have them: what is read as an answer, what is refused, and which cannot be compared with."""
+"""Gold answers as data sets have them: what is read, what is refused, and with which no answer can be compared."""
 
 import math
 import re
@@ -16,7 +16,7 @@ GSM8K = "####"
 
 # Equal to no answer, and not settled by the cheap steps: the symbolic one has to read the gold.
 _PROBE = r"\boxed{\sqrt{2} \xi_{7}}"
-_STATEMENT = re.compile(r"\b(?:answer|result|solution|value)\b.*(?:\b(?:is|are|equals?)\b|[:=]\s*\S)", re.IGNORECASE | re.S)
+_STATEMENT = re.compile(r".*\banswer\b\s*(?:is\b|[:=])\s*:?\s*\}?\s*(?P<answer>\S.*?)\s*\.?", re.IGNORECASE | re.DOTALL)
 
 
 class UnusableGold(DataError):
@@ -30,7 +30,8 @@ class UnusableGold(DataError):
 def answer_of(value: Any) -> str:
     """The text of a gold answer: a text, a number, or a list of one of them.
 
-    UnusableGold for null, booleans, NaN, longer lists, structures, empty texts, and sentences that state an answer.
+    Of GSM8K's solutions it is what follows the mark, of a sentence what it says that the answer is. UnusableGold for
+    null, booleans, NaN, longer lists, structures and empty texts.
     """
     match value:
         case None:
@@ -58,14 +59,12 @@ def _stated(text: str) -> str:
     answer = text.rpartition(GSM8K)[2].strip()
     if not answer:
         raise UnusableGold("empty", "an empty text")
-    if _STATEMENT.search(answer):
-        raise UnusableGold("sentence", f"the sentence {answer[:40]!r}")
-    return answer
+    statement = _STATEMENT.fullmatch(answer)
+    return answer if statement is None else statement["answer"]
 
 
-def unreadable(golds: Iterable[str], workers: int | None = None) -> set[str]:
+def unreadable(golds: Iterable[str], grader: Grader) -> set[str]:
     """The golds that no answer can be compared with: a grading against one would be a data error."""
     doubtful = sorted({gold for gold in golds if number(light(plain(gold))) is None})
-    with Grader(workers=workers, lenient=False) as grader:
-        verdicts = grader.grade_rows(doubtful, lambda gold: Case(_PROBE, gold))
-        return {gold for gold, verdict in verdicts if verdict.reason == DATA_ERROR}
+    verdicts = grader.grade_rows(doubtful, lambda gold: Case(_PROBE, gold))
+    return {gold for gold, verdict in verdicts if verdict.reason == DATA_ERROR}

@@ -55,7 +55,8 @@ def shares(groups: Seq[Group], training: Training, spec: ObjectiveSpec) -> list[
     """The groups of each optimizer step."""
     if training.sequences_per_update is None:
         return split(groups, training.updates_per_rollout)
-    return packed(groups, [len(Enrolment.of([group], spec).sequences) for group in groups], training.sequences_per_update)
+    sizes = [len(Enrolment.of([group], spec).sequences) for group in groups]
+    return packed(groups, sizes, training.sequences_per_update)
 
 
 def packed(groups: Seq[Group], sizes: Seq[int], most: int) -> list[list[Group]]:

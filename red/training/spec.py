@@ -15,8 +15,8 @@ class Training:
 
     `updates_per_rollout` splits the prompts of a step into that many optimizer steps; `sequences_per_update` splits
     them after so many members in the loss instead, never inside a group. An update whose gradient has a norm above
-    `skip_norm` is left out. `lr_steps` (None: `steps`) is how many steps the schedule of the rate spans, `warmup` the share of these in
-    which it rises.
+    `skip_norm` is left out. `lr_steps` (None: `steps`) is how many steps the schedule of the rate spans, `warmup` the
+    share of these in which it rises.
     """
 
     engine: str

@@ -21,8 +21,8 @@ class Update:
 
     `sequences` are those that a term of the loss reads, `plan` counts over all members of the update.
     `before` is the pass of the policy that sampled; with `on_policy` that policy is the one that moves,
-    so every ratio is 1. `moments` names the optimizer, `clip` bounds the gradient's norm, a larger norm than `skip` leaves
-    the update out, `cosine` asks for the angle between the gradients of rollouts and demonstrations.
+    so every ratio is 1. `moments` names the optimizer, `clip` bounds the gradient's norm, one above `skip` leaves the
+    update out, `cosine` asks for the angle between the gradients of rollouts and demonstrations.
     """
 
     step: int

@@ -20,7 +20,7 @@ Shares = dict[tuple[int, int], complex]
 
 @dataclass(frozen=True)
 class Sequence:
-    """A rollout or a demonstration. A token counts where `mask` is 1; one that is not `kept` counts in advantages only."""
+    """A rollout or a demonstration. A token counts where `mask` is 1; what is not `kept` counts in advantages only."""
 
     group: int
     is_demonstration: bool

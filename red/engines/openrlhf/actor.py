@@ -95,8 +95,10 @@ class Limit:
 
 
 def limited(optimizer: Any) -> Limit:
-    """Leave out the updates of larger gradients, moments included: both stages of ZeRO know the norm of the whole gradient
-    before they step each part of the weights."""
+    """Leave out the updates of larger gradients, moments included.
+
+    Both stages of ZeRO know the norm of the whole gradient before they step each part of the weights.
+    """
     limit, stock = Limit(), optimizer._optimizer_step
 
     def step(part: int) -> None:
