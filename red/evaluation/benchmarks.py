@@ -279,7 +279,7 @@ def _hub_options(row: Mapping[str, Any], column: Any, answer: str, id: str) -> t
     if isinstance(column, (list, tuple)):
         order = list(range(len(column)))
         random.Random(derive(0, "options", id)).shuffle(order)
-        return [str(row[column[i]]).strip() for i in order], LETTERS[order.index(0)]
+        return [_option(row[column[i]], id).strip() for i in order], LETTERS[order.index(0)]
     value = row[column]
     if isinstance(value, Mapping):
         return list(value["text"]), LETTERS[list(value["label"]).index(answer)]
