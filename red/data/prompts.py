@@ -21,8 +21,9 @@ def prompts(spec: Mapping[str, Any]) -> Prompts:
         broken = unreadable((row["answer"] for row in found.rows), grader)
     for row in found.rows:
         if row["answer"] in broken:
-            refused.add("unparsed_answer", f"{row['id']}: answer: {row['answer']!r} cannot be compared with any other")
+            message = f"answer: {row['answer']!r} cannot be compared with any other"
+            refused.add("unparsed_answer", f"{found.origin}: {row['id']}: {message}")
     rows = [row for row in found.rows if row["answer"] not in broken]
     if not rows:
-        raise DataError(next(iter(refused.first.values()), "prompts: no rows") + "; no usable row is left")
+        raise DataError(next(iter(refused.first.values()), f"{found.origin}: no rows") + "; no usable row is left")
     return replace(found, rows=rows, counts={**found.counts, **refused.counts, "rows": len(rows)})

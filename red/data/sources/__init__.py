@@ -34,13 +34,14 @@ class Refused:
 class Prompts:
     """Rows {id, question, answer, source, perhaps system}, what else was counted, and what was left out.
 
-    `system` is the data set's own system prompt (empty if none).
+    `system` is the data set's own system prompt (empty if none), `origin` the file or hub name for messages.
     """
 
     rows: list[dict[str, Any]]
     system: str = ""
     counts: Mapping[str, int] = field(default_factory=dict)
     refused: Refused = field(default_factory=Refused)
+    origin: str = "prompts"
 
 
 @dataclass(frozen=True)

@@ -57,7 +57,8 @@ def prompts(spec: Mapping[str, Any]) -> Prompts:
         prompt_rows.append({name: getattr(row, name) for name in ("id", "question", "answer", "source", "system")})
         without += not row.demonstration
     system = prompt_rows[0]["system"] if prompt_rows else ""
-    return Prompts(prompt_rows, system, {"no_demonstration": without}, refused)
+    origin = _place(from_mapping(PromptsSpec, spec, "data"))
+    return Prompts(prompt_rows, system, {"no_demonstration": without}, refused, origin)
 
 
 def demonstrations(spec: Mapping[str, Any], prompts: Sequence[Mapping[str, Any]]) -> list[Demonstration]:
