@@ -47,6 +47,8 @@ def test_a_span_of_its_own_is_followed_as_far_as_the_steps_reach():
     whole = rates(steps=20, lr_schedule="cosine", lr_floor=0.1, warmup=0.1)
     assert rates(lr_steps=20, lr_schedule="cosine", lr_floor=0.1, warmup=0.1) == whole[:10]
     assert rates(lr_steps=5, lr_floor=0.1)[4:] == pytest.approx([2 * (0.1 + 0.9 * 0.2), *[0.2] * 5])
+    assert rates(lr_steps=1) == [2.0, *[0.0] * 9]
+    assert rates(lr_steps=2, warmup=1.0)[:4] == [1.0, 2.0, 2.0, 0.0]
     # The authors' cosine over 5 episodes, at the 300th of our steps.
     authors = replace(TEN, steps=500, lr=2e-6, lr_schedule="cosine", lr_floor=0.1, lr_steps=3570)
     assert learning_rate(300, authors) == pytest.approx(1.97e-6, rel=2e-3)
