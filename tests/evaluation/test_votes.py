@@ -82,11 +82,11 @@ def test_a_gold_that_cannot_be_read_is_in_no_figure_and_is_reported(tmp_path, ca
     out = evaluated(tmp_path, {"a": "$t(0,4]$", "b": "2"}, ["t(0,4]", "2", "3", "3.0"])
     assert "mine: the gold of a cannot be read; left out of all figures" in capsys.readouterr().err
     grades = list(read_jsonl(out / "mine.grades.jsonl"))
-    assert [row["reason"] for row in grades] == ["data_error"] * 4 + ["wrong", "right", "wrong", "wrong"]
+    assert [row["reason"] for row in grades] == ["data_error"] * 4 + ["unparsed", "right", "wrong", "wrong"]
     mine = benchmark("mine", ENTRY)
     problems = [Problem(id, "?", None, gold) for id, gold in (("a", "$t(0,4]$"), ("b", "2"))]
     [score] = scores(out, [(mine, problems)], workers=1)
-    assert (score.problems, score.unreadable, score.accuracy.mean, score.unparsed) == (1, 1, 0.25, 0.0)
+    assert (score.problems, score.unreadable, score.accuracy.mean, score.unparsed) == (1, 1, 0.25, 0.25)
     assert score.majority == 0.0  # 3 has two votes of four
     write([score], {}, tmp_path, "title")
     assert "cannot be read: mine 1." in (tmp_path / "summary.md").read_text()

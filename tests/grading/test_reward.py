@@ -17,7 +17,7 @@ TABLE = {
     "a wrong box after the thought": (f"{THOUGHT}</think>{WRONG}", True, 0, 0, 0),
     "an answer without a box": (f"{THOUGHT}</think>{BARE}", True, 0, 1, 0),
     "an answer without a box or a formula": (f"{THOUGHT}</think>It is 1/2", True, 0, 1, 0),
-    "an answer without a box, emphasized": (f"{THOUGHT}</think>It is **1/2**", True, 0, 1, 0),
+    "an answer without a box, emphasized": (f"{THOUGHT}</think>It is **1/2**", True, 0, 0, 0),
     "a box that stays open": (f"{THOUGHT}</think>{BARE} \\boxed{{", True, 0, 1, 0),
     "no answer after the thought": (f"{THOUGHT}</think>Done.", True, 0, 0, 0),
     "right in the thought, nothing after it": (f"{RIGHT}</think>Done.", True, 0, 0, 1),
@@ -29,8 +29,8 @@ TABLE = {
     "the answer repeated behind a second closing tag": (f"{THOUGHT}</think>{RIGHT}</think>{RIGHT}", True, 1, 1, 1),
     "another thought after the answer": (f"{THOUGHT}</think>{RIGHT}<think>Sure?", True, 0, 1, 1),
     "another whole thought before the answer": (f"{THOUGHT}</think>Hm.<think>{THOUGHT}</think>{RIGHT}", True, 1, 0, 1),
-    "two boxes, the last one right": (f"{THOUGHT}</think>{WRONG}{RIGHT}", True, 1, 1, 1),
-    "two boxes, the last one wrong": (f"{THOUGHT}</think>{RIGHT}{WRONG}", True, 0, 0, 0),
+    "two boxes, the last one right": (f"{THOUGHT}</think>{WRONG}\n{RIGHT}", True, 1, 1, 1),
+    "two boxes, the last one wrong": (f"{THOUGHT}</think>{RIGHT}\n{WRONG}", True, 0, 0, 0),
     "no thought was opened": (RIGHT, False, 1, 1, 1),
     "no thought was opened, no box": (BARE, False, 0, 1, 0),
     "nothing": ("", True, 0, 0, 0),
@@ -67,7 +67,9 @@ def test_the_column_of_luffy_is_what_its_recipe_gives(kind):
         text = pieces[1]
     else:
         text = None
-    assert bool(luffy) is (text is not None and verify(parse(f"${GOLD}$"), parse(text)))
+    # Its clocks are off: on a busy machine they would decide.
+    gold, answer = parse(f"${GOLD}$", parsing_timeout=None), text and parse(text, parsing_timeout=None)
+    assert bool(luffy) is bool(answer and verify(gold, answer, timeout_seconds=None))
 
 
 def test_the_default_is_the_strict_verdict_of_evaluation():
