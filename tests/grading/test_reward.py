@@ -8,7 +8,7 @@ from red.grading.reward import RULES, RewardJudge, first_solution
 from red.methods.base import Reward
 
 GOLD = r"\frac{1}{2}"
-RIGHT, WRONG, BARE = r"So \boxed{\frac{1}{2}}.", r"So \boxed{\frac{1}{3}}.", r"The answer is $\frac{1}{2}$."
+RIGHT, WRONG, BARE = r"\boxed{\frac{1}{2}}", r"\boxed{\frac{1}{3}}", r"The answer is $\frac{1}{2}$."
 THOUGHT = r"Perhaps \boxed{\frac{1}{7}}?"
 
 # kind: (response, whether the prompt opened a thought), then what strict, luffy and anywhere give
@@ -29,8 +29,8 @@ TABLE = {
     "the answer repeated behind a second closing tag": (f"{THOUGHT}</think>{RIGHT}</think>{RIGHT}", True, 1, 1, 1),
     "another thought after the answer": (f"{THOUGHT}</think>{RIGHT}<think>Sure?", True, 0, 1, 1),
     "another whole thought before the answer": (f"{THOUGHT}</think>Hm.<think>{THOUGHT}</think>{RIGHT}", True, 1, 0, 1),
-    "two boxes, the last one right": (f"{THOUGHT}</think>{WRONG}\n{RIGHT}", True, 1, 1, 1),
-    "two boxes, the last one wrong": (f"{THOUGHT}</think>{RIGHT}\n{WRONG}", True, 0, 0, 0),
+    "two boxes in formulas, the last right": (f"{THOUGHT}</think>${WRONG}$ no, ${RIGHT}$", True, 1, 1, 1),
+    "two boxes in formulas, the last wrong": (f"{THOUGHT}</think>${RIGHT}$ no, ${WRONG}$", True, 0, 0, 0),
     "no thought was opened": (RIGHT, False, 1, 1, 1),
     "no thought was opened, no box": (BARE, False, 0, 1, 0),
     "nothing": ("", True, 0, 0, 0),

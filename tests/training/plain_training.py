@@ -58,7 +58,7 @@ VARIANTS = {
         variant("chord_phi", 4, 0, overrides=MIXTURE), case=replace(plain.METHODS["chord_phi"], mu=MU)
     ),
     "hpt": variant("hpt", 4, 1),
-    "hpt_sequences": variant("hpt", 4, 1, training={"sequences_per_update": 7, "skip_norm": 2.0, "lr_steps": 10}),
+    "hpt_sequences": variant("hpt", 4, 1, training={"sequences_per_update": 7, "skip_norm": 15.0, "lr_steps": 10}),
     "red": RED,
     "red_2updates": replace(RED, training={"updates_per_rollout": 2}),
     "red_window3": replace(
