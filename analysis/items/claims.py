@@ -1,23 +1,26 @@
 """The paper's claims at this scale.
 
-Each qualitative claim, what was measured here, its p-value and seeds, and whether it shows. Not adjusted over the
-claims.
+Each qualitative claim, the premises that it needs, what was measured here, its p-value, seeds and power, and whether
+it shows. Not adjusted over the claims.
 """
 
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import pandas as pd
+from scipy.stats import ttest_1samp
 
 from analysis.measures.compare import ALPHA
 from analysis.measures.confidence import slope
 from analysis.measures.entropy import phases_of
 from analysis.measures.evidence import (
+    POWER,
     Evidence,
     Measurements,
     above_all,
     absent,
+    direction_below,
     drop_below,
     drops_less,
     groups_differ,
@@ -28,6 +31,7 @@ from analysis.measures.evidence import (
     verdict,
 )
 from analysis.measures.noise import CONTROLS, below_two_errors, entropy_changes
+from analysis.measures.premises import Finding, failed, judge
 from analysis.measures.responses import read_responses
 from analysis.output.item import Cell, Row, Table
 from analysis.parts.account import account_of
@@ -38,30 +42,45 @@ BASELINES = ("sft", "grpo", "sft_dapo", "mix_policy", "luffy", "srft", "relift",
 ABLATIONS = ("red_clip_0_g", "red_clip_1_inf", "red_window5", "red_window10")
 TWO = ("math500", "aime25")
 MARGIN = 2.0  # points: a drop the paper would call small (its largest is 1.3)
+SEEDS_OF_W = 3  # fewer say nothing of a factor that is drawn anew at every step
 
+# Premises by what a claim presupposes (docs/premises.md).
+RL = ("P1", "P6", "P9")  # a weak base that RL can improve, because it works things out
+MIXTURE = ("P1", "P2", "P3", "P6", "P8", "P9")  # and demonstrations that hold what it lacks, and that it can take up
+SHIFT = ("P11", "P12")  # demonstrations that are improbable enough for an offline policy to matter
+W = ("P7",)  # entropies that move, since w is made of their changes
+DISTILLED = ("P5", "P6")  # long responses to start from, and RL that learns
 
 Test = Callable[[Measurements], Evidence]
 
 
 @dataclass(frozen=True)
 class Claim:
-    """One statement, where the paper makes it, and how it is tested."""
+    """One statement, where the paper makes it, the premises without which it cannot be tested, and how it is tested."""
 
     where: str
     statement: str
+    needs: tuple[str, ...]
     test: Test
+
+    @property
+    def needed(self) -> str:
+        """`P1, P11`, in order of the numbers."""
+        return ", ".join(sorted(self.needs, key=lambda name: int(name[1:])))
 
 
 def build(tables: Tables) -> Table:
     """One row per claim with verdict, finding, p-value and seeds."""
     data = Measurements(tables)
-    findings = [(claim, claim.test(data)) for claim in CLAIMS]
-    rows = tuple(
-        Row(claim.statement, tuple(map(Cell, (claim.where, e.verdict, e.text, _p(e.p), e.seeds or "–"))))
-        for claim, e in findings
-    )
-    numbers = pd.DataFrame([{"claim": claim.statement, "where": claim.where, **asdict(e)} for claim, e in findings])
-    numbers = numbers.rename(columns={"text": "found"})
+    premises = judge(tables)
+    findings = [(claim, _testable(claim.test(data), failed(premises, claim.needs))) for claim in CLAIMS]
+    rows = tuple(Row(claim.statement, _cells(claim, evidence)) for claim, evidence in findings)
+    numbers = pd.DataFrame(
+        [
+            {"claim": claim.statement, "where": claim.where, "needs": claim.needed, **asdict(evidence)}
+            for claim, evidence in findings
+        ]
+    ).rename(columns={"text": "found"})
     runs = [run for run in tables.of_item("claims") or tables.runs if run.seeds or run.missing_seeds]
     counts = numbers["verdict"].value_counts()
     account = account_of(tables, runs, "Accuracies and lengths: paired bootstrap over problems and seeds.")
@@ -69,16 +88,33 @@ def build(tables: Tables) -> Table:
         title=title("The paper's claims at this scale", tables.scale),
         caption=f"Of {len(CLAIMS)} claims: {', '.join(f'{n} {name}' for name, n in counts.items())}. Shown: "
         f"the effect has the claimed sign and p < {ALPHA:g} (not adjusted over the claims); opposite: the "
-        "other sign and as clear; direction only: one seed, no test. Trends during training compare the last "
-        "tenth of the steps with the first, one value per seed, t-test. Probes: bootstrap over prompts, "
-        f"demonstrations or problems. {account.text()}",
+        f"other sign and as clear; direction only: the claimed sign from one seed, for w from fewer than {SEEDS_OF_W}, "
+        "no test; not testable here: a premise that it needs fails (Premises of the paper's question); not judged: "
+        "wall-clock. Trends during training compare the last tenth of the steps with the first, one value per seed, "
+        "t-test. Probes: bootstrap over prompts, demonstrations or problems. Detectable: the smallest true difference "
+        f"that such a test finds in 80 % of studies, {POWER:g} standard errors of the paired bootstrap, in the unit of "
+        f"the effect (one seed: without the variation of training). {account.text()}",
         stub="Claim",
-        columns=("Where", "Verdict", "Measured", "p", "Seeds"),
+        columns=("Where", "Needs", "Verdict", "Measured", "p", "Detectable", "Seeds"),
         rows=rows,
         numbers=numbers,
-        layout="p{5cm}lp{1.8cm}p{7.5cm}cc",
+        layout="p{5cm}lp{1.6cm}p{1.8cm}p{6.5cm}ccc",
         facts=account.facts() | {"verdicts": {name: int(n) for name, n in counts.items()}},
     )
+
+
+def _testable(found: Evidence, broken: Sequence[Finding]) -> Evidence:
+    """The evidence as it is, or without a verdict where the world lacks what the claim presupposes."""
+    if not broken:
+        return found
+    reasons = [f"{one.premise.name} fails: {one.value:.3g}, not {one.premise.threshold}" for one in broken]
+    return replace(found, verdict="not testable here", text="; ".join([*reasons, found.text]))
+
+
+def _cells(claim: Claim, found: Evidence) -> tuple[Cell, ...]:
+    detectable = "–" if found.detectable is None else f"{found.detectable:.2g}"
+    texts = (claim.where, claim.needed, found.verdict, found.text, _p(found.p), detectable, found.seeds or "–")
+    return tuple(map(Cell, texts))
 
 
 def _p(value: float | None) -> str:
@@ -94,6 +130,16 @@ def _after_distillation(metric: str, sign: int, relative: bool = True) -> Test:
         return next((one for one in trends if one.verdict != "not measured"), trends[-1])
 
     return test
+
+
+def _wall_clock(test: Test) -> Test:
+    """What was measured, without a verdict: time is the machine's."""
+
+    def told(data: Measurements) -> Evidence:
+        found = test(data)
+        return found if found.verdict == "not measured" else replace(found, verdict="not judged", p=None)
+
+    return told
 
 
 def _phase_of(kind: str, place: int, quantity: str, sign: int) -> Test:
@@ -171,91 +217,145 @@ def _out_of_range(data: Measurements) -> Evidence:
 
 
 def _w_is_signal(data: Measurements) -> Evidence:
+    """The share of entropy changes below two standard errors is below a half: one value per seed, t-test."""
     shares = below_two_errors(entropy_changes(data.tables, data.tables.named("red")[0]))
     if shares.empty:
         return absent("entropy standard errors of red")
-    share = shares["value"].mean()
+    values = shares.groupby("seed")["value"].mean()
+    share, seeds = float(values.mean()), len(values)
+    p = float(ttest_1samp(values, 0.5).pvalue) if seeds >= SEEDS_OF_W and values.std() > 0 else None
     text = f"{100 * share:.0f} % of entropy changes are below two standard errors"
-    return Evidence("shown" if share < 0.5 else "not shown", text, None, str(shares["seed"].nunique()), share)
+    return Evidence(verdict(0.5 - share, p, 1), text, p, str(seeds), 0.5 - share)
+
+
+def _w_beats_controls(data: Measurements) -> Evidence:
+    """RED is above each of the three controls of w; only where all have the seeds."""
+    seeds = min(data.accuracy.seeds(run, data.math) for run in ("red", *CONTROLS))
+    return direction_below(above_all(data.accuracy, "red", CONTROLS, data.math), seeds, SEEDS_OF_W)
 
 
 CLAIMS = (
-    Claim("Fig. 1", "RL after distillation shortens responses", _after_distillation("length/rollout", -1)),
-    Claim("Fig. 1", "and makes rollouts faster", _after_distillation("time/rollout_s", -1)),
-    Claim("Fig. 1", "and removes over-thinking words", _after_distillation("words/overthink_per_1k", -1)),
-    Claim("Fig. 1", "while accuracy rises", _after_distillation("accuracy/rollout", 1, relative=False)),
-    Claim("Table 1", "RL lowers entropy on rollouts", _phase_of("grpo", 0, "entropy_rollout", -1)),
-    Claim("Table 1", "SFT from base lowers entropy on rollouts", _phase_of("sft", 0, "entropy_rollout", -1)),
+    Claim("Fig. 1", "RL after distillation shortens responses", DISTILLED, _after_distillation("length/rollout", -1)),
+    Claim("Fig. 1", "and makes rollouts faster", DISTILLED, _wall_clock(_after_distillation("time/rollout_s", -1))),
     Claim(
-        "Table 1", "SFT from base lowers entropy on demonstrations", _phase_of("sft", 0, "entropy_demonstration", -1)
+        "Fig. 1",
+        "and removes over-thinking words",
+        (*DISTILLED, "P13"),
+        _after_distillation("words/overthink_per_1k", -1),
     ),
-    Claim("Sec. 4.2", "SFT after RL raises entropy on rollouts", _phase_of("sft", -1, "entropy_rollout", 1)),
+    Claim("Fig. 1", "while accuracy rises", RL, _after_distillation("accuracy/rollout", 1, relative=False)),
+    Claim("Table 1", "RL lowers entropy on rollouts", RL, _phase_of("grpo", 0, "entropy_rollout", -1)),
+    Claim("Table 1", "SFT from base lowers entropy on rollouts", ("P12",), _phase_of("sft", 0, "entropy_rollout", -1)),
+    Claim(
+        "Table 1",
+        "SFT from base lowers entropy on demonstrations",
+        ("P12",),
+        _phase_of("sft", 0, "entropy_demonstration", -1),
+    ),
+    Claim("Sec. 4.2", "SFT after RL raises entropy on rollouts", W, _phase_of("sft", -1, "entropy_rollout", 1)),
     Claim(
         "Fig. 2",
         "RED lowers entropy on demonstrations",
+        (*W, "P12"),
         lambda d: trend(d.tables, "red", "entropy/demonstration", -1, " nats"),
     ),
-    Claim("Table 2", "SFT is above pure RL", lambda d: higher(d.accuracy, "sft", "grpo", d.math)),
+    Claim("Table 2", "SFT is above pure RL", (*RL, "P14"), lambda d: higher(d.accuracy, "sft", "grpo", d.math)),
     Claim(
         "Table 2",
         "unified is above stage-wise",
+        MIXTURE,
         lambda d: groups_differ(d.accuracy, ("luffy", "srft"), ("relift", "bread"), d.math),
     ),
-    Claim("Table 2", "RED is above all baselines", lambda d: above_all(d.accuracy, "red", BASELINES, d.math)),
-    Claim("Table 2", "RED is above SFT+DAPO", lambda d: higher(d.accuracy, "red", "sft_dapo", d.math)),
-    Claim("Table 2", "component I helps MixPolicy", lambda d: higher(d.accuracy, "red_i", "mix_policy", d.math)),
-    Claim("Table 2", "component II helps MixPolicy", lambda d: higher(d.accuracy, "red_ii", "mix_policy", d.math)),
+    Claim(
+        "Table 2",
+        "RED is above all baselines",
+        (*MIXTURE, "P4", "P14"),
+        lambda d: above_all(d.accuracy, "red", BASELINES, d.math),
+    ),
+    Claim(
+        "Table 2", "RED is above SFT+DAPO", (*MIXTURE, "P4"), lambda d: higher(d.accuracy, "red", "sft_dapo", d.math)
+    ),
+    Claim(
+        "Table 2",
+        "component I helps MixPolicy",
+        (*MIXTURE, *W),
+        lambda d: higher(d.accuracy, "red_i", "mix_policy", d.math),
+    ),
+    Claim(
+        "Table 2",
+        "component II helps MixPolicy",
+        (*MIXTURE, *SHIFT),
+        lambda d: higher(d.accuracy, "red_ii", "mix_policy", d.math),
+    ),
     Claim(
         "Table 2",
         "both components are above each alone",
+        (*MIXTURE, *W, *SHIFT),
         lambda d: above_all(d.accuracy, "red", ("red_i", "red_ii"), d.math),
     ),
     Claim(
         "Table 2",
         "RED's answers are shorter than SFT's",
+        ("P5", "P10"),
         lambda d: higher(d.length, "red", "sft", d.math, sign=-1, unit=" tokens"),
     ),
     Claim(
         "Table 3",
         "RED is best out of domain",
+        MIXTURE,
         lambda d: above_all(d.accuracy, "red", ("luffy", "srft", "relift"), d.tables.group("out_of_domain")),
     ),
-    Claim("Table 4", "clip (1, G) with window 1 is best", lambda d: above_all(d.accuracy, "red", ABLATIONS, TWO)),
+    Claim(
+        "Table 4",
+        "clip (1, G) with window 1 is best",
+        (*MIXTURE, *W),
+        lambda d: above_all(d.accuracy, "red", ABLATIONS, TWO),
+    ),
     Claim(
         "Table 5",
         f"noisy labels cost RED less than {MARGIN:g} points",
+        ("P3", "P8"),
         lambda d: drop_below(d.accuracy, "red_noisy_labels", "red", TWO, MARGIN),
     ),
     Claim(
         "Table 5",
         f"adversarial chains cost RED less than {MARGIN:g} points",
+        ("P3", "P8"),
         lambda d: drop_below(d.accuracy, "red_adversarial_chains", "red", TWO, MARGIN),
     ),
     Claim(
         "Table 5",
         "noisy labels cost RED less than MixPolicy",
+        ("P3", "P8"),
         lambda d: drops_less(d.accuracy, "red_noisy_labels", "red", "mix_policy_noisy_labels", "mix_policy", TWO),
     ),
-    Claim("Fig. 5", "the small model's confidence rises with its accuracy", _confidence_slope("small", 1)),
-    Claim("Fig. 5", "the large model is more confident", _large_above_small),
-    Claim("Fig. 5", "the gap closes with accuracy", _confidence_slope("gap", -1)),
-    Claim("Fig. 6", "RED's offline policy is nearer to the large model than LUFFY's", _red_estimate),
-    Claim("Fig. 7", "GRPO makes thinking words less likely", _thinking_words("grpo", -1)),
-    Claim("Fig. 7", "RED does not: thinking words get more likely", _thinking_words("red", 1)),
-    Claim("Fig. 9", "demonstrations leave the clipping range more often", _out_of_range),
+    Claim(
+        "Fig. 5", "the small model's confidence rises with its accuracy", ("P2", "P12"), _confidence_slope("small", 1)
+    ),
+    Claim("Fig. 5", "the large model is more confident", ("P12",), _large_above_small),
+    Claim("Fig. 5", "the gap closes with accuracy", ("P2", "P12"), _confidence_slope("gap", -1)),
+    Claim("Fig. 6", "RED's offline policy is nearer to the large model than LUFFY's", ("P2", "P12"), _red_estimate),
+    Claim("Fig. 7", "GRPO makes thinking words less likely", ("P13",), _thinking_words("grpo", -1)),
+    Claim("Fig. 7", "RED does not: thinking words get more likely", ("P13",), _thinking_words("red", 1)),
+    Claim("Fig. 9", "demonstrations leave the clipping range more often", SHIFT, _out_of_range),
     Claim(
         "Fig. 10",
         "offline policy 1 lowers entropy on rollouts",
+        (*W, "P11"),
         lambda d: trend(d.tables, "mix_policy", "entropy/rollout", -1, " nats"),
     ),
     Claim(
-        "Fig. 10", "the shift is above offline policy 1", lambda d: higher(d.accuracy, "red_ii", "mix_policy", d.math)
+        "Fig. 10",
+        "the shift is above offline policy 1",
+        (*MIXTURE, *SHIFT),
+        lambda d: higher(d.accuracy, "red_ii", "mix_policy", d.math),
     ),
     Claim(
         "Fig. 10",
         "the shift is above the policy itself",
+        (*MIXTURE, *SHIFT),
         lambda d: higher(d.accuracy, "red_ii", "offline_self", d.math),
     ),
-    Claim("ours", "w is above its noise (changes beyond 2 s.e. on most steps)", _w_is_signal),
-    Claim("ours", "w is better than its controls", lambda d: above_all(d.accuracy, "red", CONTROLS, d.math)),
+    Claim("ours", "w is above its noise (changes beyond 2 s.e. on most steps)", W, _w_is_signal),
+    Claim("ours", "w is better than its controls", (*MIXTURE, *W), _w_beats_controls),
 )

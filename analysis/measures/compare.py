@@ -49,6 +49,13 @@ class Comparison:
         strata = self.strata(run, benchmarks)
         return _mean(strata) if strata else None
 
+    def by_seed(self, run: str, benchmarks: Sequence[str]) -> pd.Series:
+        """The same mean for each seed that is complete on all benchmarks; empty where none is."""
+        parts = [self.matrices[run, name].mean(axis=1) for name in benchmarks if (run, name) in self.matrices]
+        if not parts or len(parts) < len(benchmarks):
+            return pd.Series(dtype=float)
+        return pd.concat(parts, axis=1, join="inner").mean(axis=1)
+
     def estimate(self, run: str, benchmarks: Sequence[str], resamples: int = RESAMPLES) -> Estimate | None:
         """The same mean with its interval; NaN limits for 0 resamples."""
         if not (strata := self.strata(run, benchmarks)):

@@ -1,25 +1,31 @@
 """Evidence for or against a claim: an effect, its interval and p-value, and the verdict they allow."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 import pandas as pd
 from scipy.stats import ttest_1samp
 
-from analysis.measures.compare import ALPHA, SEED, Comparison, bootstrap_mean, compare, percent
+from analysis.measures.compare import ALPHA, SEED, Comparison, compare, percent
 from analysis.measures.confidence import demonstrations
 from analysis.measures.entropy import entropies
 from red.statistics.intervals import Difference, adjust, paired_difference
 from red.tables.reader import Tables
 
 EDGE = 0.1  # first and last tenth of the steps
+# Standard errors that a true effect must be away from 0 to be found in 80 % of studies: 1.96 + 0.84.
+POWER = 2.8
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """`verdict`: shown, not shown, opposite, direction only (one seed), or not measured."""
+    """`verdict`: shown, not shown, opposite, direction only (too few seeds), or not measured.
+
+    `detectable`: the smallest true effect that the test finds in 80 % of studies, POWER standard errors of the
+    paired bootstrap; in the unit of `effect`.
+    """
 
     verdict: str
     text: str
@@ -28,6 +34,7 @@ class Evidence:
     effect: float | None = None
     low: float | None = None
     high: float | None = None
+    detectable: float | None = None
 
 
 @dataclass(frozen=True)
@@ -80,6 +87,13 @@ def verdict(effect: float, p: float | None, sign: int) -> str:
     return "shown" if effect * sign > 0 else "opposite"
 
 
+def direction_below(found: Evidence, seeds: int, fewest: int) -> Evidence:
+    """The same evidence, but with fewer than `fewest` seeds no test: only whether the effect is above 0."""
+    if seeds >= fewest or found.effect is None:
+        return found
+    return replace(found, verdict=verdict(found.effect, None, 1), p=None)
+
+
 def higher(
     data: Comparison, first: str, second: str, benchmarks: Sequence[str], sign: int = 1, unit: str = " points"
 ) -> Evidence:
@@ -107,7 +121,8 @@ def above_all(data: Comparison, run: str, others: Sequence[str], benchmarks: Seq
         text += f"; not run: {', '.join(unrun)}"
     outcome = "opposite" if below else "shown" if len(above) == len(others) else "not shown"
     seeds = str(data.seeds(run, benchmarks))
-    return Evidence(outcome, text, float(max(p_values.values())), seeds, *percent(changes[nearest]))
+    detectable = 100 * POWER * changes[nearest].error
+    return Evidence(outcome, text, float(max(p_values.values())), seeds, *percent(changes[nearest]), detectable)
 
 
 def groups_differ(data: Comparison, first: Sequence[str], second: Sequence[str], benchmarks: Sequence[str]) -> Evidence:
@@ -129,7 +144,8 @@ def drop_below(data: Comparison, run: str, clean: str, benchmarks: Sequence[str]
     _, low, high = percent(change)
     outcome = "shown" if low > -margin else "opposite" if high < -margin else "not shown"
     seeds = f"{data.seeds(run, benchmarks)}, {data.seeds(clean, benchmarks)}"
-    return Evidence(outcome, f"change {_signed(change)}", change.p, seeds, *percent(change))
+    detectable = 100 * POWER * change.error
+    return Evidence(outcome, f"change {_signed(change)}", change.p, seeds, *percent(change), detectable)
 
 
 def drops_less(
@@ -190,15 +206,16 @@ def of_units(values: np.ndarray, sign: int, text: str, seeds: str = "") -> Evide
     if len(values) < 2:
         return absent("more than one unit")
     mean = paired_difference(values, np.zeros_like(values), np.random.default_rng(SEED))
-    interval = bootstrap_mean(values)
-    return Evidence(verdict(mean.mean, mean.p, sign), text, mean.p, seeds, mean.mean, interval.low, interval.high)
+    numbers = mean.mean, mean.low, mean.high, POWER * mean.error
+    return Evidence(verdict(mean.mean, mean.p, sign), text, mean.p, seeds, *numbers)
 
 
 def _of_difference(change: Difference, sign: int, name: str, seeds: str, unit: str) -> Evidence:
     scale = 100 if unit == " points" else 1
     mean, low, high = percent(change, scale)
     text = f"{name} = {mean:+.1f}{unit} [{low:+.1f}, {high:+.1f}]"
-    return Evidence(verdict(change.mean, change.p, sign), text, change.p, seeds, mean, low, high)
+    detectable = scale * POWER * change.error
+    return Evidence(verdict(change.mean, change.p, sign), text, change.p, seeds, mean, low, high, detectable)
 
 
 def _signed(change: Difference) -> str:

@@ -84,7 +84,7 @@ def _model(spec: Mapping[str, Any], options: argparse.Namespace) -> None:
     from red.world.spec import EmbeddedModel
 
     model_spec = from_mapping(EmbeddedModel, spec, "model")
-    model, summary = embedded.pretrain(embedded.recipe(model_spec), model_spec.seed)
+    model, summary = embedded.pretrain(embedded.recipe(model_spec), model_spec.seed or 0, model_spec.world)
     checkpoint.save(model, options.out, {"pretraining.json": summary})
 
 

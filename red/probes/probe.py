@@ -21,6 +21,8 @@ from red.plumbing.progress import GenerationProgress
 from red.probes.reader import Draw, Measured, Reader
 from red.probes.row import Row
 from red.seeds import derive
+from red.text.equations import holds_equation
+from red.text.thinking_words import PATTERN
 
 KEY = ("model", "kind", "id", "index")  # of an item in the log
 
@@ -120,32 +122,31 @@ class _Bench:
                     )
 
     def entropies(self, models: Seq[tuple[int, str, Path]]) -> Iterator[Row]:
-        """Entropy of (step, name, model) on fresh rollouts and on demonstrations, nats, per prompt (Table 1)."""
+        """Entropy of (step, name, model) on fresh rollouts and on demonstrations, nats, per prompt (Table 1), and
+        the share of the rollouts that hold a thinking word."""
         rollouts = {name: self._rollouts(name, folder) for _, name, folder in models}
         for step, name, folder in models:
             for kind, sequences in (("rollout", rollouts[name]), ("demonstration", self._demonstrations())):
                 longest = max(len(sequence.response) for sequence in sequences)
                 means = self._measured(name, folder, kind, sequences, partial(_mean_entropy, longest))
-                of_problem: dict[str, list[float]] = {}
-                for sequence, mean in zip(sequences, means, strict=True):
-                    of_problem.setdefault(sequence.problem.id, []).append(mean)
-                for problem in self.problems:
-                    values = of_problem[problem.id]
-                    yield self._row(step, problem, None, None, f"entropy_{kind}", sum(values) / len(values))
+                yield from self._means(step, f"entropy_{kind}", sequences, means)
+            yield from self._means(step, "thinking_rollout", rollouts[name], self._thinking(rollouts[name]))
 
     def confidence(self, models: Mapping[str, Path]) -> Iterator[Row]:
-        """Group accuracy of the small model, and each model's probability of every demonstration
-        token (Figures 5 and 6)."""
+        """Each model's probability of every demonstration token and the small model's group accuracy (Figures 5 and 6);
+        of its rollouts also number, length (tokens) and the share that hold an equation, of each demonstration whether
+        it holds a thinking word (Premises)."""
         rollouts = self._rollouts("small", models["small"])
-        decode = self.tokenizer.decode
-        texts = [decode(list(rollout.response), skip_special_tokens=True) for rollout in rollouts]
+        texts = self._texts(rollouts)
         golds = [rollout.problem.answer for rollout in rollouts]
         verdicts = self.judge((text, gold, self.thought_open) for text, gold in zip(texts, golds, strict=True))
-        samples = self.probe.samples
-        for number, problem in enumerate(self.problems):
-            group = verdicts[number * samples : (number + 1) * samples]
-            yield self._row(0, problem, None, None, "group_accuracy", sum(group) / len(group))
-        yield from self._probabilities(models, "demonstration", self._demonstrations())
+        yield from self._means(0, "group_accuracy", rollouts, verdicts)
+        yield from self._means(0, "group_size", rollouts, [self.probe.samples] * len(rollouts))
+        yield from self._means(0, "length_rollout", rollouts, [len(rollout.response) for rollout in rollouts])
+        yield from self._means(0, "equation_rollout", rollouts, [holds_equation(text) for text in texts])
+        demonstrations = self._demonstrations()
+        yield from self._means(0, "thinking_demonstration", demonstrations, self._thinking(demonstrations))
+        yield from self._probabilities(models, "demonstration", demonstrations)
 
     def tokens(self, models: Mapping[str, Path]) -> Iterator[Row]:
         """Each model's probability of every token of the trained model's own responses (Figure 7)."""
@@ -184,6 +185,22 @@ class _Bench:
 
     def _add(self, key: tuple[str, str, str, int], **found: Any) -> None:
         self.log.add({**dict(zip(KEY, key, strict=True)), **found})
+
+    def _texts(self, sequences: Seq[Sequence]) -> list[str]:
+        decode = self.tokenizer.decode
+        return [decode(list(sequence.response), skip_special_tokens=True) for sequence in sequences]
+
+    def _thinking(self, sequences: Seq[Sequence]) -> list[bool]:
+        return [PATTERN.search(text) is not None for text in self._texts(sequences)]
+
+    def _means(self, step: int, quantity: str, sequences: Seq[Sequence], values: Seq[float]) -> Iterator[Row]:
+        """A row per problem: the mean over its sequences."""
+        of_problem: dict[str, list[float]] = {}
+        for sequence, value in zip(sequences, values, strict=True):
+            of_problem.setdefault(sequence.problem.id, []).append(value)
+        for problem in self.problems:
+            own = of_problem[problem.id]
+            yield self._row(step, problem, None, None, quantity, sum(own) / len(own))
 
     def _probabilities(self, models: Mapping[str, Path], kind: str, sequences: Seq[Sequence]) -> Iterator[Row]:
         for name, folder in models.items():

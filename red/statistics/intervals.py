@@ -45,9 +45,10 @@ class Interval:
 
 @dataclass(frozen=True)
 class Difference(Interval):
-    """Mean of first minus second, its interval, and the two-sided p-value."""
+    """Mean of first minus second, its interval, the two-sided p-value, and the bootstrap's standard error."""
 
     p: float
+    error: float
 
 
 def standard_errors(values_ps: ArrayLike) -> Errors:
@@ -96,7 +97,8 @@ def paired_difference(
     # Sums in different order leave differences of 1e-17 where the true one is 0.
     below, above = (differences <= 1e-12).sum(), (differences >= -1e-12).sum()
     p = min(1.0, 2 * (min(below, above) + 1) / (resamples + 1))
-    return Difference(_mean(first_strata) - _mean(second_strata), *_percentiles(differences), float(p))
+    mean, error = _mean(first_strata) - _mean(second_strata), float(differences.std())
+    return Difference(mean, *_percentiles(differences), float(p), error)
 
 
 def adjust(p_values: ArrayLike) -> Floats:

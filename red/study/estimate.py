@@ -137,12 +137,13 @@ def estimate(config: Mapping[str, Any]) -> Estimate:
     factor, ratio = _calibration([seconds[run] / forecast[run].seconds for run in seconds])
     costs = {run: _with_seconds(cost, seconds.get(run, cost.seconds * ratio)) for run, cost in forecast.items()}
     evaluation = evaluation_cost(config, resources)
+    bases = len(jobs.base_seeds(config))
     models = [
-        size * _bytes_of_model(jobs.models(config)[name]["source"])
-        for name, size in (("base", resources.shape.parameters), ("large", resources.shape.large_parameters))
-        if name in jobs.models(config)
+        (resources.shape.large_parameters if name == "large" else resources.shape.parameters)
+        * _bytes_of_model(model["source"])
+        for name, model in jobs.models(config).items()
     ]
-    rows = [Row(jobs.BASE, 1, 0, Cost(disk=sum(models)), evaluation, 0, 0, 0, False)]
+    rows = [Row(jobs.BASE, bases, 0, Cost(disk=sum(models) / bases), evaluation, 0, 0, 0, False)]
     rows += [
         Row(
             run,

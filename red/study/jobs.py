@@ -47,8 +47,9 @@ def _check_products(config: Config) -> None:
     from red.data import corruption as corruptions
     from red.data.sources import source
     from red.models.prepare import PreparedModel
-    from red.world.spec import EmbeddedModel
+    from red.world.spec import EmbeddedModel, World
 
+    from_mapping(World, config.get("world", {}), "world")
     prompts = prompts_spec(config)
     from_mapping(source(prompts["source"], "prompts.source").PromptsSpec, prompts, "prompts")
     source(config["data"]["demonstrations"]["source"], "demonstrations.source")
@@ -75,13 +76,13 @@ def trained(config: Config) -> list[tuple[str, int]]:
 
 
 def evaluated(config: Config) -> list[tuple[str, int]]:
-    """The base model, which has seed 0 only, and everything trained."""
-    return [(BASE, 0), *trained(config)]
+    """The base models and everything trained."""
+    return [*((BASE, seed) for seed in base_seeds(config)), *trained(config)]
 
 
 def probed(config: Config) -> list[tuple[str, int, str]]:
     """Every (run, seed, probe) that is measured."""
-    seeds = {run: run_seeds(config, run) for run in config["runs"]} | {BASE: [0]}
+    seeds = {run: run_seeds(config, run) for run in config["runs"]} | {BASE: base_seeds(config)}
     return [
         (run, seed, probe)
         for probe, entry in config.get("probes", {}).items()
@@ -90,10 +91,29 @@ def probed(config: Config) -> list[tuple[str, int, str]]:
     ]
 
 
+def base_seeds(config: Config) -> list[int]:
+    """Seeds of the base models: where each seed has its own, those of the runs; else 0 alone."""
+    return sorted({seed for _, seed in trained(config)}) if _own_bases(config) else [0]
+
+
+def base_model(config: Config, seed: int | str) -> str:
+    """Name of the base model that a seed starts from."""
+    return f"{BASE}_seed{seed}" if _own_bases(config) else BASE
+
+
+def _own_bases(config: Config) -> bool:
+    """Whether each seed has its own base model: one of the tiny world whose `seed` is left open."""
+    return config["model"]["source"] == "embedded" and config["model"].get("seed") is None
+
+
 def models(config: Config) -> dict[str, Any]:
-    """Prepared models by folder name: the base, and the large one where there is one."""
-    large = config.get("large_model")
-    return {BASE: _without_nulls(config["model"]), **({"large": _without_nulls(large)} if large else {})}
+    """Prepared models by folder name: the bases, and the large one where there is one."""
+    base, large = config["model"], config.get("large_model")
+    bases = {BASE: base}
+    if _own_bases(config):
+        bases = {base_model(config, seed): {**base, "seed": seed} for seed in base_seeds(config)}
+    sections = bases | ({"large": large} if large else {})
+    return {name: _of_world(config, section) for name, section in sections.items()}
 
 
 def training_spec(config: Config, run: str, seed: int) -> dict[str, Any]:
@@ -124,12 +144,12 @@ def corruption(config: Config, run: str) -> str:
 
 def prompts_spec(config: Config) -> dict[str, Any]:
     """What `red data prompts` gets."""
-    return _without_nulls(config["data"]["prompts"])
+    return _of_world(config, config["data"]["prompts"])
 
 
 def demonstrations_spec(config: Config) -> dict[str, Any]:
     """What `red data demonstrations` gets."""
-    spec = _without_nulls(config["data"]["demonstrations"])
+    spec = _of_world(config, config["data"]["demonstrations"])
     return {key: value for key, value in spec.items() if key != "samples"}
 
 
@@ -170,6 +190,12 @@ def _seed_of_demonstrations(config: Config) -> dict[str, Any]:
 def _without_nulls(section: Mapping[str, Any]) -> dict[str, Any]:
     """An overlay that changes the source takes away a key of the old source by `null`."""
     return {key: value for key, value in section.items() if value is not None}
+
+
+def _of_world(config: Config, section: Mapping[str, Any]) -> dict[str, Any]:
+    """What the tiny world makes is told its knobs."""
+    knobs = {"world": config["world"]} if section["source"] == "embedded" and config.get("world") else {}
+    return _without_nulls(section) | knobs
 
 
 def benchmark_spec(config: Config, name: str) -> dict[str, Any]:
@@ -248,7 +274,13 @@ def _collected(config: Config, run: str, seed: int) -> dict[str, Any]:
             **config.get(BASE, {}),
             "steps": 0,
         }
-        spec = {"run": BASE, "seed": seed, "method": BASE, "scale": config["scale"], "model": models(config)[BASE]}
+        spec = {
+            "run": BASE,
+            "seed": seed,
+            "method": BASE,
+            "scale": config["scale"],
+            "model": models(config)[base_model(config, seed)],
+        }
     else:
         resolved = run_spec(config, run, seed)
         presentation = {name: to_mapping(getattr(resolved, name)) for name in ("method", "family", *PRESENTATION)}

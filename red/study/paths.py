@@ -10,13 +10,23 @@ Config = Mapping[str, Any]
 
 
 def model(name: str) -> str:
-    """Folder of a model that no run trains: `base` or `large`."""
+    """Folder of a model that no run trains: a base, or `large`."""
     return f"<results>/models/{name}"
 
 
-def checkpoint(run: str, seed: int | str) -> str:
+def base(config: Config, seed: int | str) -> str:
+    """Folder of the base model that a seed starts from."""
+    return model(jobs.base_model(config, seed))
+
+
+def first_base(config: Config) -> str:
+    """Folder of the base model that the corruptions ask, which are made once for all seeds."""
+    return base(config, jobs.base_seeds(config)[0])
+
+
+def checkpoint(config: Config, run: str, seed: int | str) -> str:
     """Folder of a run's trained model; `base` is the run without training."""
-    return model(jobs.BASE) if run == jobs.BASE else f"<results>/runs/{run}/seed{seed}/checkpoint"
+    return base(config, seed) if run == jobs.BASE else f"<results>/runs/{run}/seed{seed}/checkpoint"
 
 
 def metrics(run: str, seed: int | str) -> str:
@@ -27,7 +37,7 @@ def metrics(run: str, seed: int | str) -> str:
 def parent(config: Config, run: str, seed: int | str) -> str:
     """What a run needs to start: the base model, another run's checkpoint, or the folder of its snapshots."""
     name, step = next(jobs.parents(config, run), (jobs.BASE, None))
-    return checkpoint(name, seed) if step is None else f"<results>/runs/{name}/seed{seed}/snapshots"
+    return checkpoint(config, name, seed) if step is None else f"<results>/runs/{name}/seed{seed}/snapshots"
 
 
 def start(config: Config, run: str, folder: str) -> str:
@@ -54,10 +64,10 @@ def w_log(config: Config, run: str, seed: int | str) -> dict[str, str]:
 
 def probed_models(config: Config, run: str, seed: int | str, probe: str) -> dict[str, str]:
     """Folders of what a probe measures beside the checkpoint, by the names that `red probe --model` knows."""
-    folders = {"large": model("large"), "base": model(jobs.BASE)}
+    folders = {"large": model("large"), "base": base(config, seed)}
     if "sft" in config["runs"]:
         seeds = run_seeds(config, "sft")
-        folders["sft"] = checkpoint("sft", int(seed) if int(seed) in seeds else seeds[0])
+        folders["sft"] = checkpoint(config, "sft", int(seed) if int(seed) in seeds else seeds[0])
     if run != jobs.BASE:
         folders["parent"] = parent(config, run, seed)
     return {name: folders[name] for name in jobs.probe_models(config, probe)}

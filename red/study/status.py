@@ -83,7 +83,7 @@ def last_metrics(path: Path) -> dict[str, Any]:
 def _progress(config: Mapping[str, Any], run: str, seed: int) -> Progress:
     results, where = jobs.results(config), Path(run) / f"seed{seed}"
     if run == jobs.BASE:
-        ready = (results / "models" / jobs.BASE / "config.json").is_file()
+        ready = (results / "models" / jobs.base_model(config, seed) / "config.json").is_file()
         trained = Progress(run, seed, "done" if ready else "waiting", 0, 0)
     else:
         trained = _training(results / "runs" / where, run, seed, run_spec(config, run, seed).training.steps)
@@ -91,7 +91,7 @@ def _progress(config: Mapping[str, Any], run: str, seed: int) -> Progress:
     evaluated = sum(path.is_file() for path in grades)
     unfinished = []
     if trained.training != "done":
-        unfinished = [("data/models", jobs.BASE)] if run == jobs.BASE else [("train", str(where))]
+        unfinished = [("data/models", jobs.base_model(config, seed))] if run == jobs.BASE else [("train", str(where))]
     if evaluated < len(grades):
         unfinished += [("generate", str(where)), ("grade", str(where))]
     probes = [probe for other, its_seed, probe in jobs.probed(config) if (other, its_seed) == (run, seed)]

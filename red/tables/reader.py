@@ -145,11 +145,19 @@ class Tables:
         table = read(self.dynamics_source, ["metric"], among("run", _names(runs)))
         return tuple(sorted(table["metric"].unique().to_pylist()))
 
-    def probes(self, probe: str, columns: Sequence[str], runs: Iterable[Run] | None = None) -> pd.DataFrame:
-        """The asked columns of one probe; all runs that have it unless `runs` is given."""
+    def probes(
+        self,
+        probe: str,
+        columns: Sequence[str],
+        runs: Iterable[Run] | None = None,
+        quantities: Sequence[str] | None = None,
+    ) -> pd.DataFrame:
+        """The asked columns of one probe; of all runs that have it and of all its quantities unless some are given."""
         rows = pc.field("probe") == probe
         if runs is not None:
             rows &= among("run", _names(runs))
+        if quantities is not None:
+            rows &= among("quantity", quantities)
         return read(self.probes_source, columns, rows).to_pandas()
 
     def probed(self, probe: str) -> tuple[Run, ...]:

@@ -1,21 +1,28 @@
 """What is drawn from the tiny world: training prompts, pretraining texts, and who may see which."""
 
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import islice
 from random import Random
+from typing import NamedTuple
 
 from red.world import problems
+from red.world.phrases import phrases
 from red.world.problems import Problem, Step
-from red.world.styles import Habits, base_response, teacher_response, worked_step
+from red.world.spec import World
+from red.world.styles import base_response, opening, teacher_response, worked_step
 
 # Each question belongs to one partition, whatever the seed, so nothing leaks between them.
 PARTITIONS = {"pretraining": range(0, 50), "training": range(50, 85), "benchmark": range(85, 100)}
-HABITS = Habits()
-DRILL_SHARE = 0.10
-CHOICE_SHARE = 0.12
-# (steps, hard steps) of the chains among the training prompts
-TRAINING_CHAINS = ((2, 0), (2, 1), (2, 2), (3, 1), (3, 2), (4, 1), (4, 2))
-HARD_STEPS_PERCENT = (97, 3, 0)  # pretraining problems with 0, 1, 2 hard steps
+
+
+class Text(NamedTuple):
+    """What a model reads in pretraining. It learns `response`, not the question and not `given`, which come before."""
+
+    question: str
+    options: tuple[int, ...] | None
+    response: str
+    given: str = ""
 
 
 def belongs_to(question: str, partition: str) -> bool:
@@ -35,30 +42,35 @@ def draw(random: Random, partition: str, make: Callable[[Random], Problem]) -> P
 
 def distinct(random: Random, partition: str, make: Callable[[Random], Problem], count: int) -> list[Problem]:
     """`count` problems of the partition with different questions."""
-    by_question: dict[str, Problem] = {}
+    return list(islice(stream(random, partition, make), count))
+
+
+def stream(random: Random, partition: str, make: Callable[[Random], Problem]) -> Iterator[Problem]:
+    """Problems of the partition with different questions; DataError where no more are found."""
+    questions: set[str] = set()
 
     def unseen() -> Problem | None:
         problem = draw(random, partition, make)
-        return None if problem.question in by_question else problem
+        return None if problem.question in questions else problem
 
-    while len(by_question) < count:
-        problem = problems.bounded(unseen, f"new problem of the partition {partition} after {len(by_question)}")
-        by_question[problem.question] = problem
-    return list(by_question.values())
+    while True:
+        problem = problems.bounded(unseen, f"new problem of the partition {partition} after {len(questions)}")
+        questions.add(problem.question)
+        yield problem
 
 
-def training_problem(random: Random) -> Problem:
-    """Half chains of 2 to 4 steps, a quarter equations, a quarter stories; most have a hard step."""
+def training_problem(random: Random, world: World) -> Problem:
+    """A chain, or as often as the other an equation or a story; most have a hard step."""
     kind = random.random()
-    if kind < 0.5:
-        return problems.chain(random, *random.choice(TRAINING_CHAINS))
-    make = problems.equation if kind < 0.75 else problems.story
-    return make(random, random.choice([0, 1, 1, 2]))
+    if kind < world.chain_share:
+        return problems.chain(random, *random.choice(world.chains))
+    make = problems.equation if kind < (1 + world.chain_share) / 2 else problems.story
+    return make(random, random.choice(world.other_hard))
 
 
-def pretraining_problem(random: Random) -> Problem:
+def pretraining_problem(random: Random, world: World) -> Problem:
     """Mostly easy: almost no problem has a hard step, so hard problems lie outside the base's skill."""
-    hard = random.choices([0, 1, 2], HARD_STEPS_PERCENT)[0]
+    hard = random.choices([0, 1], [1 - world.hard_problems, world.hard_problems])[0]
     kind = random.random()
     if kind < 0.64:
         length = random.choices([1, 2, 3, 4], [42, 30, 22, 6])[0]
@@ -66,31 +78,41 @@ def pretraining_problem(random: Random) -> Problem:
     return (problems.equation if kind < 0.82 else problems.story)(random, hard)
 
 
-def pretraining_text(random: Random) -> tuple[str, tuple[int, ...] | None, str]:
-    """(question, options, response) as the base model reads them."""
-    if random.random() < DRILL_SHARE:
-        return drill(random)
-    problem = draw(random, "pretraining", pretraining_problem)
-    if random.random() < CHOICE_SHARE:
+def pretraining_text(random: Random, world: World) -> Text:
+    """A page, a drill, or a solution in the base's own manner."""
+    if world.page_share and random.random() < world.page_share:
+        return page(random, world)
+    if random.random() < world.drill_share / (1 - world.page_share):
+        return drill(random, world)
+    problem = draw(random, "pretraining", lambda random: pretraining_problem(random, world))
+    if random.random() < world.choice_share:
         problem = problems.with_options(random, problem, random.choice([4, 4, 10]))
-    return problem.question, problem.options, base_response(random, problem, HABITS)
+    return Text(problem.question, problem.options, base_response(random, problem, world))
 
 
-def teacher_text(random: Random) -> tuple[str, tuple[int, ...] | None, str]:
-    """(question, options, response) of the teacher on the training distribution, other questions."""
-    problem = draw(random, "pretraining", training_problem)
-    return problem.question, problem.options, teacher_response(random, problem)
+def teacher_text(random: Random, world: World) -> Text:
+    """The teacher on the training distribution, other questions."""
+    problem = draw(random, "pretraining", lambda random: training_problem(random, world))
+    return Text(problem.question, problem.options, teacher_response(random, problem, world))
 
 
-def drill(random: Random) -> tuple[str, None, str]:
+def page(random: Random, world: World) -> Text:
+    """The teacher's text whose opening is given: how to go on can be learned, to open so cannot."""
+    text = teacher_text(random, world)
+    given = opening(text.response, world)
+    return text._replace(response=text.response.removeprefix(given), given=given)
+
+
+def drill(random: Random, world: World) -> Text:
     """Place-value drill: one hard step worked out, or a number split; sub-skills the teacher composes."""
     if random.random() < 0.4:
         value = random.randint(11, 99)
         text = f"{value}: {value // 10 * 10}+{value % 10}={value}"
-        return f"Split {value}", None, f"{text}. \\boxed{{{value}}}"
+        return Text(f"Split {value}", None, f"{text}. \\boxed{{{value}}}")
     step = draw(random, "pretraining", _hard_step).steps[0]
     question = f"Compute {step.left}{step.operator}{step.right}"
-    return question, None, f"{worked_step(step)}. \\boxed{{{step.result}}}"
+    ones_first = phrases(world).either_end and random.random() < 0.5
+    return Text(question, None, f"{worked_step(step, ones_first)}. \\boxed{{{step.result}}}")
 
 
 def _hard_step(random: Random) -> Problem:

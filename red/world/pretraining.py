@@ -8,6 +8,7 @@ from random import Random
 
 import torch
 import torch.nn.functional as F
+from tokenizers import Tokenizer
 from torch import Tensor
 
 from red.models.checkpoint import Checkpoint, hugging_face_config
@@ -16,12 +17,12 @@ from red.seeds import derive
 from red.text.codec import Codec
 from red.text.template import render
 from red.world import mixture, vocabulary
-from red.world.spec import EmbeddedModel
+from red.world.mixture import Text
+from red.world.spec import EmbeddedModel, World
 
 TEMPLATE = "plain"
 MAX_LENGTH = 512
 POOL = 16  # batches that are sorted by length together
-Text = tuple[str, tuple[int, ...] | None, str]
 
 
 @dataclass(frozen=True)
@@ -51,16 +52,17 @@ def recipe(spec: EmbeddedModel) -> Recipe:
     return preset if spec.steps is None else replace(preset, steps=spec.steps)
 
 
-def pretrain(recipe: Recipe, seed: int, log_every: int = 200) -> tuple[Checkpoint, dict[str, object]]:
+def pretrain(recipe: Recipe, seed: int, world: World, log_every: int = 200) -> tuple[Checkpoint, dict[str, object]]:
     """Train from scratch on generated text; returns the checkpoint and a summary.
 
     The loss is the mean surprisal of response tokens (in nats). Progress goes to stderr.
     """
     generator = torch.Generator().manual_seed(derive(seed, "pretraining", "weights"))
-    model = Qwen2(_shape(recipe))
+    tokenizer = vocabulary.tokenizer(world.wording == "varied")
+    model = Qwen2(_shape(recipe, tokenizer.get_vocab_size()))
     initialize(model, generator)
     optimizer = _optimizer(model, recipe)
-    batches = _batches(recipe, Random(derive(seed, "pretraining", "texts")))
+    batches = _batches(recipe, world, tokenizer, Random(derive(seed, "pretraining", "texts")))
     started, tokens, smooth = time.process_time(), 0, None
     for step in range(recipe.steps):
         for group in optimizer.param_groups:
@@ -79,19 +81,20 @@ def pretrain(recipe: Recipe, seed: int, log_every: int = 200) -> tuple[Checkpoin
     parameters = sum(parameter.numel() for parameter in model.parameters())
     summary = {
         "recipe": asdict(recipe),
+        "world": asdict(world),
         "seed": seed,
         "parameters": parameters,
         "tokens": tokens,
         "loss": smooth,
         "cpu_seconds": round(time.process_time() - started, 1),
     }
-    return _checkpoint(model), summary
+    return _checkpoint(model, tokenizer), summary
 
 
-def _shape(recipe: Recipe) -> Shape:
+def _shape(recipe: Recipe, words: int) -> Shape:
     heads = 4
     return Shape(
-        vocab_size=len(vocabulary.VOCABULARY),
+        vocab_size=words,
         hidden_size=recipe.hidden_size,
         intermediate_size=recipe.intermediate_size,
         num_hidden_layers=recipe.layers,
@@ -102,10 +105,10 @@ def _shape(recipe: Recipe) -> Shape:
     )
 
 
-def _checkpoint(model: Qwen2) -> Checkpoint:
+def _checkpoint(model: Qwen2, tokenizer: Tokenizer) -> Checkpoint:
     return Checkpoint(
         model=model,
-        codec=Codec(vocabulary.tokenizer(), (vocabulary.EOS_ID,)),
+        codec=Codec(tokenizer, (vocabulary.EOS_ID,)),
         config=hugging_face_config(model.shape, vocabulary.EOS_ID, vocabulary.PAD_ID),
         generation_config={"do_sample": True, "eos_token_id": vocabulary.EOS_ID, "pad_token_id": vocabulary.PAD_ID},
         tokenizer_config=vocabulary.tokenizer_config(MAX_LENGTH),
@@ -132,11 +135,11 @@ def _loss(model: Qwen2, ids: Tensor, mask: Tensor) -> Tensor:
     return (surprisal * mask.flatten()).sum() / mask.sum()
 
 
-def _batches(recipe: Recipe, random: Random) -> Iterator[tuple[Tensor, Tensor]]:
+def _batches(recipe: Recipe, world: World, tokenizer: Tokenizer, random: Random) -> Iterator[tuple[Tensor, Tensor]]:
     """Endless (ids [B, T], mask [B, T-1] of response tokens); texts of similar length go together."""
     while True:
-        texts = [_text(recipe, random) for _ in range(recipe.batch * POOL)]
-        pairs = _encode(texts)
+        texts = [_text(recipe, world, random) for _ in range(recipe.batch * POOL)]
+        pairs = _encode(texts, tokenizer)
         pairs.sort(key=lambda pair: len(pair[0]) + len(pair[1]))
         starts = list(range(0, len(pairs), recipe.batch))
         random.shuffle(starts)
@@ -144,17 +147,17 @@ def _batches(recipe: Recipe, random: Random) -> Iterator[tuple[Tensor, Tensor]]:
             yield _pad(pairs[start : start + recipe.batch])
 
 
-def _text(recipe: Recipe, random: Random) -> Text:
-    make: Callable[[Random], Text] = mixture.pretraining_text
+def _text(recipe: Recipe, world: World, random: Random) -> Text:
+    make: Callable[[Random, World], Text] = mixture.pretraining_text
     if random.random() < recipe.teacher_share:
         make = mixture.teacher_text
-    return make(random)
+    return make(random, world)
 
 
-def _encode(texts: list[Text]) -> list[tuple[list[int], list[int]]]:
-    encode = vocabulary.tokenizer().encode_batch
-    prompts = encode([render(question, options, TEMPLATE) for question, options, _ in texts])
-    responses = encode([response for *_, response in texts])
+def _encode(texts: list[Text], tokenizer: Tokenizer) -> list[tuple[list[int], list[int]]]:
+    encode = tokenizer.encode_batch
+    prompts = encode([render(text.question, text.options, TEMPLATE) + text.given for text in texts])
+    responses = encode([text.response for text in texts])
     return [(p.ids, [*r.ids, vocabulary.EOS_ID]) for p, r in zip(prompts, responses, strict=True)]
 
 

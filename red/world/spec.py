@@ -1,14 +1,88 @@
-"""Which model to make, as the configuration says it. No heavy imports: read before anything runs."""
+"""What the tiny world is like, and which of its models to make. No heavy imports: read before anything runs."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
+
+from red.errors import ConfigError
+
+SHARES = (
+    "page_share",
+    "drill_share",
+    "choice_share",
+    "hard_problems",
+    "teacher_like",
+    "guess",
+    "wrong_guess",
+    "unboxed",
+    "slip",
+    "hard_slip",
+    "recheck",
+    "chain_share",
+)
+
+
+@dataclass(frozen=True)
+class World:
+    """The knobs of the tiny world; shares and probabilities lie in [0, 1].
+
+    The base reads drills, pages, and short solutions in its own manner, which follow its habits.
+    """
+
+    # Share of pretraining texts that are pages: a problem like those of training in the teacher's manner, whose
+    # opening belongs to the prompt. The base can go on like the teacher, but rarely begins so.
+    page_share: float = 0.0
+    # Share of place-value drills: one hard step worked out, or a number split.
+    drill_share: float = 0.10
+    # Share of the base's own solutions that are of multiple choice.
+    choice_share: float = 0.12
+    # Share of the base's own solutions whose problem has a hard step.
+    hard_problems: float = 0.03
+    # Habit: the teacher's manner from the first word on, where no step is hard.
+    teacher_like: float = 0.20
+    # Habit: the answer alone, without a step.
+    guess: float = 0.20
+    # A bare guess is wrong.
+    wrong_guess: float = 0.30
+    # Habit: `Answer 68` in the place of `\boxed{68}`, which earns nothing.
+    unboxed: float = 0.15
+    # The result of an easy step is wrong.
+    slip: float = 0.08
+    # The result of a hard step is wrong.
+    hard_slip: float = 0.16
+    # Steps repeat the number they start from, `12+7=19. 19*3=57.`, instead of running on, `12+7=19*3=57.`
+    restate: bool = False
+    # The teacher checks a step again.
+    recheck: float = 0.25
+    # In how many ways the teacher says a thing: one, or several, so that its demonstrations are less predictable.
+    wording: Literal["plain", "varied"] = "plain"
+    # Training prompts: share of chains, the others are half equations, half stories.
+    chain_share: float = 0.5
+    # Training prompts: (steps, hard steps) of the chains, equally likely.
+    chains: tuple[tuple[int, int], ...] = ((2, 0), (2, 1), (2, 2), (3, 1), (3, 2), (4, 1), (4, 2))
+    # Training prompts: hard steps of the equations and stories, equally likely.
+    other_hard: tuple[int, ...] = (0, 1, 1, 2)
+
+    def __post_init__(self) -> None:
+        for name in SHARES:
+            if not 0 <= getattr(self, name) <= 1:
+                raise ConfigError(f"world.{name}: {getattr(self, name)} is not in [0, 1]")
+        if self.teacher_like + self.guess > 1:
+            raise ConfigError("world.guess: together with teacher_like more than 1")
+        if self.page_share + self.drill_share > 1:
+            raise ConfigError("world.page_share: together with drill_share more than 1")
+        if not self.chains or any(not 0 <= hard <= steps or not steps for steps, hard in self.chains):
+            raise ConfigError("world.chains: pairs of steps, one or more, and of how many of them are hard")
+        if not self.other_hard or any(not 0 <= hard <= 2 for hard in self.other_hard):
+            raise ConfigError("world.other_hard: an equation and a story have two steps, of which 0, 1 or 2 are hard")
 
 
 @dataclass(frozen=True)
 class EmbeddedModel:
-    """Spec of an embedded model; `steps` shortens the pretraining, for tests."""
+    """Spec of an embedded model. Without a `seed` a study trains one base per seed of its runs; `steps` shortens the
+    pretraining."""
 
     source: str = "embedded"
     size: Literal["base", "large"] = "base"
-    seed: int = 0
+    seed: int | None = None
     steps: int | None = None
+    world: World = field(default_factory=World)

@@ -7,6 +7,24 @@ from tokenizers import AddedToken, Tokenizer, decoders, models
 PAD = "<pad>"
 EOS = "<eos>"
 THINKING_WORDS = ("Wait, ", "But ", "Alternatively, ")
+# What the varied wording says beside the plain one (`red.world.phrases`).
+VARIED_WORDS = (
+    "Let me see. ",
+    "Let us begin. ",
+    "To begin, ",
+    "Start with ",
+    "After that, ",
+    "Now ",
+    "That gives ",
+    "Good. ",
+    "So far so good. ",
+    "Hmm, ",
+    "once more: ",
+    "Right. ",
+    "It holds. ",
+    "Therefore it is ",
+    "The result is ",
+)
 NUMBERS = tuple(str(number) for number in range(100))
 QUESTION_WORDS = (
     "Compute ",
@@ -47,17 +65,23 @@ VOCABULARY = (PAD, EOS, *WORDS)
 PAD_ID, EOS_ID = 0, 1
 
 
+def words(varied: bool = False) -> tuple[str, ...]:
+    """Words of the texts; the varied wording has more, behind the others."""
+    return WORDS + VARIED_WORDS if varied else WORDS
+
+
 @cache
-def tokenizer() -> Tokenizer:
+def tokenizer(varied: bool = False) -> Tokenizer:
     """Word-level tokenizer: text is cut at the longest word that matches, decoding joins the words.
 
     Every concatenation of words survives encoding and decoding. Text outside the vocabulary raises,
     because there is no unknown token to hide it.
     """
-    result = Tokenizer(models.WordLevel({word: index for index, word in enumerate(VOCABULARY)}))
+    known = words(varied)
+    result = Tokenizer(models.WordLevel({word: index for index, word in enumerate((PAD, EOS, *known))}))
     # The cut is made by the added-token matcher, not by a pre-tokenizer: transformers 5 replaces the
     # pre-tokenizer of every model whose type is qwen2, but keeps added tokens.
-    result.add_tokens([AddedToken(word, normalized=False) for word in WORDS])
+    result.add_tokens([AddedToken(word, normalized=False) for word in known])
     result.add_special_tokens([AddedToken(word, normalized=False) for word in (PAD, EOS)])
     result.decoder = decoders.Fuse()
     return result

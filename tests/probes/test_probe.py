@@ -1,5 +1,6 @@
 """Every number of a probe is that of the plain model on the same text, and all runs see the same prompts."""
 
+import re
 from uuid import uuid4
 
 import pytest
@@ -12,8 +13,10 @@ from red.plumbing.item_log import ItemLog
 from red.plumbing.storage import read_jsonl
 from red.probes.local import LocalReader
 from red.probes.probe import KEY, Probe, measure
+from red.text.equations import holds_equation
 
 LIMIT = 40
+OF_PROMPT = ("group_accuracy", "group_size", "length_rollout", "equation_rollout", "thinking_demonstration")
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +74,7 @@ def plain_probabilities(model, tokenizer, prompt, tokens):
 
 def test_token_probabilities_are_those_of_each_model(rows, base, other, tiny_world):
     found = rows("confidence", base, large=other)
-    assert found.keys() == {"group_accuracy", "p_small", "p_large"}
+    assert found.keys() == {*OF_PROMPT, "p_small", "p_large"}
     questions = {row["id"]: row["question"] for row in read_jsonl(tiny_world / "prompts.jsonl")}
     for name, folder in (("p_small", base), ("p_large", other)):
         checkpoint = checkpoints.load(folder)
@@ -91,6 +94,27 @@ def test_group_accuracy_is_a_share_of_the_samples(rows, base, other):
     assert {round(3 * value, 6) for value in values(found)} <= {0, 1, 2, 3}
 
 
+def test_what_premises_need_is_told_of_the_same_texts(found, base, other, tmp_path):
+    """Rollouts of the base, three per prompt, as the log has them; demonstrations as the p_small rows show them."""
+    tokenizer = checkpoints.load(base).tokenizer
+    kept = Keeping()
+    rows = found("confidence", base, {"large": other}, kept)
+    told = {(row.quantity, row.example): row.value for row in rows}
+    examples = {row.example for row in rows}
+    assert len(examples) == 5 and all((name, example) in told for name in OF_PROMPT for example in examples)
+    for example in examples:
+        own = [r.response.tokens for r in kept.seen if r.problem.id == example]
+        assert told["group_size", example] == len(own) == 3
+        assert told["length_rollout", example] == pytest.approx(sum(map(len, own)) / 3)
+        equations = [holds_equation(tokenizer.decode(list(tokens))) for tokens in own]
+        assert told["equation_rollout", example] == pytest.approx(sum(equations) / 3)
+        words = "".join(row.token for row in rows if row.quantity == "p_small" and row.example == example)
+        assert told["thinking_demonstration", example] == (
+            re.search(r"\b(but|wait|alternatively)\b", words.lower()) is not None
+        )
+    assert any(told["equation_rollout", example] for example in examples)
+
+
 def test_a_probe_of_tokens_shows_one_rollout_per_prompt():
     with pytest.raises(ConfigError, match=r"probes\.tokens\.samples: 8"):
         Probe("tokens", 5, 8, "plain", 64, LIMIT)
@@ -108,10 +132,11 @@ def test_entropies_are_measured_before_and_after_on_the_same_prompts(rows, base,
     """A parent that is the trained model has the same entropies at both steps; a changed one has not."""
     same, changed = rows("entropy", base, parent=base), rows("entropy", base, parent=other)
     for found in (same, changed):
-        assert found.keys() == {"entropy_rollout", "entropy_demonstration"}
+        assert found.keys() == {"entropy_rollout", "entropy_demonstration", "thinking_rollout"}
         for own in found.values():
             assert [row.step for row in own] == [0] * 5 + [7] * 5
             assert [row.example for row in own[:5]] == [row.example for row in own[5:]]
+    assert all(0 <= 3 * value <= 3 for found in (same, changed) for value in values(found.pop("thinking_rollout")))
     for name, own in same.items():
         assert values(own[:5]) == values(own[5:])
         assert values(changed[name][:5]) != values(changed[name][5:])
@@ -124,6 +149,19 @@ def test_entropies_are_measured_before_and_after_on_the_same_prompts(rows, base,
 def test_prompts_depend_on_the_seed_of_the_probe_alone(rows, base, other):
     chosen = [{row.example for row in rows("tokens", model, base=base)["p_base"]} for model in (base, other)]
     assert chosen[0] == chosen[1] and len(chosen[0]) == 5
+
+
+class Keeping(LocalReader):
+    """Keeps the rollouts that it gives."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = []
+
+    def rollouts(self, *arguments):
+        for rollout in super().rollouts(*arguments):
+            self.seen.append(rollout)
+            yield rollout
 
 
 class Killed(Exception):

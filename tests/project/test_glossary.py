@@ -16,10 +16,11 @@ from red.evaluation.generate import EvaluationSettings
 from red.methods.base import Mix, Reward
 from red.models.prepare import PreparedModel
 from red.objective import spec as objective
+from red.plumbing.records import to_mapping
 from red.study import resources, runs
 from red.study.config import SCHEMA
 from red.training.spec import Cluster, RunSpec, Training
-from red.world.spec import EmbeddedModel
+from red.world.spec import EmbeddedModel, World
 
 PAGE = "docs/glossary.md"
 ENGINE_ONLY = "engine only"
@@ -106,9 +107,11 @@ DEFAULTS = {
     "`lengths`": (resources.Lengths,),
     "`behaviour`": (resources.Behaviour,),
     "`model` and `large_model`": (EmbeddedModel, PreparedModel),
+    "`world`": (World,),
 }
-# Given by the name of the entry, and what the schema asks for although the dataclass has a default.
-ENTRY = {"`benchmarks`": {"name"}}
+# Given by the name of the entry or by a section of its own, and what the schema asks for although the dataclass
+# has a default.
+ENTRY = {"`benchmarks`": {"name"}, "`data.prompts`": {"world"}, "`model` and `large_model`": {"world"}}
 ASKED = {
     "`benchmarks`": {"source", "group", "grader", "metric", "samples"},
     "`data.prompts`": {"source"},
@@ -123,7 +126,7 @@ def defaults(kind, path=""):
     found = {}
     for field in fields(kind):
         default = field.default if field.default_factory is MISSING else field.default_factory()
-        value = list(default) if isinstance(default, tuple) else default
+        value = to_mapping(default)
         found[path + field.name] = REQUIRED if default is MISSING else value
     return found
 

@@ -82,9 +82,10 @@ TINY = {
     "red/models/qwen2.py": USES_MODELS,
     "red/models/packed.py": {"train", "probe"},
     "red/text/template.py": USES_MODELS | {"grade"},  # grading reads the problems with the module that renders them
-    "red/text/thinking_words.py": {"train"},
+    "red/text/equations.py": {"probe"},
+    "red/text/thinking_words.py": {"train", "probe"},
     "red/world/problems.py": AFTER_WORLD,
-    "red/world/vocabulary.py": {"model"},
+    "red/world/vocabulary.py": {"model", "prompts", "demonstrations"},
     "red/data/corruption.py": CORRUPTING,
     "red/data/sources/embedded.py": {"prompts", "demonstrations"},
     "red/data/sources/openr1.py": set(),

@@ -24,6 +24,35 @@ def test_the_base_is_evaluated_once(tiny):
     assert [pair for pair in jobs.evaluated(tiny) if pair[0] == jobs.BASE] == [(jobs.BASE, 0)]
 
 
+def test_each_seed_may_have_its_own_base(tiny):
+    document = {**tiny, "seeds": [0, 2], "model": {"source": "embedded", "size": "base"}}
+    assert [pair for pair in jobs.evaluated(document) if pair[0] == jobs.BASE] == [(jobs.BASE, 0), (jobs.BASE, 2)]
+    assert {name: spec["seed"] for name, spec in jobs.models(document).items()} == {
+        "base_seed0": 0,
+        "base_seed2": 2,
+        "large": 0,
+    }
+    specs = [entry["spec"] for entry in jobs.collect_spec(document)["runs"] if entry["run"] == jobs.BASE]
+    assert [spec["model"]["seed"] for spec in specs] == [0, 2]
+    assert (jobs.BASE, 2, "confidence") in jobs.probed(document)
+
+
+def test_a_downloaded_base_is_one_for_all_seeds(tiny):
+    document = {**tiny, "model": {"source": "hub", "id": "a/b"}}
+    assert list(jobs.models(document)) == ["base", "large"]
+    assert jobs.base_model(document, 1) == jobs.BASE
+
+
+def test_what_the_tiny_world_makes_is_told_its_knobs(tiny):
+    document = {**tiny, "world": {"slip": 0.2}}
+    specs = [*jobs.models(document).values(), jobs.prompts_spec(document), jobs.demonstrations_spec(document)]
+    assert len(specs) == 4 and all(spec["world"] == {"slip": 0.2} for spec in specs)
+    hub = {**document, "model": {"source": "hub", "id": "a/b"}}
+    assert "world" not in jobs.models(hub)["base"]
+    with pytest.raises(ConfigError, match=r"world\.slip: 2.0 is not in \[0, 1\]"):
+        jobs.check({**tiny, "world": {"slip": 2}})
+
+
 def test_parents_are_named_nearest_first(tiny):
     document = {**tiny, "runs": {**tiny["runs"], "x": {"method": "grpo", "init_from": "sft_dapo"}}}
     assert list(jobs.parents(document, "x")) == [("sft_dapo", None), ("sft", None)]

@@ -12,9 +12,16 @@ def tiny(repository: Path) -> dict:
     return config.load(repository / "config" / "default.yaml")
 
 
-def test_the_base_is_the_run_without_training():
-    assert paths.checkpoint("base", 0) == "<results>/models/base"
-    assert paths.checkpoint("red", 1) == "<results>/runs/red/seed1/checkpoint"
+def test_the_base_is_the_run_without_training(tiny):
+    assert paths.checkpoint(tiny, "base", 0) == "<results>/models/base"
+    assert paths.checkpoint(tiny, "red", 1) == "<results>/runs/red/seed1/checkpoint"
+
+
+def test_a_seed_starts_from_its_own_base(tiny):
+    document = {**tiny, "model": {"source": "embedded"}, "seeds": [1, 2]}
+    assert paths.parent(document, "red", 2) == paths.checkpoint(document, "base", 2) == "<results>/models/base_seed2"
+    assert paths.first_base(document) == "<results>/models/base_seed0"  # a run of the default has seed 0 alone
+    assert paths.first_base(tiny) == "<results>/models/base"
 
 
 @pytest.mark.parametrize(
@@ -48,15 +55,15 @@ def test_a_control_reads_the_metrics_of_its_source_with_its_own_seed(tiny):
 
 
 def test_a_probe_measures_the_parent_the_large_model_or_base_and_sft(tiny):
-    assert paths.probed_models(tiny, "sft_grpo", "1", "entropy") == {"parent": paths.checkpoint("sft", 1)}
+    assert paths.probed_models(tiny, "sft_grpo", "1", "entropy") == {"parent": paths.checkpoint(tiny, "sft", 1)}
     assert paths.probed_models(tiny, "base", "0", "confidence") == {"large": "<results>/models/large"}
     models = paths.probed_models(tiny, "red", "1", "tokens")
-    assert models == {"base": "<results>/models/base", "sft": paths.checkpoint("sft", 1)}
+    assert models == {"base": "<results>/models/base", "sft": paths.checkpoint(tiny, "sft", 1)}
 
 
 def test_a_seed_that_sft_lacks_is_compared_with_its_first(tiny):
     document = {**tiny, "runs": {**tiny["runs"], "sft": {**tiny["runs"]["sft"], "seeds": [3, 4]}}}
-    assert paths.probed_models(document, "red", "0", "tokens")["sft"] == paths.checkpoint("sft", 3)
+    assert paths.probed_models(document, "red", "0", "tokens")["sft"] == paths.checkpoint(document, "sft", 3)
 
 
 def test_the_tables_are_made_from_every_grade_metric_and_probe(tiny):

@@ -13,18 +13,19 @@ from red.text.template import render
 from red.world import benchmarks, styles
 from red.world import pretraining as embedded
 from red.world.pretraining import RECIPES, EmbeddedModel, recipe
+from red.world.spec import World
 
 MATH = ("aime24", "aime25", "amc", "math500", "minerva", "olympiad")
 
 
 def test_the_loss_falls_below_that_of_equal_words():
     small = replace(RECIPES["base"], hidden_size=32, intermediate_size=32, layers=1, steps=80, batch=16)
-    _, summary = embedded.pretrain(small, seed=0)
+    _, summary = embedded.pretrain(small, seed=0, world=World())
     assert summary["loss"] < 0.9 * math.log(134)  # smoothed, so it still remembers the start
 
 
 def test_progress_goes_to_stderr(capsys):
-    embedded.pretrain(replace(RECIPES["base"], steps=2, batch=4), seed=0, log_every=1)
+    embedded.pretrain(replace(RECIPES["base"], steps=2, batch=4), seed=0, world=World(), log_every=1)
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err.count("pretraining") == 2
@@ -58,7 +59,7 @@ def test_the_large_model_is_larger_and_sees_the_teacher():
 def test_the_base_has_partial_skill():
     """pass@1 of 10 to 40 % on the six mathematical benchmarks, and 12 points more within 8 answers."""
     torch.set_num_threads(1)
-    checkpoint, _ = embedded.pretrain(RECIPES["base"], seed=0)
+    checkpoint, _ = embedded.pretrain(RECIPES["base"], seed=0, world=World())
     generator = torch.Generator().manual_seed(0)
     first, within_eight = [], []
     for name in MATH:

@@ -1,6 +1,7 @@
 """The tiny world: every text is right, round-trips, and stays in its partition."""
 
 import re
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -8,10 +9,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from red.data import prompts
+from red.data.sources import embedded
 from red.errors import ConfigError, DataError
-from red.world import benchmarks, mixture, problems, styles, vocabulary
+from red.plumbing.records import from_mapping
+from red.world import benchmarks, mixture, phrases, problems, styles, vocabulary
 from red.world.problems import Step, chain, equation, parse, story, with_options
+from red.world.spec import World
 
+PLAIN = World(wording="plain")
+VARIED = World(wording="varied", recheck=0.5, page_share=0.2, restate=True)
+WORLDS = pytest.mark.parametrize("world", [PLAIN, VARIED], ids=["plain", "varied"])
 MAKERS = {
     "easy chain": lambda random: chain(random, 3),
     "hard chain": lambda random: chain(random, 4, 2),
@@ -20,8 +27,8 @@ MAKERS = {
     "hard equation": lambda random: equation(random, 2),
     "easy story": lambda random: story(random),
     "hard story": lambda random: story(random, 2),
-    "training": mixture.training_problem,
-    "pretraining": mixture.pretraining_problem,
+    "training": lambda random: mixture.training_problem(random, World()),
+    "pretraining": lambda random: mixture.pretraining_problem(random, World()),
 }
 
 
@@ -87,11 +94,12 @@ def test_options_are_different_and_hold_the_answer():
         assert problem.answer in problem.options
 
 
-def test_every_teacher_response_verifies_and_every_step_is_right():
+@WORLDS
+def test_every_teacher_response_verifies_and_every_step_is_right(world):
     random = Random(3)
     for _ in range(2000):
-        problem = mixture.training_problem(random)
-        response = styles.teacher_response(random, problem, recheck=0.5)
+        problem = mixture.training_problem(random, world)
+        response = styles.teacher_response(random, problem, replace(world, recheck=0.5))
         assert styles.boxed_answer(response) == str(problem.answer)
         assert wrong_equalities(response) == []
 
@@ -101,7 +109,7 @@ def test_the_check_of_equalities_sees_a_slip():
 
 
 def test_teacher_responses_open_recheck_and_conclude():
-    response = styles.teacher_response(Random(0), parse("Compute 12+7*4-9"), recheck=1.0)
+    response = styles.teacher_response(Random(0), parse("Compute 12+7*4-9"), replace(PLAIN, recheck=1.0))
     assert response.startswith("Okay, let me think. First, ")
     assert response.endswith("So the answer is \\boxed{67}")
     assert sum(response.count(word) for word in vocabulary.THINKING_WORDS) == 3
@@ -109,28 +117,87 @@ def test_teacher_responses_open_recheck_and_conclude():
 
 def test_teacher_responses_are_longer_than_the_base_manner():
     random, encode = Random(4), vocabulary.tokenizer().encode
-    sample = [mixture.training_problem(random) for _ in range(400)]
-    teacher = sum(len(encode(styles.teacher_response(random, p)).ids) for p in sample)
-    base = sum(len(encode(styles.base_response(random, p, mixture.HABITS)).ids) for p in sample)
+    sample = [mixture.training_problem(random, PLAIN) for _ in range(400)]
+    teacher = sum(len(encode(styles.teacher_response(random, p, PLAIN)).ids) for p in sample)
+    base = sum(len(encode(styles.base_response(random, p, PLAIN)).ids) for p in sample)
     assert teacher > 1.5 * base
 
 
 @settings(max_examples=500)
-@given(st.lists(st.sampled_from(vocabulary.WORDS)))
+@given(st.lists(st.sampled_from(vocabulary.words(varied=True))))
 def test_every_concatenation_of_words_round_trips(words):
     text = "".join(words)
-    tokenizer = vocabulary.tokenizer()
+    tokenizer = vocabulary.tokenizer(varied=True)
     assert tokenizer.decode(tokenizer.encode(text).ids) == text
 
 
-def test_every_generated_text_becomes_its_words():
-    random, tokenizer = Random(5), vocabulary.tokenizer()
-    for _ in range(2000):
-        question, _, response = mixture.pretraining_text(random)
-        for text in (question, response):
+@WORLDS
+def test_every_generated_text_becomes_its_words(world):
+    random, varied = Random(5), world.wording == "varied"
+    tokenizer, seen = vocabulary.tokenizer(varied), set()
+    for _ in range(4000):
+        question, _, response, given = mixture.pretraining_text(random, world)
+        for text in (question, given + response):
             encoding = tokenizer.encode(text)
             assert tokenizer.decode(encoding.ids) == text
-            assert all(token in vocabulary.WORDS for token in encoding.tokens)
+            assert all(token in vocabulary.words(varied) for token in encoding.tokens)
+            seen |= set(encoding.tokens)
+    # No word is there in vain, but what a template or the teacher alone says.
+    alone = {".\nA:", "\nOptions: "} | (set() if varied else set(vocabulary.THINKING_WORDS))
+    assert set(vocabulary.words(varied)) - seen <= alone
+
+
+@WORLDS
+def test_a_page_begins_with_an_opening_that_is_given(world):
+    random, openers = Random(9), phrases.phrases(world).openers
+    pages = [mixture.page(random, world) for _ in range(200)]
+    assert {page.given for page in pages} == set(openers)
+    assert not any(styles.opening(page.response, world) for page in pages)
+    assert all(styles.opening(page.given + page.response, world) == page.given for page in pages)
+
+
+def test_pages_and_drills_have_the_shares_that_the_world_says():
+    random, world = Random(10), World(page_share=0.3, drill_share=0.2, teacher_like=0.0, choice_share=0.0)
+    texts = [mixture.pretraining_text(random, world) for _ in range(4000)]
+    assert abs(sum(bool(text.given) for text in texts) / len(texts) - 0.3) < 0.02
+    splits = sum(text.question.startswith("Split") for text in texts) / len(texts)
+    assert abs(splits - 0.4 * 0.2) < 0.015  # the part of the drills that splits a number
+
+
+def test_a_worked_sum_goes_from_either_end():
+    step = Step("-", 62, 28)
+    assert styles.worked_step(step) == "62-28: 62-20=42-8=34, 62-28=34"
+    assert styles.worked_step(step, ones_first=True) == "62-28: 62-8=54-20=34, 62-28=34"
+
+
+def test_prompts_whose_demonstration_would_not_fit_are_not_taken():
+    world = {"wording": "varied", "recheck": 0.3}
+    rows = prompts.prompts({"count": 300, "longest": 40, "world": world}).rows
+    tokenizer = vocabulary.tokenizer(varied=True)
+    made = embedded.demonstrations({"world": world}, rows)
+    lengths = [len(tokenizer.encode(one.response).ids) + 1 for one in made]
+    assert max(lengths) == 40
+    every = prompts.prompts({"count": 2000, "world": world}).rows
+    fitting = [row for row in every if row["id"] in {kept["id"] for kept in rows}]
+    assert fitting == rows  # the same draw, less what is too long
+
+
+@pytest.mark.parametrize(
+    ("knobs", "key"),
+    [
+        ({"slip": 1.5}, "world.slip"),
+        ({"teacher_like": 0.6, "guess": 0.5}, "world.guess"),
+        ({"page_share": 0.95, "drill_share": 0.1}, "world.page_share"),
+        ({"chains": [[2, 3]]}, "world.chains"),
+        ({"chains": []}, "world.chains"),
+        ({"other_hard": [3]}, "world.other_hard"),
+        ({"wording": "rich"}, "world.wording"),
+        ({"slips": 0.1}, "world.slips: unknown key; did you mean 'slip'"),
+    ],
+)
+def test_a_knob_out_of_range_is_named(knobs, key):
+    with pytest.raises(ConfigError, match=re.escape(key)):
+        from_mapping(World, knobs, "world")
 
 
 def test_two_digit_numbers_are_one_token():
@@ -146,8 +213,8 @@ def test_prompts_benchmarks_and_pretraining_share_no_question():
     training = {row["question"] for row in prompts.prompts({"count": 2000}).rows}
     tested = {row["question"] for name in benchmarks.RECIPES for row in benchmarks.rows(name)}
     random = Random(6)
-    read = {mixture.pretraining_text(random)[0] for _ in range(5000)}
-    read |= {mixture.teacher_text(random)[0] for _ in range(5000)}
+    read = {mixture.pretraining_text(random, VARIED).question for _ in range(5000)}
+    read |= {mixture.teacher_text(random, World()).question for _ in range(5000)}
     assert len(training) == 2000
     assert not training & tested
     assert not training & read
@@ -176,10 +243,11 @@ def test_equal_seeds_give_equal_prompts():
 
 def test_base_text_slips_about_as_often_as_its_habits_say():
     random = Random(7)
-    habits = styles.Habits(teacher_like=0.0, guess=0.0, unboxed=0.0, slip=0.1)
-    sample = [chain(random, 1) for _ in range(4000)]
-    wrong = [styles.boxed_answer(styles.base_response(random, p, habits)) != str(p.answer) for p in sample]
-    assert abs(sum(wrong) / len(wrong) - 0.1) < 0.02
+    world = World(teacher_like=0.0, guess=0.0, unboxed=0.0, slip=0.1, hard_slip=0.4)
+    for hard, share in ((0, 0.1), (1, 0.4)):
+        sample = [chain(random, 1, hard) for _ in range(4000)]
+        wrong = [styles.boxed_answer(styles.base_response(random, p, world)) != str(p.answer) for p in sample]
+        assert abs(sum(wrong) / len(wrong) - share) < 0.02
 
 
 def test_largest_value_is_one_token():

@@ -63,7 +63,7 @@ rule wrong_responses:
     input:
         prompts="<results>/data/prompts.jsonl",
         demonstrations=f"<results>/data/demonstrations/{jobs.CLEAN}.jsonl",
-        model="<results>/models/base",
+        model=paths.first_base(config),
     output:
         "<results>/data/wrong_responses.jsonl",
     log:

@@ -2,7 +2,9 @@
 # What is trained is measured before the next training begins: the first numbers are there after minutes.
 rule generate:
     input:
-        checkpoint=lambda wildcards: paths.checkpoint(wildcards.run, wildcards.seed),
+        checkpoint=lambda wildcards: paths.checkpoint(
+            config, wildcards.run, wildcards.seed
+        ),
         benchmarks=collect(
             "<results>/data/benchmarks/{benchmark}.jsonl",
             benchmark=config["benchmarks"],
@@ -91,7 +93,9 @@ rule probe:
                 config, wildcards.run, wildcards.seed, wildcards.probe
             )
         ),
-        checkpoint=lambda wildcards: paths.checkpoint(wildcards.run, wildcards.seed),
+        checkpoint=lambda wildcards: paths.checkpoint(
+            config, wildcards.run, wildcards.seed
+        ),
         prompts="<results>/data/prompts.jsonl",
         demonstrations=f"<results>/data/demonstrations/{jobs.CLEAN}.jsonl",
     output:

@@ -1,7 +1,8 @@
 """The tiny world: generated problems and a teacher that knows how to solve them."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
 from random import Random
 from typing import Any
 
@@ -9,17 +10,24 @@ from red.data.sources import Demonstration, Prompts
 from red.plumbing.records import from_mapping
 from red.seeds import derive
 from red.world import mixture
-from red.world.problems import parse
+from red.world.problems import Problem, parse
+from red.world.spec import World
 from red.world.styles import teacher_response
 
 
 @dataclass(frozen=True)
 class PromptsSpec:
-    """`count` different questions of the training partition."""
+    """`count` different questions of the training partition.
+
+    With `longest`, only those whose demonstration, in the wording of this `seed`, has at most so many tokens, its end
+    included.
+    """
 
     source: str = "embedded"
     count: int = 3000
     seed: int = 1
+    longest: int | None = None
+    world: World = field(default_factory=World)
 
 
 @dataclass(frozen=True)
@@ -28,25 +36,48 @@ class DemonstrationsSpec:
 
     source: str = "embedded"
     seed: int = 1
+    world: World = field(default_factory=World)
 
 
 def prompts(spec: Mapping[str, Any]) -> Prompts:
     """Questions of the tiny world; none of them is in a benchmark or in the pretraining texts."""
     settings = from_mapping(PromptsSpec, spec, "prompts")
-    random = Random(derive(settings.seed, "prompts"))
-    problems = mixture.distinct(random, "training", mixture.training_problem, settings.count)
-    rows = [
-        {"id": f"train-{index:05d}", "question": problem.question, "answer": str(problem.answer), "source": "tiny"}
-        for index, problem in enumerate(problems)
-    ]
+    rows = list(
+        islice((_row(*drawn) for drawn in enumerate(_problems(settings)) if _fits(*drawn, settings)), settings.count)
+    )
     return Prompts(rows)
 
 
 def demonstrations(spec: Mapping[str, Any], prompts: Sequence[Mapping[str, Any]]) -> list[Demonstration]:
     """A teacher response to every prompt of the tiny world."""
     settings = from_mapping(DemonstrationsSpec, spec, "demonstrations")
-    return [Demonstration(row["id"], _teacher(row, settings.seed)) for row in prompts]
+    return [
+        Demonstration(row["id"], _teacher(row["id"], parse(row["question"]), settings.seed, settings.world))
+        for row in prompts
+    ]
 
 
-def _teacher(row: Mapping[str, Any], seed: int) -> str:
-    return teacher_response(Random(derive(seed, "demonstration", row["id"])), parse(row["question"]))
+def _problems(settings: PromptsSpec) -> Iterator[Problem]:
+    random = Random(derive(settings.seed, "prompts"))
+    return mixture.stream(random, "training", lambda random: mixture.training_problem(random, settings.world))
+
+
+def _fits(index: int, problem: Problem, settings: PromptsSpec) -> bool:
+    if settings.longest is None:
+        return True
+    from red.world.vocabulary import tokenizer
+
+    response = _teacher(_id(index), problem, settings.seed, settings.world)
+    return len(tokenizer(settings.world.wording == "varied").encode(response).ids) < settings.longest
+
+
+def _row(index: int, problem: Problem) -> dict[str, Any]:
+    return {"id": _id(index), "question": problem.question, "answer": str(problem.answer), "source": "tiny"}
+
+
+def _id(index: int) -> str:
+    return f"train-{index:05d}"
+
+
+def _teacher(prompt_id: str, problem: Problem, seed: int, world: World) -> str:
+    return teacher_response(Random(derive(seed, "demonstration", prompt_id)), problem, world)
