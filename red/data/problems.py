@@ -8,7 +8,8 @@ from random import Random
 from typing import Any, Protocol
 
 from red.errors import DataError
-from red.grading.gold import UnusableGold, answer_of, unreadable
+from red.grading.comparable import unreadable
+from red.grading.gold import UnusableGold, answer_of
 from red.grading.grader import Grader
 from red.grading.math import is_usable
 from red.methods.base import Problem

@@ -9,7 +9,7 @@ from red.errors import DataError
 from red.evaluation.benchmarks import Problem, missing
 from red.evaluation.catalog import Benchmark
 from red.grading.choice import is_letter
-from red.grading.gold import unreadable
+from red.grading.comparable import unreadable
 from red.grading.grader import Case, Grader
 from red.grading.verdict import DATA_ERROR, Verdict
 from red.plumbing.storage import numbered_jsonl, write_jsonl

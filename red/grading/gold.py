@@ -1,21 +1,15 @@
-"""Gold answers as data sets have them: what is read, what is refused, and with which no answer can be compared."""
+"""Gold answers as data sets have them: what is read as an answer, and what is refused. Imports no grader."""
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from red.errors import DataError
-from red.grading.answers.normalize import light, plain
-from red.grading.answers.numbers import number
-from red.grading.grader import Case, Grader
-from red.grading.verdict import DATA_ERROR
 
 GSM8K = "####"
 """GSM8K's mark: what follows the last one is the answer."""
 
-# Equal to no answer, and not settled by the cheap steps: the symbolic one has to read the gold.
-_PROBE = r"\boxed{\sqrt{2} \xi_{7}}"
 _STATEMENT = re.compile(r".*\banswer\b\s*(?:is\b|[:=])\s*:?\s*\}?\s*(?P<answer>\S.*?)\s*\.?", re.IGNORECASE | re.DOTALL)
 
 
@@ -61,10 +55,3 @@ def _stated(text: str) -> str:
         raise UnusableGold("empty", "an empty text")
     statement = _STATEMENT.fullmatch(answer)
     return answer if statement is None else statement["answer"]
-
-
-def unreadable(golds: Iterable[str], grader: Grader) -> set[str]:
-    """The golds that no answer can be compared with: a grading against one would be a data error."""
-    doubtful = sorted({gold for gold in golds if number(light(plain(gold))) is None})
-    verdicts = grader.grade_rows(doubtful, lambda gold: Case(_PROBE, gold))
-    return {gold for gold, verdict in verdicts if verdict.reason == DATA_ERROR}

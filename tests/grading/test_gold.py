@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from red.grading.gold import UnusableGold, answer_of, unreadable
+from red.grading.comparable import unreadable
+from red.grading.gold import UnusableGold, answer_of
 from red.grading.grader import Grader
 
 

@@ -34,14 +34,13 @@ class Refused:
 class Prompts:
     """Rows {id, question, answer, source, perhaps system}, what else was counted, and what was left out.
 
-    `system` is the data set's own system prompt (empty if none), `origin` the file or hub name for messages.
+    `system` is the data set's own system prompt (empty if none).
     """
 
     rows: list[dict[str, Any]]
     system: str = ""
     counts: Mapping[str, int] = field(default_factory=dict)
     refused: Refused = field(default_factory=Refused)
-    origin: str = "prompts"
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,9 @@ from typing import Any
 from red.data.conversations import UnusableRow, question_of, text_of
 from red.data.sources import Demonstration, Prompts, Refused
 from red.errors import DataError
+from red.grading.comparable import unreadable
 from red.grading.gold import UnusableGold, answer_of
+from red.grading.grader import Grader
 from red.grading.math import is_usable
 from red.plumbing.records import from_mapping
 from red.plumbing.storage import file_hash, read_jsonl
@@ -51,14 +53,25 @@ class Row:
 
 
 def prompts(spec: Mapping[str, Any]) -> Prompts:
-    """The paper's prompts, each with its own system prompt."""
-    refused, prompt_rows, without = Refused(), [], 0
+    """The paper's prompts, each with its own system prompt.
+
+    A gold that only looks usable would end a training: it is left out as `unparsed_answer`.
+    """
+    refused, found, without = Refused(), [], set()
     for row in rows(spec, refused):
-        prompt_rows.append({name: getattr(row, name) for name in ("id", "question", "answer", "source", "system")})
-        without += not row.demonstration
-    system = prompt_rows[0]["system"] if prompt_rows else ""
-    origin = _place(from_mapping(PromptsSpec, spec, "data"))
-    return Prompts(prompt_rows, system, {"no_demonstration": without}, refused, origin)
+        found.append({name: getattr(row, name) for name in ("id", "question", "answer", "source", "system")})
+        if not row.demonstration:
+            without.add(row.id)
+    with Grader(lenient=False) as grader:
+        broken = unreadable((row["answer"] for row in found), grader)
+    place = _place(from_mapping(PromptsSpec, spec, "data"))
+    for row in found:
+        if row["answer"] in broken:
+            message = f"{GOLD}: {row['answer']!r} cannot be compared with any other"
+            refused.add("unparsed_answer", f"{place}: {row['id']}: {message}")
+    kept = [row for row in found if row["answer"] not in broken]
+    counts = {"no_demonstration": sum(row["id"] in without for row in kept)}
+    return Prompts(kept, kept[0]["system"] if kept else "", counts, refused)
 
 
 def demonstrations(spec: Mapping[str, Any], prompts: Sequence[Mapping[str, Any]]) -> list[Demonstration]:
