@@ -7,14 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from red.errors import ConfigError, DataError
+from red.errors import ConfigError
 from red.plumbing.provenance import spec_hash
 from red.plumbing.records import from_mapping, to_mapping
 from red.plumbing.storage import (
     argument,
     file_hash,
     folder_hash,
-    numbered_jsonl,
     only_here,
     read_jsonl,
     write_atomic,
@@ -102,15 +101,9 @@ def _prompts(spec: Mapping[str, Any], options: argparse.Namespace) -> None:
 
 
 def _prompt_rows(options: argparse.Namespace) -> list[dict[str, Any]]:
-    from red.grading.gold import UnusableGold, answer_of
+    from red.data.sources import read_prompts
 
-    rows = []
-    for number, row in numbered_jsonl(options.prompts, ("id", "question", "answer")):
-        try:
-            rows.append({**row, "answer": answer_of(row["answer"])})
-        except UnusableGold as error:
-            raise DataError(f"{options.prompts}: line {number}: answer: {error}; drop the prompt") from None
-    return rows
+    return read_prompts(options.prompts)
 
 
 def _demonstrations(spec: Mapping[str, Any], options: argparse.Namespace) -> None:

@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, cast
 
-from red.errors import ConfigError
+from red.errors import ConfigError, DataError
+from red.grading.gold import UnusableGold, answer_of
 from red.plumbing.records import from_mapping
-from red.plumbing.storage import read_jsonl
+from red.plumbing.storage import numbered_jsonl, read_jsonl
 
 
 @dataclass
@@ -51,6 +52,17 @@ class Demonstration:
     response: str
     forced_accuracy: int | None = None
     corruption: str | None = None
+
+
+def read_prompts(path: Path) -> list[dict[str, Any]]:
+    """Rows of a file of prompts, their answers as texts; DataError names the line."""
+    rows = []
+    for number, row in numbered_jsonl(path, ("id", "question", "answer")):
+        try:
+            rows.append({**row, "answer": answer_of(row["answer"])})
+        except UnusableGold as error:
+            raise DataError(f"{path}: line {number}: answer: {error}; drop the prompt") from None
+    return rows
 
 
 def read_demonstrations(path: Path) -> list[Demonstration]:
