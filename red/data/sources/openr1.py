@@ -63,14 +63,14 @@ def prompts(spec: Mapping[str, Any]) -> Prompts:
         if not row.demonstration:
             without.add(row.id)
     with Grader(lenient=False) as grader:
-        broken = unreadable((row["answer"] for row in found), grader)
+        broken = unreadable((prompt["answer"] for prompt in found), grader)
     place = _place(from_mapping(PromptsSpec, spec, "data"))
-    for row in found:
-        if row["answer"] in broken:
-            message = f"{GOLD}: {row['answer']!r} cannot be compared with any other"
-            refused.add("unparsed_answer", f"{place}: {row['id']}: {message}")
-    kept = [row for row in found if row["answer"] not in broken]
-    counts = {"no_demonstration": sum(row["id"] in without for row in kept)}
+    for prompt in found:
+        if prompt["answer"] in broken:
+            message = f"{GOLD}: {prompt['answer']!r} cannot be compared with any other"
+            refused.add("unparsed_answer", f"{place}: {prompt['id']}: {message}")
+    kept = [prompt for prompt in found if prompt["answer"] not in broken]
+    counts = {"no_demonstration": sum(prompt["id"] in without for prompt in kept)}
     return Prompts(kept, kept[0]["system"] if kept else "", counts, refused)
 
 
