@@ -20,7 +20,7 @@ $(1) $(INSTALL) setuptools==77.0.3
 DS_BUILD_OPS=0 $(1) $(INSTALL) --no-deps --requirement $(2)
 endef
 
-.PHONY: setup setup-engines setup-gpu whole-slurm reproduce report test coverage test-slow test-engines test-rehearsal test-slurm smoke rehearsal lint bench bench-setup faults mutants docs clean
+.PHONY: setup setup-engines setup-gpu whole-slurm reproduce sweep report test coverage test-slow test-engines test-rehearsal test-slurm smoke rehearsal lint bench bench-setup faults mutants docs clean
 
 setup: $(VENV)/.complete
 setup-engines: $(VENV)/.engines-complete
@@ -52,6 +52,16 @@ whole-slurm: setup
 reproduce: whole-slurm
 	snakemake all --cores $(CORES) --rerun-incomplete --keep-going
 	@$(MAKE) --no-print-directory report
+
+SWEEP := config/sweep.yaml
+RATES := results/sweep/rates.yaml
+
+## Learning rates of all methods by one rule (docs/fairness.md): first of SFT, then of all, those that start from it included
+sweep: whole-slurm
+	snakemake all --cores $(CORES) --rerun-incomplete --configfile config/default.yaml $(SWEEP) --config 'only=[sft]'
+	python -m red sweep > $(RATES)
+	snakemake all --cores $(CORES) --rerun-incomplete --keep-going --configfile config/default.yaml $(RATES) $(SWEEP)
+	python -m red sweep | tee $(RATES)
 
 report: whole-slurm
 	snakemake all --cores 1 --quiet rules progress --report results/tiny/report.html \

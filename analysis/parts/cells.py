@@ -16,6 +16,12 @@ def percent_cell(estimate: Estimate | None, paper: float | None = None, mark: Ma
     return Cell(mean, f"[{low}, {high}]", reported, mark)
 
 
+def rate_text(rate: float) -> str:
+    """A learning rate as configurations have it: 2.5e-4."""
+    mantissa, _, exponent = f"{rate:e}".partition("e")
+    return f"{float(mantissa):g}e{int(exponent)}"
+
+
 def difference_cell(change: Difference | None) -> Cell:
     """`-0.8` over `[-1.9, 0.2]`, in points."""
     if change is None:

@@ -152,6 +152,13 @@ def _corruption(spec: Mapping[str, Any], options: argparse.Namespace) -> None:
 
 
 def _benchmark(spec: Mapping[str, Any], options: argparse.Namespace) -> None:
+    if "prompts" in spec:  # held out of the training prompts' own source
+        from red.data.prompts import prompts
+
+        questions = prompts(spec["prompts"]).rows
+        kept = ("id", "question", "answer")
+        write_jsonl(options.out, ({"options": None} | {key: row[key] for key in kept} for row in questions))
+        return
     if spec["source"] == "embedded":
         from red.seeds import limited
         from red.world.benchmarks import rows

@@ -12,6 +12,7 @@ from red.plumbing.records import from_mapping
 
 CATALOG = Path(__file__).parent / "catalog.yaml"
 EMBEDDED = "embedded"
+HELD_OUT = "held_out"  # `rows` questions of the training distribution that are no training prompts
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Benchmark:
     """
 
     name: str
-    group: Literal["math", "out_of_domain"]
+    group: Literal["math", "out_of_domain", "validation"]
     grader: Literal["math", "choice"]
     metric: Literal["pass_at_1", "avg_at_k"]
     samples: int
@@ -87,7 +88,7 @@ def benchmark(name: str, entry: Mapping[str, Any] | None = None) -> Benchmark:
     if not isinstance(source, str):
         raise ConfigError(f"benchmarks.{name}.source: expected str, found {source!r}")
     defaults = _catalog().get(source, {})
-    if not defaults and not {"hub", "data_dir"} & set(entry) and source != EMBEDDED:
+    if not defaults and not {"hub", "data_dir"} & set(entry) and source not in (EMBEDDED, HELD_OUT):
         names = ", ".join(_catalog())
         raise ConfigError(f"benchmarks.{name}.source: {source!r} is not in the catalog ({names})")
     if "part_of" in defaults:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from red.evaluation.catalog import EMBEDDED
+from red.evaluation.catalog import EMBEDDED, HELD_OUT
 from red.plumbing import provenance
 from red.plumbing.sources import sources
 from red.study import jobs
@@ -53,9 +53,11 @@ def wrong_responses(config: Config) -> Modules:
 
 
 def benchmark(config: Config, name: str) -> Modules:
-    """Rule `benchmark`: the tiny world, or the reader of files and of the hub."""
-    embedded = jobs.benchmark_spec(config, name)["source"] == EMBEDDED
-    return ("red.world.benchmarks" if embedded else "red.evaluation.benchmarks",)
+    """Rule `benchmark`: the tiny world, the source of the training prompts, or the reader of files and of the hub."""
+    source = jobs.benchmark_spec(config, name)["source"]
+    if source == HELD_OUT:
+        return prompts(config)
+    return ("red.world.benchmarks" if source == EMBEDDED else "red.evaluation.benchmarks",)
 
 
 def training(config: Config, run: str) -> Modules:

@@ -13,6 +13,7 @@ from red.errors import ConfigError
 from red.plumbing import tracking
 from red.plumbing.documents import MESSAGE, deep_merge, read_yaml
 from red.study.runs import entry, lineage, parent_of, run_seeds, run_spec, w_source
+from red.study.sweep import swept
 from red.training.spec import RunSpec
 
 DROPPABLE = ("benchmarks", "corruptions", "probes")
@@ -33,9 +34,12 @@ def select(config: Mapping[str, Any]) -> dict[str, Any]:
     """The document without what an overlay took away: benchmarks, corruptions and probes that are null.
 
     With `only: [run, ...]` those runs, what they start from and learn w from. `like` is resolved, because the
-    runs it names may be gone.
+    runs it names may be gone. With `sweep` the runs of the sweep.
     """
     config = {key: _without_nulls(value) if key in DROPPABLE else value for key, value in config.items()}
+    if "sweep" in config:
+        check_structure(config)
+        config = swept(config)
     if (selected := config.get("only")) is None:
         return config
     check_structure(config)

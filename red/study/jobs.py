@@ -8,9 +8,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from red.data.sources import PromptsSpec, source
 from red.engines import engine
 from red.errors import ConfigError
-from red.evaluation.catalog import benchmark
+from red.evaluation.catalog import HELD_OUT, benchmark
 from red.plumbing.records import from_mapping, to_mapping
 from red.study.resources import resources_of
 from red.study.runs import parent_of, run_seeds, run_spec
@@ -18,7 +19,7 @@ from red.training.spec import Training
 
 BASE = "base"
 CLEAN = "clean"
-PRESENTATION = ("label", "row_group", "items", "because")
+PRESENTATION = ("label", "row_group", "items", "because", "rate_of")
 PROBE_MODELS = {"entropy": ("parent",), "confidence": ("large",), "tokens": ("base", "sft")}
 
 Config = Mapping[str, Any]
@@ -38,20 +39,18 @@ def check(config: Config) -> None:
             if run != BASE and run not in config["runs"]:
                 raise ConfigError(f"probes.{probe}.runs: no run named {run!r}")
     for name in config["benchmarks"]:
-        benchmark_spec(config, name)
+        problems_spec(config, name)
     _check_products(config)
 
 
 def _check_products(config: Config) -> None:
     """ConfigError for a slip in a spec of `red data`, which would else wait for its job."""
     from red.data import corruption as corruptions
-    from red.data.sources import source
     from red.models.prepare import PreparedModel
     from red.world.spec import EmbeddedModel, World
 
     from_mapping(World, config.get("world", {}), "world")
-    prompts = prompts_spec(config)
-    from_mapping(source(prompts["source"], "prompts.source").PromptsSpec, prompts, "prompts")
+    _prompts(config)
     source(config["data"]["demonstrations"]["source"], "demonstrations.source")
     model_records: dict[str, type] = {"embedded": EmbeddedModel, "hub": PreparedModel}
     for model in models(config).values():
@@ -147,6 +146,11 @@ def prompts_spec(config: Config) -> dict[str, Any]:
     return _of_world(config, config["data"]["prompts"])
 
 
+def _prompts(config: Config) -> PromptsSpec:
+    prompts = prompts_spec(config)
+    return from_mapping(source(prompts["source"], "prompts.source").PromptsSpec, prompts, "prompts")
+
+
 def demonstrations_spec(config: Config) -> dict[str, Any]:
     """What `red data demonstrations` gets."""
     spec = _of_world(config, config["data"]["demonstrations"])
@@ -203,6 +207,16 @@ def benchmark_spec(config: Config, name: str) -> dict[str, Any]:
     entry = {key: value for key, value in config["benchmarks"][name].items() if key not in PRESENTATION}
     spec = to_mapping(benchmark(name, entry))
     return {key: value for key, value in spec.items() if key not in ("name", *PRESENTATION)}
+
+
+def problems_spec(config: Config, name: str) -> dict[str, Any]:
+    """What `red data benchmark` gets: for held-out questions also the spec of these prompts."""
+    spec = benchmark_spec(config, name)
+    if spec["source"] != HELD_OUT:
+        return spec
+    if spec["rows"] is None:
+        raise ConfigError(f"benchmarks.{name}.rows: how many questions to hold out")
+    return {**spec, "prompts": _without_nulls(to_mapping(_prompts(config).held_out(spec["rows"])))}
 
 
 def benchmark_files(config: Config, name: str) -> list[str]:
@@ -286,4 +300,6 @@ def _collected(config: Config, run: str, seed: int) -> dict[str, Any]:
         presentation = {name: to_mapping(getattr(resolved, name)) for name in ("method", "family", *PRESENTATION)}
         presentation |= {"label": resolved.label or run, "steps": resolved.training.steps}
         spec = training_spec(config, run, seed)
-    return {"run": run, "seed": seed, "scale": config["scale"], **presentation, "spec": spec}
+    parameters = resources_of(config).shape.parameters
+    about = {"run": run, "seed": seed, "scale": config["scale"], "parameters": parameters}
+    return {**about, **presentation, "spec": spec}

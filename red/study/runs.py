@@ -100,7 +100,7 @@ def _inherited(config: Mapping[str, Any], run: str, seen: tuple[str, ...]) -> di
         return line
     inherited = _inherited(config, like, (*seen, run))
     # A copy belongs to the items that name it, not to those of its original, and is trained as often as it asks for.
-    for key in ("label", "items", "row_group", "seeds"):
+    for key in ("label", "items", "row_group", "rate_of", "seeds"):
         inherited.pop(key, None)
     return deep_merge(inherited, line)
 

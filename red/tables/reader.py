@@ -48,7 +48,8 @@ class Run:
     """One line of the configuration with the seeds that are finished and those that are not.
 
     `versions` gives spec hash and code fingerprint of each finished seed, as far as they were recorded;
-    `commits` the git commit, with a + where files had changes.
+    `commits` the git commit, with a + where files had changes. `rate_of`: the run one of whose rates it tries;
+    `parameters` of its model.
     """
 
     name: str
@@ -64,6 +65,15 @@ class Run:
     spec: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[int, tuple[str, str]] = field(default_factory=dict)
     commits: Mapping[int, str] = field(default_factory=dict)
+    because: str = ""
+    rate_of: str = ""
+    parameters: float | None = None
+
+    @property
+    def rate(self) -> float | None:
+        """Its learning rate; the base has none."""
+        rate: float | None = self.spec.get("training", {}).get("lr")
+        return rate
 
     def origins(self) -> dict[int, dict[str, str]]:
         """Spec hash, code fingerprint and commit of each finished seed."""
@@ -184,15 +194,18 @@ class Tables:
         return tuple(column for column in columns if column != OVERALL)
 
 
-def load(collected: Path, reported: Path) -> Tables:
-    """Open one collected folder; DataError names the file, the column or the run that does not fit."""
+def load(collected: Path, reported: Path | None = None) -> Tables:
+    """Open one collected folder; DataError names the file, the column or the run that does not fit.
+
+    Without `reported` no number of the paper is known.
+    """
     tables = Tables(
         runs=runs_from(read_json(collected / "runs.json"), str(collected / "runs.json")),
         benchmarks=benchmarks_from(read_json(collected / "benchmarks.json"), str(collected / "benchmarks.json")),
         scores_source=open_table(collected / "scores.parquet", SCORES),
         dynamics_source=open_table(collected / "dynamics.parquet", DYNAMICS),
         probes_source=open_table(collected / "probes.parquet", PROBES),
-        reported=read_reported(reported),
+        reported=pd.DataFrame(columns=REPORTED) if reported is None else read_reported(reported),
     )
     for name in ("scores", "dynamics", "probes"):
         _check_versions(getattr(tables, f"{name}_source"), collected / f"{name}.parquet", tables.runs)
@@ -282,6 +295,9 @@ def _joined(name: str, entries: Sequence[Mapping[str, Any]]) -> Run:
             for entry in entries
             if (origin := entry.get("provenance") or {}).get("commit")
         },
+        because=first.get("because") or "",
+        rate_of=first.get("rate_of") or "",
+        parameters=first.get("parameters"),
     )
 
 

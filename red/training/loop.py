@@ -6,6 +6,7 @@ so the state holds no generator.
 """
 
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from collections.abc import Sequence as Seq
 from dataclasses import dataclass, field
@@ -51,6 +52,7 @@ class Loop:
     counts: Mapping[str, int]
     step: int = 0
     totals: dict[str, float] = field(default_factory=dict)
+    learned: Counter[str] = field(default_factory=Counter)
 
     @classmethod
     def start(cls, run: RunSpec, files: RunFiles, policy: Policy, judge: RewardJudge) -> "Loop":
@@ -136,14 +138,16 @@ class Loop:
         started = time.perf_counter()
         training = self.run.training
         self.order.step = step
+        self.learned.clear()
+        before = self.order.cursor
         sampler = self._sampler("rollout", step)
         groups = self.method.mix(self.order, sampler, training.prompts_per_step, training.group_size)
-        metrics = {"train/step": step} | measures.group_metrics(groups) | self._overthinking(groups)
-        metrics |= sampler.metrics()
+        metrics: dict[str, float] = {"train/step": step, "train/prompts": self.order.cursor - before}
+        metrics |= measures.group_metrics(groups) | self._overthinking(groups) | sampler.metrics()
         metrics |= self._updates(step, groups)
         metrics |= self._second_step(step, groups)
         self.step = step + 1
-        return metrics | self._account(metrics, sampler, time.perf_counter() - started)
+        return metrics | self._account(sampler, time.perf_counter() - started)
 
     def _updates(self, step: int, groups: Seq[Group]) -> dict[str, float]:
         """One update per share of the prompts; old log-probabilities come first."""
@@ -154,7 +158,7 @@ class Loop:
         enrolled = [Enrolment.of(part, spec).sequences for part in parts]
         old = [self.policy.measure(sequences) if sequences else None for sequences in enrolled]
         results = [self._update(step, i, part, old[i]) for i, part in enumerate(parts)]
-        return measures.mean_of(results) | {"tokens/trained": sum(r["tokens/trained"] for r in results)}
+        return measures.mean_of(results)
 
     def _update(self, step: int, number: int, groups: Seq[Group], old: Pass | None) -> dict[str, float]:
         """Forward, plan, loss and step. The first update of a step also moves w.
@@ -164,7 +168,7 @@ class Loop:
         training, spec = self.run.training, self.method.objective
         enrolled = Enrolment.of(groups, spec)
         if not enrolled.sequences:
-            return {"tokens/trained": 0}
+            return {}
         before = old or self.policy.forward(enrolled.sequences)
         # w is made of the entropies of the pass that gives the old log-probabilities.
         measured = before.measured()
@@ -193,8 +197,8 @@ class Loop:
         if mu is not None:
             metrics["loss/mu"] = mu
         self.guard.watch(metrics.get("logp/wrong_mean"))
-        losses = {f"loss/{name}": result.terms[name] for name in ("total", "rollout", "demonstration", "nll")}
-        return metrics | losses | {"tokens/trained": measures.trained_tokens(update.sequences)}
+        self.learned.update(measures.learned(update.sequences))
+        return metrics | {f"loss/{name}": result.terms[name] for name in ("total", "rollout", "demonstration", "nll")}
 
     def _second_step(self, step: int, groups: Seq[Group]) -> dict[str, float]:
         """The method's second kind of step, with moments of its own, on the demonstrations that are due."""
@@ -223,6 +227,7 @@ class Loop:
         result = self.policy.step(update)
         judged = self._judged(result, update)
         norm = {f"{name}/grad_norm": judged["opt/grad_norm"]} if "opt/grad_norm" in judged else {}
+        self.learned.update(measures.learned(update.sequences))
         trained = float(measures.trained_tokens(update.sequences))
         return metrics | norm | {f"{name}/loss": result.terms["total"], f"{name}/tokens": trained}
 
@@ -275,15 +280,14 @@ class Loop:
             derive(self.run.seed, purpose, step),
         )
 
-    def _account(self, metrics: Mapping[str, float], sampler: GradedSampler, seconds: float) -> dict[str, float]:
+    def _account(self, sampler: GradedSampler, seconds: float) -> dict[str, float]:
         """Tokens of this step and so far, GPU-hours so far, and where the time went."""
-        second = self.method.second_step
-        trained = metrics.get("tokens/trained", 0) + (metrics.get(f"{second.name}/tokens", 0) if second else 0)
-        tokens = {"tokens/generated": sampler.tokens, "tokens/trained": trained}
+        counts = {"tokens/generated": sampler.tokens, **measures.learned(()), **self.learned}
         hours = seconds / 3600 * self.policy.gpus
-        for name, value in (*tokens.items(), ("gpu/hours", hours)):
+        totals = {name: counts[name] for name in ("tokens/generated", "tokens/trained")} | {"gpu/hours": hours}
+        for name, value in totals.items():
             self.totals[name] = self.totals.get(name, 0) + value
-        return tokens | {
+        return counts | {
             "tokens/generated_total": self.totals["tokens/generated"],
             "tokens/trained_total": self.totals["tokens/trained"],
             "opt/lr": learning_rate(self.step - 1, self.run.training),

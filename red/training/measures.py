@@ -152,6 +152,15 @@ def _mean_and_error(values: Tensor) -> tuple[float | None, float]:
     return values.mean().item(), error
 
 
+def learned(sequences: Seq[Sequence]) -> dict[str, int]:
+    """What enters an update: response tokens, the prompt tokens before them, and demonstrations."""
+    return {
+        "tokens/trained": trained_tokens(sequences),
+        "tokens/prompt": sum(len(s.prompt) for s in sequences),
+        "train/demonstrations": sum(s.is_demonstration for s in sequences),
+    }
+
+
 def trained_tokens(sequences: Seq[Sequence]) -> int:
     """Response tokens that enter an update."""
     return sum(len(s.response) for s in sequences)

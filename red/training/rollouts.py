@@ -55,8 +55,9 @@ class GradedSampler:
         return groups
 
     def metrics(self) -> dict[str, float]:
-        """Accuracy of everything that was sampled, also of what the method then left out."""
-        return {"accuracy/sampled": sum(self.accuracies) / len(self.accuracies)} if self.accuracies else {}
+        """Number and accuracy of all rollouts that were sampled, also of those that the method then left out."""
+        count = len(self.accuracies)
+        return {"train/rollouts": count} | ({"accuracy/sampled": sum(self.accuracies) / count} if count else {})
 
     def demonstration(self, problem: Problem) -> Sequence:
         """Scored by the same reward as a rollout; one without an end token was cut at the response limit."""

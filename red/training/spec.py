@@ -72,7 +72,10 @@ class Cluster:
 
 @dataclass(frozen=True)
 class RunSpec:
-    """One trained thing: a line of `runs:` with everything it inherits, for one seed."""
+    """One trained thing: a line of `runs:` with everything it inherits, for one seed.
+
+    `rate_of` names the run one of whose learning rates this one tries.
+    """
 
     run: str
     seed: int
@@ -88,6 +91,7 @@ class RunSpec:
     init_from: str | None = None
     snapshots: tuple[int, ...] = ()
     because: str = ""
+    rate_of: str = ""
     overrides: Mapping[str, Any] = field(default_factory=dict)
     cluster: Cluster = field(default_factory=Cluster)
 

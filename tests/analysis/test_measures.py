@@ -69,10 +69,10 @@ def test_the_advantage_of_a_demonstration_falls_with_accuracy(build):
 
 
 def test_a_child_pays_for_its_parent_up_to_the_snapshot():
-    rows = [("sft", 0, step, "tokens/trained_total", 100.0 * step) for step in (1, 2, 3)]
-    rows += [("grpo", 0, step, "tokens/trained_total", 10.0 * step) for step in (1, 2)]
-    rows += [("grpo", 0, step, "time/step_s", 1.5) for step in (1, 2)]
-    rows += [("sft", 0, step, "time/step_s", 1.0) for step in (1, 2, 3)]
+    rows = [("sft", 0, step, "tokens/trained_total", 100.0 * (step + 1)) for step in (0, 1, 2)]
+    rows += [("grpo", 0, step, "tokens/trained_total", 10.0 * (step + 1)) for step in (0, 1)]
+    rows += [("grpo", 0, step, "time/step_s", 1.5) for step in (0, 1)]
+    rows += [("sft", 0, step, "time/step_s", 1.0) for step in (0, 1, 2)]
     tables = tables_with(rows, [entry("sft"), entry("grpo", "sft@2")])
     spent = spending(tables, tables.runs).set_index(["run", "quantity"])["value"]
     assert spent["sft", "trained"] == 300

@@ -7,6 +7,7 @@ import torch
 
 from red import methods
 from red.errors import DataError
+from red.methods.dapo import DynamicSampling
 from tests.training import toy, trajectories
 from tests.training.plain_training import VARIANTS, PlainTraining
 
@@ -59,6 +60,19 @@ def test_a_training_is_the_stored_one(name, trained):
     stored = json.loads(trajectories.FILE.read_text())["trainings"]
     moved = list(trajectories.differences(stored.get(name, {}), trajectories.columns(trained(name))))
     assert not moved, "if that is meant: python -m tests.training.trajectories"
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_a_step_counts_what_it_took_sampled_and_learned(name, trained):
+    spec = toy.run_spec(VARIANTS[name].method, VARIANTS[name].overrides, **VARIANTS[name].training)
+    size, refills = spec.training, isinstance(spec.build_method().mix, DynamicSampling)
+    for row in trained(name).rows:
+        rounds, rest = divmod(row["train/prompts"], size.prompts_per_step)
+        assert rest == 0 and 1 <= rounds <= (6 if refills else 1)
+        assert (row["train/rollouts"] > 0) == ("accuracy/sampled" in row) == (row["tokens/generated"] > 0)
+        assert (row["tokens/prompt"] > 0) == (row["tokens/trained"] > 0)
+        has_demonstrations = "length/demonstration" in row or row.get("finetune/tokens", 0) > 0
+        assert has_demonstrations or row["train/demonstrations"] == 0
 
 
 def test_every_method_is_trained_here():

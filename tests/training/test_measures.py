@@ -49,6 +49,12 @@ def test_measuring_entropy_carries_no_gradient():
     assert isinstance(measures.step_entropy(entropy, table([1, 1]), torch.tensor([False])).rollout, float)
 
 
+def test_what_is_learned_is_counted_in_tokens_prompts_and_demonstrations():
+    sequences = [member(1.0, 1.0, 4), member(0.0, 0.0, 2), member(1.0, 1.0, 7, is_demonstration=True)]
+    assert measures.learned(sequences) == {"tokens/trained": 13, "tokens/prompt": 3, "train/demonstrations": 1}
+    assert not any(measures.learned(()).values())
+
+
 def test_rewards_verdicts_and_lengths_of_a_step():
     problem = Problem("p", (5,), "1")
     groups = [

@@ -5,7 +5,7 @@ for item in ITEMS:
         name:
             item
         input:
-            collect("<results>/collected/{table}", table=TABLES),
+            tables_of(item),
             reported=REPORTED,
         output:
             [reported(item, path) for path in item_files(item)],
@@ -20,7 +20,7 @@ for item in ITEMS:
             about=vars(LISTING[item]),
             code=analysis_code(item),
             collected=subpath(input[0], parent=True),
-            results=subpath(input[0], ancestor=2),
+            results=subpath(output[0], ancestor=2),
         shell:
             "python -m analysis {params.item} --collected {params.collected}"
             " --reported {input.reported} --out {params.results} > {log} 2>&1"

@@ -90,6 +90,14 @@ def analysis_code(item):
     return fingerprint(*modules, "analysis/output/*.html")
 
 
+def tables_of(item):
+    """The tables that an item reads: this study's, but for `sweep` those of a sweep that was made before."""
+    stored = Path(config.get("pathvars", {}).get("sweep", "")) / "collected"
+    is_before = "sweep" not in config and (stored / "runs.json").is_file()
+    folder = str(stored) if item == "sweep" and is_before else "<results>/collected"
+    return [f"{folder}/{table}" for table in TABLES]
+
+
 def item_files(item):
     """All files of a table or figure."""
     folder, endings = {

@@ -137,7 +137,7 @@ rule benchmark:
         "../../environment.yml"
     params:
         spec=lambda wildcards: dump_json(
-            jobs.benchmark_spec(config, wildcards.benchmark)
+            jobs.problems_spec(config, wildcards.benchmark)
         ),
         code=lambda wildcards: code.fingerprint(
             code.benchmark(config, wildcards.benchmark)

@@ -70,10 +70,17 @@ def read_demonstrations(path: Path) -> list[Demonstration]:
     return [from_mapping(Demonstration, row, str(path)) for row in read_jsonl(path, ("id", "response"))]
 
 
-class Source(Protocol):
-    """What a source's module has. `PromptsSpec` is the record that `data.prompts` must fit."""
+class PromptsSpec(Protocol):
+    """The record that `data.prompts` must fit."""
 
-    PromptsSpec: type
+    def held_out(self, count: int) -> "PromptsSpec":
+        """That of `count` questions of the same distribution that are no training prompts; ConfigError without any."""
+
+
+class Source(Protocol):
+    """What a source's module has."""
+
+    PromptsSpec: type[PromptsSpec]
 
     def prompts(self, spec: Mapping[str, Any]) -> Prompts:
         """All prompts."""

@@ -1,7 +1,7 @@
 """The tiny world: generated problems and a teacher that knows how to solve them."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from random import Random
 from typing import Any
@@ -17,7 +17,7 @@ from red.world.styles import teacher_response
 
 @dataclass(frozen=True)
 class PromptsSpec:
-    """`count` different questions of the training partition.
+    """`count` different questions of the training partition, after the first `skip`.
 
     With `longest`, only those whose demonstration, in the wording of this `seed`, has at most so many tokens, its end
     included.
@@ -26,8 +26,13 @@ class PromptsSpec:
     source: str = "embedded"
     count: int = 3000
     seed: int = 1
+    skip: int = 0
     longest: int | None = None
     world: World = field(default_factory=World)
+
+    def held_out(self, count: int) -> "PromptsSpec":
+        """The next `count` questions, which are no training prompts."""
+        return replace(self, skip=self.skip + self.count, count=count)
 
 
 @dataclass(frozen=True)
@@ -42,9 +47,8 @@ class DemonstrationsSpec:
 def prompts(spec: Mapping[str, Any]) -> Prompts:
     """Questions of the tiny world; none of them is in a benchmark or in the pretraining texts."""
     settings = from_mapping(PromptsSpec, spec, "prompts")
-    rows = list(
-        islice((_row(*drawn) for drawn in enumerate(_problems(settings)) if _fits(*drawn, settings)), settings.count)
-    )
+    fitting = (_row(*drawn) for drawn in enumerate(_problems(settings)) if _fits(*drawn, settings))
+    rows = list(islice(fitting, settings.skip, settings.skip + settings.count))
     return Prompts(rows)
 
 

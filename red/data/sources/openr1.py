@@ -5,13 +5,13 @@ and `reward_model.ground_truth`. Rows that cannot be used are counted by reason 
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from red.data.conversations import UnusableRow, question_of, text_of
 from red.data.sources import Demonstration, Prompts, Refused
-from red.errors import DataError
+from red.errors import ConfigError, DataError
 from red.grading.comparable import unreadable
 from red.grading.gold import UnusableGold, answer_of
 from red.grading.grader import Grader
@@ -27,7 +27,7 @@ class PromptsSpec:
     """Where the rows are. `data_dir` with `file` (.parquet or .jsonl) wins over the hub.
 
     `revision` and `sha256` of None are not checked; the provenance then says what was found.
-    `limit` keeps the first rows only.
+    `limit` keeps the first rows only, after `skip` rows.
     """
 
     source: str
@@ -38,6 +38,13 @@ class PromptsSpec:
     file: str = "openr1.parquet"
     sha256: str | None = None
     limit: int | None = None
+    skip: int = 0
+
+    def held_out(self, count: int) -> "PromptsSpec":
+        """The next `count` rows, which are no training prompts."""
+        if self.limit is None:
+            raise ConfigError("data.prompts.limit: name the first rows to train on, so that some are held out")
+        return replace(self, skip=self.skip + self.limit, limit=count)
 
 
 @dataclass(frozen=True)
@@ -90,8 +97,10 @@ def rows(spec: Mapping[str, Any], refused: Refused) -> Iterator[Row]:
     data set's."""
     location = from_mapping(PromptsSpec, spec, "data")
     for index, raw in enumerate(_raw(location)):
-        if location.limit is not None and index >= location.limit:
+        if location.limit is not None and index >= location.skip + location.limit:
             return
+        if index < location.skip:
+            continue
         place = f"{_place(location)}: row {index}"
         try:
             yield _row(index, raw)

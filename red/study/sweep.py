@@ -1,0 +1,66 @@
+"""The section `sweep`: every learning rate of one grid as an ordinary run, evaluated on held-out training questions."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from red.errors import ConfigError
+from red.evaluation.catalog import HELD_OUT
+from red.study.runs import entry, w_source
+
+REASON = "lr: red sweep over"
+
+
+def swept(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The study that the section `sweep` asks for: its runs at each rate of the grid, and what these start from.
+
+    With `only`, those of its runs. No probe and no other benchmark is left. ConfigError names a run that has no
+    rate of its own to choose.
+    """
+    sweep = config["sweep"]
+    chosen = [run for run in sweep["runs"] if run in config.get("only", sweep["runs"])]
+    runs = {run: _without_seeds(config, run) for run in config["runs"]}
+    candidates: dict[str, Any] = {}
+    for run in chosen:
+        if run not in config["runs"]:
+            raise ConfigError(f"sweep.runs: no run named {run!r}")
+        if source := w_source(config, run):
+            raise ConfigError(f"sweep.runs: {run} reads w from {source} and takes its rate")
+        candidates |= {candidate(run, rate): _at(runs[run], run, rate, sweep["grid"]) for rate in sweep["grid"]}
+    if not candidates:
+        raise ConfigError("only: none of these is among sweep.runs")
+    validation = {"source": HELD_OUT, "rows": sweep["questions"], "samples": sweep["samples"], "label": "Validation"}
+    validation |= {"grader": "math", "metric": "pass_at_1", "group": "validation"}
+    return {
+        **config,
+        "seeds": sweep["seeds"],
+        "runs": runs | candidates,
+        "only": list(candidates),
+        "benchmarks": {"validation": validation},
+        "probes": {},
+        "large_model": None,
+    }
+
+
+def candidate(run: str, rate: float) -> str:
+    """`sft` at 2.5e-4 is `sft_lr_0_00025`."""
+    return f"{run}_lr_{Decimal(repr(rate)):f}".replace(".", "_")
+
+
+def _without_seeds(config: Mapping[str, Any], run: str) -> dict[str, Any]:
+    """The whole entry; its seeds are those of the sweep."""
+    return {key: value for key, value in entry(config, run).items() if key != "seeds"}
+
+
+def _at(line: Mapping[str, Any], run: str, rate: float, grid: list[float]) -> dict[str, Any]:
+    """The run's entry at a rate. `because` is what a configuration may say that takes the rate."""
+    others = line.get("because", "").split(REASON)[0].rstrip("; ")
+    reason = f"{REASON} {', '.join(f'{one:g}' for one in sorted(grid))}"
+    return {
+        **line,
+        "lr": rate,
+        "because": "; ".join(filter(None, (others, reason))),
+        "label": f"{line.get('label') or run} at {rate:g}",
+        "items": ["sweep"],
+        "rate_of": run,
+    }
