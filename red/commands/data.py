@@ -91,6 +91,9 @@ def _prompts(spec: Mapping[str, Any], options: argparse.Namespace) -> None:
     from red.data.prompts import prompts
 
     result = prompts(spec)
+    for reason, message in result.refused.first.items():
+        number = result.refused.counts[reason]
+        print(f"{message}; left out{f', with {number - 1} more like it' if number > 1 else ''}", file=sys.stderr)
     # The rendered form of evaluation needs the same system prompt as training.
     write_atomic(options.out.with_name("system.txt"), result.system)
     write_json(options.out.with_suffix(".json"), result.counts)
@@ -98,7 +101,9 @@ def _prompts(spec: Mapping[str, Any], options: argparse.Namespace) -> None:
 
 
 def _prompt_rows(options: argparse.Namespace) -> list[dict[str, Any]]:
-    return list(read_jsonl(options.prompts, required=("id", "question", "answer")))
+    from red.data.sources import read_prompts
+
+    return read_prompts(options.prompts)
 
 
 def _demonstrations(spec: Mapping[str, Any], options: argparse.Namespace) -> None:

@@ -50,7 +50,7 @@ def corrupted(
     corrupt = corruption.named(spec.corruption)
     if wrong_responses is None and corrupt is corruption.noisy_labels:
         raise ConfigError(f"corruption {spec.corruption!r} needs wrong responses: give --wrong-responses FILE")
-    answers = {row["id"]: str(row["answer"]) for row in prompts}
+    answers = {row["id"]: row["answer"] for row in prompts}
 
     def verify(prompt_id: str, response: str) -> bool:
         return bool(judge([(response, answers[prompt_id], False)])[0])
@@ -62,7 +62,7 @@ def corrupted(
 def _summary(
     spec: CorruptionSpec, prompts: Sequence[Mapping[str, Any]], rows: Sequence[Demonstration], judge: Judge
 ) -> dict[str, Any]:
-    answers = {row["id"]: str(row["answer"]) for row in prompts}
+    answers = {row["id"]: row["answer"] for row in prompts}
     kinds: dict[str, list[str]] = {}
     for row in rows:
         if row.corruption is not None:

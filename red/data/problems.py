@@ -1,13 +1,16 @@
 """Training problems: prompts joined with their demonstrations, tokenized, checked and counted."""
 
-import random
 from collections import Counter
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 from typing import Any, Protocol
 
 from red.errors import DataError
+from red.grading.comparable import unreadable
+from red.grading.gold import UnusableGold, answer_of
+from red.grading.grader import Grader
 from red.grading.math import is_usable
 from red.methods.base import Problem
 from red.plumbing.storage import numbered_jsonl
@@ -60,12 +63,14 @@ def load_problems(
     demonstration_rows = _demonstrations(demonstrations)
     counts: Counter[str] = Counter()
     rows: list[tuple[dict[str, Any], tuple[int, ...], dict[str, Any] | None]] = []
+    places: dict[str, str] = {}
     ids: set[str] = set()
     thought_open = codec.render("?", None, template).endswith(THOUGHT_OPEN)
     for number, row in numbered_jsonl(prompts, ("id", "question", "answer")):
-        _check_prompt(row, ids, f"{prompts}: line {number}")
-        ids.add(row["id"])
         where = f"{prompts}: line {number}"
+        row["answer"] = _checked_answer(row, ids, where)
+        places.setdefault(row["answer"], where)
+        ids.add(row["id"])
         prompt = codec.prompt(row["question"], row.get("options"), template, row.get("system"), where).tokens
         if len(prompt) > limits.prompt:
             counts["prompt_too_long"] += 1
@@ -78,12 +83,17 @@ def load_problems(
         rows.append((row, prompt, demonstration))
     if not rows:
         raise DataError(f"{prompts}: no usable problem ({dict(counts)})")
+    with Grader(lenient=False) as grader:
+        broken = unreadable(places, grader)
+    for answer, where in places.items():
+        if answer in broken:
+            raise DataError(f"{where}: answer {answer!r} cannot be compared with any other; drop the prompt")
     end_id = codec.end_id(template)
-    verdicts = iter(judge((d["response"], str(r["answer"]), thought_open) for r, _, d in rows if d))
+    verdicts = iter(judge((d["response"], r["answer"], thought_open) for r, _, d in rows if d))
     problems = []
     for row, prompt, demonstration in rows:
         if demonstration is None:
-            problems.append(Problem(row["id"], prompt, str(row["answer"])))
+            problems.append(Problem(row["id"], prompt, row["answer"]))
             continue
         verdict, forced = next(verdicts), demonstration.get("forced_accuracy")
         counts["demonstration_wrong"] += verdict == 0
@@ -96,7 +106,7 @@ def load_problems(
             Problem(
                 row["id"],
                 prompt,
-                str(row["answer"]),
+                row["answer"],
                 response[: limits.response],
                 verdict if forced is None else float(forced),
                 tuple(end for end in ends if end < limits.response),
@@ -113,17 +123,20 @@ def _check_id(row: Mapping[str, Any], earlier_ids: Container[str], where: str) -
         raise DataError(f"{where}: id {row['id']!r} occurs twice")
 
 
-def _check_prompt(row: Mapping[str, Any], earlier_ids: Container[str], where: str) -> None:
+def _checked_answer(row: Mapping[str, Any], earlier_ids: Container[str], where: str) -> str:
+    """The gold answer of a row that is whole; DataError otherwise."""
     _check_id(row, earlier_ids, where)
     if not isinstance(row["question"], str) or not row["question"].strip():
         raise DataError(f"{where}: question is empty or not a text")
-    answer = row["answer"]
-    if isinstance(answer, bool) or not isinstance(answer, (str, int, float)) or not str(answer).strip():
-        raise DataError(f"{where}: answer is empty, or neither text nor number")
-    if not is_usable(str(answer)):
+    try:
+        answer = answer_of(row["answer"])
+    except UnusableGold as error:
+        raise DataError(f"{where}: answer: {error}; drop the prompt") from None
+    if not is_usable(answer):
         raise DataError(f"{where}: answer {answer!r} cannot be graded; drop the prompt")
     if not isinstance(row.get("system"), (str, type(None))):
         raise DataError(f"{where}: system is not a text")
+    return answer
 
 
 def _demonstrations(path: Path) -> dict[str, dict[str, Any]]:
@@ -185,9 +198,12 @@ class ProblemOrder:
         return taken
 
     def draw(self, count: int, purpose: str) -> list[Problem]:
-        """`count` problems at random for this step; the cursor stays."""
-        rng = random.Random(derive(self.seed, purpose, self.step))
-        return rng.choices(self.problems, k=count)
+        """`count` problems at random for this step, of those that have a demonstration; the cursor stays."""
+        return self.random(purpose).choices([p for p in self.problems if p.demonstration], k=count)
+
+    def random(self, purpose: str) -> Random:
+        """This step's random numbers for one purpose."""
+        return Random(derive(self.seed, purpose, self.step))
 
     def named(self, ids: Iterable[str]) -> list[Problem]:
         """The problems with these ids, in their order."""
@@ -197,6 +213,6 @@ class ProblemOrder:
     def _order(self, epoch: int) -> list[int]:
         if self._epoch[0] != epoch:
             order = list(range(len(self.problems)))
-            random.Random(derive(self.seed, "order", epoch)).shuffle(order)
+            Random(derive(self.seed, "order", epoch)).shuffle(order)
             self._epoch = (epoch, order)
         return self._epoch[1]

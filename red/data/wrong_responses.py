@@ -69,7 +69,7 @@ class Search:
         where = f"prompt {prompt['id']}"
         text = self.codec.prompt(prompt["question"], None, self.spec.template, prompt.get("system"), where)
         length = len(encoded(self.codec.tokenizer, demonstration.response, where).ids) + 1
-        return Task(prompt["id"], text.tokens, str(prompt["answer"]), length)
+        return Task(prompt["id"], text.tokens, prompt["answer"], length)
 
     def first_wrong(self, tasks: Sequence[Task], groups: Sequence[Sequence[Response]]) -> list[str | None]:
         """Of each group the first response that will do, None if there is none."""

@@ -14,6 +14,7 @@ from red.errors import DataError
 from red.evaluation import catalog
 from red.evaluation.catalog import Benchmark, Hub
 from red.evaluation.sealed import PASSWORD, seal, unseal
+from red.grading.gold import UnusableGold, answer_of
 from red.plumbing.storage import as_object, parse_json, read_jsonl
 from red.seeds import derive, limited
 from red.text.codec import Codec, Prompt
@@ -123,18 +124,29 @@ def user_text(problem: Problem, benchmark: Benchmark) -> str:
 
 
 def _problem(row: Mapping[str, Any], where: str) -> Problem:
-    for key in ("id", "question", "answer"):
+    for key in ("id", "question"):
         value = row.get(key)
         if not isinstance(value, str) or not value.strip():
             raise DataError(f"{where}: {key} is missing or empty")
+    try:
+        answer = answer_of(row.get("answer"))
+    except UnusableGold as error:
+        raise DataError(f"{where}: answer is missing or empty: {error}") from None
     options = row.get("options")
     if options is not None and not (isinstance(options, (list, tuple)) and len(options) > 1):
         raise DataError(f"{where}: options must be null or a list of at least two")
-    texts = None if options is None else tuple(map(str, options))
+    texts = None if options is None else tuple(_option(option, where) for option in options)
     extra = row.get("extra") or {}
     if not isinstance(extra, Mapping):
         raise DataError(f"{where}: extra must be an object")
-    return Problem(row["id"], row["question"], texts, row["answer"], extra)
+    return Problem(row["id"], row["question"], texts, answer, extra)
+
+
+def _option(value: Any, where: str) -> str:
+    try:
+        return value if isinstance(value, str) else answer_of(value)
+    except UnusableGold as error:
+        raise DataError(f"{where}: options: {error}") from None
 
 
 def _check_choice(problem: Problem, where: str) -> None:
@@ -238,7 +250,7 @@ def hub_rows(benchmark: Benchmark, data: Iterable[Mapping[str, Any]]) -> Iterato
         columns = {column for column in hub.columns.values() if isinstance(column, str)}
         if missing := sorted(columns - row.keys()):
             raise DataError(f"hub {hub.id}: row {index}: no column {missing[0]!r}")
-        answer = _answer_text(row[hub.columns["answer"]])
+        answer = _answer_text(row[hub.columns["answer"]], f"hub {hub.id}: row {index}")
         options = None
         if "options" in hub.columns:
             options, answer = _hub_options(row, hub.columns["options"], answer, id)
@@ -250,13 +262,12 @@ def hub_rows(benchmark: Benchmark, data: Iterable[Mapping[str, Any]]) -> Iterato
         )
 
 
-def _answer_text(value: Any) -> str:
-    """Text of a gold answer: 142.0 is 142, a list is joined by commas."""
-    if isinstance(value, (list, tuple)):
-        return ", ".join(map(_answer_text, value))
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return str(value).strip()
+def _answer_text(value: Any, where: str) -> str:
+    """Text of a gold answer; a list, as OlympiadBench has it, is joined by commas."""
+    try:
+        return ", ".join(map(answer_of, value)) if isinstance(value, (list, tuple)) else answer_of(value)
+    except UnusableGold as error:
+        raise DataError(f"{where}: answer: {error}") from None
 
 
 def _hub_options(row: Mapping[str, Any], column: Any, answer: str, id: str) -> tuple[list[str], str]:
@@ -268,7 +279,7 @@ def _hub_options(row: Mapping[str, Any], column: Any, answer: str, id: str) -> t
     if isinstance(column, (list, tuple)):
         order = list(range(len(column)))
         random.Random(derive(0, "options", id)).shuffle(order)
-        return [str(row[column[i]]).strip() for i in order], LETTERS[order.index(0)]
+        return [_option(row[column[i]], id).strip() for i in order], LETTERS[order.index(0)]
     value = row[column]
     if isinstance(value, Mapping):
         return list(value["text"]), LETTERS[list(value["label"]).index(answer)]

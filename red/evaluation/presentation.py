@@ -31,7 +31,8 @@ TERMINAL_COLUMNS = 7  # columns that fit into a terminal of 80 characters
 NOTE = (
     "Accuracy: strict, in percent, mean over problems x samples, 95 % bootstrap interval over problems. "
     "Lenient: also answers outside a box. Tokens: mean length, end token included. Cut: share that "
-    "reached the token limit. Unread: share without a readable answer (wrong). Arrows mark subsets."
+    "reached the token limit. Unread: share without a readable answer (wrong). Majority: share of problems whose most "
+    "frequent answer is right; equal answers vote together. Arrows mark subsets."
 )
 
 
@@ -47,7 +48,7 @@ def lines(scores: Sequence[Score]) -> list[tuple[str, ...]]:
 
 def show(scores: Sequence[Score], title: str) -> None:
     """Print the table on stdout."""
-    table = Table(title=title, caption=NOTE, caption_justify="left")
+    table = Table(title=title, caption=_note(scores), caption_justify="left")
     for column in COLUMNS[:TERMINAL_COLUMNS]:
         table.add_column(column, justify="left" if column == "benchmark" else "right", no_wrap=True)
     for cells in lines(scores):
@@ -62,7 +63,13 @@ def write(scores: Sequence[Score], settings: Mapping[str, Any], folder: Path, ti
     write_json(folder / "summary.json", without_nan(document))
     rows = [COLUMNS, tuple("---" for _ in COLUMNS), *lines(scores)]
     table = "\n".join("| " + " | ".join(row) + " |" for row in rows)
-    write_atomic(folder / "summary.md", f"# {title}\n\n{table}\n\n{NOTE}\n")
+    write_atomic(folder / "summary.md", f"# {title}\n\n{table}\n\n{_note(scores)}\n")
+
+
+def _note(scores: Sequence[Score]) -> str:
+    """What the columns mean, and which problems they do not count."""
+    left_out = ", ".join(f"{score.label} {score.unreadable}" for score in scores if score.unreadable)
+    return NOTE + (f" Left out, because their gold answers cannot be read: {left_out}." if left_out else "")
 
 
 def _cells(score: Score) -> tuple[str, ...]:

@@ -56,7 +56,7 @@ def evaluate(options: Options) -> None:
     benchmarks = [benchmark(name, entry) for name, entry in spec.benchmarks.items()]
     problem_sets = [(b, sets.read(folder / f"{b.name}.jsonl")[: spec.limit]) for b in benchmarks]
     grade_answers(options.out, problem_sets, options.workers)
-    results = scores(options.out, problem_sets)
+    results = scores(options.out, problem_sets, options.workers)
     title = f"{options.model.name}: {spec.template}, temperature {spec.evaluation.temperature}"
     presentation.write(results, to_mapping(spec), options.out, title)
     presentation.show(results, title)

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from red.errors import DataError
 from red.evaluation.benchmarks import Problem, subset
 from red.evaluation.catalog import Benchmark, parts
+from red.evaluation.votes import votes
 from red.grading import verdict
-from red.grading.answers.normalize import light, plain
-from red.grading.extract import final_text, last_box
+from red.grading.grader import Grader
 from red.plumbing.storage import read_jsonl
 from red.seeds import derive
 from red.statistics import intervals, metrics
@@ -36,6 +36,7 @@ class Answers:
     unparsed: Matrix
     votes: Sequence[Sequence[str | None]]
     reasons: Mapping[str, int]
+    unreadable: int = 0
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,8 @@ class Score:
 
     `accuracy` is the strict mean over all samples with its 95 % interval over problems; `first` counts
     the first sample only; `pass_at` holds unbiased pass@k for k = 2, 4, 8, ... up to the samples;
-    `unparsed` is the share without a readable answer (it counts as wrong).
+    `unparsed` is the share without a readable answer (it counts as wrong). `unreadable` problems, whose gold cannot be
+    read, are in none of these figures.
     """
 
     benchmark: str
@@ -65,44 +67,57 @@ class Score:
     truncated: float
     unparsed: float
     reasons: Mapping[str, int]
+    unreadable: int = 0
     is_part: bool = False
 
 
-def scores(folder: Path, benchmarks: Sequence[tuple[Benchmark, Sequence[Problem]]]) -> list[Score]:
+def scores(
+    folder: Path, benchmarks: Sequence[tuple[Benchmark, Sequence[Problem]]], workers: int | None = None
+) -> list[Score]:
     """One score per benchmark, each followed by the subsets of it that the catalog knows."""
     results = []
-    for benchmark, problems in benchmarks:
-        results.append(score(benchmark, read_answers(folder, benchmark, problems)))
-        for part in parts(benchmark.name):
-            if part_problems := subset(problems, part.where):
-                results.append(score(part, read_answers(folder, benchmark, part_problems), is_part=True))
+    with Grader(workers=workers) as grader:
+        for benchmark, problems in benchmarks:
+            results.append(score(benchmark, read_answers(folder, benchmark, problems, grader)))
+            for part in parts(benchmark.name):
+                if part_problems := subset(problems, part.where):
+                    answers = read_answers(folder, benchmark, part_problems, grader)
+                    results.append(score(part, answers, is_part=True))
     return results
 
 
-def read_answers(folder: Path, benchmark: Benchmark, problems: Sequence[Problem]) -> Answers:
-    """The verdicts and answers of some problems. DataError names what is missing."""
+def read_answers(folder: Path, benchmark: Benchmark, problems: Sequence[Problem], grader: Grader) -> Answers:
+    """The verdicts and answers of some problems, without those whose gold cannot be read. DataError names what is
+    missing."""
     path = folder / f"{benchmark.name}.grades.jsonl"
     grades = {(row["id"], row["index"]): row for row in read_jsonl(path, ("id", "index", "correct"))}
     responses = {
         (row["id"], row["index"]): row["response"]
         for row in read_jsonl(folder / f"{benchmark.name}.generations.jsonl", ("id", "index", "response"))
     }
-    keys = [[(problem.id, index) for index in range(benchmark.samples)] for problem in problems]
-    if missing := [key for row in keys for key in row if key not in grades or key not in responses]:
+    asked = [(problem.id, index) for problem in problems for index in range(benchmark.samples)]
+    if missing := [key for key in asked if key not in grades or key not in responses]:
         raise DataError(f"{path}: no verdict on {missing[0][0]}, sample {missing[0][1]}; grade it again")
+    faulty = {id for id, index in asked if grades[id, index]["reason"] == verdict.DATA_ERROR}
+    judged = [problem for problem in problems if problem.id not in faulty]
+    if not judged:
+        raise DataError(f"{path}: no problem has a gold answer that can be read")
+    keys = [[(problem.id, index) for index in range(benchmark.samples)] for problem in judged]
 
     def matrix(field: str) -> Matrix:
         return np.array([[float(grades[key][field]) for key in row] for row in keys])
 
     reasons = Counter(grades[key]["reason"] for row in keys for key in row)
+    correct = matrix("correct")
     return Answers(
-        correct=matrix("correct"),
+        correct=correct,
         lenient=matrix("correct_lenient"),
         tokens=matrix("tokens"),
         truncated=matrix("truncated"),
         unparsed=np.array([[float(grades[key]["reason"] not in READABLE) for key in row] for row in keys]),
-        votes=[[_answer(responses[key]) for key in row] for row in keys],
+        votes=votes(judged, [[responses[key] for key in row] for row in keys], correct.tolist(), grader),
         reasons=dict(sorted(reasons.items())),
+        unreadable=len(faulty),
     )
 
 
@@ -129,6 +144,7 @@ def score(benchmark: Benchmark, answers: Answers, is_part: bool = False) -> Scor
         truncated=metrics.share(answers.truncated),
         unparsed=metrics.share(answers.unparsed),
         reasons=answers.reasons,
+        unreadable=answers.unreadable,
         is_part=is_part,
     )
 
@@ -150,10 +166,3 @@ def without_nan(value: Any) -> Any:
 
 def _powers_of_two(limit: int) -> list[int]:
     return [2**i for i in range(1, limit.bit_length()) if 2**i <= limit]
-
-
-def _answer(response: str) -> str | None:
-    """The boxed answer without its spelling: what counts as one vote of the majority."""
-    text = final_text(response)
-    box = None if text is None else last_box(text)
-    return (light(plain(box)) or None) if box is not None and len(box) < 1_000 else None

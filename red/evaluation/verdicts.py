@@ -1,15 +1,20 @@
 """Verdicts on the answers of an evaluation folder: `<benchmark>.generations.jsonl` -> `.grades.jsonl`."""
 
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from red.errors import DataError
 from red.evaluation.benchmarks import Problem, missing
 from red.evaluation.catalog import Benchmark
+from red.grading.choice import is_letter
+from red.grading.comparable import unreadable
 from red.grading.grader import Case, Grader
+from red.grading.verdict import DATA_ERROR, Verdict
 from red.plumbing.storage import numbered_jsonl, write_jsonl
 
+SHOWN = 5  # problems that one line names
 FIELDS = ("id", "index", "response", "tokens", "finish_reason")
 
 
@@ -18,25 +23,44 @@ def grade_answers(
 ) -> None:
     """Grade every answer of these benchmarks; each grades file appears only when it is whole.
 
-    A benchmark without answers, because it could not be had, leaves one row that says so.
+    A benchmark without answers, because it could not be had, leaves one row that says so. Answers to a problem whose
+    gold cannot be read get no verdict but `data_error`, which no figure counts: the fault is the benchmark's.
     """
     with Grader(workers=workers) as grader:
         for benchmark, problems in benchmarks:
             path = folder / f"{benchmark.name}.generations.jsonl"
             reason = missing(path)
             absent = [] if reason is None else [{"missing": reason}]
-            rows = absent or _grades(path, {problem.id: problem for problem in problems}, grader)
+            faulty = _without_gold(problems, grader)
+            if faulty:
+                message = f"the gold of {_some(faulty)} cannot be read; left out of all figures"
+                print(f"{benchmark.name}: {message}", file=sys.stderr)
+            rows = absent or _grades(path, {problem.id: problem for problem in problems}, faulty, grader)
             write_jsonl(folder / f"{benchmark.name}.grades.jsonl", rows)
 
 
-def _grades(path: Path, problems: dict[str, Problem], grader: Grader) -> Iterator[dict[str, Any]]:
-    for row, verdict in grader.grade_rows(_answers(path, problems), lambda row: _case(row, problems)):
+def _without_gold(problems: Sequence[Problem], grader: Grader) -> list[str]:
+    """Ids of the problems whose gold answer no response can be compared with."""
+    compared = [problem for problem in problems if problem.options is None or not is_letter(problem.answer)]
+    broken = unreadable((problem.answer for problem in compared), grader)
+    return [problem.id for problem in compared if problem.answer in broken]
+
+
+def _some(ids: Sequence[str]) -> str:
+    return ", ".join(ids[:SHOWN]) + (f" and {len(ids) - SHOWN} more" if len(ids) > SHOWN else "")
+
+
+def _grades(
+    path: Path, problems: dict[str, Problem], faulty: Container[str], grader: Grader
+) -> Iterator[dict[str, Any]]:
+    for row, graded in grader.grade_rows(_answers(path, problems), lambda row: _case(row, problems)):
+        found = Verdict(False, False, DATA_ERROR) if row["id"] in faulty else graded
         yield {
             "id": row["id"],
             "index": row["index"],
-            "correct": verdict.correct,
-            "correct_lenient": verdict.correct_lenient,
-            "reason": verdict.reason,
+            "correct": found.correct,
+            "correct_lenient": found.correct_lenient,
+            "reason": found.reason,
             "tokens": row["tokens"],
             "truncated": row["finish_reason"] == "length",
         }

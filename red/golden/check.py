@@ -298,7 +298,7 @@ def _relift_buffer(case: Case) -> dict[str, Any]:
 
 def _group(uid: str, solved: int, size: int = 8) -> Group:
     verdicts = [1.0] * solved + [0.0] * (size - solved)
-    return Group(Problem(uid, (), ""), tuple(Sequence((), (), v, v) for v in verdicts))
+    return Group(Problem(uid, (), "", (0,)), tuple(Sequence((), (), v, v) for v in verdicts))
 
 
 def _bread_eas(case: Case) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence as Seq
 from dataclasses import dataclass, field
+from random import Random
 from typing import ClassVar, Literal, Protocol
 
 from red.objective.spec import ObjectiveSpec
@@ -26,7 +27,8 @@ class Problem:
 
 @dataclass(frozen=True)
 class Sequence:
-    """One member of a group: a rollout or a demonstration, graded."""
+    """One member of a group: a rollout or a demonstration, graded. One that is not `in_loss` counts in its group's
+    advantage only."""
 
     prompt: tuple[int, ...]
     response: tuple[int, ...]
@@ -34,6 +36,7 @@ class Sequence:
     reward: float
     is_demonstration: bool = False
     truncated: bool = False
+    in_loss: bool = True
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,10 @@ class ProblemStream(Protocol):
         """The next problems; the cursor moves."""
 
     def draw(self, count: int, purpose: str) -> list[Problem]:
-        """Random problems for this step that do not move the cursor."""
+        """Random problems for this step, of those that have a demonstration; the cursor stays."""
+
+    def random(self, purpose: str) -> Random:
+        """This step's random numbers for one purpose."""
 
 
 class Sampler(Protocol):
@@ -105,11 +111,15 @@ class Mix:
         """One group for each problem."""
         samples = self.samples(group_size)
         rollouts = sampler(problems, samples) if samples else [[] for _ in problems]
-        all_demonstrations = [[sampler.demonstration(p) for _ in range(self.demonstrations)] for p in problems]
+        all_demonstrations = [[self.demonstration(p, sampler) for _ in range(self.demonstrations)] for p in problems]
         return [
             Group(problem, (*members, *demonstrations))
             for problem, members, demonstrations in zip(problems, rollouts, all_demonstrations, strict=True)
         ]
+
+    def demonstration(self, problem: Problem, sampler: Sampler) -> Sequence:
+        """A problem's demonstration as it enters the group."""
+        return sampler.demonstration(problem)
 
 
 class Memory(Protocol):
@@ -152,9 +162,13 @@ class SecondStep:
 
 @dataclass(frozen=True)
 class Reward:
-    """R = accuracy + soft over-length penalty on the last `overlong_share` of the limit."""
+    """R = accuracy + soft over-length penalty on the last `overlong_share` of the limit.
+
+    `rule` says which answer of a response the accuracy is of: see `red.grading.reward`.
+    """
 
     overlong_share: float = 0.0
+    rule: Literal["strict", "luffy", "anywhere"] = "strict"
 
     def total(self, accuracy: float, length: int, limit: int) -> float:
         """Reward of a response of `length` tokens, of at most `limit`."""
@@ -180,4 +194,9 @@ class Method:
     @property
     def needs_demonstrations(self) -> bool:
         """Whether a prompt without one is of no use."""
-        return self.mix.demonstrations > 0 or self.second_step is not None
+        return self.mix.demonstrations > 0
+
+    @property
+    def learns_demonstrations(self) -> bool:
+        """Whether a training set without any is of no use."""
+        return self.mix.demonstrations_per_prompt() > 0 or self.second_step is not None

@@ -5,7 +5,7 @@ members and the two entropies are of random subsets; here the entropies are the 
 """
 
 from red.methods.base import Method, Reward
-from red.methods.dapo import DynamicSampling
+from red.methods.red_intended import SequenceSampling
 from red.objective.spec import Advantage, Aggregation, DemonstrationTerm, ObjectiveSpec, RolloutTerm, Weight
 
 METHOD = Method(
@@ -15,8 +15,7 @@ METHOD = Method(
         demonstration=DemonstrationTerm(kind="ratio_one", r_group_over="union"),
         weight=Weight(kind="entropy_ratio", high=7.0, target="random"),
         aggregation=Aggregation(kind="const", share=3000 / 8192),
-        filter="accuracy_variance",
     ),
-    mix=DynamicSampling(demonstrations=1),
-    reward=Reward(overlong_share=2000 / 8192),
+    mix=SequenceSampling(demonstrations=1),
+    reward=Reward(rule="anywhere", overlong_share=2000 / 8192),
 )

@@ -15,8 +15,10 @@ class HardBuffer:
     ids: list[str] = field(default_factory=list)
 
     def due(self, groups: Seq[Group]) -> list[str]:
-        """Put this step's all-failed prompts in front; the first `size` ids once there are as many."""
-        self.ids = [g.problem.id for g in groups if g.accuracies and not any(g.accuracies)] + self.ids
+        """Put this step's all-failed prompts that have a demonstration in front; the first `size` ids once there are
+        as many."""
+        hard = [g.problem for g in groups if g.accuracies and not any(g.accuracies)]
+        self.ids = [problem.id for problem in hard if problem.demonstration] + self.ids
         if len(self.ids) < self.size:
             return []
         batch, self.ids = self.ids[: self.size], self.ids[self.size :]

@@ -34,13 +34,17 @@ class Batch:
 
 @dataclass(frozen=True)
 class Members:
-    """What is known of each sequence before any forward pass; all tensors have shape (S,)."""
+    """What is known of each sequence before any forward pass; all tensors have shape (S,).
+
+    kept_s: booleans, false where a sequence counts in its group's advantage only; None is true everywhere.
+    """
 
     group_s: Tensor
     demonstration_s: Tensor
     reward_s: Tensor
     accuracy_s: Tensor
     tokens_s: Tensor
+    kept_s: Tensor | None = None
 
 
 @dataclass(frozen=True)

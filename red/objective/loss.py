@@ -30,10 +30,10 @@ class Loss:
 def roles(members: Members, spec: ObjectiveSpec) -> tuple[Tensor, Tensor]:
     """(S,) booleans: the rollouts and the demonstrations that enter the loss, after filters and gates."""
     accuracy, union = _accuracies(members)
-    kept = torch.ones_like(members.demonstration_s)
+    kept = torch.ones_like(members.demonstration_s) if members.kept_s is None else members.kept_s
     if spec.filter == "accuracy_variance":
         varied = union if spec.demonstration.kind != "none" else accuracy
-        kept = (varied > 0) & (varied < 1)
+        kept = kept & (varied > 0) & (varied < 1)
     rollout, demonstration = kept & ~members.demonstration_s, kept & members.demonstration_s
     if spec.gate is not None:
         solved = accuracy > spec.gate

@@ -184,7 +184,8 @@ def training_cost(spec: RunSpec, resources: Resources) -> Cost:
     responses = rollouts * lengths.rollout + demonstrations * lengths.demonstration
     trained = prompts * (responses + (rollouts + demonstrations) * lengths.prompt)
     shape, hardware = resources.shape, resources.hardware
-    operations = (8 + 2 * (training.updates_per_rollout > 1)) * shape.parameters * trained
+    several = training.updates_per_rollout > 1 or training.sequences_per_update is not None
+    operations = (8 + 2 * several) * shape.parameters * trained
     devices = max(resources.gpus(spec), 1)
     seconds = sampled / _decode_rate(resources) + operations / (hardware.tflops * 1e12)
     checkpoint = engine(training.engine).needs(spec).stored.checkpoint * shape.parameters

@@ -132,12 +132,14 @@ def _check_training(training: Training, path: str) -> None:
         "max_new_tokens",
         "max_prompt_tokens",
         "updates_per_rollout",
+        "sequences_per_update",
+        "lr_steps",
         "tokens_per_forward",
     ):
-        if getattr(training, name) < 1:
+        if (value := getattr(training, name)) is not None and value < 1:
             raise ConfigError(f"{path}.{name}: must be at least 1")
-    for name in ("lr", "temperature", "grad_clip"):
-        if getattr(training, name) <= 0:
+    for name in ("lr", "temperature", "grad_clip", "skip_norm"):
+        if (value := getattr(training, name)) is not None and value <= 0:
             raise ConfigError(f"{path}.{name}: must be above 0")
     for name in ("cosine_every", "entropy_every", "weight_decay"):
         if getattr(training, name) < 0:
@@ -149,3 +151,5 @@ def _check_training(training: Training, path: str) -> None:
         raise ConfigError(f"{path}.betas: each from 0 to below 1")
     if training.prompts_per_step % training.updates_per_rollout:
         raise ConfigError(f"{path}.updates_per_rollout: must divide prompts_per_step")
+    if training.sequences_per_update is not None and training.updates_per_rollout > 1:
+        raise ConfigError(f"{path}.sequences_per_update: a step is split by it or by updates_per_rollout, not by both")

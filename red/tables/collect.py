@@ -16,6 +16,7 @@ from red.tables.schema import DYNAMICS, ORIGIN, PROBES, RUN, SCORES
 
 BATCH = 65536
 GRADE_KEYS = ("id", "index", "correct", "correct_lenient", "reason", "tokens", "truncated")
+WITHOUT_GOLD = "data_error"  # the reason of a verdict on a problem whose gold cannot be read: no figure counts it
 PROVENANCE = ("spec_hash", "code", "stopped", "seconds", "data")
 ENVIRONMENT = ("commit", "dirty", "packages")
 
@@ -99,7 +100,8 @@ def _scores(run: Run, benchmark: Mapping[str, Any]) -> Iterator[pa.RecordBatch]:
     if "missing" in next(read_jsonl(path), {}):
         # The benchmark could not be had: no rows, and tables say that it has no answers.
         return
-    for part in _parts(read_jsonl(path, required=GRADE_KEYS)):
+    judged = (row for row in read_jsonl(path, required=GRADE_KEYS) if row["reason"] != WITHOUT_GOLD)
+    for part in _parts(judged):
         columns = {name: [row[key] for row in part] for name, key in keys.items()}
         yield _batch(SCORES, constant, columns, len(part), path)
 

@@ -27,7 +27,8 @@ TOKENS_PER_FORWARD = 8192
 
 
 class Guard:
-    """Judges each update. `skipped` counts updates left out; `stopped` says why a run ended early."""
+    """Judges each update. `skipped` counts updates left out, `in_a_row` those that were not finite; `stopped` says why
+    a run ended early."""
 
     def __init__(self, failed: Path, spec: ObjectiveSpec, temperature: float) -> None:
         self.failed = failed
@@ -39,11 +40,13 @@ class Guard:
         self.stopped = ""
 
     def accepts(self, result: UpdateResult, update: Update, checkpoint: Callable[[], checkpoints.Checkpoint]) -> bool:
-        """Whether the update was applied. NumericalError after three bad ones in a row."""
+        """Whether the update was applied. NumericalError after three in a row that were not finite."""
         loss = result.terms["total"]
         if math.isfinite(loss) and math.isfinite(result.norm):
             self.in_a_row = 0
-            return True
+            large = result.norm > update.largest_norm
+            self.skipped += large
+            return not large
         self.skipped += 1
         self.in_a_row += 1
         save_update(self.failed, update, self.temperature, checkpoint())

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from red.data.memory import remembered, tokenizer_files
 from red.data.problems import Limits, ProblemOrder, ProblemSet, load_problems
+from red.errors import DataError
 from red.grading.reward import RewardJudge
 from red.methods.base import Group, Memory, Method
 from red.models.passes import Pass
@@ -27,7 +28,7 @@ from red.training.guard import Guard
 from red.training.metrics_log import append, truncate, whole_lines
 from red.training.policy import Policy
 from red.training.rollouts import GradedSampler
-from red.training.schedule import learning_rate, logged_w, mixture_mu, split
+from red.training.schedule import learning_rate, logged_w, mixture_mu, shares
 from red.training.spec import RunSpec
 from red.training.state import forget_after
 from red.training.update import Enrolment, Update, UpdateResult
@@ -66,12 +67,15 @@ class Loop:
             "template": run.template,
             "limits": [limits.prompt, limits.response],
             "need_demonstrations": needed,
+            "rule": method.reward.rule,
         }
 
         def load() -> ProblemSet:
             return load_problems(*rows, policy.codec, run.template, limits, judge, needed)
 
         problems = remembered(files.problems, inputs, load)
+        if method.learns_demonstrations and not any(problem.demonstration for problem in problems.problems):
+            raise DataError(f"{files.demonstrations}: no prompt has a demonstration, from which {run.method} learns")
         loop = cls(
             run=run,
             files=files,
@@ -147,14 +151,13 @@ class Loop:
 
     def _updates(self, step: int, groups: Seq[Group]) -> dict[str, float]:
         """One update per share of the prompts; old log-probabilities come first."""
-        shares = split(groups, self.run.training.updates_per_rollout)
-        if len(shares) < 2:
-            return self._update(step, 0, groups, None) if groups else {}
         spec = self.method.objective
-        enrolled = [Enrolment.of(share, spec).sequences for share in shares]
+        parts = shares(groups, self.run.training, spec)
+        if len(parts) < 2:
+            return self._update(step, 0, groups, None) if groups else {}
+        enrolled = [Enrolment.of(part, spec).sequences for part in parts]
         old = [self.policy.measure(sequences) if sequences else None for sequences in enrolled]
-        results = [self._update(step, i, share, old[i]) for i, share in enumerate(shares)]
-        # Shares are equal in prompts: their plain mean is the step's value.
+        results = [self._update(step, i, part, old[i]) for i, part in enumerate(parts)]
         return measures.mean_of(results)
 
     def _update(self, step: int, number: int, groups: Seq[Group], old: Pass | None) -> dict[str, float]:
@@ -185,6 +188,7 @@ class Loop:
             clip=training.grad_clip,
             moments="main",
             seed=derive(self.run.seed, "update", step, number),
+            skip=training.skip_norm,
             cosine=bool(training.cosine_every) and step % training.cosine_every == 0,
         )
         result = self.policy.step(update)
@@ -251,13 +255,14 @@ class Loop:
         return measures.entropy_metrics(measures.step_entropy(measured.entropy, measured.mask, is_demonstration))
 
     def _random(self, step: int, groups: Seq[Group]) -> Tensor | None:
-        """The control that puts w on a random 1/group_size of the members."""
+        """The control that puts w on a random 1/group_size of the members in the loss."""
         if self.method.objective.weight.target != "random":
             return None
-        count = sum(len(g.members) for g in groups)
+        in_loss = torch.tensor([member.in_loss for g in groups for member in g.members])
+        kept = in_loss.nonzero()[:, 0]
         generator = torch.Generator().manual_seed(derive(self.run.seed, "scrambled", step))
-        chosen = torch.randperm(count, generator=generator)[: count // self.run.training.group_size]
-        return torch.zeros(count, dtype=torch.bool).index_fill(0, chosen, True)
+        chosen = torch.randperm(len(kept), generator=generator)[: len(kept) // self.run.training.group_size]
+        return torch.zeros_like(in_loss).index_fill(0, kept[chosen], True)
 
     def _overthinking(self, groups: Seq[Group]) -> dict[str, float]:
         rollouts = [s for g in groups for s in g.rollouts]

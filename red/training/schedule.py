@@ -6,17 +6,19 @@ from pathlib import Path
 
 from red.errors import DataError
 from red.methods.base import Group
-from red.objective.spec import Mixture
+from red.objective.spec import Mixture, ObjectiveSpec
 from red.plumbing.storage import read_jsonl
 from red.training.spec import Training
+from red.training.update import Enrolment
 
 
 def learning_rate(step: int, training: Training) -> float:
     """Rate of the update number `step` (from 0): linear warm-up, then the schedule."""
-    warmup = training.warmup * training.steps
+    steps = training.lr_steps or training.steps
+    warmup = training.warmup * steps
     if step < warmup:
         return training.lr * (step + 1) / max(warmup, 1)
-    progress = (step - warmup) / max(training.steps - warmup, 1)
+    progress = min(1.0, (step - warmup) / max(steps - warmup, 1))
     match training.lr_schedule:
         case "constant":
             factor = 1.0
@@ -47,6 +49,27 @@ def logged_w(metrics: Path | None) -> list[float]:
             f"{metrics}: no red/w in any row; weight.source must be a run that has rollouts and demonstrations"
         )
     return values
+
+
+def shares(groups: Seq[Group], training: Training, spec: ObjectiveSpec) -> list[list[Group]]:
+    """The groups of each optimizer step."""
+    if training.sequences_per_update is None:
+        return split(groups, training.updates_per_rollout)
+    sizes = [len(Enrolment.of([group], spec).sequences) for group in groups]
+    return packed(groups, sizes, training.sequences_per_update)
+
+
+def packed(groups: Seq[Group], sizes: Seq[int], most: int) -> list[list[Group]]:
+    """Consecutive shares whose sizes add up to at most `most`; a larger group has a share of its own."""
+    found: list[list[Group]] = []
+    total = 0
+    for group, size in zip(groups, sizes, strict=True):
+        if not found or total + size > most:
+            found.append([])
+            total = 0
+        found[-1].append(group)
+        total += size
+    return found
 
 
 def split(groups: Seq[Group], parts: int) -> list[list[Group]]:

@@ -13,8 +13,10 @@ from red.methods.base import Method
 class Training:
     """What must be equal for a fair comparison; a run that differs says why. Lengths in tokens.
 
-    `updates_per_rollout` splits the prompts of a step into that many optimizer steps.
-    `warmup` is the share of the steps with a rising learning rate.
+    `updates_per_rollout` splits the prompts of a step into that many optimizer steps; `sequences_per_update` splits
+    them after so many members in the loss instead, never inside a group. An update whose gradient has a norm above
+    `skip_norm` is left out. `lr_steps` (None: `steps`) is how many steps the schedule of the rate spans, `warmup` the
+    share of these in which it rises.
     """
 
     engine: str
@@ -24,14 +26,17 @@ class Training:
     max_new_tokens: int
     lr: float
     lr_schedule: Literal["linear", "constant", "cosine"] = "linear"
+    lr_steps: int | None = None
     lr_floor: float = 0.0
     warmup: float = 0.0
     max_prompt_tokens: int = 1024
     updates_per_rollout: int = 1
+    sequences_per_update: int | None = None
     temperature: float = 1.0
     betas: tuple[float, float] = (0.9, 0.95)
     weight_decay: float = 0.0
     grad_clip: float = 1.0
+    skip_norm: float | None = None
     tokens_per_forward: int = 8192
     cosine_every: int = 0
     entropy_every: int = 0

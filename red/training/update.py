@@ -1,5 +1,6 @@
 """One update, which is one optimizer step: what goes into it and what it did."""
 
+import math
 from collections.abc import Mapping
 from collections.abc import Sequence as Seq
 from dataclasses import dataclass, field
@@ -20,8 +21,8 @@ class Update:
 
     `sequences` are those that a term of the loss reads, `plan` counts over all members of the update.
     `before` is the pass of the policy that sampled; with `on_policy` that policy is the one that moves,
-    so every ratio is 1. `moments` names the optimizer, `clip` bounds the gradient's norm, `cosine` asks for the angle
-    between the gradients of rollouts and demonstrations.
+    so every ratio is 1. `moments` names the optimizer, `clip` bounds the gradient's norm, one above `skip` leaves the
+    update out, `cosine` asks for the angle between the gradients of rollouts and demonstrations.
     """
 
     step: int
@@ -34,12 +35,18 @@ class Update:
     clip: float
     moments: str
     seed: int
+    skip: float | None = None
     cosine: bool = False
+
+    @property
+    def largest_norm(self) -> float:
+        """Of a gradient that is applied."""
+        return math.inf if self.skip is None else self.skip
 
 
 @dataclass(frozen=True)
 class UpdateResult:
-    """What an update did. `norm` (before clipping) is NaN when the update was left out."""
+    """What an update did. `norm` (before clipping) is NaN where the engine left the update out as not finite."""
 
     batch: Batch
     terms: Mapping[str, float]
@@ -89,4 +96,5 @@ def members_of(groups: Seq[Group]) -> Members:
         reward_s=torch.tensor([s.reward for s in sequences]),
         accuracy_s=torch.tensor([s.accuracy for s in sequences]),
         tokens_s=torch.tensor([float(len(s.response)) for s in sequences]),
+        kept_s=torch.tensor([s.in_loss for s in sequences]),
     )

@@ -44,6 +44,79 @@ def test_a_gold_that_no_answer_can_be_compared_with_is_dropped_and_counted(tmp_p
     assert read_json(prompts.with_suffix(".json")) == {"rows": 2, "unparsed_answer": 1, "no_demonstration": 0}
 
 
+def test_rows_that_are_not_one_question_with_one_answer_are_left_out_counted_and_reported(tmp_path, capsys):
+    """The first of each kind is named with its file, row and key."""
+    turns = [
+        {"role": "user", "content": "1?"},
+        {"role": "assistant", "content": "1"},
+        {"role": "user", "content": "2?"},
+    ]
+    rows = [
+        row(0, answer=4),
+        row(1, answer=None),
+        row(2, answer=["3", "5"]),
+        row(3, answer=["7"]),
+        row(4) | {"prompt": turns},
+        row(5, answer=None),
+        row(6) | {"target": [{"role": "assistant", "content": ["x"]}]},
+        row(7, answer=True),
+        row(8) | {"target": [{"role": "assistant", "content": "a"}, {"role": "assistant", "content": "b"}]},
+        row(9, answer=2.0) | {"data_source": None},
+    ]
+    prompts, taught = made(tmp_path, rows)
+    kept = list(read_jsonl(prompts))
+    assert [(r["id"][-1], r["answer"]) for r in kept] == [("0", "4"), ("3", "7"), ("9", "2")]
+    assert [r["source"] for r in kept] == ["test", "test", ""]
+    assert read_json(prompts.with_suffix(".json")) == {
+        "rows": 3,
+        "no_demonstration": 0,
+        "answer_null": 2,
+        "answer_list": 1,
+        "answer_boolean": 1,
+        "prompt_turns": 1,
+        "target_content": 1,
+        "target_turns": 1,
+    }
+    told = [line for line in capsys.readouterr().err.splitlines() if "left out" in line]
+    assert len(told) == 6
+    assert (
+        f"{tmp_path}/openr1.jsonl: row 1: reward_model.ground_truth: null is no answer; left out, with 1 more"
+        in told[0]
+    )
+    assert [r["id"][-1] for r in read_jsonl(taught)] == ["0", "3", "9"]
+
+
+def test_a_data_set_without_a_usable_row_is_an_error_that_names_the_first(tmp_path, capsys):
+    (tmp_path / "openr1.jsonl").write_text(json.dumps(row(0, answer=None)) + "\n")
+    spec = json.dumps({"source": "openr1", "data_dir": str(tmp_path), "file": "openr1.jsonl"})
+    assert main(["data", "prompts", "--spec", spec, "--out", str(tmp_path / "p.jsonl")]) == 2
+    assert "row 0: reward_model.ground_truth: null is no answer; no usable row is left" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("file", "kept", "reason"),
+    [
+        ("truth-null", 1, "answer_null"),
+        ("truth-bool", 0, "true is no answer"),
+        ("truth-dict", 0, "a structure is no answer"),
+        ("truth-list", 1, "answer_list"),
+        ("truth-prose", 2, ""),
+        ("prompt-multi_turn", 0, "are not one question"),
+        ("prompt-null", 0, "content is neither a text nor a list of texts"),
+        ("prompt-parts", 1, ""),
+    ],
+)
+def test_reported_inputs_are_read_or_refused(file, kept, reason, shared, tmp_path, capsys):
+    spec = json.dumps({"source": "openr1", "data_dir": str(shared / "bugs"), "file": f"{file}.jsonl"})
+    out = tmp_path / "prompts.jsonl"
+    assert main(["data", "prompts", "--spec", spec, "--out", str(out)]) == (0 if kept else 2)
+    if kept:
+        assert read_json(out.with_suffix(".json"))["rows"] == kept
+        assert not reason or read_json(out.with_suffix(".json"))[reason] == 1
+    else:
+        assert reason in capsys.readouterr().err
+
+
 def test_a_row_of_another_layout_is_named(tmp_path, capsys):
     (tmp_path / "openr1.jsonl").write_text(json.dumps({"prompt": "text"}) + "\n")
     spec = json.dumps({"source": "openr1", "data_dir": str(tmp_path), "file": "openr1.jsonl"})

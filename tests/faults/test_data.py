@@ -49,8 +49,8 @@ PROMPTS: tuple[tuple[str, Spoil, str], ...] = (
     ("id that is a number", key(3, id=7), r"line 3: id 7 is not a text"),
     ("id that is a list", key(3, id=["x"]), r"line 3: id \['x'\] is not a text"),
     ("no answer", without(4, "answer"), r"line 4: missing key 'answer'"),
-    ("answer null", key(4, answer=None), r"line 4: answer is empty"),
-    ("answer blank", key(4, answer="  "), r"line 4: answer is empty"),
+    ("answer null", key(4, answer=None), r"line 4: answer: null is no answer"),
+    ("answer blank", key(4, answer="  "), r"line 4: answer: an empty text is no answer"),
     ("answer that cannot be graded", key(4, answer="?!"), r"line 4: answer '\?!' cannot be graded"),
     ("question null", key(6, question=None), r"line 6: question is empty or not a text"),
     (

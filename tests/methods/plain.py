@@ -141,7 +141,7 @@ def red_other_prompt(step: Step) -> Terms:
 
 def _fork(step: Step, demonstration: Gain, weighted: Rows) -> Terms:
     """Section 12.10: what the two forms of the authors' code share."""
-    kept, a = step.mixed("union"), advantage(step, "union", 1e-9)
+    kept, a = [i for i, s in enumerate(step.sequences) if s.kept], advantage(step, "union", 1e-9)
     rows, taught = ([i for i in kept if step.sequences[i].is_demonstration is side] for side in (False, True))
     w = {i: step.w if i in weighted else 1.0 for i in kept}
     length = step.limit * 3000 / 8192
@@ -168,10 +168,10 @@ def red_released(step: Step) -> Terms:
     return _fork(step, partial(probability, step), step.marked)
 
 
-def luffy(step: Step, clip: bool = True, length: float = 1 / 16) -> Terms:
+def luffy(step: Step, clip: bool = True) -> Terms:
     """Section 5: pi / (pi + 0.1), gradient through it."""
     rows, taught, a = step.rollouts, step.demonstrations, advantage(step, "union", None)
-    n, length = len(rows) + len(taught), step.limit * length
+    n, length = len(rows) + len(taught), step.limit / 16
 
     def gain(i: int, t: int) -> complex:
         r = ratio(step, i, t)
@@ -209,10 +209,10 @@ def srft(step: Step) -> Terms:
     )
 
 
-def relift(step: Step, length: float = 1 / 16) -> Terms:
+def relift(step: Step) -> Terms:
     """Section 7, the step on rollouts."""
     rows, a = step.rollouts, advantage(step, "rollouts", None)
-    rollout = constant(step, rows, len(rows), step.limit * length, lambda i, t: ratio(step, i, t) * a[i])
+    rollout = constant(step, rows, len(rows), step.limit / 16, lambda i, t: ratio(step, i, t) * a[i])
     return Terms(rollout=rollout, entropy=mean_entropy(step, rows), c_entropy=0.001)
 
 
@@ -331,7 +331,7 @@ METHODS = {
 # Runs of the shipped configuration whose loss is not their method's (section 14.4).
 RUNS = {
     "chord_mu": replace(METHODS["chord_mu"], mu=partial(cosine_mu, warmup=0, decay=120, peak=0.9, valley=0.05)),
-    "luffy_published": Case(partial(luffy, clip=False, length=1.0), "both"),
+    "luffy_published": Case(partial(luffy, clip=False), "both"),
     "mix_policy_eq12": Case(mix_policy_eq7, "both"),
     "offline_self": Case(self_ratio, "both"),
     "red_clip_0_g": Case(red, "both", _ratio_of(low=0.0)),
@@ -346,7 +346,6 @@ RUNS = {
     "red_w_scrambled": Case(red, "both", _ratio_of(), marked=True),
     "red_window10": Case(red, "both", _ratio_of(window=10)),
     "red_window5": Case(red, "both", _ratio_of(window=5)),
-    "relift_published": Case(partial(relift, length=1.0), "rollouts"),
 }
 
 

@@ -20,7 +20,7 @@ Shares = dict[tuple[int, int], complex]
 
 @dataclass(frozen=True)
 class Sequence:
-    """A rollout or a demonstration. A token counts where `mask` is 1."""
+    """A rollout or a demonstration. A token counts where `mask` is 1; what is not `kept` counts in advantages only."""
 
     group: int
     is_demonstration: bool
@@ -30,6 +30,7 @@ class Sequence:
     logp: list[complex]
     old_logp: list[float]
     entropy: list[complex]
+    kept: bool = True
 
     @property
     def counted(self) -> list[int]:

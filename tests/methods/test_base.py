@@ -41,10 +41,15 @@ def test_a_demonstration_counts_as_right_and_a_response_as_whole_until_somebody_
 
 @pytest.mark.parametrize(
     ("name", "needed"),
-    [("sft", True), ("grpo", False), ("luffy", True), ("red", True), ("relift", True), ("dapo", False)],
+    [("sft", True), ("grpo", False), ("luffy", True), ("red", True), ("relift", False), ("dapo", False)],
 )
-def test_a_method_needs_demonstrations_if_a_group_or_a_second_step_has_them(name, needed):
+def test_a_prompt_needs_a_demonstration_if_its_group_has_one(name, needed):
     assert method(name).needs_demonstrations is needed
+
+
+@pytest.mark.parametrize("name", red.methods.names())
+def test_a_method_learns_demonstrations_unless_it_is_rl_alone(name):
+    assert method(name).learns_demonstrations is (name not in ("grpo", "drgrpo", "dapo", "bread"))
 
 
 def test_a_plain_mix_keeps_every_rollout_that_it_samples():

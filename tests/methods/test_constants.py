@@ -72,17 +72,30 @@ def named(cell):
 
 @pytest.fixture(scope="module")
 def defaults(page):
-    return {name.strip("`"): value(default.strip("`")) for name, default, _ in rows(page, "14.1")}
+    return {name.strip("`"): value(default.strip("`")) for name, default, *_ in rows(page, "14.1")}
 
 
 @pytest.fixture(scope="module")
 def tabled(page, defaults):
     """All constants of every method, from the page."""
     found = {}
-    for name, cell in rows(page, "14.2"):
+    for name, cell, _ in rows(page, "14.2"):
         like, written = named(cell)
         found[name.strip("`")] = changed(found[like] if like else defaults, written)
     return found
+
+
+@pytest.mark.parametrize("section", ["14.1", "14.2", "14.3", "14.4"])
+def test_every_constant_has_a_source(section, page):
+    table = rows(page, section)
+    assert len({len(cells) for cells in table}) == 1
+    assert [cells[0] for cells in table if not cells[-1]] == []
+
+
+def test_the_table_of_methods_has_their_entropy_coefficients(page):
+    table = {cells[0].strip("`"): float(cells[-1]) for cells in rows(page, "13.2")}
+    assert table == {name: methods.method(name).objective.entropy_coef for name in table}
+    assert {name for name in methods.names() if name not in table} == {"red_intended", "red_released"}
 
 
 def test_the_defaults_are_those_of_the_page(defaults):
@@ -123,6 +136,20 @@ def test_constants_of_every_shipped_run_are_those_of_the_page(scale, page, table
         resolved = changed(tabled[method], of_method)
         resolved["aggregation.length"] = resolved["aggregation.share"] * spec.training.max_new_tokens
         assert built == resolved, run
+
+
+@pytest.mark.parametrize(("scale", "half"), [("tiny", 4), ("paper", 256)])
+def test_the_overlay_of_divisors_changes_nothing_but_l(scale, half, repository):
+    """Section 0.3: half and twice the common L, for the three methods whose sources left its balance to packing."""
+    document = config.load(*(repository / "config" / name for name in (*SCALES[scale], "divisor.yaml")))
+    for run in ("hpt", "rl_sft", "srft"):
+        original = config.run_spec(document, run, 0)
+        for name, length in ((f"{run}_half", half), (f"{run}_twice", 4 * half)):
+            spec = config.run_spec(document, name, 0)
+            assert spec.training == original.training
+            built, common = settings(spec.build_method()), settings(original.build_method())
+            assert built["aggregation.length"] == length == built["aggregation.share"] * spec.training.max_new_tokens
+            assert {k for k in built if built[k] != common[k]} == {"aggregation.length", "aggregation.share"}
 
 
 def test_every_section_that_the_project_cites_is_on_the_page(page, repository):

@@ -1,6 +1,7 @@
 """What enters a group, method by method, on a scripted sampler; overrides of a run."""
 
 from dataclasses import dataclass, field, replace
+from random import Random
 
 import pytest
 
@@ -9,6 +10,7 @@ from red.errors import ConfigError
 from red.methods.base import Group, Problem, Sequence
 from red.methods.bread import AnchorSearch, EpisodeAnchorSearch
 from red.methods.relift import HardBuffer
+from red.training.update import Enrolment
 
 
 @dataclass
@@ -43,6 +45,9 @@ class Stream:
 
     def draw(self, count, purpose):
         return [problem(1000 + i) for i in range(count)]
+
+    def random(self, purpose):
+        return Random(purpose)
 
 
 def problem(index):
@@ -124,10 +129,54 @@ def test_dapo_drops_groups_of_equal_verdicts_and_cuts_the_surplus_from_the_end()
     assert verdicts.groups == []
 
 
-def test_dynamic_sampling_with_demonstrations_looks_at_all_members():
-    verdicts = Verdicts([[0.0, 0.0], [1.0, 1.0], [1.0, 0.0], [0.0, 1.0]])
-    groups = methods.method("red_released").mix(Stream(), verdicts, 2, 3)
-    assert [(g.problem.id, len(g.rollouts), len(g.members)) for g in groups] == [("0", 2, 3), ("2", 2, 3)]
+@pytest.mark.parametrize("name", ["red_intended", "red_released"])
+def test_the_authors_code_looks_at_all_members_and_draws_sequences(name):
+    """Nine members stand for six places; those left out stay in their groups, whose advantages need them."""
+    right, wrong, mixed = [1.0, 1.0], [0.0, 0.0], [1.0, 0.0]
+    verdicts = Verdicts([wrong, right, right, mixed, mixed, right])
+    groups = methods.method(name).mix(Stream(), verdicts, 2, 3)
+    assert [(g.problem.id, len(g.rollouts), len(g.members)) for g in groups] == [("0", 2, 3), ("3", 2, 3)]
+    assert all(m.in_loss for g in groups for m in g.members)
+    verdicts = Verdicts([wrong, right, mixed, mixed])
+    groups = methods.method(name).mix(Stream(), verdicts, 2, 3)
+    assert [g.problem.id for g in groups] == ["0", "2", "3"]
+    drawn = [m.in_loss for g in groups for m in g.members]
+    assert len(drawn) == 9 and sum(drawn) == 6
+    assert len({tuple(m.in_loss for m in g.members) for g in groups}) > 1
+
+
+@pytest.mark.parametrize("name", ["red_intended", "red_released"])
+def test_the_seventh_round_of_the_authors_code_is_whole(name):
+    stream, script = Stream(), Script({0: 8})
+    groups = methods.method(name).mix(stream, script, 4, 8)
+    assert (len(script.calls), stream.cursor) == (7, 28)
+    assert [g.problem.id for g in groups] == ["24", "25", "26", "27"]
+    assert all(m.in_loss for g in groups for m in g.members)
+
+
+def test_demonstrations_of_the_authors_code_have_no_end():
+    mix = methods.method("red_released").mix
+    [group] = mix(Stream(), Script({0: 3}), 1, 8)
+    assert group.members[-1].is_demonstration and group.members[-1].response == problem(0).demonstration[:-1]
+
+    class Cut(Script):
+        def demonstration(self, problem):
+            return replace(super().demonstration(problem), truncated=True)
+
+    [group] = mix(Stream(), Cut({0: 3}), 1, 8)
+    assert group.members[-1].response == problem(0).demonstration
+
+
+def test_a_member_out_of_the_loss_counts_in_advantages_only():
+    """Its group's mean is that of all members; its tokens, its entropy and its place among N are gone."""
+    rewards = [1.0, 0.0, 0.0]
+    members = tuple(Sequence((7,), (5, 5, 1), r, r, in_loss=i != 1) for i, r in enumerate(rewards))
+    spec = methods.method("drgrpo").objective
+    enrolled = Enrolment.of([Group(problem(0), members)], spec)
+    assert [s.accuracy for s in enrolled.sequences] == [1.0, 0.0]
+    plan = enrolled.plan(spec, 1.0, None)
+    assert plan.advantage_s.tolist() == pytest.approx([2 / 3, -1 / 3])
+    assert (plan.policy_sequences, plan.policy_tokens, plan.tokens) == (2.0, 6.0, 6.0)
 
 
 def test_bread_keeps_ordinary_groups_when_a_rollout_succeeds():
@@ -208,6 +257,14 @@ def test_hard_prompts_go_in_front_and_the_newest_are_used_first():
     assert buffer.ids == ["1"]
 
 
+def test_a_hard_prompt_without_a_demonstration_does_not_wait_for_one():
+    buffer = HardBuffer(1)
+    bare = replace(problem(1), demonstration=())
+    failed = (Sequence((), (), 0.0, 0.0),)
+    assert buffer.due([Group(bare, failed)]) == [] and buffer.ids == []
+    assert buffer.due([Group(bare, failed), Group(problem(2), failed)]) == ["2"]
+
+
 def test_a_run_overrides_nested_fields_and_nothing_else():
     changed = methods.method("red", {"weight": {"window": 5}, "mix": {"demonstrations": 0}})
     original = methods.method("red")
@@ -244,6 +301,8 @@ def test_an_unknown_method_lists_the_known_ones():
         ("dapo", 0.5, 0.5, 2.0),
         ("dapo", 0.5, 0.75, 4.0),
         ("dapo", 0.5, 1.0, 6.0),
+        ("red_released", 0.5, 0.5, 2.0),
+        ("red_released", 0.5, 1.0, 7.0),
         ("bread", 0.0, 0.5, 1.0),
         ("bread", 0.5, 0.5, 2.660964),
         ("bread", 1.0, 0.5, 4.321928),

@@ -19,6 +19,7 @@ from tests.methods import plain
 from tests.training import toy
 
 SIDES = {"entropy/rollout": False, "entropy/demonstration": True}
+FORK = ("red_intended", "red_released")
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,7 @@ VARIANTS = {
         variant("chord_phi", 4, 0, overrides=MIXTURE), case=replace(plain.METHODS["chord_phi"], mu=MU)
     ),
     "hpt": variant("hpt", 4, 1),
+    "hpt_sequences": variant("hpt", 4, 1, training={"sequences_per_update": 7, "skip_norm": 15.0, "lr_steps": 10}),
     "red": RED,
     "red_2updates": replace(RED, training={"updates_per_rollout": 2}),
     "red_window3": replace(
@@ -80,6 +82,7 @@ class Member:
     is_demonstration: bool
     accuracy: float
     reward: float
+    kept: bool = True
 
 
 Group = tuple[int, list[Member]]
@@ -135,7 +138,7 @@ class PlainTraining:
         expression, answer, *_ = toy.PROBLEMS[problem]
         accuracy = float(f"\\boxed{{{answer}}}" in self.words.decode(response))
         reward, response = accuracy, response[: toy.LIMIT]
-        if self.variant.method in ("dapo", "red_intended", "red_released"):
+        if self.variant.method in ("dapo", *FORK):
             tail = round(toy.LIMIT * 2000 / 8192)
             reward += max(-1.0, min(0.0, (toy.LIMIT - tail - len(response)) / tail))
         prompt = self.encoded(f"Compute {expression}.\nA:") + list(revealed)
@@ -166,8 +169,10 @@ class PlainTraining:
         return [self.sampled(group, problem, call) for group, (problem, call) in enumerate(calls, first)]
 
     def groups(self, step: int) -> list[Group]:
-        if self.variant.method in ("dapo", "red_intended", "red_released"):
-            return self.informative()
+        if self.variant.method == "dapo":
+            return self.informative(6)[: self.training.prompts_per_step]
+        if self.variant.method in FORK:
+            return self.drawn(step)
         groups = self.batch()
         if self.variant.method == "bread":
             return self.anchored(groups)
@@ -177,14 +182,30 @@ class PlainTraining:
             groups += [(problem, [self.demonstration(100 + i, problem)]) for i, problem in enumerate(experts)]
         return groups
 
-    def informative(self) -> list[Group]:
+    def informative(self, rounds: int) -> list[Group]:
         """Section 3.3."""
         kept: list[Group] = []
-        for attempt in range(6):
+        for attempt in range(rounds):
             kept += [g for g in self.batch(100 * attempt) if len({m.accuracy for m in g[1]}) == 2]
             if len(kept) >= self.training.prompts_per_step:
                 break
-        return kept[: self.training.prompts_per_step]
+        return kept
+
+    def drawn(self, step: int) -> list[Group]:
+        """Section 12.10: a seventh round is whole; sequences are drawn, not groups; demonstrations lose their end."""
+        groups = self.informative(6)
+        if len(groups) < self.training.prompts_per_step:
+            groups += self.batch(600)
+        places = [(i, j) for i, (_, members) in enumerate(groups) for j in range(len(members))]
+        draw = random.Random(derive(self.run.seed, "sequences", step))
+        chosen = draw.sample(places, self.training.prompts_per_step * self.training.group_size)
+
+        def entered(place: tuple[int, int], member: Member) -> Member:
+            ends = member.is_demonstration and member.response[-1] == toy.EOS
+            response = member.response[:-1] if ends else member.response
+            return replace(member, response=response, kept=place in chosen)
+
+        return [(p, [entered((i, j), m) for j, m in enumerate(members)]) for i, (p, members) in enumerate(groups)]
 
     def anchored(self, groups: list[Group]) -> list[Group]:
         """Section 8.4."""
@@ -254,7 +275,13 @@ class PlainTraining:
         old = old or now
         rows = [
             plain.Sequence(
-                m.group, m.is_demonstration, m.reward, m.accuracy, [1] * len(m.response), *_lists(logp, before, entropy)
+                m.group,
+                m.is_demonstration,
+                m.reward,
+                m.accuracy,
+                [1] * len(m.response),
+                *_lists(logp, before, entropy),
+                m.kept,
             )
             for m, (logp, entropy), (before, _) in zip(members, now, old, strict=True)
         ]
@@ -269,10 +296,12 @@ class PlainTraining:
         losses = plain.evaluate(terms, step)
         norm = math.sqrt(sum(g.square().sum().item() for g in gradient))
         clip = clip or self.training.grad_clip
-        self.adamw([g * min(1.0, clip / max(norm, 1e-9)) for g in gradient], lr, self.moments[moments])
+        applied = norm <= (self.training.skip_norm or math.inf)
+        if applied:
+            self.adamw([g * min(1.0, clip / max(norm, 1e-9)) for g in gradient], lr, self.moments[moments])
         self.trained += sum(len(members[i].response) for i in kept)
         logged |= {f"loss/{name}": losses[name] for name in ("total", "rollout", "demonstration", "nll")}
-        return logged | {"opt/grad_norm": norm}
+        return logged | ({"opt/grad_norm": norm} if applied else {})
 
     def mean_entropies(self, members: list[Member], now: Pass) -> dict[str, float]:
         """Section 12.2: mean over sequences of the mean over tokens."""
@@ -306,10 +335,12 @@ class PlainTraining:
     # --- a step -------------------------------------------------------------------------------------
 
     def rate(self, step: int) -> float:
-        """Two of five steps of warm-up, then half a cosine over the other three, down to a fifth."""
-        if step < 2:
-            return 1e-2 * (step + 1) / 2
-        return 1e-2 * (0.2 + 0.8 * (1 + math.cos(math.pi * (step - 2) / 3)) / 2)
+        """Two fifths of the span are warm-up, the others half a cosine down to a fifth."""
+        span = self.training.lr_steps or 5
+        rising, falling = span * 2 // 5, span * 3 // 5
+        if step < rising:
+            return 1e-2 * (step + 1) / rising
+        return 1e-2 * (0.2 + 0.8 * (1 + math.cos(math.pi * (step - rising) / falling)) / 2)
 
     def weigh(self, logged: dict[str, float]) -> float:
         """w of this step; the entropies become the next one's references."""
@@ -323,10 +354,8 @@ class PlainTraining:
         """Several updates log their mean."""
         generated, trained = self.generated, self.trained
         groups = self.groups(number)
-        updates = self.training.updates_per_rollout
-        size = len(groups) // updates
-        shares = [[m for _, g in groups[i * size : (i + 1) * size] for m in g] for i in range(updates)]
-        olds = [self.passed(share) if updates > 1 else None for share in shares]
+        shares = [[m for _, g in share for m in g] for share in self.shares(groups)]
+        olds = [self.passed(share) if len(shares) > 1 else None for share in shares]
         logged: list[dict[str, float]] = []
         for share, old in zip(shares, olds, strict=True):
             other = {} if logged else self.missing_entropy(number, groups)
@@ -337,11 +366,12 @@ class PlainTraining:
                 self.rate(number),
                 weigh=(lambda _: logged[0]["red/w"]) if logged else self.weigh,
                 mu=self.variant.case.mu(number),
-                marked=self.marked(number, len(share)) if self.variant.case.marked else None,
+                marked=self.marked(number, share) if self.variant.case.marked else None,
                 cosine=bool(self.training.cosine_every) and number % self.training.cosine_every == 0,
             )
             logged.append(found | other)
-        merged = {key: sum(row[key] for row in logged) / len(logged) for key in logged[0]}
+        columns = {key: [row[key] for row in logged if key in row] for key in {key for row in logged for key in row}}
+        merged = {key: sum(column) / len(column) for key, column in columns.items()}
         merged |= {"opt/lr": self.rate(number)}
         if self.variant.method.startswith("chord"):
             merged["loss/mu"] = self.variant.case.mu(number)
@@ -354,10 +384,29 @@ class PlainTraining:
             "tokens/trained_total": self.trained,
         }
 
-    def marked(self, number: int, count: int) -> list[int]:
-        """A random share of one in a group's size."""
+    def shares(self, groups: list[Group]) -> list[list[Group]]:
+        """As many groups in each; or, for HPT, as many sequences as the gate leaves, of whole groups."""
+        most = self.training.sequences_per_update
+        if most is None:
+            size = len(groups) // self.training.updates_per_rollout
+            return [groups[i * size : (i + 1) * size] for i in range(self.training.updates_per_rollout)]
+        found: list[list[Group]] = []
+        room = 0
+        for group in groups:
+            left = sum(not m.is_demonstration for m in group[1]) if any(m.accuracy for m in group[1][:-1]) else 1
+            if left > room:
+                found.append([])
+                room = most
+            found[-1].append(group)
+            room -= left
+        return found
+
+    def marked(self, number: int, members: list[Member]) -> list[int]:
+        """A random share of one in a group's size, of what is in the loss."""
+        kept = [i for i, member in enumerate(members) if member.kept]
         generator = torch.Generator().manual_seed(derive(self.run.seed, "scrambled", number))
-        return torch.randperm(count, generator=generator)[: count // self.training.group_size].tolist()
+        order = torch.randperm(len(kept), generator=generator).tolist()
+        return [kept[i] for i in order[: len(kept) // self.training.group_size]]
 
     def missing_entropy(self, number: int, groups: list[Group]) -> dict[str, float]:
         """Of the kind of member that the method does not have, now and then."""

@@ -1,6 +1,7 @@
 """When an update is left out, and when a run stops."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -49,6 +50,15 @@ def test_three_updates_in_a_row_that_are_not_finite_end_the_run(tmp_path):
     assert (guard.skipped, guard.in_a_row) == (4, 2)
     with pytest.raises(NumericalError, match="step 3: .* 3 updates in a row"):
         guard.accepts(result(math.nan, 1.0), update(), toy.base)
+
+
+def test_an_update_of_too_large_a_gradient_is_left_out_and_is_no_fault():
+    guard = Guard(None, SPEC, 1.0)
+    limited = replace(update(), skip=80.0)
+    norms = [80.0, 80.1, 1e9, 1e9, 1e9, 3.0]
+    assert [guard.accepts(result(1.0, norm), limited, toy.base) for norm in norms] == [True, *[False] * 4, True]
+    assert (guard.skipped, guard.in_a_row) == (4, 0)
+    assert guard.accepts(result(1.0, 1e9), update(), toy.base)
 
 
 def test_a_restored_guard_counts_on():

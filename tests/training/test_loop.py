@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from red import methods
+from red.errors import DataError
 from red.methods.dapo import DynamicSampling
 from tests.training import toy, trajectories
 from tests.training.plain_training import VARIANTS, PlainTraining
@@ -77,6 +78,59 @@ def test_a_step_counts_what_it_took_sampled_and_learned(name, trained):
 def test_every_method_is_trained_here():
     missing = sorted(set(methods.names()) - {variant.method for variant in VARIANTS.values()})
     assert not missing, f"{', '.join(missing)}: add a variant to tests/training/plain_training.py"
+
+
+BARE = [name for name in methods.names() if not methods.method(name).needs_demonstrations]
+LEARNING = [name for name in BARE if methods.method(name).learns_demonstrations]
+
+
+def without_demonstrations(root, kept):
+    toy.write_world(root)
+    lines = (root / "demonstrations.jsonl").read_text().splitlines(keepends=True)
+    (root / "demonstrations.jsonl").write_text("".join(lines[i] for i in kept))
+
+
+@pytest.mark.parametrize("name", BARE)
+def test_prompts_without_demonstrations_train_every_method_that_puts_none_into_its_groups(name, tmp_path):
+    """Problem 1 is always failed and has a demonstration, problem 5 is always failed and has none."""
+    without_demonstrations(tmp_path, [0, 1, 2])
+    overrides = {"second_step": {"buffer": 1}} if name == "relift" else {}
+    found = toy.trained(tmp_path, tmp_path / "run", toy.run_spec(name, overrides))
+    assert found.result.counts["problems"] == 8 and found.result.counts["no_demonstration"] == 5
+    assert found.result.steps == len(found.rows) == toy.STEPS
+    if name in LEARNING:
+        assert any(row.get("finetune/step") or row.get("length/demonstration") for row in found.rows)
+
+
+@pytest.mark.parametrize("name", BARE)
+def test_a_training_set_without_demonstrations_is_refused_by_methods_that_learn_from_them(name, tmp_path):
+    without_demonstrations(tmp_path, [])
+    spec = toy.run_spec(name, {})
+    if name in LEARNING:
+        with pytest.raises(DataError, match=f"no prompt has a demonstration, from which {name} learns"):
+            toy.trained(tmp_path, tmp_path / "run", spec)
+    else:
+        assert toy.trained(tmp_path, tmp_path / "run", spec).result.steps == toy.STEPS
+
+
+def test_a_gold_that_would_stop_a_training_is_found_before_it_starts(tmp_path):
+    toy.write_world(tmp_path)
+    rows = [json.loads(line) for line in (tmp_path / "prompts.jsonl").read_text().splitlines()]
+    rows[2]["answer"] = "$t(0,4]$"
+    (tmp_path / "prompts.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with pytest.raises(DataError, match=r"prompts.jsonl: line 3: answer '\$t\(0,4\]\$' cannot be compared"):
+        toy.trained(tmp_path, tmp_path / "run", toy.run_spec("grpo", {}))
+
+
+@pytest.mark.parametrize(("rule", "right"), [("strict", 0), ("anywhere", 0), ("luffy", 7)])
+def test_a_run_is_judged_by_its_rule(rule, right, tmp_path):
+    """Demonstrations that lost their boxes; one of the eight is wrong."""
+    toy.write_world(tmp_path)
+    bare = (tmp_path / "demonstrations.jsonl").read_text().replace("\\\\boxed{", "").replace('}"}', '"}')
+    (tmp_path / "demonstrations.jsonl").write_text(bare)
+    spec = toy.run_spec("luffy", {"reward": {"rule": rule}}, prompts_per_step=8)
+    rows = toy.trained(tmp_path, tmp_path / "run", spec).rows
+    assert {row["accuracy/demonstration"] for row in rows} == {right / 8}
 
 
 def test_srft_stops_after_five_steps_of_unlikely_wrong_rollouts(world):

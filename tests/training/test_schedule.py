@@ -7,7 +7,7 @@ import pytest
 
 from red.errors import DataError
 from red.methods.base import Group, Problem
-from red.training.schedule import learning_rate, logged_w, split
+from red.training.schedule import learning_rate, logged_w, packed, split
 from red.training.spec import Training
 
 TEN = Training("local", steps=10, prompts_per_step=4, group_size=4, max_new_tokens=16, lr=2.0)
@@ -40,6 +40,18 @@ def test_cosine_and_constant():
     assert rates(lr_schedule="cosine", lr_floor=0.1)[5] == pytest.approx(2 * (0.1 + 0.9 * 0.5))
     assert rates(lr_schedule="constant", warmup=0.2) == [1.0, *[2.0] * 9]
     assert rates(lr_schedule="constant", lr_floor=0.3) == pytest.approx([2.0] * 10)
+
+
+def test_a_span_of_its_own_is_followed_as_far_as_the_steps_reach():
+    """And stays at the floor where it has ended."""
+    whole = rates(steps=20, lr_schedule="cosine", lr_floor=0.1, warmup=0.1)
+    assert rates(lr_steps=20, lr_schedule="cosine", lr_floor=0.1, warmup=0.1) == whole[:10]
+    assert rates(lr_steps=5, lr_floor=0.1)[4:] == pytest.approx([2 * (0.1 + 0.9 * 0.2), *[0.2] * 5])
+    assert rates(lr_steps=1) == [2.0, *[0.0] * 9]
+    assert rates(lr_steps=2, warmup=1.0)[:4] == [1.0, 2.0, 2.0, 0.0]
+    # The authors' cosine over 5 episodes, at the 300th of our steps.
+    authors = replace(TEN, steps=500, lr=2e-6, lr_schedule="cosine", lr_floor=0.1, lr_steps=3570)
+    assert learning_rate(300, authors) == pytest.approx(1.97e-6, rel=2e-3)
 
 
 def test_a_training_of_one_step_has_its_rate():
@@ -76,3 +88,18 @@ def test_a_run_without_weights_is_no_source(tmp_path):
 def test_a_step_is_cut_into_consecutive_shares_of_its_groups(count, parts, expected):
     groups = [Group(Problem(str(i), (1,), ""), ()) for i in range(count)]
     assert [[int(g.problem.id) for g in share] for share in split(groups, parts)] == expected
+
+
+@pytest.mark.parametrize(
+    ("sizes", "most", "expected"),
+    [
+        ([8, 8, 8, 8], 16, [[0, 1], [2, 3]]),
+        ([8, 1, 8, 1, 8], 17, [[0, 1, 2], [3, 4]]),
+        ([1, 1, 1], 16, [[0, 1, 2]]),
+        ([20, 8, 20], 16, [[0], [1], [2]]),
+        ([], 16, []),
+    ],
+)
+def test_shares_of_at_most_so_many_sequences_cut_no_group(sizes, most, expected):
+    groups = [Group(Problem(str(i), (1,), ""), ()) for i in range(len(sizes))]
+    assert [[int(g.problem.id) for g in share] for share in packed(groups, sizes, most)] == expected

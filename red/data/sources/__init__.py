@@ -6,19 +6,34 @@ the others alone.
 
 import importlib
 import pkgutil
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, cast
 
-from red.errors import ConfigError
+from red.errors import ConfigError, DataError
+from red.grading.gold import UnusableGold, answer_of
 from red.plumbing.records import from_mapping
-from red.plumbing.storage import read_jsonl
+from red.plumbing.storage import numbered_jsonl, read_jsonl
+
+
+@dataclass
+class Refused:
+    """Rows that are left out: how many for each reason, and where the first of them stands and why."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    first: dict[str, str] = field(default_factory=dict)
+
+    def add(self, reason: str, message: str) -> None:
+        """`message` names file, row and key."""
+        self.counts[reason] += 1
+        self.first.setdefault(reason, message)
 
 
 @dataclass(frozen=True)
 class Prompts:
-    """Rows {id, question, answer, source, perhaps system} and their counts by reason.
+    """Rows {id, question, answer, source, perhaps system}, what else was counted, and what was left out.
 
     `system` is the data set's own system prompt (empty if none).
     """
@@ -26,6 +41,7 @@ class Prompts:
     rows: list[dict[str, Any]]
     system: str = ""
     counts: Mapping[str, int] = field(default_factory=dict)
+    refused: Refused = field(default_factory=Refused)
 
 
 @dataclass(frozen=True)
@@ -36,6 +52,17 @@ class Demonstration:
     response: str
     forced_accuracy: int | None = None
     corruption: str | None = None
+
+
+def read_prompts(path: Path) -> list[dict[str, Any]]:
+    """Rows of a file of prompts, their answers as texts; DataError names the line."""
+    rows = []
+    for number, row in numbered_jsonl(path, ("id", "question", "answer")):
+        try:
+            rows.append({**row, "answer": answer_of(row["answer"])})
+        except UnusableGold as error:
+            raise DataError(f"{path}: line {number}: answer: {error}; drop the prompt") from None
+    return rows
 
 
 def read_demonstrations(path: Path) -> list[Demonstration]:

@@ -49,7 +49,7 @@ def prompts(spec: Mapping[str, Any]) -> Prompts:
     settings = from_mapping(PromptsSpec, spec, "prompts")
     fitting = (_row(*drawn) for drawn in enumerate(_problems(settings)) if _fits(*drawn, settings))
     rows = list(islice(fitting, settings.skip, settings.skip + settings.count))
-    return Prompts(rows, counts={"rows": len(rows)})
+    return Prompts(rows)
 
 
 def demonstrations(spec: Mapping[str, Any], prompts: Sequence[Mapping[str, Any]]) -> list[Demonstration]:

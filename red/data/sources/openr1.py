@@ -1,25 +1,25 @@
 """The paper's training set, OpenR1-Math-46k-8192 in LUFFY's layout, from the hub or a local folder.
 
 A row holds `prompt` (system and user message), `target` (one assistant message: the demonstration),
-and `reward_model.ground_truth`. Rows that cannot be used are counted by reason, never lost silently.
+and `reward_model.ground_truth`. Rows that cannot be used are counted by reason and reported, never lost silently.
 """
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from red.data.sources import Demonstration, Prompts
+from red.data.conversations import UnusableRow, question_of, text_of
+from red.data.sources import Demonstration, Prompts, Refused
 from red.errors import ConfigError, DataError
-from red.grading.grader import Case, Grader
+from red.grading.comparable import unreadable
+from red.grading.gold import UnusableGold, answer_of
+from red.grading.grader import Grader
 from red.grading.math import is_usable
-from red.grading.verdict import DATA_ERROR
 from red.plumbing.records import from_mapping
 from red.plumbing.storage import file_hash, read_jsonl
 
-# Equal to no answer, and not settled by the cheap steps: the symbolic one has to read the gold.
-_PROBE = r"\boxed{\sqrt{2} \xi_{7}}"
+GOLD = "reward_model.ground_truth"
 
 
 @dataclass(frozen=True)
@@ -62,18 +62,23 @@ class Row:
 def prompts(spec: Mapping[str, Any]) -> Prompts:
     """The paper's prompts, each with its own system prompt.
 
-    Counts and drops `unparsed_answer`: a gold that only looks usable would end a training as a data error.
+    A gold that only looks usable would end a training: it is left out as `unparsed_answer`.
     """
-    counts: Counter[str] = Counter()
-    prompt_rows = []
+    refused, found, without = Refused(), [], set()
+    for row in rows(spec, refused):
+        found.append({name: getattr(row, name) for name in ("id", "question", "answer", "source", "system")})
+        if not row.demonstration:
+            without.add(row.id)
     with Grader(lenient=False) as grader:
-        for row, verdict in grader.grade_rows(rows(spec, counts), lambda row: Case(_PROBE, row.answer)):
-            if verdict.reason == DATA_ERROR:
-                counts["unparsed_answer"] += 1
-                counts["rows"] -= 1
-                continue
-            prompt_rows.append({name: getattr(row, name) for name in ("id", "question", "answer", "source", "system")})
-    return Prompts(prompt_rows, prompt_rows[0]["system"] if prompt_rows else "", dict(counts))
+        broken = unreadable((prompt["answer"] for prompt in found), grader)
+    place = _place(from_mapping(PromptsSpec, spec, "data"))
+    for prompt in found:
+        if prompt["answer"] in broken:
+            message = f"{GOLD}: {prompt['answer']!r} cannot be compared with any other"
+            refused.add("unparsed_answer", f"{place}: {prompt['id']}: {message}")
+    kept = [prompt for prompt in found if prompt["answer"] not in broken]
+    counts = {"no_demonstration": sum(prompt["id"] in without for prompt in kept)}
+    return Prompts(kept, kept[0]["system"] if kept else "", counts, refused)
 
 
 def demonstrations(spec: Mapping[str, Any], prompts: Sequence[Mapping[str, Any]]) -> list[Demonstration]:
@@ -82,47 +87,62 @@ def demonstrations(spec: Mapping[str, Any], prompts: Sequence[Mapping[str, Any]]
     location = {name: value for name, value in spec.items() if name != "seed"}
     return [
         Demonstration(row.id, row.demonstration)
-        for row in rows(location, Counter())
+        for row in rows(location, Refused())
         if row.id in prompt_ids and row.demonstration
     ]
 
 
-def rows(spec: Mapping[str, Any], counts: Counter[str]) -> Iterator[Row]:
-    """Usable rows in order. Counts `unusable_answer` (dropped) and `no_demonstration` (kept).
-
-    DataError names the row (from 0) whose nesting is not the data set's.
-    """
+def rows(spec: Mapping[str, Any], refused: Refused) -> Iterator[Row]:
+    """Usable rows in order; the others go to `refused`. DataError names the row (from 0) whose nesting is not the
+    data set's."""
     location = from_mapping(PromptsSpec, spec, "data")
     for index, raw in enumerate(_raw(location)):
         if location.limit is not None and index >= location.skip + location.limit:
             return
         if index < location.skip:
             continue
-        row = _row(index, raw, location)
-        if not is_usable(row.answer):
-            counts["unusable_answer"] += 1
-            continue
-        counts["no_demonstration"] += not row.demonstration
-        counts["rows"] += 1
-        yield row
+        place = f"{_place(location)}: row {index}"
+        try:
+            yield _row(index, raw)
+        except UnusableRow as error:
+            refused.add(error.kind, f"{place}: {error}")
+        except (KeyError, TypeError, AttributeError) as error:
+            raise DataError(f"{place}: not in the layout of {location.hub} ({error!r})") from None
 
 
-def _row(index: int, raw: Mapping[str, Any], location: PromptsSpec) -> Row:
-    place = f"{location.data_dir or location.hub}: row {index}"
+def _row(index: int, raw: Mapping[str, Any]) -> Row:
+    system, question = question_of(list(raw["prompt"]))
+    source = raw.get("data_source")
+    return Row(
+        id=f"openr1-{index:05d}",
+        system=system,
+        question=question,
+        answer=_answer(raw["reward_model"]["ground_truth"]),
+        demonstration=_demonstration(raw.get("target")),
+        source=source if isinstance(source, str) else "",
+    )
+
+
+def _answer(value: Any) -> str:
     try:
-        messages = {message["role"]: message["content"] for message in raw["prompt"]}
-        turns = raw.get("target")
-        target = [] if turns is None else list(turns)
-        return Row(
-            id=f"openr1-{index:05d}",
-            system=messages.get("system", ""),
-            question=messages["user"],
-            answer=str(raw["reward_model"]["ground_truth"]),
-            demonstration=str(target[0]["content"] or "") if target else "",
-            source=str(raw.get("data_source", "")),
-        )
-    except (KeyError, TypeError, IndexError) as error:
-        raise DataError(f"{place}: not in the layout of {location.hub} ({error!r})") from None
+        answer = answer_of(value)
+    except UnusableGold as error:
+        raise UnusableRow(f"answer_{error.kind}", f"{GOLD}: {error}") from None
+    if not is_usable(answer):
+        raise UnusableRow("unusable_answer", f"{GOLD}: {answer!r} holds no answer")
+    return answer
+
+
+def _demonstration(target: Any) -> str:
+    messages = [] if target is None else list(target)
+    if len(messages) > 1:
+        raise UnusableRow("target_turns", f"target: {len(messages)} messages are not one response")
+    content = messages[0]["content"] if messages else None
+    return "" if content is None else text_of(content, "target")
+
+
+def _place(location: PromptsSpec) -> str:
+    return location.hub if location.data_dir is None else f"{location.data_dir}/{location.file}"
 
 
 def _raw(location: PromptsSpec) -> Iterator[Mapping[str, Any]]:

@@ -37,7 +37,7 @@ def train(run: RunSpec, files: RunFiles, report: Report) -> Trained:
     """Train `run` from `files.parent`, continuing from `files.state` if a state is there."""
     # Bit-for-bit repeatability on CPU needs a fixed number of threads.
     torch.set_num_threads(1)
-    with RewardJudge() as judge, _stop_signal() as stop:
+    with RewardJudge(rule=run.build_method().reward.rule) as judge, _stop_signal() as stop:
         policy = LocalPolicy.start(run, files)
         loop = Loop.start(run, files, policy, judge)
         ended = loop.train(report, lambda: bool(stop), STATE_SECONDS)
@@ -98,7 +98,7 @@ class LocalPolicy:
         return self.forward(sequences)
 
     def step(self, update: Update) -> UpdateResult:
-        """Loss, backward, clip, and a step if all of it is finite."""
+        """Loss, backward, clip, and a step if all of it is finite and the norm is not above the update's largest."""
         optimizer, parameters = self.optimizers[update.moments], list(self.weights.model.parameters())
         optimizer.lr = update.lr
         now = update.before if update.on_policy else self.forward(update.sequences)
@@ -108,7 +108,7 @@ class LocalPolicy:
         optimizer.zero_grad()
         loss.total.backward()
         norm = torch.nn.utils.clip_grad_norm_(parameters, update.clip).item()
-        if math.isfinite(loss.total.item()) and math.isfinite(norm):
+        if math.isfinite(loss.total.item()) and math.isfinite(norm) and norm <= update.largest_norm:
             optimizer.step()
         optimizer.zero_grad()
         return UpdateResult(batch.measured(), loss.values(), norm, metrics)

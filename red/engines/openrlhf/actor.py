@@ -3,6 +3,7 @@
 The classes are undecorated and at the top level, so that Ray ships them by name.
 """
 
+import math
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -41,16 +42,18 @@ class ObjectiveTrainer(ActorPPOTrainer):
         self.actor_loss_fn = ObjectiveLoss(self.actor.temperature)
         self.actor.register_forward_hook(self.actor_loss_fn.observe)
         accumulate_in_float32(self.actor.model.optimizer)
+        self.limit = limited(self.actor.model.optimizer)
         self.moments = "main"
         self.idle: dict[Tensor, dict[str, Any]] = defaultdict(dict)
 
     def begin(self, update: RankUpdate) -> None:
-        """Learning rate, clip, moments and shuffle of the next update."""
+        """Learning rate, clip, largest norm, moments and shuffle of the next update."""
         optimizer = self.actor.model.optimizer
         self.use_moments(update.moments)
         for group in optimizer.param_groups:
             group["lr"] = update.lr
         optimizer.clip_grad = update.clip
+        self.limit.largest_norm = update.largest_norm
         # 0 makes OpenRLHF compute entropies without adding a bonus of its own.
         self.args.actor.entropy_coef = 0.0 if needs_entropy(update.spec) else None
         self.actor_loss_fn.begin(update)
@@ -83,6 +86,27 @@ class ObjectiveTrainer(ActorPPOTrainer):
         optimizer = self.actor.model.optimizer
         flat = getattr(optimizer, "single_partition_of_fp32_groups", None)
         return optimizer.fp32_partitioned_groups_flat if flat is None else flat
+
+
+class Limit:
+    """The largest norm of a gradient that is applied."""
+
+    largest_norm = math.inf
+
+
+def limited(optimizer: Any) -> Limit:
+    """Leave out the updates of larger gradients, moments included.
+
+    Both stages of ZeRO know the norm of the whole gradient before they step each part of the weights.
+    """
+    limit, stock = Limit(), optimizer._optimizer_step
+
+    def step(part: int) -> None:
+        if float(optimizer._global_grad_norm) <= limit.largest_norm:
+            stock(part)
+
+    optimizer._optimizer_step = step
+    return limit
 
 
 def accumulate_in_float32(optimizer: Any) -> None:

@@ -26,6 +26,7 @@ class RankUpdate:
     clip: float
     moments: str
     seed: int
+    largest_norm: float
 
 
 @dataclass(frozen=True)

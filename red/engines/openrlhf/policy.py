@@ -82,7 +82,14 @@ class RemotePolicy:
         metrics = self.vllm.kl(update.sequences, before) | {"time/sync_s": self.seconds_syncing}
         self.seconds_syncing = 0.0
         ranks = RankUpdate(
-            update.spec, update.plan, update.on_policy, update.lr, update.clip, update.moments, update.seed
+            update.spec,
+            update.plan,
+            update.on_policy,
+            update.lr,
+            update.clip,
+            update.moments,
+            update.seed,
+            update.largest_norm,
         )
         ray.get(self.actors.async_run_method("begin", ranks))
         experiences = [

@@ -60,6 +60,7 @@ ONE_RANK: dict[str, tuple[str, dict, dict, dict, list[int]]] = {
     "red_warm": ("red", {}, {"temperature": 0.7}, {}, []),
     "red_decay": ("red", {}, {"weight_decay": 0.1, "grad_clip": 0.02, "warmup": 0.4}, {}, []),
     "red_updates": ("red", {}, {"updates_per_rollout": 2}, {}, []),
+    "hpt_sequences": ("hpt", {}, {"sequences_per_update": 5, "lr_steps": 20}, {}, []),
     "red_resumed": ("red", {}, {}, {}, [1, 3]),
     "relift_resumed": ("relift", RELIFT, {}, {}, [2]),
 }
@@ -71,6 +72,11 @@ TWO_RANKS = {
     "red_offload_ranks": ("red", {}, {}, {"policy_gpus": 2, "zero_stage": 3, "offload_optimizer": True}, []),
 }
 EVERY = {**ONE_RANK, **TWO_RANKS}
+# No gradient is as small as this.
+LEFT_OUT = {
+    "red_left_out": ("red", {}, {"skip_norm": 1e-9}, {}, []),
+    "red_left_out_zero3": ("red", {}, {"skip_norm": 1e-9}, {"zero_stage": 3}, []),
+}
 # One supervised update of 32 sequences in bfloat16, as on a GPU.
 BFLOAT16: dict[str, tuple[dict, dict]] = {
     "bf16_broken": ({"dtype": "bf16", "broken": True}, {}),
@@ -86,7 +92,7 @@ def case_of(name: str, world: Path) -> dict[str, Any]:
         extra, cluster = BFLOAT16[name]
         training = {"steps": 5 if "broken" in extra else 1, "prompts_per_step": 32}
         return {**_case(name, ("sft", {}, training, cluster, []), world), **extra}
-    return _case(name, EVERY[name], world)
+    return _case(name, {**EVERY, **LEFT_OUT}[name], world)
 
 
 def _case(name: str, row: tuple[str, dict, dict, dict, list[int]], world: Path) -> dict[str, Any]:
@@ -110,7 +116,7 @@ def remote(world, environment, tmp_path_factory):
     made: dict[int, Path] = {}
 
     def folder(name: str) -> Path:
-        ranks, cases = (2, [*TWO_RANKS]) if name in TWO_RANKS else (1, [*ONE_RANK, *BFLOAT16])
+        ranks, cases = (2, [*TWO_RANKS]) if name in TWO_RANKS else (1, [*ONE_RANK, *LEFT_OUT, *BFLOAT16])
         if ranks not in made:
             made[ranks] = tmp_path_factory.mktemp(f"remote{ranks}")
             run_ranks(ranks, [case_of(case, world) for case in cases], environment, made[ranks])
@@ -229,6 +235,23 @@ def test_five_steps_end_at_the_same_weights_and_metrics(name, compared, world):
         moved = relative(ours["weights"], base)
         assert moved > 1e-3
         assert relative(theirs["weights"], ours["weights"]) < 0.01 * moved
+
+
+@pytest.mark.parametrize("name", LEFT_OUT)
+def test_updates_of_too_large_a_gradient_are_left_out_and_counted(name, compared, world):
+    from safetensors.torch import load_file
+
+    theirs, their_rows, ours, our_rows = compared(name)
+    for rows in (their_rows, our_rows):
+        assert [row["opt/skipped"] for row in rows] == [1, 2, 3, 4, 5]
+        assert not any("opt/grad_norm" in row for row in rows)
+    base = load_file(world / "model" / "model.safetensors")
+    found = [ours["weights"], *([] if "zero3" in name else [theirs["weights"]])]
+    for weights in found:
+        shared = weights.keys() & base.keys()
+        assert shared and all(torch.equal(weights[key], base[key]) for key in shared)
+    # Nothing moves, so what the rollouts of each step get is the base's opinion, under both engines.
+    assert [row["loss/total"] for row in their_rows] == pytest.approx([row["loss/total"] for row in our_rows], rel=1e-4)
 
 
 @pytest.mark.parametrize("name", ["red_resumed", "relift_resumed"])
