@@ -49,7 +49,7 @@ class _Ballot:
 
 def _ballot(problem: Problem, responses: Sequence[str], correct: Sequence[float]) -> _Ballot:
     if problem.options is not None and is_letter(problem.answer):
-        return _Ballot([_letter(response, len(problem.options)) for response in responses], {})
+        return _Ballot([_letter(response, problem.options) for response in responses], {})
     spelled: Votes = []
     boxes: dict[str, str] = {}
     for response, right in zip(responses, correct, strict=True):
@@ -62,5 +62,5 @@ def _ballot(problem: Problem, responses: Sequence[str], correct: Sequence[float]
     return _Ballot(spelled, boxes)
 
 
-def _letter(response: str, options: int) -> str | None:
-    return next((letter for letter in LETTERS[:options] if grade_choice(response, letter, options).correct), None)
+def _letter(response: str, options: Sequence[str]) -> str | None:
+    return next((letter for letter in LETTERS[: len(options)] if grade_choice(response, letter, options).correct), None)
