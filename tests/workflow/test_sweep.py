@@ -58,11 +58,13 @@ def test_the_printed_overlay_is_the_rule_on_these_numbers_and_repeats_no_trainin
 
 def test_the_report_of_another_study_shows_the_sweep_that_was_made(made):
     study = ("--configfile", "config/default.yaml", "minimal.yaml")
+    runs = made.root / "results" / "minimal" / "runs"
+    before = {path: path.stat().st_mtime for path in runs.glob("*/seed*/metrics.jsonl")}  # of other tests
     done = made.snakemake("results/minimal/figures/sweep.json", "--cores", "1", *study, "--config", "items=[sweep]")
     assert done.returncode == 0, done.stderr[-2000:]
     facts = json.loads((made.root / "results" / "minimal" / "figures" / "sweep.json").read_text())
     assert set(facts["chosen"]) == {"sft", "sft_grpo"}
-    assert not (made.root / "results" / "minimal" / "runs").exists()
+    assert {path: path.stat().st_mtime for path in runs.glob("*/seed*/metrics.jsonl")} == before
 
 
 def test_where_nothing_was_swept_it_says_so(planned):
