@@ -230,6 +230,24 @@ def test_known_units_differ(unit: str):
     assert decided(rf"5\ \mathrm{{{unit}}}", rf"5\,\text{{{others[unit]}}}") is False
 
 
+@few
+@given(
+    SMALL,
+    st.sampled_from(
+        ["|{}|", r"\left|{}\right|", "{}^2", "2{}", "-{}", r"\frac{{1}}{{{}}}", r"\sqrt{{{}}}", r"2^{}", "3+{}"]
+    ),
+    st.sampled_from(["x", "y"]),
+)
+def test_an_equation_that_is_not_solved_states_no_value(number: int, form: str, name: str):
+    assert decided(str(number), f"{form.format(name)} = {number}") is False
+
+
+@few
+@given(SMALL, st.sampled_from(["x", "x_1", "x(3)", "x'(0)", "f(x)", "|z|", r"\bar{x}", "x+y", "xy", "x_1x_2", "2r"]))
+def test_what_names_a_quantity_is_a_label(number: int, name: str):
+    assert decided(str(number), f"{name} = {number}")
+
+
 def test_a_mention_of_the_tag_opens_no_thought():
     assert grade_math(r"<think>x</think>\boxed{6}. I kept the <think> part short.", "6").correct
     assert grade_math(r"<think>x</think>\boxed{6} <think> but", "6").reason == verdict.UNCLOSED_THOUGHT
