@@ -248,6 +248,11 @@ def test_what_names_a_quantity_is_a_label(number: int, name: str):
     assert decided(str(number), f"{name} = {number}")
 
 
+def test_an_arrow_between_letters_settles_on_none_of_them():
+    for arrow in (r"\to", r"\rightarrow", r"\implies", "→", "->"):
+        assert decided("A", f"A {arrow} B") is not True
+
+
 def test_a_mention_of_the_tag_opens_no_thought():
     assert grade_math(r"<think>x</think>\boxed{6}. I kept the <think> part short.", "6").correct
     assert grade_math(r"<think>x</think>\boxed{6} <think> but", "6").reason == verdict.UNCLOSED_THOUGHT
