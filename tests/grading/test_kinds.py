@@ -253,6 +253,25 @@ def test_an_arrow_between_letters_settles_on_none_of_them():
         assert decided("A", f"A {arrow} B") is not True
 
 
+@few
+@given(SMALL, st.sampled_from([r"\text{{{} apples}}", r"\text{{{} cm}}", r"\textbf{{{} hours}}"]))
+def test_a_number_and_its_unit_may_share_the_text(number: int, form: str):
+    assert decided(str(number), form.format(number))
+    assert decided(str(number), form.format(number + 1)) is False
+    assert decided(str(number), rf"\text{{{number} or more}}") is False
+
+
+@few
+@given(SMALL, st.sampled_from([r"\not=", r"\not =", "!=", " != ", "=/="]))
+def test_any_sign_of_inequality_denies(number: int, sign: str):
+    assert decided(str(number), f"x{sign}{number}") is not True
+    assert decided(rf"x \ne {number}", f"x{sign}{number}")
+
+
+def test_a_version_is_no_number():
+    assert decided("5", "5.0") and decided("5", "5.0.0") is not True
+
+
 def test_a_mention_of_the_tag_opens_no_thought():
     assert grade_math(r"<think>x</think>\boxed{6}. I kept the <think> part short.", "6").correct
     assert grade_math(r"<think>x</think>\boxed{6} <think> but", "6").reason == verdict.UNCLOSED_THOUGHT
