@@ -272,6 +272,54 @@ def test_a_version_is_no_number():
     assert decided("5", "5.0") and decided("5", "5.0.0") is not True
 
 
+@few
+@given(SMALL, st.sampled_from([("kg", "g"), ("km", "m"), ("cm", "m"), ("hours", "s"), ("m/s", "km"), ("g", "kg")]))
+def test_a_bare_unit_is_compared_too(number: int, units):
+    unit, other = units
+    assert decided(rf"{number}\text{{ {unit}}}", f"{number} {other}") is False
+    assert decided(str(number), f"{number} {other}")
+
+
+@few
+@given(
+    SMALL, st.sampled_from([("\\${}", r"{}\text{{ cents}}"), ("\\${}", "{} euros"), (r"{}^\circ", r"{}\text{{ rad}}")])
+)
+def test_a_sign_is_a_unit_beside_another_of_its_kind(number: int, forms):
+    one, other = (form.format(number) for form in forms)
+    assert decided(one, other) is False and decided(other, one) is False
+    assert decided(one, one) and decided(one, str(number))
+
+
+@few
+@given(SMALL, st.sampled_from(["th", " tenths", " hundredths", " fifths", " below zero", " years ago", "ish", " plus"]))
+def test_words_that_change_a_number_are_no_unit(number: int, words: str):
+    assert decided(str(number), rf"{number}\text{{{words}}}") is not True
+
+
+@few
+@given(SMALL, st.sampled_from(["k", "m", "t"]))
+def test_a_family_runs_over_the_same_numbers_by_any_letter(factor: int, letter: str):
+    gold = rf"{factor}\pi n, n\in\mathbb{{Z}}"
+    assert decided(gold, rf"{factor}\pi {letter},\ {letter}\in\mathbb{{Z}}") is not False
+    assert decided(gold, rf"{factor}\pi {letter} \text{{ where }} {letter}\in\mathbb{{N}}") is False
+    assert decided(gold, rf"{factor + 1}\pi {letter}, {letter}\in\mathbb{{Z}}") is False
+
+
+@few
+@given(
+    SMALL,
+    st.sampled_from(
+        [r"x={} \text{{ (extraneous)}}", r"\text{{assuming }} x={}", r"\text{{suppose }} x={}", "let x={}"]
+    ),
+)
+def test_what_is_supposed_is_no_answer(number: int, hedge: str):
+    assert decided(str(number), hedge.format(number)) is False
+
+
+def test_a_label_with_a_hedge_is_none():
+    assert decided(r"\text{even}", r"\text{neither odd is even}") is False
+
+
 def test_a_mention_of_the_tag_opens_no_thought():
     assert grade_math(r"<think>x</think>\boxed{6}. I kept the <think> part short.", "6").correct
     assert grade_math(r"<think>x</think>\boxed{6} <think> but", "6").reason == verdict.UNCLOSED_THOUGHT
