@@ -320,6 +320,35 @@ def test_a_label_with_a_hedge_is_none():
     assert decided(r"\text{even}", r"\text{neither odd is even}") is False
 
 
+@few
+@given(ENDS)
+def test_an_interval_is_no_list_of_its_ends(ends):
+    low, high = ends
+    for gold in (f"[{low},{high}]", f"[{low},{high})", f"({low},{high}]", f"{low}<x<{high}"):
+        assert decided(gold, f"{low},{high}") is False
+
+
+@few
+@given(SMALL, SMALL)
+def test_values_without_names_come_in_the_order_of_the_names(x: int, y: int):
+    for gold in (f"x={x},y={y}", f"y={y},x={x}"):
+        assert decided(gold, f"{x}, {y}") and decided(gold, f"y={y}, x={x}")
+        assert decided(gold, f"{y}, {x}") is (x == y)
+
+
+def test_the_set_of_the_empty_set_is_not_empty():
+    assert decided(r"\emptyset", r"\{\}") and decided(r"\emptyset", r"\{\emptyset\}") is False
+
+
+@pytest.mark.parametrize(
+    "piece", [r"\in ", "=", "x=", "x_1=", ",", "|x|=", "!=", r"\text{5 ", r"k\in\mathbb{Z}", "(", "1.0"]
+)
+def test_the_longest_of_anything_is_a_verdict(piece: str):
+    for length in (990, 4_900):
+        text = (piece * length)[:length]
+        assert decided("5", text) is not True and decided(text, "5") is not True
+
+
 def test_a_mention_of_the_tag_opens_no_thought():
     assert grade_math(r"<think>x</think>\boxed{6}. I kept the <think> part short.", "6").correct
     assert grade_math(r"<think>x</think>\boxed{6} <think> but", "6").reason == verdict.UNCLOSED_THOUGHT
