@@ -54,7 +54,7 @@ def is_usable(gold: str) -> bool:
         return False
     text = gold_text(gold)
     braces = re.sub(r"\\[{}]", "", text)
-    return braces.count("{") == braces.count("}") and any(map(str.isalnum, text))
+    return braces.count("{") == braces.count("}") and any(map(str.isalnum, light(text)))
 
 
 @lru_cache(maxsize=16_384)
