@@ -70,6 +70,7 @@ def test_degrees_inside_functions_are_degrees(angle: int, form: str):
         ("x^(n+1)", "x^{n+1}"),
         ("arcsin(x)", r"\arcsin(x)"),
         ("theta", r"\theta"),
+        (r"\frac\pi2", r"\frac{\pi}{2}"),
         ("-inf", r"-\infty"),
         ("cbrt(7)", r"\sqrt[3]{7}"),
         (r"7^\frac{2}{3}", r"7^{\frac{2}{3}}"),

@@ -81,6 +81,7 @@ _PLAIN = [
         (rf"(?<![A-Za-z\\])({_GREEK})(?![A-Za-z])", r"\\\1 "),
         (r"(?<![A-Za-z\\])(?:inf|infinity|oo)(?![A-Za-z])", r"\\infty "),
         (r"\\not ?=|=/=|(?<=[A-Za-z]) ?!=", r"\\ne "),
+        (r"\\frac ?(\\pi) ?(\d)", r"\\frac{\1}{\2}"),
         (r"<=", r"\\le "),
         (r"\+/-", r"\\pm "),
         (r">=", r"\\ge "),
