@@ -43,7 +43,7 @@ _OFFER = re.compile(
     rf"(?:^[ ,;/&-]*(?:(?:and|or|and/or|vs\.?) )?|(?<![a-z])(?:maybe|perhaps|possibly|otherwise|or else),? ){_OFFERED}"
 )
 _OFFER_IN_WORDS = re.compile(rf"(?<![a-z])(?:and|or) {_OFFERED}")
-_ALTERNATIVE = re.compile(r"[ ,]*(?:or(?![a-z])|/)")
+_ALTERNATIVE = re.compile(r"[ ,]*(?:or(?![a-z])|/|->|\\(?:to|(?:long)?rightarrow|implies|lor|land|cup|cap)(?![a-z]))")
 _OTHER_LABEL = re.compile(r"(?:^|[\s,;/&])(?:[(\[]([A-Z])[)\]]|([A-Z])[.:)\]](?![A-Za-z]))")
 _STATEMENT = re.compile(r"(?<![a-z])(?:answer|option|choice)(?: is)? ?(?:is|:)", re.IGNORECASE)
 _SENTENCE_END = re.compile(r"[.!?;](?:\s|$)|\n")

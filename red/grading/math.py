@@ -11,10 +11,10 @@ from red.grading import verdict
 from red.grading.answers.intervals import has_relation, real_set, same_set
 from red.grading.answers.limits import DEEPEST_NESTING, LONGEST_ANSWER, is_refused, nesting
 from red.grading.answers.normalize import gold_text, light, plain
-from red.grading.answers.prose import in_text_mode, is_hedged, same_words, unlabelled, unremarked
+from red.grading.answers.prose import in_text_mode, is_hedged, parameter, renamed, same_words, unlabelled, unremarked
 from red.grading.answers.relations import stated
-from red.grading.answers.structure import bare, same, with_both_signs
-from red.grading.answers.units import disagree, split_units, without_short_unit
+from red.grading.answers.structure import bare, same, split, with_both_signs
+from red.grading.answers.units import disagree, have_other_signs, split_units, without_short_unit
 from red.grading.choice import boxed_letter, is_letter
 from red.grading.extract import final_text, last_box
 from red.grading.verdict import Undecided, Verdict
@@ -54,7 +54,7 @@ def is_usable(gold: str) -> bool:
         return False
     text = gold_text(gold)
     braces = re.sub(r"\\[{}]", "", text)
-    return braces.count("{") == braces.count("}") and any(map(str.isalnum, text))
+    return braces.count("{") == braces.count("}") and any(map(str.isalnum, light(text)))
 
 
 @lru_cache(maxsize=16_384)
@@ -71,7 +71,13 @@ def compare(gold: str, box: str) -> Verdict | Undecided:
         return _settled(True)
     if (agreed := _same_text(reference, prediction)) is not None:
         return _settled(agreed)
-    return _compare_values(unremarked(unlabelled(reference)), unremarked(unlabelled(prediction)))
+    reference, prediction = unlabelled(reference), unlabelled(prediction)
+    ours, theirs = parameter(reference), parameter(prediction)
+    if have_other_signs(gold, box) or (ours and theirs and ours[1] != theirs[1]):
+        return _settled(False)
+    if ours and theirs and ours != theirs:
+        prediction = renamed(prediction, theirs[0], ours[0])
+    return _compare_values(unremarked(reference), unremarked(prediction))
 
 
 def _same_text(reference: str, prediction: str) -> bool | None:
@@ -89,15 +95,18 @@ def _compare_values(reference: str, prediction: str) -> Verdict | Undecided:
     """What units, intervals, chains, lists and numbers settle."""
     reference, units = split_units(reference)
     prediction, other_units = split_units(prediction)
+    if not any(map(str.isalpha, reference)):
+        prediction, short = without_short_unit(prediction)
+        other_units |= short
     if disagree(units, other_units):
         return _settled(False)
-    if not any(map(str.isalpha, reference)):
-        prediction = without_short_unit(prediction)
     if has_relation(reference) or has_relation(prediction):
         ours, theirs = real_set(reference), real_set(prediction)
         if ours is not None and theirs is not None and ours.is_built <= theirs.is_built:
             agreed = same_set(ours, theirs)
             return Undecided(str(ours), str(theirs)) if agreed is None else _settled(agreed)
+        if ours is not None and ours.is_wide and not has_relation(prediction) and len(split(prediction)) > 1:
+            return _settled(False)
     reference, prediction = with_both_signs(reference), with_both_signs(bare(prediction))
     gold, answer = light(reference), light(prediction)
     if ";" in answer:

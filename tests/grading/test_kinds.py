@@ -70,6 +70,7 @@ def test_degrees_inside_functions_are_degrees(angle: int, form: str):
         ("x^(n+1)", "x^{n+1}"),
         ("arcsin(x)", r"\arcsin(x)"),
         ("theta", r"\theta"),
+        (r"\frac\pi2", r"\frac{\pi}{2}"),
         ("-inf", r"-\infty"),
         ("cbrt(7)", r"\sqrt[3]{7}"),
         (r"7^\frac{2}{3}", r"7^{\frac{2}{3}}"),
@@ -228,6 +229,125 @@ def test_known_units_differ(unit: str):
     others = {"cm": "km", "cm^2": "cm^3", "m/s": "km/h", "m/s^2": "m/s", "kg": "g"}
     assert decided(rf"5\ \mathrm{{{unit}}}", rf"5\,\text{{{unit}}}")
     assert decided(rf"5\ \mathrm{{{unit}}}", rf"5\,\text{{{others[unit]}}}") is False
+
+
+@few
+@given(
+    SMALL,
+    st.sampled_from(
+        ["|{}|", r"\left|{}\right|", "{}^2", "2{}", "-{}", r"\frac{{1}}{{{}}}", r"\sqrt{{{}}}", r"2^{}", "3+{}"]
+    ),
+    st.sampled_from(["x", "y"]),
+)
+def test_an_equation_that_is_not_solved_states_no_value(number: int, form: str, name: str):
+    assert decided(str(number), f"{form.format(name)} = {number}") is False
+
+
+@few
+@given(SMALL, st.sampled_from(["x", "x_1", "x(3)", "x'(0)", "f(x)", "|z|", r"\bar{x}", "x+y", "xy", "x_1x_2", "2r"]))
+def test_what_names_a_quantity_is_a_label(number: int, name: str):
+    assert decided(str(number), f"{name} = {number}")
+
+
+def test_an_arrow_between_letters_settles_on_none_of_them():
+    for arrow in (r"\to", r"\rightarrow", r"\implies", "→", "->"):
+        assert decided("A", f"A {arrow} B") is not True
+
+
+@few
+@given(SMALL, st.sampled_from([r"\text{{{} apples}}", r"\text{{{} cm}}", r"\textbf{{{} hours}}"]))
+def test_a_number_and_its_unit_may_share_the_text(number: int, form: str):
+    assert decided(str(number), form.format(number))
+    assert decided(str(number), form.format(number + 1)) is False
+    assert decided(str(number), rf"\text{{{number} or more}}") is False
+
+
+@few
+@given(SMALL, st.sampled_from([r"\not=", r"\not =", "!=", " != ", "=/="]))
+def test_any_sign_of_inequality_denies(number: int, sign: str):
+    assert decided(str(number), f"x{sign}{number}") is not True
+    assert decided(rf"x \ne {number}", f"x{sign}{number}")
+
+
+def test_a_version_is_no_number():
+    assert decided("5", "5.0") and decided("5", "5.0.0") is not True
+
+
+@few
+@given(SMALL, st.sampled_from([("kg", "g"), ("km", "m"), ("cm", "m"), ("hours", "s"), ("m/s", "km"), ("g", "kg")]))
+def test_a_bare_unit_is_compared_too(number: int, units):
+    unit, other = units
+    assert decided(rf"{number}\text{{ {unit}}}", f"{number} {other}") is False
+    assert decided(str(number), f"{number} {other}")
+
+
+@few
+@given(
+    SMALL, st.sampled_from([("\\${}", r"{}\text{{ cents}}"), ("\\${}", "{} euros"), (r"{}^\circ", r"{}\text{{ rad}}")])
+)
+def test_a_sign_is_a_unit_beside_another_of_its_kind(number: int, forms):
+    one, other = (form.format(number) for form in forms)
+    assert decided(one, other) is False and decided(other, one) is False
+    assert decided(one, one) and decided(one, str(number))
+
+
+@few
+@given(SMALL, st.sampled_from(["th", " tenths", " hundredths", " fifths", " below zero", " years ago", "ish", " plus"]))
+def test_words_that_change_a_number_are_no_unit(number: int, words: str):
+    assert decided(str(number), rf"{number}\text{{{words}}}") is not True
+
+
+@few
+@given(SMALL, st.sampled_from(["k", "m", "t"]))
+def test_a_family_runs_over_the_same_numbers_by_any_letter(factor: int, letter: str):
+    gold = rf"{factor}\pi n, n\in\mathbb{{Z}}"
+    assert decided(gold, rf"{factor}\pi {letter},\ {letter}\in\mathbb{{Z}}") is not False
+    assert decided(gold, rf"{factor}\pi {letter} \text{{ where }} {letter}\in\mathbb{{N}}") is False
+    assert decided(gold, rf"{factor + 1}\pi {letter}, {letter}\in\mathbb{{Z}}") is False
+
+
+@few
+@given(
+    SMALL,
+    st.sampled_from(
+        [r"x={} \text{{ (extraneous)}}", r"\text{{assuming }} x={}", r"\text{{suppose }} x={}", "let x={}"]
+    ),
+)
+def test_what_is_supposed_is_no_answer(number: int, hedge: str):
+    assert decided(str(number), hedge.format(number)) is False
+
+
+def test_a_label_with_a_hedge_is_none():
+    assert decided(r"\text{even}", r"\text{neither odd is even}") is False
+
+
+@few
+@given(ENDS)
+def test_an_interval_is_no_list_of_its_ends(ends):
+    low, high = ends
+    for gold in (f"[{low},{high}]", f"[{low},{high})", f"({low},{high}]", f"{low}<x<{high}"):
+        assert decided(gold, f"{low},{high}") is False
+
+
+@few
+@given(SMALL, SMALL)
+def test_values_without_names_come_in_the_order_of_the_names(x: int, y: int):
+    for gold in (f"x={x},y={y}", f"y={y},x={x}"):
+        assert decided(gold, f"{x}, {y}") and decided(gold, f"y={y}, x={x}")
+        assert decided(gold, f"{y}, {x}") is (x == y)
+
+
+def test_the_set_of_the_empty_set_is_not_empty():
+    assert decided(r"\emptyset", r"\{\}") and decided(r"\emptyset", r"\{\emptyset\}") is False
+
+
+@pytest.mark.parametrize(
+    "piece", [r"\in ", "=", "x=", "x_1=", ",", "|x|=", "!=", r"\text{5 ", r"k\in\mathbb{Z}", "(", "1.0"]
+)
+def test_the_longest_of_anything_is_a_verdict(piece: str):
+    for length in (990, 4_900):
+        text = (piece * length)[:length]
+        assert decided("5", text) is not True and decided(text, "5") is not True
 
 
 def test_a_mention_of_the_tag_opens_no_thought():

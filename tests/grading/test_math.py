@@ -135,3 +135,8 @@ def test_every_gold_of_the_benchmarks_is_right_in_any_dress(shared, dress):
     answers = [(row["answer"], dress.format(gold_text(row["answer"]))) for row in rows]
     missed = [gold for gold, answer in answers if reason(f"\\boxed{{{answer}}}", gold) != verdict.RIGHT]
     assert missed == []
+
+
+@pytest.mark.parametrize("gold", [r"\approx ", r"\quad ", r"^\circ", r"\text{ }"])
+def test_a_gold_that_says_nothing_is_a_data_error(gold):
+    assert grade_math(r"\boxed{5}", gold).reason == verdict.DATA_ERROR

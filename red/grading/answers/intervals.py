@@ -69,6 +69,11 @@ class RealSet:
     name: str = ""
     is_built: bool = False
 
+    @property
+    def is_wide(self) -> bool:
+        """Whether the set is more than points."""
+        return any(span.low != span.high for span in self.spans)
+
     def __str__(self) -> str:
         return r"\cup ".join(map(str, self.spans))
 

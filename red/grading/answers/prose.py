@@ -24,10 +24,12 @@ _MEMBERSHIP = re.compile(
     r"(?<=[^ ,;]) ?(?:[,;] ?|\\[,; ]|\(|\\text\{[ (]*(?:where|for|with)? ?\} ?)+"
     r"(?:[A-Za-z] ?, ?){0,4}[A-Za-z] ?\\in ?\\mathbb ?\{? ?[NZQRC] ?\}?[\w^+*{}]* ?\)?$"
 )
+_PARAMETER = re.compile(r"([A-Za-z]) ?\\in ?\\mathbb ?\{? ?([NZQRC])([\w^+*{} ]*)\)?$")
 _HEDGE = re.compile(
     r"(?<![A-Za-z\\])(?:maybe|possibly|perhaps|probably|likely|alternatively|otherwise|else|either|unless|if|when"
     r"|whenever|depending|not|never|neither|nor|cannot|can't|isn't|but|except|excluding|wrong|incorrect|false"
     r"|impossible"
+    r"|extraneous|assum(?:e|ing)|suppos(?:e|ing)|let|provided"
     r"|almost|nearly|unknown|unclear|guess|than|up to)(?![A-Za-z])|\?"
     r"|\u6216\u8bb8|\u53ef\u80fd|\u4e5f\u8bb8|\u5927\u6982|\u5de6\u53f3|\u7ea6|\u4e0d|\u5982\u679c|\u82e5|\u5f53|\u5426"
     r"|\u4ee5\u4e0a|\u4ee5\u4e0b|\u4ee5\u5185",
@@ -41,7 +43,7 @@ _LOOKS_LIKE_TEXT = re.compile(r"\\(?:text|mathrm|operatorname)\{")
 def unlabelled(text: str) -> str:
     r"""Plain text without the label before its answer: `\text{The sum is } 5`, `Answer: 5`, `\text{Area: }5`."""
     for label in _LABELS:
-        if match := label.match(text):
+        if (match := label.match(text)) and not is_hedged(match[0]):
             rest = text[match.end() :]
             is_open = match[0].count("{") > match[0].count("}")
             return rf"\text{{{rest}" if is_open else rest
@@ -55,6 +57,22 @@ def unremarked(text: str) -> str:
     if remark is None:
         return text
     return text[: remark.start()].rstrip(" ,;(").removesuffix(r"\text{").rstrip(" ,;(\\") or text
+
+
+def parameter(text: str) -> tuple[str, str] | None:
+    r"""The letter that a family of answers runs over, and its numbers: `2\pi k, k\in\mathbb{Z}` has (`k`, `Z`).
+
+    N, N^* and Z^+ are N alike, because books differ on whether N has a zero.
+    """
+    found = _MEMBERSHIP.search(text) and _PARAMETER.search(text)
+    return (found[1], "N" if "+" in found[3] else found[2]) if found else None
+
+
+def renamed(text: str, old: str, new: str) -> str:
+    """A family with another letter for its parameter; unchanged if it has that letter already."""
+    if re.search(rf"(?<![A-Za-z\\]){new}", text):
+        return text
+    return re.sub(rf"(?<![A-Za-z\\]){old}(?![A-Za-z])", new, text)
 
 
 def is_hedged(text: str) -> bool:

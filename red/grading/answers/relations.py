@@ -17,6 +17,8 @@ _BRACKET_OR_RELATION = re.compile(
     r"|\\(?:approx|simeq|doteq|[lg]e|ne|[lg]t|in|equiv|cong|sim|to|mapsto|Rightarrow|implies|iff)(?![a-zA-Z]) ?"
 )
 _VALUE_MACRO = re.compile(r"\\(?:frac|binom|sqrt|cdot|pi|sin|cos|tan|cot|sec|csc|ln|log|exp|div)(?![a-zA-Z])")
+_UNKNOWN_MACRO = re.compile(rf"{_VALUE_MACRO.pattern}|\\(?:[lr]vert|[lr]floor|[lr]ceil|lg)(?![a-zA-Z])")
+_INDEXED_UNKNOWN = re.compile(r"[xy][_'(]")
 _EQUATION = re.compile(r"\d(?:\\cdot ?)?[A-Za-z]|[A-Za-z]\^|[A-Za-z)][-+]\d")
 _PLACES = re.compile(r"-?\d*?(0*)(?:\.(\d+))?(?:\\cdot10\^\{?([-+]?\d+)\}?)?")
 _NAMED = r"(?:[A-Za-z](?:_\w)?(?:\\equiv|=))"
@@ -27,7 +29,7 @@ def stated(text: str) -> list[str]:
     r"""The members of a chain that may be the answer, the likeliest first; none if it is false.
 
     `m+n=5+12=17` states 17, `\pi\approx 3.14` states 3.14 or the exact value before it, `8=7` nothing. Numbers
-    must be equal, or rounded to the last place shown. An equation `2x-4=0` states no zero.
+    must be equal, or rounded to the last place shown. An equation `2x-4=0` states no zero, `|x|=5` no x.
     """
     chain = _chain(text) if _EQUALITY.search(text) else []
     if len(chain) < 2:
@@ -38,6 +40,8 @@ def stated(text: str) -> list[str]:
             return []
     (_, other), (sign, last) = chain[-2:]
     if _value(last) == 0 and any(_EQUATION.search(member) for _, member in chain[:-1]):
+        return []
+    if _value(last) is not None and _is_unsolved(chain[0][1]):
         return []
     is_rounded = sign != "=" or "." in last
     return [last, other] if is_rounded and (len(chain) > 2 or _value(other) is not None) else [last]
@@ -75,6 +79,13 @@ def _chain(text: str) -> list[tuple[str, str]]:
             start, sign = match.end(), mark
     chain.append((sign, text[start:]))
     return chain if all(member.strip() for _, member in chain) else [("", text)]
+
+
+def _is_unsolved(member: str) -> bool:
+    """Whether a member is a formula of one unknown, x or y; other letters, `x_1` and `x(3)` may name what is asked."""
+    text = light(member)
+    letters = set(re.findall(r"\\?[A-Za-z]", _UNKNOWN_MACRO.sub("", text))) - {"e"}
+    return letters in ({"x"}, {"y"}) and text.strip("(){}") not in letters and not _INDEXED_UNKNOWN.search(text)
 
 
 def _value(member: str) -> float | None:

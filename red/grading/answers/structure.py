@@ -15,7 +15,7 @@ from red.grading.answers.relations import same_congruence, stated
 from red.grading.answers.times import same_ratio, same_time
 
 _NAME = r"(?:[A-Za-z]|\\[a-z]+)(?:_(?:\w|\{\w+\}))?'*(?:\([A-Za-z](?:,[A-Za-z])*\))?"
-_ASSIGNMENT = re.compile(rf"({_NAME})(?:=|\\in(?![A-Za-z]))([^=<>]+)")
+_ASSIGNMENT = re.compile(rf"({_NAME})(?:=|\\in(?![A-Za-z]))((?:(?!\\in(?![A-Za-z]))[^=<>])+)")
 _BASE = re.compile(r"(\d[0-9A-Z]*)_(?:(\d)|\{(\d+)\})")
 _SYMBOL = re.compile(r"[A-Za-z]|\\[A-Za-z]+")
 _BOTH_SIGNS = re.compile(r"\\(pm|mp)(?![a-zA-Z])")
@@ -149,14 +149,26 @@ def _same(gold: Group | str, answer: Group | str) -> bool | None:
         return _same_mixed(gold, answer, _same)
     if gold.brackets and answer.brackets and gold.brackets != answer.brackets:
         return False
+    if _is_interval_beside_list(gold, answer):
+        return False
     if gold.brackets and not answer.brackets:
         answer = _by_name(answer)
+    elif (named := _by_name(gold)) is not gold and _by_name(answer) is answer:
+        gold = Group("()", named.elements)
     if len(gold.elements) != len(answer.elements):
         return None if _has_choice(gold) or _has_choice(answer) else False
     if gold.brackets in ("", r"\{\}"):
         return _same_in_any_order(gold, answer)
     verdicts = [_same(g, a) for g, a in zip(gold.elements, answer.elements, strict=True)]
     return False if False in verdicts else None if None in verdicts else True
+
+
+def _is_interval_beside_list(gold: Group, answer: Group) -> bool:
+    """Whether one side is an interval by its brackets, `[0,1)`, or a gold `[0,1]`, and the other has none."""
+    pair = {gold.brackets, answer.brackets}
+    return len(gold.elements) == 2 and (
+        pair in ({"", "[)"}, {"", "(]"}) or (gold.brackets, answer.brackets) == ("[]", "")
+    )
 
 
 def _by_name(answer: Group) -> Group:
@@ -171,6 +183,8 @@ def _by_name(answer: Group) -> Group:
 
 def _same_mixed(several: Group, leaf: str, compare: Callable[[Group | str, Group | str], bool | None]) -> bool | None:
     """A group against a leaf: `\\{5\\}` is 5; neither a plain number nor `-(1,2)` is a list of two."""
+    if leaf == r"\emptyset":
+        return False
     if len(several.elements) == 1:
         return compare(several.elements[0], leaf)
     assignment = _ASSIGNMENT.fullmatch(leaf)

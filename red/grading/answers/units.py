@@ -62,7 +62,7 @@ _QUANTITY = re.compile(
     r"(?<![A-Za-z])(?:and|or|not|no|is|are|to|half|halves|thirds?|quarters?|dozens?|hundreds?|thousands?"
     r"|[mb]illions?|trillions?|per\s?cent(?:age)?|times|over|less|more|greater|at|most|least|mod"
     r"|base|if|for|when|where|with|squared|cubed|pi|square roots?|factorial|infinity|east|west"
-    r"|north|south|[ap]\.?m|[ivx]+)(?![A-Za-z])",
+    r"|north|south|below|ago|plus|ish|st|nd|rd|th|tenths?|(?:hundred|thousand)ths?|(?:four|fif|six|seven|eigh|nin)ths?|[ap]\.?m|[ivx]+)(?![A-Za-z])",
     re.IGNORECASE,
 )
 _MAGNITUDE = re.compile(
@@ -101,6 +101,10 @@ _NAMES = re.compile(rf"(?:\^ ?[-+]?\d|[^\d\u3040-\u9fff]|(?<=[a-z])\d|{_ASIAN_WO
 _SQUARED = re.compile(rf"(?<![A-Za-z])({_KNOWN}|m) (?:squared|cubed)(?![a-z])")
 _CONNECTIVE = re.compile(r"(?<![A-Za-z\\])(?:and|or)(?![A-Za-z])")
 _THOUSANDS_COMMA = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
+_SIGNS = (
+    (re.compile(r"\\\$"), re.compile(r"(?<![A-Za-z])(?:cents?|euros?|yuan|yen)(?![A-Za-z])|\u00a2")),
+    (re.compile(r"\\circ(?![a-z])|\\degree|\u00b0"), re.compile(r"(?<![A-Za-z])rad(?:ians?)?(?![A-Za-z])")),
+)
 _TEXT = re.compile(r"\\text\{[^{}]*\}")
 
 
@@ -124,11 +128,22 @@ def split_units(text: str) -> tuple[str, frozenset[str]]:
     return ", ".join(value for value, _ in found), units
 
 
-def without_short_unit(text: str) -> str:
-    """A bare unit behind a number or an element removed: `5 m`, `5 m/s` -> `5`. Only for a gold without letters."""
+def without_short_unit(text: str) -> tuple[str, frozenset[str]]:
+    """`5 m`, `5 m/s` -> `5` and the unit: a bare one behind a number or an element. Only for a gold without letters."""
     pieces = split(text)
-    bare = [_SHORT.sub("", piece) for piece in pieces]
-    return ", ".join(bare) if bare != pieces else text
+    found = [(piece, match) for piece in pieces if (match := _SHORT.search(piece))]
+    if not found:
+        return text, frozenset()
+    return ", ".join(_SHORT.sub("", piece) for piece in pieces), frozenset(_canonical(_words(m[0])) for _, m in found)
+
+
+def have_other_signs(one: str, other: str) -> bool:
+    r"""Whether one raw text has `\$` or a degree sign, and the other another money or radians in words."""
+    return any(
+        sign.search(a) and word.search(b) and not sign.search(b) and not word.search(a)
+        for sign, word in _SIGNS
+        for a, b in ((one, other), (other, one))
+    )
 
 
 def disagree(units: frozenset[str], others: frozenset[str]) -> bool:
@@ -148,10 +163,14 @@ def _split_unit(text: str) -> tuple[str, str]:
     if magnitude and value.count("{") > value.count("}"):
         value += "}"
     unit = _SQUARED.sub(lambda name: f"{name[1]}^{'23'['cubed' in name[0]]}", unit)
-    words = re.sub(r"\\(?:text|mathrm|operatorname|cdot)|[{}]", " ", _FRACTION.sub(r"\1/\2", unit)).lower()
+    words = _words(unit)
     if _QUANTITY.search(words) or not _NAMES.fullmatch(words):
         return text.strip(), ""
     return value.strip(), _canonical(words)
+
+
+def _words(unit: str) -> str:
+    return re.sub(r"\\(?:text|mathrm|operatorname|cdot)|[{}]", " ", _FRACTION.sub(r"\1/\2", unit)).lower()
 
 
 def _canonical(words: str) -> str:
