@@ -1,24 +1,9 @@
 """What the tiny world is like, and which of its models to make. No heavy imports: read before anything runs."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Literal
 
 from red.errors import ConfigError
-
-SHARES = (
-    "page_share",
-    "drill_share",
-    "choice_share",
-    "hard_problems",
-    "teacher_like",
-    "guess",
-    "wrong_guess",
-    "unboxed",
-    "slip",
-    "hard_slip",
-    "recheck",
-    "chain_share",
-)
 
 
 @dataclass(frozen=True)
@@ -63,9 +48,10 @@ class World:
     other_hard: tuple[int, ...] = (0, 1, 1, 2)
 
     def __post_init__(self) -> None:
-        for name in SHARES:
-            if not 0 <= getattr(self, name) <= 1:
-                raise ConfigError(f"world.{name}: {getattr(self, name)} is not in [0, 1]")
+        for knob in fields(self):
+            value = getattr(self, knob.name)
+            if knob.type is float and not 0 <= value <= 1:
+                raise ConfigError(f"world.{knob.name}: {value} is not in [0, 1]")
         if self.teacher_like + self.guess > 1:
             raise ConfigError("world.guess: together with teacher_like more than 1")
         if self.page_share + self.drill_share > 1:
