@@ -192,6 +192,12 @@ def test_a_damaged_list_is_named(tmp_path):
         read_json(tmp_path / "x.json")
 
 
+def test_a_list_that_is_a_pipe_blocks_nothing(tmp_path):
+    os.mkfifo(tmp_path / checksums.NAME)
+    (tmp_path / "x.json").write_text("1")
+    assert read_json(tmp_path / "x.json") == 1 and checksums.folder_hash(tmp_path)
+
+
 def test_what_is_not_listed_is_read(tmp_path):
     write_json(tmp_path / "x.json", {})
     (tmp_path / "y.json").write_text("[1]")
