@@ -168,7 +168,8 @@ def test_problems(draw: st.DataObject):
 
 @holds("rows of generations, and what they are graded by", draw=st.data())
 def test_generations(draw: st.DataObject):
-    problems, answers = [ROW, {**ROW, "id": "b", "options": ["p", "q"], "answer": "A"}], [ANSWER, {**ANSWER, "id": "b"}]
+    problems = [ROW, {**ROW, "id": "b", "options": ["p", "q"], "answer": "A"}]
+    answers = [{**ANSWER, "id": problem["id"], "index": index} for problem in problems for index in (0, 1)]
     spec: Any = {"workers": 1, "benchmarks": {"math500": ENTRY}}
     match draw.draw(st.sampled_from("pas")):
         case "p":
@@ -194,6 +195,7 @@ def test_cases(draw: st.DataObject):
 @holds("verdicts, metrics, provenance and specs that are collected", draw=st.data())
 def test_collected(draw: st.DataObject):
     documents: dict[str, Any] = {
+        "data/benchmarks/math500.jsonl": [{"id": "a"}],
         "evaluations/red/seed0/math500.grades.jsonl": [GRADE, {**GRADE, "index": 1}],
         "runs/red/seed0/metrics.jsonl": [{"train/step": step, "loss/total": 0.5} for step in (0, 1)],
         "runs/red/seed0/provenance.json": {"spec_hash": "x", "code": "y", "steps": 2, "environment": {"commit": "z"}},
@@ -211,9 +213,10 @@ def test_collected(draw: st.DataObject):
 @holds("probes that are collected", draw=st.data())
 def test_probes(draw: st.DataObject):
     with folder() as place:
-        write_rows(place / "evaluations" / "red" / "seed0" / "math500.grades.jsonl", GRADE)
-        write_rows(place / "runs" / "red" / "seed0" / "metrics.jsonl", {"train/step": 0})
-        write_rows(place / "runs" / "red" / "seed0" / "provenance.json", {})
+        write_rows(place / "data" / "benchmarks" / "math500.jsonl", {"id": "a"})
+        write_rows(place / "evaluations" / "red" / "seed0" / "math500.grades.jsonl", [GRADE, {**GRADE, "index": 1}])
+        write_rows(place / "runs" / "red" / "seed0" / "metrics.jsonl", [{"train/step": 0}, {"train/step": 1}])
+        write_rows(place / "runs" / "red" / "seed0" / "provenance.json", {"steps": 2})
         path = place / "probes" / "red" / "seed0" / "entropy.parquet"
         path.parent.mkdir(parents=True)
         pq.write_table(pa.table({"probe": ["entropy"], "value": [0.5]}), path)
