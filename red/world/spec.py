@@ -64,11 +64,12 @@ class World:
 
 @dataclass(frozen=True)
 class EmbeddedModel:
-    """Spec of an embedded model. Without a `seed` a study trains one base per seed of its runs; `steps` shortens the
-    pretraining."""
+    """Spec of an embedded model. Without a `seed` a study trains one base per seed of its runs; `steps` changes the
+    length of the pretraining."""
 
     source: str = "embedded"
     size: Literal["base", "large"] = "base"
     seed: int | None = None
     steps: int | None = None
+    optimizer: Literal["muon", "adamw"] = "muon"
     world: World = field(default_factory=World)
