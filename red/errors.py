@@ -1,5 +1,7 @@
 """Errors that users can act on. Each message is one line that names the file, row or key."""
 
+from red import escape
+
 
 class RedError(ValueError):
     """Base of every error whose message is enough to fix the cause."""
@@ -26,4 +28,4 @@ def one_line(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         place = " -> ".join(str(name) for name in (error.filename, error.filename2) if name is not None)
         text = f"{place}: {error.strerror}" if place else error.strerror
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return escape.terminal(text)

@@ -8,6 +8,7 @@ from hypothesis import settings
 
 # A shared machine may stall any single example; how long one takes is no property of the code.
 settings.register_profile("unhurried", deadline=None)
+settings.register_profile("campaign", deadline=None)
 settings.load_profile("unhurried")
 
 pytest_plugins = [

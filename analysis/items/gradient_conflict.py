@@ -32,7 +32,7 @@ def build(tables: Tables) -> Figure:
     for row, (run, frame) in enumerate(shares.groupby("run", sort=False)):
         style = styles[run]
         right.plot(frame["share"], [row] * len(frame), ls="", marker=style.marker, color=style.color)
-    right.set_yticks(range(shares["run"].nunique()), shares["label"].unique())
+    right.set_yticks(range(shares["run"].nunique()), shares.drop_duplicates("run")["label"])
     right.set_ylim(max(shares["run"].nunique(), 1) - 0.5, -0.5)
     right.set_xlim(0, 1)
     right.set_xlabel("share of steps")

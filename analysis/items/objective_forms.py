@@ -33,7 +33,7 @@ def build(tables: Tables) -> Figure:
         zip(STEPS, STEPS[1:], strict=False), ("$\\times\\hat{A}$", "ratio", ""), strict=True
     ):
         arrow(above, left.side("right"), right.side("left"))
-        above.text((left.x + right.x) / 2, 0.66, text, ha="center")
+        above.text((left.x + right.x) / 2, 0.66, text, ha="center", parse_math=True)
     pi = np.linspace(0.001, 1, 400)
     curves = _curves(pi)
     for name, (kappa, options, (x, dy)) in curves.items():
@@ -48,6 +48,7 @@ def build(tables: Tables) -> Figure:
             va="center",
             color=options["color"],
             bbox={"fc": "white", "ec": "none", "pad": 0.6},
+            parse_math=True,
         )
     below.set(
         xlim=(0, 1),

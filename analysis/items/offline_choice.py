@@ -11,9 +11,9 @@ from analysis.parts.style import BLACK, Look, canvas, legend_below
 from red.tables.reader import Tables
 
 CHOICES = {  # the runs that differ in nothing else
-    "mix_policy": r"$\pi_{off} = 1$",
-    "offline_self": r"$\pi_{off} = \pi$",
-    "red_ii": r"$\pi_{off} = \beta + (1-\beta)\,\pi$",
+    "mix_policy": "π_off = 1",
+    "offline_self": "π_off = π",
+    "red_ii": "π_off = β + (1−β) π",
 }
 
 

@@ -111,7 +111,7 @@ def _picture(responses: Sequence[Response], runs: Sequence[Run], numbers: pd.Dat
     for where, response, pieces, count in zip(panels, responses, placed, lines, strict=False):
         reference = REFERENCES[_first_reference(response)][1]
         title = f"{labels[response.run]} minus {reference}, problem {visible(response.example)}"
-        where.set_title(title, parse_math=False)
+        where.set_title(title)
         where.set(xlim=(0, LINE_CHARACTERS), ylim=(count, 0), xticks=[], yticks=[])
         where.grid(False)
         where.spines[:].set_visible(False)
@@ -170,7 +170,6 @@ def _token(where: Axes, line: int, column: int, text: str, value: float | None, 
             where.plot(
                 [column, column + width], [line + 0.93] * 2, color=BLACK, lw=0.8, ls=(0, (1, 1.2)) if value < 0 else "-"
             )
-    # A token may hold dollar signs that are no formula.
     where.text(
         column,
         line + 0.5,
@@ -178,7 +177,6 @@ def _token(where: Axes, line: int, column: int, text: str, value: float | None, 
         family="DejaVu Sans Mono",
         fontsize=6,
         va="center_baseline",
-        parse_math=False,
         weight="bold" if strong or value is None else "normal",
         color=GREY if value is None else BLACK,
     )

@@ -5,13 +5,13 @@ the report can hold the overview as it is.
 """
 
 import base64
-import html
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from analysis.output.item import Cell, Figure, Table
 from analysis.output.template import fill
+from red import escape
 
 TEMPLATE = Path(__file__).with_suffix(".html")
 MIME = {
@@ -34,7 +34,7 @@ def page(result: Table | Figure, name: str, facts: Mapping[str, Any], files: Map
         for suffix, content in files.items()
         if suffix in MIME
     )
-    title = html.escape(facts["title"])
+    title = escape.html(facts["title"])
     if isinstance(result, Table):
         heading, body = f"<h2>{title}</h2>", table(result)
     else:
@@ -47,7 +47,7 @@ def page(result: Table | Figure, name: str, facts: Mapping[str, Any], files: Map
         HEADING=heading,
         BODY=body,
         DATA=" ".join(links),
-        CAPTION=html.escape(facts["caption"]),
+        CAPTION=escape.html(facts["caption"]),
         PROVENANCE=provenance(facts.get("runs", [])),
     )
 
@@ -60,23 +60,23 @@ def data_uri(content: bytes | str, suffix: str) -> str:
 
 def picture(svg: bytes | str, title: str) -> str:
     """The figure as an image: its identifiers stay its own."""
-    return f'<img alt="{html.escape(title)}" src="{data_uri(svg, "svg")}">'
+    return f'<img alt="{escape.html(title)}" src="{data_uri(svg, "svg")}">'
 
 
 def table(result: Table) -> str:
     """The table with its headings, intervals, marks and the paper's numbers."""
-    columns = "".join(f"<th>{html.escape(column)}</th>" for column in result.columns)
-    head = f"<tr><th>{html.escape(result.stub)}</th>{columns}</tr>"
+    columns = "".join(f"<th>{escape.html(column)}</th>" for column in result.columns)
+    head = f"<tr><th>{escape.html(result.stub)}</th>{columns}</tr>"
     if result.spans:
         head = "<tr><th></th>" + "".join(map(_span, result.spans)) + "</tr>" + head
     lines, group = [], ""
     for row in result.rows:
         if row.group and row.group != group:
             width = len(result.columns) + 1
-            lines.append(f'<tr class="group"><th colspan="{width}">{html.escape(row.group)}</th></tr>')
+            lines.append(f'<tr class="group"><th colspan="{width}">{escape.html(row.group)}</th></tr>')
         group = row.group
         cells = "".join(f"<td{_prose(cell.text)}>{_cell(cell)}</td>" for cell in row.cells)
-        lines.append(f"<tr><td{_prose(row.label)}>{html.escape(row.label)}</td>{cells}</tr>")
+        lines.append(f"<tr><td{_prose(row.label)}>{escape.html(row.label)}</td>{cells}</tr>")
     long = any(_prose(cell.text) for row in result.rows for cell in row.cells)
     kind = ("prose-cells" if long else "numbers") + " broad" * (len(result.columns) > BROAD)
     return _table(head, "".join(lines), kind)
@@ -93,7 +93,7 @@ def provenance(runs: list[Mapping[str, Any]]) -> str:
         return ""
     heads = "".join(f"<th>{name}</th>" for name in ("Run", "Seed", "Steps", "Spec", "Code", "Commit"))
     rows = "".join(
-        "<tr>" + "".join(f"<td>{html.escape(str('' if v is None else v))}</td>" for v in line) + "</tr>"
+        "<tr>" + "".join(f"<td>{escape.html(str('' if v is None else v))}</td>" for v in line) + "</tr>"
         for line in lines
     )
     summary = f"<summary>What made these numbers ({len(lines)} runs and seeds)</summary>"
@@ -107,7 +107,7 @@ def _table(head: str, body: str, kind: str) -> str:
 
 def _span(span: tuple[str, int]) -> str:
     title, width = span
-    return f'<th{" class=span" if title else ""} colspan="{width}">{html.escape(title)}</th>'
+    return f'<th{" class=span" if title else ""} colspan="{width}">{escape.html(title)}</th>'
 
 
 def _prose(text: str) -> str:
@@ -118,7 +118,7 @@ def _prose(text: str) -> str:
 def _cell(cell: Cell) -> str:
     sign = {"highest": "†", "next": "‡"}.get(cell.mark, "")
     kind = f' class="{cell.mark}"' if cell.mark in ("best", "second") else ""
-    parts = [f"<span{kind}>{html.escape(cell.text)}{sign}</span>"]
-    parts += [f"<small>{html.escape(cell.interval)}</small>"] if cell.interval else []
-    parts += [f'<small class="paper">paper {html.escape(cell.reported)}</small>'] if cell.reported else []
+    parts = [f"<span{kind}>{escape.html(cell.text)}{sign}</span>"]
+    parts += [f"<small>{escape.html(cell.interval)}</small>"] if cell.interval else []
+    parts += [f'<small class="paper">paper {escape.html(cell.reported)}</small>'] if cell.reported else []
     return "".join(parts)

@@ -1,11 +1,11 @@
 """The HTML page of Figure 7: one self-contained file, no network, all text set as text."""
 
-import html
 import json
 from pathlib import Path
 from typing import Any
 
 from analysis.output.template import fill
+from red import escape
 
 TEMPLATE = Path(__file__).with_suffix(".html")
 
@@ -17,7 +17,7 @@ def page(heading: str, note: str, data: dict[str, Any]) -> str:
     label}, "responses": {run: {example: {"tokens": [str], "stage": [int], "thinking": [0 or 1], "trained":
     [float], <reference>: [float]}}}}.
     """
-    return fill(TEMPLATE, HEADING=html.escape(heading), NOTE=html.escape(note), DATA=script_json(data))
+    return fill(TEMPLATE, HEADING=escape.html(heading), NOTE=escape.html(note), DATA=script_json(data))
 
 
 def script_json(value: Any) -> str:

@@ -6,11 +6,13 @@ No dates inside.
 import io
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from analysis.output.item import Cell, Figure, Row, Table
 from analysis.output.item_page import page
+from red import escape
 from red.plumbing.storage import readable_json, write_atomic
 
 LEGEND = (
@@ -40,7 +42,8 @@ def write(result: Table | Figure, name: str, out: Path) -> list[Path]:
 
 def csv(numbers: pd.DataFrame) -> str:
     """Six significant digits: enough for every number here, and stable across machines."""
-    return str(numbers.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
+    safe = numbers.map(_csv_cell).rename(columns=_csv_cell)
+    return str(safe.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
 
 
 def pictures(figure: Figure) -> dict[str, bytes]:
@@ -60,67 +63,56 @@ def pictures(figure: Figure) -> dict[str, bytes]:
 
 def latex(table: Table, name: str) -> str:
     """A booktabs table; needs the packages booktabs and xcolor. Intervals and paper numbers are small."""
-    lines = [r"\begin{table}[t]", r"\centering", rf"\caption{{{tex(table.title)}. {tex(table.caption)}}}"]
+    caption = f"{escape.latex(table.title)}. {escape.latex(table.caption)}"
+    lines = [r"\begin{table}[t]", r"\centering", rf"\caption{{{caption}}}"]
     lines += [rf"\label{{tab:{name}}}", r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"]
     layout = table.layout or "l" + "c" * len(table.columns)
     lines += [rf"\begin{{tabular}}{{{layout}}}", r"\toprule"]
     if table.spans:
-        lines.append(_tex_line("", [rf"\multicolumn{{{n}}}{{c}}{{{tex(t)}}}" for t, n in table.spans]))
-    lines.append(_tex_line(tex(table.stub), [tex(column) for column in table.columns]))
+        lines.append(_tex_line("", [rf"\multicolumn{{{n}}}{{c}}{{{escape.latex(t)}}}" for t, n in table.spans]))
+    lines.append(_tex_line(escape.latex(table.stub), [escape.latex(column) for column in table.columns]))
     lines.append(r"\midrule")
     for row, new_group in _with_headings(table.rows):
         if new_group:
-            heading = rf"\multicolumn{{{len(table.columns) + 1}}}{{l}}{{\textit{{{tex(row.group)}}}}}"
+            heading = rf"\multicolumn{{{len(table.columns) + 1}}}{{l}}{{\textit{{{escape.latex(row.group)}}}}}"
             lines.append(rf"\addlinespace{heading} \\")
-        lines.append(_tex_line(tex(row.label), [_tex_cell(cell) for cell in row.cells]))
+        lines.append(_tex_line(escape.latex(row.label), [_tex_cell(cell) for cell in row.cells]))
     lines += [r"\bottomrule", r"\end{tabular}}", r"\end{table}"]
     return "\n".join(lines) + "\n"
 
 
 def markdown(table: Table) -> str:
     """The same for a README or a report; headings of groups are rows in italics."""
-    columns = _spanned(table)
-    lines = [f"**{md(table.title)}**", "", _md_line([md(table.stub), *map(md, columns)])]
-    lines.append("|" + "---|" + ":-:|" * len(columns))
+    columns = [escape.markdown(column) for column in (table.stub, *_spanned(table))]
+    lines = [f"**{escape.markdown(table.title)}**", "", _md_line(columns)]
+    lines.append("|" + "---|" + ":-:|" * len(table.columns))
     for row, new_group in _with_headings(table.rows):
         if new_group:
-            lines.append(_md_line([f"*{md(row.group)}*", *[""] * len(columns)]))
-        lines.append(_md_line([md(row.label), *map(_md_cell, row.cells)]))
+            lines.append(_md_line([f"*{escape.markdown(row.group)}*", *[""] * len(table.columns)]))
+        lines.append(_md_line([escape.markdown(row.label), *map(_md_cell, row.cells)]))
     marked = any(cell.mark for row in table.rows for cell in row.cells)
-    return "\n".join([*lines, "", md(table.caption), *(["", md(LEGEND)] if marked else [])]) + "\n"
+    lines += ["", escape.markdown(table.caption), *(["", escape.markdown(LEGEND)] if marked else [])]
+    return "\n".join(lines) + "\n"
 
 
-def tex(text: str) -> str:
-    """Plain text as LaTeX text."""
-    special = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
-    special |= {character: "\\" + character for character in "&%$#_{}"}
-    special |= {"†": r"$^\dagger$", "‡": r"$^\ddagger$", "→": r"$\rightarrow$", "−": "$-$", "≤": r"$\leq$"}
-    special |= {"β": r"$\beta$", "π": r"$\pi$", "ρ": r"$\rho$", "Δ": r"$\Delta$", "<": "$<$", ">": "$>$"}
-    special |= {"∞": r"$\infty$", "≥": r"$\geq$", "±": r"$\pm$"}
-    return "".join(special.get(character, character) for character in text)
-
-
-def md(text: str) -> str:
-    """Plain text as Markdown text inside a table cell."""
-    for character in "\\|*_<>`":
-        text = text.replace(character, {"<": "&lt;", ">": "&gt;"}.get(character, "\\" + character))
-    return text.replace("\n", " ")
+def _csv_cell(value: Any) -> Any:
+    return escape.csv(value) if isinstance(value, str) else value
 
 
 def _tex_cell(cell: Cell) -> str:
     marks = {"best": r"\textbf{%s}", "second": r"\underline{%s}"}
-    text = marks.get(cell.mark, "%s").replace("%s", tex(cell.text))
+    text = marks.get(cell.mark, "%s").replace("%s", escape.latex(cell.text))
     text += {"highest": r"$^\dagger$", "next": r"$^\ddagger$"}.get(cell.mark, "")
-    below = [rf"\scriptsize {tex(cell.interval)}"] if cell.interval else []
-    below += [rf"\scriptsize\color{{gray}}{tex('paper ' + cell.reported)}"] if cell.reported else []
+    below = [rf"\scriptsize {escape.latex(cell.interval)}"] if cell.interval else []
+    below += [rf"\scriptsize\color{{gray}}{escape.latex('paper ' + cell.reported)}"] if cell.reported else []
     return r"\shortstack{" + r"\\".join([text, *below]) + "}" if below else text
 
 
 def _md_cell(cell: Cell) -> str:
     marks = {"best": "**%s**", "second": "<u>%s</u>", "highest": "%s†", "next": "%s‡"}
-    text = marks.get(cell.mark, "%s").replace("%s", md(cell.text))
-    below = [f"<sub>{md(cell.interval)}</sub>"] if cell.interval else []
-    below += [f"<sub>*paper {md(cell.reported)}*</sub>"] if cell.reported else []
+    text = marks.get(cell.mark, "%s").replace("%s", escape.markdown(cell.text))
+    below = [f"<sub>{escape.markdown(cell.interval)}</sub>"] if cell.interval else []
+    below += [f"<sub>*paper {escape.markdown(cell.reported)}*</sub>"] if cell.reported else []
     return "<br>".join([text, *below])
 
 

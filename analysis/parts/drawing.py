@@ -14,7 +14,7 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True)
 class Box:
-    """A rounded box with centred text; x, y is its centre, in axes units."""
+    """A rounded box with centred text, perhaps with formulas; x, y is its centre, in axes units."""
 
     x: float
     y: float
@@ -50,7 +50,7 @@ def draw_boxes(axes: Axes, boxes: Sequence[Box]) -> None:
                 linestyle="--" if box.dashed else "-",
             )
         )
-        axes.text(box.x, box.y, box.text, ha="center", va="center", linespacing=1.25)
+        axes.text(box.x, box.y, box.text, ha="center", va="center", linespacing=1.25, parse_math=True)
 
 
 def arrow(axes: Axes, start: Point, end: Point, bend: float = 0.0, **options: Any) -> None:

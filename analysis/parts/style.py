@@ -19,6 +19,8 @@ FONT_SIZE = 7.5
 SETTINGS = {
     "font.family": "DejaVu Sans",
     "mathtext.fontset": "dejavusans",
+    # A label may hold dollar signs that are no formula; what is one says `parse_math=True`.
+    "text.parse_math": False,
     **dict.fromkeys(("axes.titlesize", "axes.labelsize", "xtick.labelsize", "ytick.labelsize"), FONT_SIZE),
     **dict.fromkeys(("font.size", "legend.fontsize", "figure.titlesize"), FONT_SIZE),
     "axes.titlelocation": "left",

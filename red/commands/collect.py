@@ -20,6 +20,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Write the tables; a run that is not finished is listed as missing."""
     from red.errors import ConfigError
+    from red.escape import terminal
     from red.plumbing.storage import argument
     from red.tables.collect import collect
 
@@ -37,5 +38,5 @@ def run(options: argparse.Namespace) -> int:
     missing = [run for run in runs if run.lacks]
     print(f"{len(runs) - len(missing)} of {len(runs)} runs collected", file=sys.stderr)
     for run in missing:
-        print(f"missing: {run.entry['run']} seed {run.entry['seed']}: {run.lacks[0]}", file=sys.stderr)
+        print(terminal(f"missing: {run.entry['run']} seed {run.entry['seed']}: {run.lacks[0]}"), file=sys.stderr)
     return 0

@@ -17,12 +17,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print three tables; with --out also write them."""
-    from rich.console import Console
     from rich.table import Table
 
     from red.errors import ConfigError
+    from red.escape import terminal
+    from red.plumbing.console import console
     from red.plumbing.storage import write_atomic, write_json
-    from red.tables.compare import compare, curve_cells, evaluated, markdown, paired_cells
+    from red.tables.compare import compare, curve_cells, evaluated, flip_lines, markdown, paired_cells
 
     if options.out and options.out.suffix not in (".md", ".json"):
         raise ConfigError(f"--out {options.out}: expected a name that ends in .md or .json")
@@ -30,22 +31,22 @@ def run(options: argparse.Namespace) -> int:
         raise ConfigError(f"RUN_A and RUN_B are both {options.first!r}")
     names = (options.first, options.second)
     comparison = compare(names, *evaluated(options.results, names))
-    texts = questions(options.results, {flip.benchmark for flip in comparison.flips[: options.examples]})
-    console = Console(highlight=False)
-    heads = ("benchmark", "problems", *names, "difference", "p", "Holm")
-    tests = Table(*heads, title=f"{names[0]} minus {names[1]}")
+    asked = questions(options.results, {flip.benchmark for flip in comparison.flips[: options.examples]})
+    screen = console()
+    one, two = map(terminal, names)
+    tests = Table("benchmark", "problems", one, two, "difference", "p", "Holm", title=f"{one} minus {two}")
     for test in comparison.tests:
-        tests.add_row(*paired_cells(test), style="bold" if test.p_adjusted is None else None)
-    console.print(tests)
+        tests.add_row(*map(terminal, paired_cells(test)), style="bold" if test.p_adjusted is None else None)
+    screen.print(tests)
     if comparison.curves:
-        curves = Table("training metric", *names, title="First tenth → last tenth of the steps")
+        curves = Table("training metric", one, two, title="First tenth → last tenth of the steps")
         for curve in comparison.curves:
-            curves.add_row(*curve_cells(curve))
-        console.print(curves)
-    report = markdown(comparison, options.examples, texts)
-    console.print(report[report.rindex("\n\n") :].strip(), markup=False, soft_wrap=True)
+            curves.add_row(*map(terminal, curve_cells(curve)))
+        screen.print(curves)
+    for line in flip_lines(comparison, options.examples, asked):
+        screen.print(terminal(line), soft_wrap=True)
     if options.out and options.out.suffix == ".md":
-        write_atomic(options.out, report)
+        write_atomic(options.out, markdown(comparison, options.examples, asked))
     elif options.out:
         write_json(options.out, comparison.document())
     return 0

@@ -8,18 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from red.errors import ConfigError
+from red.escape import terminal
 from red.plumbing.provenance import spec_hash
 from red.plumbing.records import from_mapping, to_mapping
-from red.plumbing.storage import (
-    argument,
-    file_hash,
-    folder_hash,
-    only_here,
-    read_jsonl,
-    write_atomic,
-    write_json,
-    write_jsonl,
-)
+from red.plumbing.storage import argument, file_hash, folder_hash, only_here, write_atomic, write_json, write_jsonl
 
 HELP = "make a base model, training prompts, demonstrations, their corruption, or a benchmark"
 
@@ -93,7 +85,8 @@ def _prompts(spec: Mapping[str, Any], options: argparse.Namespace) -> None:
     result = prompts(spec)
     for reason, message in result.refused.first.items():
         number = result.refused.counts[reason]
-        print(f"{message}; left out{f', with {number - 1} more like it' if number > 1 else ''}", file=sys.stderr)
+        more = f", with {number - 1} more like it" if number > 1 else ""
+        print(f"{terminal(message)}; left out{more}", file=sys.stderr)
     # The rendered form of evaluation needs the same system prompt as training.
     write_atomic(options.out.with_name("system.txt"), result.system)
     write_json(options.out.with_suffix(".json"), result.counts)
@@ -142,7 +135,7 @@ def _corruption(spec: Mapping[str, Any], options: argparse.Namespace) -> None:
 
     wrong = None
     if options.wrong_responses:
-        wrong = {row["id"]: row["response"] for row in read_jsonl(options.wrong_responses, ("id", "response"))}
+        wrong = {row.id: row.response for row in read_demonstrations(options.wrong_responses)}
     settings = from_mapping(CorruptionSpec, spec, "demonstrations")
     clean = read_demonstrations(options.demonstrations)
     with RewardJudge() as judge:
@@ -171,4 +164,5 @@ def _benchmark(spec: Mapping[str, Any], options: argparse.Namespace) -> None:
 
     write_jsonl(options.out, catalog_rows(options.name, spec))
     if reason := missing(options.out):
-        print(f"{options.name} is missing: {reason}. Then delete {options.out} and start again", file=sys.stderr)
+        said = f"{options.name} is missing: {reason}. Then delete {options.out} and start again"
+        print(terminal(said), file=sys.stderr)

@@ -5,7 +5,7 @@ import argparse
 from red.commands import add_overlays, configuration
 
 HELP = "check GPUs, driver, packages, disk, downloads, token limits and Slurm limits"
-MARKS = {"ok": "[green]ok  [/]", "warn": "[yellow]warn[/]", "fail": "[bold red]fail[/]"}
+COLORS = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -16,16 +16,18 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """One line per check; exit status 1 if one failed."""
-    from rich.console import Console
+    from rich.text import Text
 
+    from red.escape import terminal
+    from red.plumbing.console import console
     from red.study import jobs
     from red.study.doctor import checks
 
     document = configuration(options)
     jobs.check(document)
-    console, failed = Console(soft_wrap=True, highlight=False), 0
+    screen, failed = console(soft_wrap=True), 0
     for check in checks(document, options.partition):
-        console.print(f"{MARKS[check.verdict]}  {check.name}: ", end="")
-        console.print(check.text, markup=False)
+        mark = f"{check.verdict:4}", COLORS[check.verdict]
+        screen.print(Text.assemble(mark, f"  {terminal(check.name)}: {terminal(check.text)}"))
         failed += check.verdict == "fail"
     return int(failed > 0)

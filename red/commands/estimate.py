@@ -55,10 +55,13 @@ def headline(forecast: "Estimate") -> str:
 
 
 def _print_table(forecast: "Estimate") -> None:
-    from rich.console import Console
     from rich.table import Table
 
-    table = Table(title=f"Forecast, scale {forecast.scale}, on {forecast.device}", title_justify="left")
+    from red.escape import terminal
+    from red.plumbing.console import console
+
+    title = terminal(f"Forecast, scale {forecast.scale}, on {forecast.device}")
+    table = Table(title=title, title_justify="left")
     table.add_column("run")
     unit = "core-h" if _unit(forecast) == "core-hours" else "GPU-h"
     for name in (
@@ -88,7 +91,7 @@ def _print_table(forecast: "Estimate") -> None:
             _size(training.disk + evaluation.disk),
             _size(row.state),
         )
-    Console(width=None if sys.stdout.isatty() else 140).print(table)
+    console(width=None if sys.stdout.isatty() else 140).print(table)
 
 
 def _unit(forecast: "Estimate") -> str:

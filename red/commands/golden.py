@@ -13,9 +13,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print passed and failed per kind."""
+    from red.escape import terminal
     from red.golden.check import check, summary
     from red.plumbing.storage import read_json
 
     results = check(read_json(options.file))
-    print(summary(results))
+    print("\n".join(map(terminal, summary(results).splitlines())))
     return 1 if any(result.problem for result in results) or not results else 0

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from red.evaluation.benchmarks import Problem
     from red.grading.grader import Case
     from red.grading.verdict import Verdict
 
@@ -113,27 +112,16 @@ def _number_of_options(row: dict[str, Any]) -> int | None:
 
 
 def _grade_folder(folder: Path, benchmarks: Path, text: str, workers: int | None) -> None:
-    from red.errors import ConfigError, DataError
+    from red.errors import DataError
+    from red.evaluation.benchmarks import golds
     from red.evaluation.catalog import benchmark
-    from red.evaluation.verdicts import grade_answers
+    from red.evaluation.verdicts import GradingSpec, grade_answers
+    from red.plumbing.records import from_mapping
     from red.plumbing.storage import argument
 
-    spec = argument(text)
-    if not isinstance(spec.get("benchmarks"), dict):
-        raise ConfigError("--spec.benchmarks: expected an object of benchmarks by name")
+    spec = from_mapping(GradingSpec, argument(text), "--spec")
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder; generate first")
-    entries = [benchmark(name, entry) for name, entry in spec["benchmarks"].items()]
-    problem_sets = [(entry, _golds(benchmarks / f"{entry.name}.jsonl")) for entry in entries]
-    grade_answers(folder, problem_sets, workers or spec.get("workers"))
-
-
-def _golds(path: Path) -> list["Problem"]:
-    """Problems without their questions, which a protected benchmark does not have on disk."""
-    from red.evaluation.benchmarks import Problem, missing
-    from red.plumbing.storage import read_jsonl
-
-    if missing(path):
-        return []
-    rows = read_jsonl(path, ("id", "options", "answer"))
-    return [Problem(row["id"], "", row["options"] and tuple(row["options"]), row["answer"]) for row in rows]
+    entries = [benchmark(name, entry) for name, entry in spec.benchmarks.items()]
+    problem_sets = [(entry, golds(benchmarks / f"{entry.name}.jsonl")) for entry in entries]
+    grade_answers(folder, problem_sets, workers or spec.workers)

@@ -15,8 +15,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Write the tables; their runs are named RUN@STUDY."""
+    from red.escape import terminal
     from red.tables.join import join
 
     names = join(options.collected, options.out)
-    print(f"joined: {', '.join(names)}", file=sys.stderr)
+    print(terminal(f"joined: {', '.join(names)}"), file=sys.stderr)
     return 0

@@ -27,6 +27,7 @@ def run(options: argparse.Namespace) -> int:
     import torch
 
     from red.errors import ConfigError
+    from red.escape import terminal
     from red.grading.reward import RewardJudge
     from red.plumbing.item_log import ItemLog
     from red.plumbing.provenance import spec_hash
@@ -58,5 +59,5 @@ def run(options: argparse.Namespace) -> int:
             log.close()
         log.path.unlink()
     for text, value in summary(options.out):
-        print(f"{value:10.4f}  {text}")
+        print(f"{value:10.4f}  {terminal(text)}")
     return 0

@@ -15,9 +15,10 @@ def run(options: argparse.Namespace) -> int:
     """Print loss terms and everything that is not finite."""
     import torch
 
+    from red.escape import terminal
     from red.training.guard import replay
 
     torch.set_num_threads(1)
     for line in replay(options.folder):
-        print(line)
+        print(terminal(line))
     return 0

@@ -28,21 +28,21 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """A table, the reasons of failures below it, and one line of totals; once, or again and again."""
-    from rich.console import Console
     from rich.live import Live
 
+    from red.plumbing.console import console
     from red.study.status import progress
 
     document = configuration(options)
-    console = Console(width=None if sys.stdout.isatty() else 140, highlight=False)
+    screen = console(width=None if sys.stdout.isatty() else 140)
     rows = progress(document)
-    if not options.watch or not console.is_terminal:
-        console.print(_table(document, rows, options))
+    if not options.watch or not screen.is_terminal:
+        screen.print(_table(document, rows, options))
         for line in _lines(rows):
-            console.print(line, markup=False, soft_wrap=True)
+            screen.print(line, soft_wrap=True)
         return 0
     try:
-        with Live(_screen(document, rows, options), console=console, auto_refresh=False) as live:
+        with Live(_screen(document, rows, options), console=screen, auto_refresh=False) as live:
             while not all(row.is_whole for row in rows):
                 time.sleep(REFRESH_SECONDS)
                 rows = progress(document)
@@ -63,9 +63,10 @@ def _screen(document: Mapping[str, Any], rows: Sequence["Progress"], options: ar
 
 def _lines(rows: Sequence["Progress"]) -> list[str]:
     """Why something failed, and the totals."""
+    from red.escape import terminal
     from red.study.status import left
 
-    reasons = [f"{row.run} seed {row.seed}: {reason}" for row in rows for reason in row.reasons]
+    reasons = [terminal(f"{row.run} seed {row.seed}: {reason}") for row in rows for reason in row.reasons]
     trained = sum(row.training == "done" for row in rows)
     evaluated = sum(row.is_whole for row in rows)
     failed = sum(bool(row.reasons) for row in rows)
@@ -76,12 +77,15 @@ def _lines(rows: Sequence["Progress"]) -> list[str]:
 
 def _table(document: Mapping[str, Any], rows: Sequence["Progress"], options: argparse.Namespace) -> "Table":
     from rich.table import Table
+    from rich.text import Text
 
+    from red.escape import terminal
     from red.study import jobs
     from red.study.status import SHOWN
 
     metrics = [name for name in SHOWN if any(name in row.metrics for row in rows)]
-    table = Table(title=f"{jobs.results(document)}, scale {document['scale']}", title_justify="left")
+    title = f"{jobs.results(document)}, scale {document['scale']}"
+    table = Table(title=terminal(title), title_justify="left")
     for name in ("run", "seed", "training", "step", "evaluated", *metrics):
         table.add_column(name, justify="left" if name in ("run", "training") else "right", no_wrap=True)
     for row in rows:
@@ -91,7 +95,7 @@ def _table(document: Mapping[str, Any], rows: Sequence["Progress"], options: arg
         table.add_row(
             row.run,
             str(row.seed),
-            f"[{COLORS[row.training]}]{row.training}[/]{since}",
+            Text.assemble((row.training, COLORS[row.training]), since),
             f"{row.step}/{row.steps}" if row.steps else "-",
             f"{row.evaluated}/{row.benchmarks}",
             *(f"{row.metrics[name]:.3g}" if name in row.metrics else "" for name in metrics),

@@ -6,6 +6,7 @@ from typing import Any
 
 from red.data import corruption
 from red.data.corruption import Judge, Tools
+from red.data.rows import check_joined
 from red.data.sources import Demonstration, source
 from red.errors import ConfigError
 
@@ -51,6 +52,7 @@ def corrupted(
     if wrong_responses is None and corrupt is corruption.noisy_labels:
         raise ConfigError(f"corruption {spec.corruption!r} needs wrong responses: give --wrong-responses FILE")
     answers = {row["id"]: row["answer"] for row in prompts}
+    check_joined((row.id for row in clean), answers)
 
     def verify(prompt_id: str, response: str) -> bool:
         return bool(judge([(response, answers[prompt_id], False)])[0])

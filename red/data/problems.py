@@ -7,6 +7,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, Protocol
 
+from red.data.rows import check_id, check_question
 from red.errors import DataError
 from red.grading.comparable import unreadable
 from red.grading.gold import UnusableGold, answer_of
@@ -116,33 +117,23 @@ def load_problems(
     return ProblemSet(tuple(problems), dict(counts), thought_open)
 
 
-def _check_id(row: Mapping[str, Any], earlier_ids: Container[str], where: str) -> None:
-    if not isinstance(row["id"], str) or not row["id"]:
-        raise DataError(f"{where}: id {row['id']!r} is not a text")
-    if row["id"] in earlier_ids:
-        raise DataError(f"{where}: id {row['id']!r} occurs twice")
-
-
 def _checked_answer(row: Mapping[str, Any], earlier_ids: Container[str], where: str) -> str:
     """The gold answer of a row that is whole; DataError otherwise."""
-    _check_id(row, earlier_ids, where)
-    if not isinstance(row["question"], str) or not row["question"].strip():
-        raise DataError(f"{where}: question is empty or not a text")
+    check_id(row, earlier_ids, where)
+    check_question(row, where)
     try:
         answer = answer_of(row["answer"])
     except UnusableGold as error:
         raise DataError(f"{where}: answer: {error}; drop the prompt") from None
     if not is_usable(answer):
         raise DataError(f"{where}: answer {answer!r} cannot be graded; drop the prompt")
-    if not isinstance(row.get("system"), (str, type(None))):
-        raise DataError(f"{where}: system is not a text")
     return answer
 
 
 def _demonstrations(path: Path) -> dict[str, dict[str, Any]]:
     rows: dict[str, dict[str, Any]] = {}
     for number, row in numbered_jsonl(path, ("id", "response")):
-        _check_id(row, rows, f"{path}: line {number}")
+        check_id(row, rows, f"{path}: line {number}")
         if not isinstance(row["response"], str) or not row["response"].strip():
             raise DataError(f"{path}: line {number}: empty demonstration")
         if row.get("forced_accuracy") not in (None, 0, 1):

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from red.data.corruption import Judge, ranked
+from red.data.rows import check_joined
 from red.data.sources import Demonstration
 from red.errors import ConfigError
 from red.grading.extract import last_box
@@ -166,6 +167,7 @@ def wrong_responses(
     `log` (key `id`) holds what earlier attempts found; its prompts are not asked again.
     """
     rows = {row["id"]: row for row in prompts}
+    check_joined((row.id for row in demonstrations), rows)
     order = ranked(demonstrations, spec.seed)
     wanted = round(spec.rate * len(order)) // 2
     found: list[dict[str, Any]] = []

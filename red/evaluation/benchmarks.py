@@ -6,7 +6,7 @@ import random
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from red.evaluation import catalog
 from red.evaluation.catalog import Benchmark, Hub
 from red.evaluation.sealed import PASSWORD, seal, unseal
 from red.grading.gold import UnusableGold, answer_of
-from red.plumbing.storage import as_object, parse_json, read_jsonl
+from red.plumbing.storage import as_object, numbered_jsonl, parse_json, read_jsonl
 from red.seeds import derive, limited
 from red.text.codec import Codec, Prompt
 from red.text.template import LETTERS
@@ -77,9 +77,19 @@ def read(path: Path) -> list[Problem]:
     problems = []
     for number, row in enumerate(read_jsonl(path, ("id", "question", "options", "answer")), start=1):
         where = f"{path}: line {number}"
-        texts = unseal(row["sealed"], row["id"], where) if "sealed" in row else {}
+        sealed = isinstance(row.get("sealed"), str) and isinstance(row["id"], str)
+        texts = unseal(row["sealed"], row["id"], where) if sealed else {}
         problems.append(_problem({**row, **texts}, where))
     return _checked(problems, str(path))
+
+
+def golds(path: Path) -> list[Problem]:
+    """The same without questions, which a protected benchmark has sealed; empty where the benchmark is missing."""
+    if missing(path):
+        return []
+    rows = numbered_jsonl(path, ("id", "options", "answer"))
+    problems = [_problem({**row, "question": "?"}, f"{path}: line {number}") for number, row in rows]
+    return [replace(problem, question="") for problem in _checked(problems, str(path))]
 
 
 def load(benchmark: Benchmark) -> list[Problem]:
@@ -173,8 +183,8 @@ def _local(benchmark: Benchmark, folder: str) -> Iterator[Row]:
     path = Path(folder) / benchmark.file
     try:
         content = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{path}: {error.strerror}") from None
+    except (OSError, ValueError) as error:  # a NUL byte in the name
+        raise DataError(f"{path}: {getattr(error, 'strerror', error)}") from None
     digest = hashlib.sha256(content).hexdigest()
     if benchmark.sha256 not in (None, digest):
         raise DataError(

@@ -6,10 +6,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
+from red import escape
 from red.evaluation.summary import Score, overall, without_nan
+from red.plumbing.console import console
 from red.plumbing.storage import write_atomic, write_json
 
 COLUMNS = (
@@ -48,12 +49,13 @@ def lines(scores: Sequence[Score]) -> list[tuple[str, ...]]:
 
 def show(scores: Sequence[Score], title: str) -> None:
     """Print the table on stdout."""
-    table = Table(title=title, caption=_note(scores), caption_justify="left")
+    title, note = map(escape.terminal, (title, _note(scores)))
+    table = Table(title=title, caption=note, caption_justify="left")
     for column in COLUMNS[:TERMINAL_COLUMNS]:
         table.add_column(column, justify="left" if column == "benchmark" else "right", no_wrap=True)
     for cells in lines(scores):
-        table.add_row(*cells[:TERMINAL_COLUMNS])
-    Console().print(table)
+        table.add_row(*map(escape.terminal, cells[:TERMINAL_COLUMNS]))
+    console().print(table)
 
 
 def write(scores: Sequence[Score], settings: Mapping[str, Any], folder: Path, title: str) -> None:
@@ -61,9 +63,10 @@ def write(scores: Sequence[Score], settings: Mapping[str, Any], folder: Path, ti
     means = {group: overall(scores, group) for group in ("math", "out_of_domain")}
     document = {"settings": settings, "scores": [asdict(score) for score in scores], "means": means}
     write_json(folder / "summary.json", without_nan(document))
-    rows = [COLUMNS, tuple("---" for _ in COLUMNS), *lines(scores)]
+    rows = [COLUMNS, tuple("---" for _ in COLUMNS), *(tuple(map(escape.markdown, cells)) for cells in lines(scores))]
     table = "\n".join("| " + " | ".join(row) + " |" for row in rows)
-    write_atomic(folder / "summary.md", f"# {title}\n\n{table}\n\n{_note(scores)}\n")
+    title, note = map(escape.markdown, (title, _note(scores)))
+    write_atomic(folder / "summary.md", f"# {title}\n\n{table}\n\n{note}\n")
 
 
 def _note(scores: Sequence[Score]) -> str:

@@ -2,12 +2,11 @@
 
 import base64
 import hashlib
-import json
 import zlib
 from typing import Any
 
 from red.errors import DataError
-from red.plumbing.storage import dump_json
+from red.plumbing.storage import as_object, dump_json, parse_json
 
 # Published by the authors of GPQA for their own archive; it keeps crawlers out, not readers.
 PASSWORD = b"deserted-untie-orchid"
@@ -18,10 +17,11 @@ def seal(value: Any, id: str) -> str:
     return base64.b64encode(_mixed(zlib.compress(dump_json(value).encode()), id)).decode()
 
 
-def unseal(text: str, id: str, where: str) -> Any:
-    """What `seal` took; DataError begins with `where` if the text is damaged or of another id."""
+def unseal(text: str, id: str, where: str) -> dict[str, Any]:
+    """The object that `seal` took; DataError begins with `where` if the text is damaged or of another id."""
     try:
-        return json.loads(zlib.decompress(_mixed(base64.b64decode(text, validate=True), id)))
+        content = zlib.decompress(_mixed(base64.b64decode(text, validate=True), id))
+        return as_object(parse_json(content, where), where)
     except (ValueError, zlib.error):
         raise DataError(f"{where}: the sealed text is damaged; make the file again") from None
 

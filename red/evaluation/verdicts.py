@@ -1,11 +1,13 @@
 """Verdicts on the answers of an evaluation folder: `<benchmark>.generations.jsonl` -> `.grades.jsonl`."""
 
 import sys
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from red.errors import DataError
+from red.errors import ConfigError, DataError
+from red.escape import terminal
 from red.evaluation.benchmarks import Problem, missing
 from red.evaluation.catalog import Benchmark
 from red.grading.choice import is_letter
@@ -16,6 +18,18 @@ from red.plumbing.storage import numbered_jsonl, write_jsonl
 
 SHOWN = 5  # problems that one line names
 FIELDS = ("id", "index", "response", "tokens", "finish_reason")
+
+
+@dataclass(frozen=True)
+class GradingSpec:
+    """What `red grade` is told: entries of the configuration's benchmarks, and processes (default: usable cores)."""
+
+    benchmarks: Mapping[str, Any]
+    workers: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.workers is not None and self.workers < 1:
+            raise ConfigError(f"workers: at least 1, found {self.workers}")
 
 
 def grade_answers(
@@ -34,7 +48,7 @@ def grade_answers(
             faulty = _without_gold(problems, grader)
             if faulty:
                 message = f"the gold of {_some(faulty)} cannot be read; left out of all figures"
-                print(f"{benchmark.name}: {message}", file=sys.stderr)
+                print(terminal(f"{benchmark.name}: {message}"), file=sys.stderr)
             rows = absent or _grades(path, {problem.id: problem for problem in problems}, faulty, grader)
             write_jsonl(folder / f"{benchmark.name}.grades.jsonl", rows)
 

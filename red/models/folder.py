@@ -94,8 +94,8 @@ def _chat_template(directory: Path, settings: Mapping[str, Any]) -> str | None:
             raise DataError(f"{path}: not UTF-8 ({error.reason})") from None
     template = settings.get("chat_template")
     if isinstance(template, list):
-        named = {entry.get("name"): entry.get("template") for entry in template if isinstance(entry, dict)}
-        template = named.get("default")
+        named = [entry for entry in template if isinstance(entry, dict) and entry.get("name") == "default"]
+        template = named[-1].get("template") if named else None
     return template if isinstance(template, str) else None
 
 

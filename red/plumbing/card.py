@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from red.escape import markdown
 from red.plumbing.provenance import commit, spec_hash
 from red.plumbing.storage import readable_json
 
@@ -35,9 +36,9 @@ def card(spec: Mapping[str, Any], code: str, steps: int, stopped: str) -> str:
     }
     lines = ["---", "library_name: transformers", "pipeline_tag: text-generation"]
     lines += ["tags:", "- recall-extend-dynamics", f"- {spec['method']}", "---", ""]
-    lines += [f"# {spec['run']}, seed {spec['seed']}", "", SYNTHETIC if tiny else REAL, ""]
+    lines += [f"# {markdown(spec['run'])}, seed {spec['seed']}", "", SYNTHETIC if tiny else REAL, ""]
     lines += ["| | |", "|---|---|"]
-    lines += [f"| {name} | {value} |" for name, value in rows.items()]
+    lines += [f"| {name} | {markdown(str(value))} |" for name, value in rows.items()]
     lines += ["", "Inputs with their hashes, package versions, time and cost: `provenance.json` of the run."]
     lines += ["", "## Spec", "", "```json", readable_json(spec).rstrip(), "```"]
     return "\n".join(lines) + "\n"

@@ -5,8 +5,10 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from red.escape import terminal
+from red.plumbing.console import console
 
 SHOWN = (
     ("loss/total", "loss"),
@@ -23,7 +25,7 @@ class StepProgress:
     """Shows the step, time left, and the last loss, accuracy, length, entropies and w."""
 
     def __init__(self, title: str, steps: int) -> None:
-        self.title, self.steps = title, steps
+        self.title, self.steps = terminal(title), steps
         self.started = self.shown = time.monotonic()
         self.first: int | None = None
         self.live = sys.stderr.isatty()
@@ -53,20 +55,20 @@ class GenerationProgress:
     """Answers done, tokens per second and time left; `done` answers were there from the start."""
 
     def __init__(self, title: str, total: int, done: int) -> None:
-        self.title, self.total, self.done, self.first = title, total, done, done
+        self.title, self.total, self.done, self.first = terminal(title), total, done, done
         self.tokens = 0
         self.started = self.shown = time.monotonic()
         self._bar: Progress | None = None
         if sys.stderr.isatty():
             self._bar = Progress(
-                TextColumn("{task.description}"),
+                TextColumn("{task.description}", markup=False),
                 BarColumn(),
                 MofNCompleteColumn(),
                 TextColumn("{task.fields[speed]:.0f} tokens/s"),
                 TimeRemainingColumn(),
-                console=Console(stderr=True),
+                console=console(stderr=True),
             )
-            self._task = self._bar.add_task(title, total=total, completed=done, speed=0.0)
+            self._task = self._bar.add_task(self.title, total=total, completed=done, speed=0.0)
 
     def __enter__(self) -> "GenerationProgress":
         if self._bar:

@@ -27,7 +27,7 @@ def from_mapping(cls: type[T], values: Mapping[str, Any], path: str) -> T:
         required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
         if required and name not in values:
             raise ConfigError(f"{path}.{name}: missing")
-    return cls(**{k: _convert(hints[k], v, f"{path}.{k}") for k, v in values.items()})
+    return cls(**{k: convert(hints[k], v, f"{path}.{k}") for k, v in values.items()})
 
 
 def merged(record: T, values: Mapping[str, Any], path: str) -> T:
@@ -43,7 +43,7 @@ def merged(record: T, values: Mapping[str, Any], path: str) -> T:
         if dataclasses.is_dataclass(current[key]) and isinstance(value, Mapping):
             changes[key] = merged(current[key], value, where)
         else:
-            changes[key] = _convert(hints[key], value, where)
+            changes[key] = convert(hints[key], value, where)
     return dataclasses.replace(record, **changes)  # type: ignore[type-var]
 
 
@@ -64,7 +64,8 @@ def _suggestion(key: str, fields: typing.Iterable[str]) -> str:
     return f"; did you mean {close[0]!r}?" if close else f"; one of {', '.join(names)}"
 
 
-def _convert(hint: Any, value: Any, path: str) -> Any:
+def convert(hint: Any, value: Any, path: str) -> Any:
+    """`value` as the type of an annotation asks; ConfigError begins with `path`."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in (typing.Union, types.UnionType):
         return _convert_union(arguments, value, path)
@@ -79,11 +80,11 @@ def _convert(hint: Any, value: Any, path: str) -> Any:
         if arguments[-1:] != (Ellipsis,) and len(value) != len(arguments):
             raise ConfigError(f"{path}: expected {len(arguments)} values, found {len(value)}")
         kinds = [arguments[0]] * len(value) if arguments[-1] is Ellipsis else arguments
-        return tuple(_convert(k, v, f"{path}[{i}]") for i, (k, v) in enumerate(zip(kinds, value, strict=True)))
+        return tuple(convert(k, v, f"{path}[{i}]") for i, (k, v) in enumerate(zip(kinds, value, strict=True)))
     if origin is not None and issubclass(origin, Mapping):
         if not isinstance(value, Mapping):
             raise ConfigError(f"{path}: expected a mapping, found {value!r}")
-        return {k: _convert(arguments[1], v, f"{path}.{k}") for k, v in value.items()}
+        return {k: convert(arguments[1], v, f"{path}.{k}") for k, v in value.items()}
     if dataclasses.is_dataclass(hint):
         return from_mapping(typing.cast(type, hint), value, path)
     if hint is Any:
@@ -96,10 +97,10 @@ def _convert_union(choices: tuple[Any, ...], value: Any, path: str) -> Any:
         return None
     concrete = [choice for choice in choices if choice is not type(None)]
     if len(concrete) == 1:
-        return _convert(concrete[0], value, path)
+        return convert(concrete[0], value, path)
     for choice in concrete:
         try:
-            return _convert(choice, value, path)
+            return convert(choice, value, path)
         except ConfigError:
             continue
     raise ConfigError(f"{path}: {value!r} has the wrong type")

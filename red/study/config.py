@@ -99,7 +99,9 @@ def check_structure(config: Mapping[str, Any]) -> None:
     if errors:
         error = errors[0]
         path = ".".join(str(part) for part in error.absolute_path) or "the top level"
-        raise ConfigError(f"{path}: {error.message.splitlines()[0][:MESSAGE]}")
+        rule = error.schema.get("description")  # instead of a pattern, which nobody can read
+        message = f"{str(error.instance)[:40]!r} {rule}" if rule else error.message
+        raise ConfigError(f"{path}: {message.splitlines()[0][:MESSAGE]}")
 
 
 def _check_values(value: Any, path: str) -> None:

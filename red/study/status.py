@@ -74,7 +74,7 @@ def last_metrics(path: Path) -> dict[str, Any]:
     for line in reversed(_tail(path).splitlines()):
         try:
             row = json.loads(line)
-        except json.JSONDecodeError:
+        except (ValueError, RecursionError):  # a number of thousands of digits, endless nesting
             continue
         return row if isinstance(row, dict) else {}
     return {}

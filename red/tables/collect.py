@@ -11,8 +11,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from red.errors import DataError
+from red.plumbing.records import convert
 from red.plumbing.storage import fsync_directory, naming, read_jsonl, read_object, write_json
-from red.tables.schema import DYNAMICS, ORIGIN, PROBES, RUN, SCORES
+from red.tables.entries import checked
+from red.tables.schema import ASKED_KEYS, BENCHMARK_KEYS, DYNAMICS, ORIGIN, PROBES, RUN, SCORES
 
 BATCH = 65536
 GRADE_KEYS = ("id", "index", "correct", "correct_lenient", "reason", "tokens", "truncated")
@@ -42,8 +44,9 @@ class Run:
         """Its entry in runs.json."""
         status = {"status": "missing", "lacks": list(self.lacks)} if self.lacks else {"status": "done"}
         origin = {key: self.provenance[key] for key in PROVENANCE if key in self.provenance}
-        environment = self.provenance.get("environment", {})
-        origin |= {key: environment[key] for key in ENVIRONMENT if key in environment}
+        environment = self.provenance.get("environment")
+        if isinstance(environment, Mapping):
+            origin |= {key: environment[key] for key in ENVIRONMENT if key in environment}
         steps = self.provenance.get("steps", self.entry.get("steps"))
         return {**self.entry, **status, "steps": steps, "provenance": origin}
 
@@ -54,6 +57,9 @@ def collect(spec: Mapping[str, Any], results: Path, out: Path) -> list[Run]:
     `spec` is what `red.study.jobs.collect_spec` returns. A run that lacks a file is listed as missing and has
     no rows at all. A damaged file is a DataError that names it and the line.
     """
+    checked(spec.get("runs"), ASKED_KEYS, "--spec: runs")
+    checked(spec.get("benchmarks"), BENCHMARK_KEYS, "--spec: benchmarks")
+    convert(Mapping[str, tuple[str, ...]], spec.get("probes", {}), "--spec: probes")
     runs = [find(entry, spec, results) for entry in spec["runs"]]
     whole = [run for run in runs if not run.lacks]
     out.mkdir(parents=True, exist_ok=True)
@@ -125,7 +131,7 @@ def _probes(run: Run, path: Path) -> Iterator[pa.RecordBatch]:
             for part in file.iter_batches(BATCH):
                 columns = {name: part.column(name) for name in PROBES.names if name in part.schema.names}
                 yield _batch(PROBES, run.columns, columns, part.num_rows, path)
-    except (pa.ArrowInvalid, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: not a parquet file, or damaged ({error})") from None
 
 
@@ -154,7 +160,7 @@ def _batch(
             else:
                 value = pa.scalar(constant.get(field.name), field.type)
                 arrays.append(pa.repeat(value, rows))
-        except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError) as error:
+        except (pa.ArrowException, OverflowError) as error:
             raise DataError(f"{path}: {field.name}: {error}") from None
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
 

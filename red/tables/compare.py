@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from red import escape
 from red.errors import DataError
 from red.statistics.intervals import adjust, paired_difference
 from red.tables.schema import DYNAMICS, SCORES
@@ -135,23 +136,30 @@ def curves(names: tuple[str, str], dynamics: pd.DataFrame) -> tuple[Curve, ...]:
 
 def markdown(comparison: Comparison, examples: int, texts: Mapping[tuple[str, str], str]) -> str:
     """Three tables; `texts` gives the question of (benchmark, problem)."""
-    one, two = comparison.names
+    one, two = map(escape.markdown, comparison.names)
     about = "Accuracy in percent, difference in points, 95 % intervals and p by the paired bootstrap"
     lines = [f"# {one} against {two}", ""]
     lines += [f"Seeds: {comparison.seeds[0]} and {comparison.seeds[1]}. {about}; Holm over the benchmarks.", ""]
-    lines += [f"| benchmark | problems | {one} | {two} | difference | p | Holm |", "|---|" + ":-:|" * 6]
-    lines += ["| " + " | ".join(paired_cells(test)) + " |" for test in comparison.tests]
+    lines += [_row(["benchmark", "problems", *comparison.names, "difference", "p", "Holm"]), "|---|" + ":-:|" * 6]
+    lines += [_row(paired_cells(test)) for test in comparison.tests]
     if comparison.curves:
-        lines += ["", f"| training metric | {one} | {two} |", "|---|:-:|:-:|"]
-        lines += ["| " + " | ".join(curve_cells(curve)) + " |" for curve in comparison.curves]
-    flips = comparison.flips
+        lines += ["", _row(["training metric", *comparison.names]), "|---|:-:|:-:|"]
+        lines += [_row(curve_cells(curve)) for curve in comparison.curves]
+    total, *flips = map(escape.markdown, flip_lines(comparison, examples, texts))
+    lines += ["", total, *(f"- {flip}" for flip in flips)]
+    return "\n".join(lines) + "\n"
+
+
+def flip_lines(comparison: Comparison, examples: int, texts: Mapping[tuple[str, str], str]) -> list[str]:
+    """How many problems flipped, then the first `examples` of them with their questions."""
+    (one, two), flips = comparison.names, comparison.flips
     better = sum(flip.first > flip.second for flip in flips)
-    lines += ["", f"{len(flips)} problems flipped: {better} for {one}, {len(flips) - better} for {two}."]
+    lines = [f"{len(flips)} problems flipped: {better} for {one}, {len(flips) - better} for {two}."]
     for flip in flips[:examples]:
         text = " ".join(texts.get((flip.benchmark, flip.problem), "").split())[:200]
         shares = f"{100 * flip.first:.0f} against {100 * flip.second:.0f}"
-        lines.append(f"- {flip.benchmark} `{flip.problem}`: {shares}. {text}")
-    return "\n".join(lines) + "\n"
+        lines.append(f"{flip.benchmark} {flip.problem}: {shares}. {text}")
+    return lines
 
 
 def paired_cells(test: PairedTest) -> list[str]:
@@ -166,6 +174,10 @@ def curve_cells(curve: Curve) -> list[str]:
     """A line of the second table: begin → end of each run."""
     ends = (curve.first, curve.second)
     return [curve.metric, *(f"{e[0]:.3g} → {e[1]:.3g}" if e else "not logged" for e in ends)]
+
+
+def _row(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(map(escape.markdown, cells)) + " |"
 
 
 def _ends(rows: pd.DataFrame) -> tuple[float, float] | None:

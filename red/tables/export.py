@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from red.plumbing.storage import read_json
-from red.tables.schema import DYNAMICS, SCORES
+from red.tables.entries import checked
+from red.tables.schema import BENCHMARK_KEYS, DYNAMICS, RUN_KEYS, SCORES
 from red.tables.source import open_table, problem_means, read
 
 SCHEMA = "red-results/1"
@@ -18,11 +19,14 @@ SHARES = {"accuracy": "accuracy", "lenient": "accuracy_lenient", "first": "first
 
 def export(collected: Path) -> dict[str, Any]:
     """The document. Sums run over rows in arrow, so memory does not grow with the number of answers."""
-    runs = read_json(collected / "runs.json")
+    runs, benchmarks = (
+        checked(read_json(collected / name), keys, str(collected / name))
+        for name, keys in (("runs.json", RUN_KEYS), ("benchmarks.json", BENCHMARK_KEYS))
+    )
     return {
         "schema": SCHEMA,
-        "scale": "+".join(sorted({entry["scale"] for entry in runs})),
-        "benchmarks": read_json(collected / "benchmarks.json"),
+        "scale": "+".join(sorted({entry.get("scale") or "" for entry in runs})),
+        "benchmarks": benchmarks,
         "runs": [_run(entry) for entry in runs],
         "scores": _scores(collected / "scores.parquet"),
         "training": _last(collected / "dynamics.parquet"),

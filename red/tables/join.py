@@ -1,6 +1,6 @@
 """The collected tables of several studies as one: each run's name gets its study's, `red@opener_high`."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +11,8 @@ import pyarrow as pa
 from red.errors import ConfigError, DataError
 from red.plumbing.storage import read_json, write_json
 from red.tables.collect import table_file
-from red.tables.schema import DYNAMICS, PROBES, SCORES
+from red.tables.entries import checked
+from red.tables.schema import BENCHMARK_KEYS, DYNAMICS, PROBES, RUN_KEYS, SCORES
 from red.tables.source import AGAIN, open_table, read
 
 TABLES = {"scores": SCORES, "dynamics": DYNAMICS, "probes": PROBES}
@@ -24,23 +25,22 @@ class Collected:
     folder: Path
 
     @cached_property
-    def runs(self) -> list[dict[str, Any]]:
+    def runs(self) -> Sequence[Mapping[str, Any]]:
         """Entries of runs.json."""
-        runs = read_json(self.folder / "runs.json")
-        if not isinstance(runs, list) or not all(isinstance(run, dict) for run in runs):
-            raise DataError(f"{self.folder / 'runs.json'}: expected a list of objects; {AGAIN}")
-        return runs
+        return self._list("runs.json", RUN_KEYS)
 
     @cached_property
-    def benchmarks(self) -> list[dict[str, Any]]:
+    def benchmarks(self) -> Sequence[Mapping[str, Any]]:
         """Entries of benchmarks.json."""
-        benchmarks: list[dict[str, Any]] = read_json(self.folder / "benchmarks.json")
-        return benchmarks
+        return self._list("benchmarks.json", BENCHMARK_KEYS)
+
+    def _list(self, name: str, keys: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+        return checked(read_json(self.folder / name), keys, str(self.folder / name))
 
     @cached_property
     def name(self) -> str:
         """Of the study, as its configuration has it."""
-        names = {(run.get("study") or {}).get("name", "") for run in self.runs}
+        names = {str((run.get("study") or {}).get("name", "")) for run in self.runs}
         if len(names) > 1:
             raise DataError(f"{self.folder}: is joined already, from {', '.join(sorted(names))}; name its parts")
         if not (name := "".join(names)):

@@ -11,7 +11,9 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from red.errors import DataError
+from red.escape import visible
 from red.plumbing.storage import read_json
+from red.tables.entries import checked
 from red.tables.schema import BENCHMARK_KEYS, DYNAMICS, ORIGIN, PROBES, RUN_KEYS, SCORES
 from red.tables.source import AGAIN, among, open_table, problem_means, read
 
@@ -82,8 +84,9 @@ class Run:
     @property
     def rate(self) -> float | None:
         """Its learning rate; the base has none."""
-        rate: float | None = self.spec.get("training", {}).get("lr")
-        return rate
+        training = self.spec.get("training")
+        rate = training.get("lr") if isinstance(training, Mapping) else None
+        return rate if isinstance(rate, (int, float)) else None
 
     def origins(self) -> dict[int, dict[str, str]]:
         """Spec hash, code fingerprint and commit of each finished seed."""
@@ -97,7 +100,7 @@ class Run:
     def parent(self) -> tuple[str, int | None] | None:
         """The run it starts from and the snapshot's step, None for the final checkpoint or for base."""
         name, _, step = str(self.spec.get("init_from") or "").partition("@")
-        return (name, int(step) if step else None) if name and name != BASE else None
+        return (name, int(step) if step.isdecimal() else None) if name and name != BASE else None
 
 
 @dataclass(frozen=True)
@@ -138,7 +141,7 @@ class Tables:
     def named(self, *names: str) -> tuple[Run, ...]:
         """Runs by name, in the order asked for; a name the configuration lacks has no seeds."""
         known = {run.name: run for run in self.runs}
-        return tuple(known.get(name, Run(name, name, name)) for name in names)
+        return tuple(known.get(name, Run(name, visible(name), name)) for name in names)
 
     def group(self, name: str) -> tuple[str, ...]:
         """Names of the benchmarks of a group (`math`, `out_of_domain`), in the order of the configuration."""
@@ -147,7 +150,7 @@ class Tables:
     def benchmark(self, name: str) -> Benchmark:
         """A benchmark by name; one that the configuration lacks is labelled by its name."""
         known = {benchmark.name: benchmark for benchmark in self.benchmarks}
-        return known.get(name, Benchmark(name, name))
+        return known.get(name, Benchmark(name, visible(name)))
 
     def scores(self, runs: Iterable[Run], benchmarks: Sequence[str] | None = None) -> pd.DataFrame:
         """One row per (run, seed, benchmark, problem), see `problem_means`; all benchmarks if None."""
@@ -262,7 +265,7 @@ def from_frames(
 
 def runs_from(entries: Sequence[Mapping[str, Any]], where: str) -> tuple[Run, ...]:
     """Entries of one (run, seed) each, joined into runs; `status` is `done` or `missing`."""
-    _check_entries(entries, RUN_KEYS, where)
+    checked(entries, RUN_KEYS, where)
     seeds: dict[str, list[Mapping[str, Any]]] = {}
     for entry in entries:
         seeds.setdefault(entry["run"], []).append(entry)
@@ -271,8 +274,9 @@ def runs_from(entries: Sequence[Mapping[str, Any]], where: str) -> tuple[Run, ..
 
 def benchmarks_from(entries: Sequence[Mapping[str, Any]], where: str) -> tuple[Benchmark, ...]:
     """The benchmarks in the order of the configuration."""
-    _check_entries(entries, BENCHMARK_KEYS, where)
-    return tuple(Benchmark(*(entry[key] for key in BENCHMARK_KEYS)) for entry in entries)
+    checked(entries, BENCHMARK_KEYS, where)
+    found = [Benchmark(*(entry[key] for key in BENCHMARK_KEYS)) for entry in entries]
+    return tuple(replace(one, label=visible(one.label)) for one in found)
 
 
 def read_reported(path: Path) -> pd.DataFrame:
@@ -281,18 +285,11 @@ def read_reported(path: Path) -> pd.DataFrame:
         frame = pd.read_csv(path, keep_default_na=False)
     except FileNotFoundError:
         raise DataError(f"{path}: no such file") from None
+    except ValueError as error:  # not UTF-8, no columns, rows of different lengths
+        raise DataError(f"{path}: not a table ({error})") from None
     if missing := [name for name in REPORTED if name not in frame]:
         raise DataError(f"{path}: missing column {missing[0]!r}; expected {', '.join(REPORTED)}")
     return frame
-
-
-def _check_entries(entries: Any, keys: Sequence[str], where: str) -> None:
-    if not isinstance(entries, (list, tuple)):
-        raise DataError(f"{where}: expected a list; {AGAIN}")
-    for index, entry in enumerate(entries):
-        for key in keys:
-            if not isinstance(entry, Mapping) or key not in entry:
-                raise DataError(f"{where}: entry {index}: missing key {key!r}; {AGAIN}")
 
 
 def _joined(name: str, entries: Sequence[Mapping[str, Any]]) -> Run:
@@ -300,7 +297,7 @@ def _joined(name: str, entries: Sequence[Mapping[str, Any]]) -> Run:
     steps = [entry["steps"] for entry in entries if entry.get("steps") is not None]
     return Run(
         name=name,
-        label=first.get("label") or name,
+        label=visible(first.get("label") or name),
         method=first["method"],
         row_group=first.get("row_group") or "",
         items=tuple(first.get("items") or ()),
@@ -311,24 +308,25 @@ def _joined(name: str, entries: Sequence[Mapping[str, Any]]) -> Run:
         missing_seeds=tuple(sorted(e["seed"] for e in entries if e["status"] != "done")),
         spec=first.get("spec") or {},
         versions={
-            entry["seed"]: (origin.get("spec_hash", ""), origin.get("code", ""))
+            entry["seed"]: (str(origin.get("spec_hash", "")), str(origin.get("code", "")))
             for entry in entries
             if (origin := entry.get("provenance"))
         },
         commits={
-            entry["seed"]: origin["commit"][:12] + "+" * bool(origin.get("dirty"))
+            entry["seed"]: str(origin["commit"])[:12] + "+" * bool(origin.get("dirty"))
             for entry in entries
             if (origin := entry.get("provenance") or {}).get("commit")
         },
         because=first.get("because") or "",
         rate_of=first.get("rate_of") or "",
         parameters=first.get("parameters"),
-        study=_study(first.get("study")),
+        study=_study(first.get("study") or {}),
     )
 
 
-def _study(entry: Mapping[str, Any] | None) -> Study | None:
-    return Study(entry["name"], entry.get("knob", ""), str(entry.get("setting", ""))) if entry else None
+def _study(entry: Mapping[str, Any]) -> Study | None:
+    name, knob, setting = (visible(str(entry.get(key, ""))) for key in ("name", "knob", "setting"))
+    return Study(name, knob, setting) if name else None
 
 
 def _of_runs(source: ds.Dataset, names: Mapping[str, str]) -> ds.Dataset:

@@ -1,5 +1,8 @@
 """The collected tables, declared once: every column with its type. Whoever writes or reads one imports it from here."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import pyarrow as pa
 
 from red.probes.row import ROWS
@@ -24,6 +27,12 @@ SCORES = pa.schema(
 )
 DYNAMICS = pa.schema([*RUN, ("step", pa.int64()), ("metric", pa.string()), ("value", pa.float64()), *ORIGIN])
 PROBES = pa.schema([*RUN, *ROWS, *ORIGIN])
-# Keys of each object in the lists beside the tables; those of runs.json have more.
-RUN_KEYS = ("run", "method", "seed", "status")
-BENCHMARK_KEYS = ("benchmark", "label", "group", "metric", "source")
+# Keys of each object in the lists beside the tables, with their types.
+ASKED_KEYS: dict[str, Any] = {  # of a run that should be there
+    **{"run": str, "method": str, "seed": int},
+    **dict.fromkeys(("label", "row_group", "scale", "family", "because", "rate_of"), str | None),
+    **{"items": tuple[str, ...] | None, "steps": int | None, "parameters": float | None},
+    **dict.fromkeys(("spec", "study", "provenance"), Mapping[str, Any] | None),
+}
+RUN_KEYS = ASKED_KEYS | {"status": str}
+BENCHMARK_KEYS: dict[str, Any] = dict.fromkeys(("benchmark", "label", "group", "metric", "source"), str)

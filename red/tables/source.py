@@ -21,7 +21,7 @@ def open_table(path: Path, schema: pa.Schema) -> ds.Dataset:
         raise DataError(f"{path}: no such file; {AGAIN}")
     try:
         columns = ds.dataset(path, format="parquet").schema
-    except (pa.ArrowInvalid, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: not a parquet file ({error}); {AGAIN}") from None
     for field in schema:
         if field.name not in columns.names:
@@ -36,7 +36,7 @@ def read(source: ds.Dataset, columns: Sequence[str], rows: pc.Expression | None 
     """Some columns of some rows; a file that is damaged inside shows only now."""
     try:
         return source.to_table(columns=list(columns), filter=rows)
-    except (pa.ArrowInvalid, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         files = ", ".join(getattr(source, "files", ["a table"]))
         raise DataError(f"{files}: damaged ({error}); {AGAIN}") from None
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import yaml
 
+from red.escape import terminal
 from red.statistics.choice import best_rate
 from red.tables.reader import Run, Tables
 
@@ -57,7 +58,7 @@ def fragment(found: Sequence[Choice]) -> str:
             rates[choice.run] = choice.chosen
             comments += [f"# {choice.run}: at the edge of the grid"] if choice.at_edge else []
     text = yaml.safe_dump({"rates": rates}, sort_keys=False) if rates else ""
-    return "".join(f"{line}\n" for line in comments) + text
+    return "".join(f"{terminal(line)}\n" for line in comments) + text
 
 
 def _accuracies(tables: Tables, runs: Sequence[Run]) -> dict[tuple[str, int], float]:

@@ -44,11 +44,13 @@ def logged_w(metrics: Path | None) -> list[float]:
     if metrics is None:
         return []
     values = [row["red/w"] for row in read_jsonl(metrics) if "red/w" in row]
+    if not all(type(value) in (int, float) and math.isfinite(value) for value in values):
+        raise DataError(f"{metrics}: a red/w is no finite number; restore the file")
     if not values:
         raise DataError(
             f"{metrics}: no red/w in any row; weight.source must be a run that has rollouts and demonstrations"
         )
-    return values
+    return [float(value) for value in values]
 
 
 def shares(groups: Seq[Group], training: Training, spec: ObjectiveSpec) -> list[list[Group]]:

@@ -32,6 +32,31 @@ PAYLOADS = (
     '=HYPERLINK("x")',
     "💥" * 3,
 )
+# What a label may do to the formats that it is written in.
+LABELS = (
+    *PAYLOADS,
+    "RED\n\n.. raw:: html\n\n   <img src=x onerror=\"document.title='PWNED'\">\n\n",
+    "RED\n\n.. raw:: html\n   :file: secret.txt\n\n",
+    "[x](javascript:window.pwned=11) ![y](https://example.invalid/z)",
+    "`x <javascript:window.pwned=12>`_ Workflow_ |sub| *em* ``code``",
+    "MATH [/b] [bold red]loud[/] :bug:",
+    "a | b | 100.0 [100.0, 100.0] |",
+    "1. one",
+    "# one",
+    "---",
+    "~~gone~~ &amp; __strong__ **bold**",
+    "RED $\\frac{ $ x",
+    "[3pt] x \\\\ \\hline % & ~ ^ # _ {} --",
+    "*x ``quoted'' -- ---",
+    "{run} {seed} {{}} {unknown:q}",
+    "x\\",
+    "=cmd|'/c calc'!A1",
+    "+1+cmd",
+    "@SUM(1)",
+    "-2+3",
+    "$(touch RAN); `touch RAN` & touch RAN | touch RAN",
+    "\ttab\rreturn",
+)
 
 
 def check_quiet(page: Any) -> None:

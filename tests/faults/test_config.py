@@ -113,6 +113,20 @@ OVERLAYS: tuple[tuple[str, str, str], ...] = (
     ("only a list", "only: [[red]]", r"only\.0: \['red'\] is not of type 'string'"),
     ("date", "model: {seed: 2020-01-01}", r"model\.seed: .*is read as a date; quote it"),
     ("control characters", 'runs: {red: {label: "a\\e[31mb"}}', r"runs\.red\.label: .* holds control characters"),
+    (
+        "label of several lines",
+        'runs: {red: {label: "RED\\n\\n.. raw:: html"}}',
+        r"runs\.red\.label: .* must be one line",
+    ),
+    ("label that legends leave out", "runs: {red: {label: _red}}", r"runs\.red\.label: '_red' must be one line"),
+    ("group of several lines", 'base: {row_group: "a\\tb"}', r"base\.row_group: .* must be one line"),
+    (
+        "label of a benchmark of several lines",
+        'benchmarks: {amc: {label: "a\\nb"}}',
+        r"benchmarks\.amc\.label: .* must be one line",
+    ),
+    ("folder that is a command", 'pathvars: {logs: "a; touch x"}', r"pathvars\.logs: 'a; touch x' must be a path"),
+    ("folder with braces", 'pathvars: {logs: "{run}"}', r"pathvars\.logs: '\{run\}' must be a path"),
     ("half a surrogate pair", 'runs: {red: {label: "\\uD800"}}', r"label: .* holds control characters"),
     (
         "unknown key of resources",

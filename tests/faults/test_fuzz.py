@@ -1,16 +1,13 @@
 """Properties that must hold for any input: parsers, extractor, configuration, objective, state, model files."""
 
-import copy
 import math
 import tempfile
-from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
 from red.errors import ConfigError, DataError, RedError, one_line
@@ -30,23 +27,11 @@ from red.plumbing.storage import dump_json, numbered_jsonl, parse_json
 from red.study import config, jobs
 from red.training.spec import RunSpec
 from red.training.state import load_state, save_state
-from tests.faults.case import named
-from tests.faults.record import SEED
+from tests.faults.fuzz import EXAMPLES, VALUES, altered, holds, mutated, refused_or
 from tests.faults.world import World, run_spec
 
-pytestmark = [pytest.mark.faults("fuzzing"), pytest.mark.long]
-EXAMPLES = 400
+pytestmark = pytest.mark.faults("fuzzing")
 
-VALUES = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.floats()
-    | st.text(max_size=20)
-    | st.sampled_from(["sft", "red", "sft@2", "1e-3", "", "../x", 0, 1, -1, 10**400]),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
-    max_leaves=6,
-)
 PIECES = (
     r"\boxed{ } { \fbox{ \frac 1 2 x ^ _ \ \\ \{ \} $ </think> <think> \text{ = ( ) [ ] , "
     r"% \sqrt \pi \infty - ! é ٣ ． \left( \right) \begin{pmatrix} \end{pmatrix} &"
@@ -62,48 +47,11 @@ def examples(remark) -> None:
     remark(f"{EXAMPLES} examples")
 
 
-def holds(name: str, **strategies: Any) -> Callable[[Callable], Callable]:
-    """A property that is tried with many examples, the same ones each time."""
-
-    def decorate(check: Callable) -> Callable:
-        # A fixture that lasts longer than an example is fine here: nothing changes it.
-        limits = settings(max_examples=EXAMPLES, deadline=None, database=None, suppress_health_check=list(HealthCheck))
-        return named(f"any input: {name}")(limits(seed(SEED)(given(**strategies)(check))))
-
-    return decorate
-
-
-def refused_or(call: Callable[[], Any]) -> Any:
-    """What a call returns, or None where it says in one line what is wrong; anything else is a finding."""
-    try:
-        return call()
-    except RedError as error:
-        assert len(one_line(error).splitlines()) == 1
-        return None
-
-
 @holds("JSON", content=st.binary(max_size=80) | VALUES.map(lambda value: repr(value).encode("utf-8", "surrogatepass")))
 def test_json(content: bytes):
     value = refused_or(lambda: parse_json(content, "file"))
     if value is not None:
         assert parse_json(dump_json(value).encode(), "again") == value
-
-
-def mutated(content: bytes, draw: st.DataObject) -> bytes:
-    """Some bytes replaced, inserted or cut."""
-    edited = bytearray(content)
-    for _ in range(draw.draw(st.integers(1, 4))):
-        place = draw.draw(st.integers(0, max(len(edited) - 1, 0)))
-        match draw.draw(st.sampled_from("ricd")):
-            case "r" if edited:
-                edited[place] = draw.draw(st.integers(0, 255))
-            case "i":
-                edited[place:place] = draw.draw(st.binary(min_size=1, max_size=8))
-            case "c":
-                del edited[place:]
-            case "d":
-                del edited[place : place + draw.draw(st.integers(1, 30))]
-    return bytes(edited)
 
 
 @holds("JSON lines", draw=st.data())
@@ -137,26 +85,10 @@ def small_document() -> dict[str, Any]:
     }
 
 
-def places(value: Any, path: tuple = ()) -> list[tuple]:
-    below = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    return [path, *(place for key, part in below for place in places(part, (*path, key)))]
-
-
 @holds("configuration", draw=st.data())
 def test_config(draw: st.DataObject):
     """One to three values anywhere in the configuration replaced, added or removed."""
-    document = copy.deepcopy(small_document())
-    for _ in range(draw.draw(st.integers(1, 3))):
-        place = draw.draw(st.sampled_from([p for p in places(document) if p] or [("runs",)]))
-        owner: Any = document
-        for key in place[:-1]:
-            owner = owner[key]
-        if isinstance(owner, dict) and draw.draw(st.booleans()):
-            owner[draw.draw(st.sampled_from([place[-1], "steps", "weight", "like"]) | st.text(max_size=5))] = draw.draw(
-                VALUES
-            )
-        else:
-            owner[place[-1]] = draw.draw(VALUES)
+    document = altered(small_document(), draw, ("steps", "weight", "like"))
 
     def checked() -> bool:
         selected = config.select(document)

@@ -1,11 +1,10 @@
 """Hostile model output: in pages, logs, file names and reports; and secrets that must not get there."""
 
-import csv
 import json
+import re
 import subprocess
 import sys
 import time
-import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,22 +12,27 @@ from typing import Any
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+import yaml
 
+from analysis.listing import listing
 from analysis.output.token_page import page as token_page
 from red.errors import DataError, one_line
 from red.plumbing.provenance import ROOT
 from red.plumbing.storage import read_jsonl, write_json, write_jsonl
 from tests.faults.case import Program, named, refusal, succeed, table
-from tests.faults.payloads import PAYLOADS, check_quiet, click_through, visit
+from tests.faults.formats import CHECKS, Elements
+from tests.faults.fuzz import IS_CAMPAIGN
+from tests.faults.payloads import LABELS, PAYLOADS, check_quiet, click_through, visit
 from tests.faults.runs import ENVIRONMENT
 from tests.faults.secret import SECRET, SECRETS
 from tests.faults.world import BENCHMARK, World, grade, run_spec
 from tests.fixtures import synthetic
+from tests.fixtures.report import make
 from tests.report.browser import browser
 
 pytestmark = pytest.mark.faults("hostile output")
 REPORTED = ROOT / "config" / "reported.csv"
-ITEMS = ("token_probabilities", "main_results", "cost")
+ITEMS = tuple(listing()) if IS_CAMPAIGN else ("token_probabilities", "main_results", "cost")
 
 
 @pytest.fixture
@@ -68,22 +72,29 @@ def test_token_page(page, tmp_path: Path, remark):
 
 
 @pytest.fixture(scope="module")
-def items(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Items of a collected study whose labels and tokens are payloads."""
-    folder = tmp_path_factory.mktemp("study")
-    collected = synthetic.write(folder / "collected", steps=12, fraction=0.1)
-    runs = json.loads((collected / "runs.json").read_text())
-    for index, entry in enumerate(runs):
-        entry["label"] = f"{entry['label']} {PAYLOADS[index % 4]}"
-    (collected / "runs.json").write_text(json.dumps(runs))
+def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Collected tables whose labels and tokens are hostile."""
+    collected = synthetic.write(tmp_path_factory.mktemp("study") / "collected", steps=12, fraction=0.1)
+    for name in ("runs.json", "benchmarks.json"):
+        entries = json.loads((collected / name).read_text())
+        for index, entry in enumerate(entries):
+            entry["label"] = f"{entry['label']} {LABELS[index % len(LABELS)]}"
+        (collected / name).write_text(json.dumps(entries))
     probes = pd.read_parquet(collected / "probes.parquet")
     tokens = [PAYLOADS[index % len(PAYLOADS)] for index in range(len(probes))]
     probes["token"] = probes["token"].where(probes["probe"] != "tokens", pd.Series(tokens))
     probes["example"] = probes["example"].where(probes["probe"] != "tokens", probes["example"] + PAYLOADS[0])
     probes.to_parquet(collected / "probes.parquet", index=False)
+    return collected
+
+
+@pytest.fixture(scope="module")
+def items(study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Some items of it."""
+    folder = tmp_path_factory.mktemp("items")
     for item in ITEMS:
-        succeed([item, "--collected", collected, "--reported", REPORTED, "--out", folder / "out"], "analysis")
-    return folder / "out"
+        succeed([item, "--collected", study, "--reported", REPORTED, "--out", folder], "analysis")
+    return folder
 
 
 @named("pages of items: hostile labels and tokens, in a browser")
@@ -95,41 +106,54 @@ def test_item_pages(items: Path, page, remark):
     remark(f"{len(files)} pages")
 
 
-SNAKEFILE = """
-rule all:
-    input: {inputs}
-rule item:
-    output: report("out/{{name}}.html", caption="caption.rst", category="Tables", labels={{"x": "{{name}}"}})
-    shell: "cp items/{{wildcards.name}}.html {{output}}"
-rule data:
-    output: report("out/{{name}}.csv", category="Data", labels={{"file": "{{name}}.csv"}})
-    shell: "cp items/{{wildcards.name}}.csv {{output}}"
-"""
+@pytest.fixture(scope="module")
+def report(repository: Path, study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The workflow's own report: hostile labels in the configuration and in the tables, folders with spaces."""
+    hostile = [label for label in LABELS if label.isprintable() and label]
+    labels = (" ".join(part) for part in zip(hostile[::3], hostile[1::3], hostile[2::3], strict=False))
+    runs = {run: {"label": next(labels), "row_group": next(labels)} for run in ("red", "luffy", "grpo", "sft")}
+    named = {name: {"label": next(labels)} for name in ("math500", "amc", "aime24")}
+    places = {name: f"{name}/my run" for name in ("results", "logs", "benchmarks")}
+    overlay = {"only": list(runs), "runs": runs, "benchmarks": named, "pathvars": places, "seeds": [0], "probes": {}}
+    folder = tmp_path_factory.mktemp("report")
+    return make(
+        repository,
+        folder,
+        study,
+        items=["overview", "premises", "entropy_trends", "main_results", "token_probabilities"],
+        **overlay,
+    )
 
 
+@pytest.mark.long
+@named("report of the workflow: hostile labels, read back")
+def test_report_text(report: Path, remark):
+    """The front page holds every label as text: no element, attribute or address of theirs, and no file."""
+    found = re.search(r"^\s*var workflow_desc = (\".*\");$", report.read_text(encoding="utf-8"), re.MULTILINE)
+    page = Elements(json.loads(found[1]))
+    shown = " ".join(page.text.split()).replace("_", "-")
+    configured = yaml.safe_load((report.parents[2] / "overlay.yaml").read_text())["runs"].values()
+    for label in (run[key] for run in configured for key in ("label", "row_group")):
+        assert " ".join(label.replace("_", "-").split()) in shown, label
+    remark(f"{page.count} elements")
+
+
+@pytest.mark.long
 @named("report of the workflow: hostile items, in a browser")
-def test_report(items: Path, page, tmp_path: Path, remark):
-    """Snakemake's own report around the pages, opened and clicked through."""
-    (tmp_path / "items").mkdir()
-    files = [*sorted(items.rglob("*.html")), *sorted(items.rglob("*.csv"))]
-    for file in files:
-        (tmp_path / "items" / file.name).write_bytes(file.read_bytes())
-    inputs = ", ".join(repr(f"out/{file.name}") for file in files)
-    (tmp_path / "caption.rst").write_text(f"Caption with {PAYLOADS[0]} and {PAYLOADS[2]}\n")
-    (tmp_path / "Snakefile").write_text(SNAKEFILE.format(inputs=inputs))
-    for options in (["--cores", "1"], ["--report", "report.html"]):
-        command = [sys.executable, "-m", "snakemake", "--quiet", "all", *options]
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
-        assert done.returncode == 0, done.stderr
-    page.get((tmp_path / "report.html").as_uri())
+def test_report(report: Path, page, remark):
+    """Opened and clicked through."""
+    page.get(report.as_uri())
+    check_quiet(page)
     remark(f"{click_through(page)} clicks")
 
 
-@named("figure: payloads give a well-formed SVG")
-def test_figure(items: Path):
-    ElementTree.parse(items / "figures" / "token_probabilities.svg")
-    with (items / "figures" / "token_probabilities.csv").open(encoding="utf-8", newline="") as stream:
-        assert len({len(row) for row in csv.reader(stream)}) == 1
+@named("items: hostile labels and tokens, every file read back")
+def test_item_files(items: Path, remark):
+    """The token page has a script of its own: see below."""
+    files = [path for path in sorted(items.rglob("*.*")) if path.name != "token_probabilities.html"]
+    for path in files:
+        CHECKS.get(path.suffix, Path.read_bytes)(path)
+    remark(f"{len(files)} files")
 
 
 def grades(folder: Path, texts: Sequence[str]) -> list[dict[str, Any]]:

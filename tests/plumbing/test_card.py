@@ -11,7 +11,7 @@ SPEC = {"run": "red_i", "method": "red", "seed": 1, "scale": "tiny", "init_from"
 def test_it_names_method_base_seed_scale_and_origin():
     text = card(SPEC, "abc", 300, "")
     for part in (
-        "red_i, seed 1",
+        "red\\_i, seed 1",
         "| method | red |",
         "sft@50",
         "| scale | tiny |",

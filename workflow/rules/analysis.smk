@@ -22,5 +22,5 @@ for item in ITEMS:
             collected=subpath(input[0], parent=True),
             results=subpath(output[0], ancestor=2),
         shell:
-            "python -m analysis {params.item} --collected {params.collected}"
-            " --reported {input.reported} --out {params.results} > {log} 2>&1"
+            "python -m analysis {params.item:q} --collected {params.collected:q}"
+            " --reported {input.reported:q} --out {params.results:q} > {log:q} 2>&1"

@@ -81,13 +81,14 @@ def model_options(wildcards, input):
     folders = {n: input[n] for n in jobs.probe_models(config, wildcards.probe)}
     if "parent" in folders:
         folders["parent"] = paths.start(config, wildcards.run, input.parent)
-    return " ".join(f"--model {name}={folder}" for name, folder in folders.items())
+    pairs = [("--model", f"{name}={folder}") for name, folder in folders.items()]
+    return [word for pair in pairs for word in pair]
 
 
 def analysis_code(item):
-    """Fingerprint of an item: its module, what that imports, and the page templates."""
+    """Fingerprint of an item: its module, what that imports, the page templates, and how text gets into its files."""
     modules = sources(f"analysis.items.{item}", "analysis.__main__")
-    return fingerprint(*modules, "analysis/output/*.html")
+    return fingerprint(*modules, "analysis/output/*.html", "red/escape.py")
 
 
 def tables_of(item):

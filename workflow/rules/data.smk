@@ -19,7 +19,7 @@ rule model:
         spec=lambda wildcards: dump_json(jobs.models(config)[wildcards.model]),
         code=lambda wildcards: code.fingerprint(code.model(config, wildcards.model)),
     shell:
-        "python -m red data model --spec {params.spec:q} --out {output} > {log} 2>&1"
+        "python -m red data model --spec {params.spec:q} --out {output:q} > {log:q} 2>&1"
 
 
 rule prompts:
@@ -33,10 +33,10 @@ rule prompts:
     conda:
         "../../environment.yml"
     params:
-        spec=dump_json(jobs.prompts_spec(config)),
+        spec=lambda wildcards: dump_json(jobs.prompts_spec(config)),
         code=code.fingerprint(code.prompts(config)),
     shell:
-        "python -m red data prompts --spec {params.spec:q} --out {output.rows} > {log} 2>&1"
+        "python -m red data prompts --spec {params.spec:q} --out {output.rows:q} > {log:q} 2>&1"
 
 
 rule demonstrations:
@@ -51,11 +51,11 @@ rule demonstrations:
     conda:
         "../../environment.yml"
     params:
-        spec=dump_json(jobs.demonstrations_spec(config)),
+        spec=lambda wildcards: dump_json(jobs.demonstrations_spec(config)),
         code=code.fingerprint(code.demonstrations(config)),
     shell:
         "python -m red data demonstrations --spec {params.spec:q}"
-        " --prompts {input.prompts} --out {output.rows} > {log} 2>&1"
+        " --prompts {input.prompts:q} --out {output.rows:q} > {log:q} 2>&1"
 
 
 # Once for every rate: the sampling costs, the corruption does not.
@@ -80,12 +80,12 @@ rule wrong_responses:
         mem_mb=memory("wrong_responses"),
         runtime=REQUESTS["wrong_responses"].runtime,
     params:
-        spec=dump_json(jobs.wrong_responses_spec(config)),
+        spec=lambda wildcards: dump_json(jobs.wrong_responses_spec(config)),
         code=code.fingerprint(code.wrong_responses(config)),
     shell:
-        "python -m red data wrong_responses --spec {params.spec:q} --prompts {input.prompts}"
-        " --demonstrations {input.demonstrations} --model {input.model} --workers {threads}"
-        " --out {output} > {log} 2>&1"
+        "python -m red data wrong_responses --spec {params.spec:q} --prompts {input.prompts:q}"
+        " --demonstrations {input.demonstrations:q} --model {input.model:q} --workers {threads:q}"
+        " --out {output:q} > {log:q} 2>&1"
 
 
 rule corrupted_demonstrations:
@@ -115,14 +115,14 @@ rule corrupted_demonstrations:
         ),
         code=code.fingerprint(code.CORRUPTION),
         wrong_responses=lambda wildcards, input: (
-            f"--wrong-responses {input.wrong_responses}"
+            ["--wrong-responses", input.wrong_responses]
             if "wrong_responses" in input.keys()
-            else ""
+            else []
         ),
     shell:
-        "python -m red data corruption --spec {params.spec:q} --prompts {input.prompts}"
-        " --demonstrations {input.demonstrations} {params.wrong_responses}"
-        " --out {output.rows} > {log} 2>&1"
+        "python -m red data corruption --spec {params.spec:q} --prompts {input.prompts:q}"
+        " --demonstrations {input.demonstrations:q} {params.wrong_responses:q}"
+        " --out {output.rows:q} > {log:q} 2>&1"
 
 
 rule benchmark:
@@ -143,5 +143,5 @@ rule benchmark:
             code.benchmark(config, wildcards.benchmark)
         ),
     shell:
-        "python -m red data benchmark --name {wildcards.benchmark}"
-        " --spec {params.spec:q} --out {output} > {log} 2>&1"
+        "python -m red data benchmark --name {wildcards.benchmark:q}"
+        " --spec {params.spec:q} --out {output:q} > {log:q} 2>&1"

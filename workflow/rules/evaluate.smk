@@ -41,9 +41,9 @@ rule generate:
         benchmarks=subpath(input[1], parent=True),
         folder=subpath(output.provenance, parent=True),
     shell:
-        "python -m red generate --spec {params.spec:q} --code {params.code}"
-        " --checkpoint {input.checkpoint} --benchmarks {params.benchmarks}"
-        " --system {input.system} --out {params.folder} > {log} 2>&1"
+        "python -m red generate --spec {params.spec:q} --code {params.code:q}"
+        " --checkpoint {input.checkpoint:q} --benchmarks {params.benchmarks:q}"
+        " --system {input.system:q} --out {params.folder:q} > {log:q} 2>&1"
 
 
 # Apart from generate: a better grader costs no device time.
@@ -77,13 +77,13 @@ rule grade:
         mem_mb=memory("grade"),
         runtime=REQUESTS["grade"].runtime,
     params:
-        spec=dump_json(jobs.grading_spec(config)),
+        spec=lambda wildcards: dump_json(jobs.grading_spec(config)),
         code=code.fingerprint(code.GRADING),
         benchmarks=subpath(input[0], parent=True),
         folder=subpath(output[0], parent=True),
     shell:
-        "python -m red grade --spec {params.spec:q} --evaluation {params.folder}"
-        " --benchmarks {params.benchmarks} --workers {threads} > {log} 2>&1"
+        "python -m red grade --spec {params.spec:q} --evaluation {params.folder:q}"
+        " --benchmarks {params.benchmarks:q} --workers {threads:q} > {log:q} 2>&1"
 
 
 rule probe:
@@ -120,9 +120,9 @@ rule probe:
         code=code.fingerprint(code.probe(config)),
         models=model_options,
     shell:
-        "python -m red probe --spec {params.spec:q} --checkpoint {input.checkpoint}"
-        " {params.models} --prompts {input.prompts}"
-        " --demonstrations {input.demonstrations} --out {output} > {log} 2>&1"
+        "python -m red probe --spec {params.spec:q} --checkpoint {input.checkpoint:q}"
+        " {params.models:q} --prompts {input.prompts:q}"
+        " --demonstrations {input.demonstrations:q} --out {output:q} > {log:q} 2>&1"
 
 
 # In a file: the runs of a paper are more text than one argument of a command may be.
@@ -133,7 +133,7 @@ rule collected_spec:
         "<logs>/collected/spec.log",
     localrule: True
     params:
-        spec=dump_json(jobs.collect_spec(config)),
+        spec=lambda wildcards: dump_json(jobs.collect_spec(config)),
     run:
         write_atomic(Path(output[0]), params.spec)
 
@@ -154,8 +154,8 @@ rule collect:
         folder=subpath(output[0], parent=True),
         results=subpath(output[0], ancestor=2),
     shell:
-        "python -m red collect --spec @{input.spec} --results {params.results}"
-        " --out {params.folder} > {log} 2>&1"
+        "python -m red collect --spec @{input.spec:q} --results {params.results:q}"
+        " --out {params.folder:q} > {log:q} 2>&1"
 
 
 rule export:
@@ -172,4 +172,4 @@ rule export:
         code=code.fingerprint(code.EXPORT),
         folder=subpath(input[0], parent=True),
     shell:
-        "python -m red export --collected {params.folder} --out {output} > {log} 2>&1"
+        "python -m red export --collected {params.folder:q} --out {output:q} > {log:q} 2>&1"

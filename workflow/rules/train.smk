@@ -40,11 +40,11 @@ rule train:
         code=lambda wildcards: code.fingerprint(code.training(config, wildcards.run)),
         start=lambda wildcards, input: paths.start(config, wildcards.run, input.parent),
         w_log=lambda wildcards, input: (
-            f"--w-log {input.w_log}" if "w_log" in input.keys() else ""
+            ["--w-log", input.w_log] if "w_log" in input.keys() else []
         ),
         folder=subpath(output.provenance, parent=True),
     shell:
-        "python -m red train --spec {params.spec:q} --code {params.code}"
-        " --parent {params.start} --prompts {input.prompts}"
-        " --demonstrations {input.demonstrations} {params.w_log}"
-        " --out {params.folder} > {log} 2>&1"
+        "python -m red train --spec {params.spec:q} --code {params.code:q}"
+        " --parent {params.start:q} --prompts {input.prompts:q}"
+        " --demonstrations {input.demonstrations:q} {params.w_log:q}"
+        " --out {params.folder:q} > {log:q} 2>&1"

@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, cast
 
+from red.data.rows import check_id, check_question
 from red.errors import ConfigError, DataError
 from red.grading.gold import UnusableGold, answer_of
 from red.plumbing.records import from_mapping
-from red.plumbing.storage import numbered_jsonl, read_jsonl
+from red.plumbing.storage import numbered_jsonl
 
 
 @dataclass
@@ -56,18 +57,26 @@ class Demonstration:
 
 def read_prompts(path: Path) -> list[dict[str, Any]]:
     """Rows of a file of prompts, their answers as texts; DataError names the line."""
-    rows = []
+    rows: dict[str, dict[str, Any]] = {}
     for number, row in numbered_jsonl(path, ("id", "question", "answer")):
+        where = f"{path}: line {number}"
+        check_id(row, rows, where)
+        check_question(row, where)
         try:
-            rows.append({**row, "answer": answer_of(row["answer"])})
+            rows[row["id"]] = {**row, "answer": answer_of(row["answer"])}
         except UnusableGold as error:
-            raise DataError(f"{path}: line {number}: answer: {error}; drop the prompt") from None
-    return rows
+            raise DataError(f"{where}: answer: {error}; drop the prompt") from None
+    return list(rows.values())
 
 
 def read_demonstrations(path: Path) -> list[Demonstration]:
     """Rows of a file of demonstrations; DataError names the line."""
-    return [from_mapping(Demonstration, row, str(path)) for row in read_jsonl(path, ("id", "response"))]
+    rows: dict[str, Demonstration] = {}
+    for number, row in numbered_jsonl(path, ("id", "response")):
+        where = f"{path}: line {number}"
+        check_id(row, rows, where)
+        rows[row["id"]] = from_mapping(Demonstration, row, where)
+    return list(rows.values())
 
 
 class PromptsSpec(Protocol):
