@@ -16,7 +16,8 @@ from red.tables.reader import BASE, OVERALL, Run, Tables
 ROLLOUTS = 8  # per prompt in P2
 FEWEST_SEEDS = 3  # for an interval over seeds
 DECIDING = (BASE, "sft", "grpo", "sft_dapo")
-GROUPS = "grpo"  # its configuration says how many groups a run has: a hybrid has as many, with one demonstration in each
+# Its configuration says how many groups a run has; a hybrid has as many, with one demonstration in each.
+GROUPS = "grpo"
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ REASON = "lr: red sweep"
 
 
 def rated(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The document with its `rates` as the `lr` of the runs they name, in the place of the section; a run's own stays."""
+    """The document with the rates of its section `rates` written into the runs as `lr`; a run's own stays."""
     runs = dict(config["runs"])
     for run, rate in (config["rates"] or {}).items():
         if run not in runs:

@@ -16,7 +16,10 @@ ITERATIONS = 5
 
 
 class Muon(torch.optim.Optimizer):
-    """Momentum (Nesterov) made orthogonal, with decoupled weight decay; a step's size is `lr * sqrt(max(1, rows / columns))`."""
+    """Nesterov momentum made orthogonal, with decoupled weight decay.
+
+    A step has the size `lr * sqrt(max(1, rows / columns))`.
+    """
 
     def __init__(self, params: Iterable[nn.Parameter], lr: float, momentum: float = 0.95, weight_decay: float = 0.0):
         super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})

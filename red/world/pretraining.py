@@ -127,7 +127,9 @@ def _checkpoint(model: Qwen2, tokenizer: Tokenizer) -> Checkpoint:
 
 def _optimizers(model: Qwen2, recipe: Recipe) -> list[torch.optim.Optimizer]:
     """Each group carries `peak`, the highest rate of its schedule."""
-    inner = {id(parameter) for parameter in model.model.layers.parameters() if recipe.matrix_lr and parameter.dim() == 2}
+    inner = {
+        id(parameter) for parameter in model.model.layers.parameters() if recipe.matrix_lr and parameter.dim() == 2
+    }
     others = [parameter for parameter in model.parameters() if id(parameter) not in inner]
     groups = [
         {"params": [p for p in others if p.dim() >= 2], "weight_decay": recipe.weight_decay},

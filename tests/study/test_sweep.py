@@ -88,11 +88,15 @@ def test_only_narrows_it(tiny):
 
 def test_a_chosen_rate_reaches_its_run_and_all_that_are_like_it_and_says_why(tiny):
     document = config.select({**tiny, "rates": {"sft": 5e-4, "red": 4e-3}})
-    specs = {run: run_spec(document, run, 0) for run in ("sft", "sft_short", "red", "red_window5", "red_w_constant", "grpo")}
+    specs = {
+        run: run_spec(document, run, 0) for run in ("sft", "sft_short", "red", "red_window5", "red_w_constant", "grpo")
+    }
     rates = {run: spec.training.lr for run, spec in specs.items()}
     assert rates.pop("grpo") == tiny["common"]["lr"] and set(rates.values()) == {5e-4, 4e-3}
     assert rates["sft_short"] == 5e-4 and rates["red_window5"] == rates["red_w_constant"] == 4e-3
-    assert entry(document, "sft")["because"].startswith("about 3 epochs") and entry(document, "red")["because"] == REASON
+    assert (
+        entry(document, "sft")["because"].startswith("about 3 epochs") and entry(document, "red")["because"] == REASON
+    )
 
 
 def test_a_rate_of_its_own_stays_and_an_overlay_can_take_the_others_away(tiny):

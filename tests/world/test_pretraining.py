@@ -4,7 +4,6 @@ import math
 from dataclasses import replace
 
 import pytest
-import torch
 
 from red.errors import ConfigError
 from red.plumbing.records import from_mapping
