@@ -38,7 +38,7 @@ class Muon(torch.optim.Optimizer):
 
     def _momentum(self, matrix: nn.Parameter, decay: float) -> Tensor:
         assert matrix.grad is not None
-        average = self.state[matrix].setdefault("momentum", torch.zeros_like(matrix))
+        average: Tensor = self.state[matrix].setdefault("momentum", torch.zeros_like(matrix))
         average.lerp_(matrix.grad, 1 - decay)
         return matrix.grad.lerp(average, decay)
 
@@ -48,7 +48,7 @@ def orthogonal(matrices: Tensor) -> Tensor:
     if matrices.shape[1] > matrices.shape[2]:
         return orthogonal(matrices.mT).mT
     a, b, c = COEFFICIENTS
-    x = matrices / matrices.norm(dim=(1, 2), keepdim=True).clamp(min=1e-7)
+    x: Tensor = matrices / matrices.norm(dim=(1, 2), keepdim=True).clamp(min=1e-7)
     for _ in range(ITERATIONS):
         gram = x @ x.mT
         x = a * x + (b * gram + c * gram @ gram) @ x
