@@ -10,7 +10,8 @@ from pathlib import Path
 from bench import report
 from bench.compare import REPOSITORY, compare
 from bench.row import Row, load, names
-from red.plumbing.storage import read_object, write_json
+from red.plumbing.partials import overwrite
+from red.plumbing.storage import read_object, readable_json
 
 RESULTS = Path(__file__).parent / "results"
 WORLDS = (REPOSITORY / "results" / "tiny", REPOSITORY / "bench" / ".world")
@@ -54,7 +55,7 @@ def run(name: str, row: Row, world: Path, options: argparse.Namespace) -> None:
         others = [case for case in read_object(path)["cases"] if case["name"] != options.case]
         order = [case.name for case in row.cases]
         results["cases"] = sorted(results["cases"] + others, key=lambda case: order.index(case["name"]))
-    write_json(path, results)
+    overwrite(path, readable_json(results).encode())
 
 
 def ready_world() -> Path:

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.row import Bar, Row
-from red.plumbing.storage import read_object, write_atomic
+from red.plumbing.partials import overwrite
+from red.plumbing.storage import read_object
 
 README = Path(__file__).parent / "README.md"
 BEGIN, END = "<!-- results: begin (made by python -m bench) -->", "<!-- results: end -->"
@@ -16,7 +17,7 @@ def write(folder: Path, rows: dict[str, Row], readme: Path = README) -> None:
     before, _, rest = readme.read_text(encoding="utf-8").partition(BEGIN)
     _, _, after = rest.partition(END)
     body = "\n".join(section(name, row, folder / f"{name}.json") for name, row in rows.items())
-    write_atomic(readme, f"{before}{BEGIN}\n\n{body}\n{END}{after}")
+    overwrite(readme, f"{before}{BEGIN}\n\n{body}\n{END}{after}".encode())
 
 
 def section(name: str, row: Row, path: Path) -> str:

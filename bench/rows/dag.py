@@ -66,9 +66,8 @@ def _done(command: list[str], folder: Path) -> Done:
 
 
 def _finished_copy() -> Path:
-    """A copy of the tracked files with the shortened reproduction done; shared by the cases."""
-    copy = Path(tempfile.gettempdir()) / "red-bench-dag"
-    shutil.rmtree(copy, ignore_errors=True)
+    """A copy of the tracked files with the shortened reproduction done."""
+    copy = Path(tempfile.mkdtemp())
     names = subprocess.run(["git", "ls-files", "-z"], cwd=REPOSITORY, check=True, capture_output=True, text=True)
     for name in filter(None, names.stdout.split("\0")):
         if (REPOSITORY / name).exists():

@@ -9,9 +9,10 @@ from typing import Any
 
 from red.errors import ConfigError
 from red.escape import terminal
+from red.plumbing.checksums import folder_hash, input_hash, refuse_foreign, refuse_foreign_folder
 from red.plumbing.provenance import spec_hash
 from red.plumbing.records import from_mapping, to_mapping
-from red.plumbing.storage import argument, file_hash, folder_hash, only_here, write_atomic, write_json, write_jsonl
+from red.plumbing.storage import argument, only_here, write_atomic, write_json, write_jsonl
 
 HELP = "make a base model, training prompts, demonstrations, their corruption, or a benchmark"
 
@@ -44,7 +45,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Write the product; nothing is written if anything fails."""
+    """Write the product; nothing is written if anything fails, and nothing foreign is in its place."""
+    _check_out(options.kind, options.out)
     make = {
         "model": _model,
         "prompts": _prompts,
@@ -55,6 +57,18 @@ def run(options: argparse.Namespace) -> int:
     }
     make[options.kind](_spec(options), options)
     return 0
+
+
+def _check_out(kind: str, out: Path) -> None:
+    if kind == "model":
+        return refuse_foreign_folder(out)
+    refuse_foreign(out)
+    if kind in ("prompts", "demonstrations", "corruption"):
+        if out.suffix == ".json":
+            raise ConfigError(f"--out {out}: a summary gets this name; end it in .jsonl")
+        refuse_foreign(out.with_suffix(".json"))
+    if kind == "prompts":
+        refuse_foreign(out.with_name("system.txt"))
 
 
 def _spec(options: argparse.Namespace) -> dict[str, Any]:
@@ -117,7 +131,7 @@ def _wrong_responses(spec: Mapping[str, Any], options: argparse.Namespace) -> No
 
     search = from_mapping(WrongResponsesSpec, spec, "wrong_responses")
     rows, clean = _prompt_rows(options), read_demonstrations(options.demonstrations)
-    files = {"prompts": file_hash(options.prompts), "demonstrations": file_hash(options.demonstrations)}
+    files = {"prompts": input_hash(options.prompts), "demonstrations": input_hash(options.demonstrations)}
     # Without the rate: a larger one goes on where a smaller one stopped.
     made_from = {**to_mapping(replace(search, rate=0.0)), **files, "model": folder_hash(options.model)}
     state = options.out.parent / "state"

@@ -29,16 +29,18 @@ def run(options: argparse.Namespace) -> int:
     from red.errors import ConfigError
     from red.escape import terminal
     from red.grading.reward import RewardJudge
+    from red.plumbing.checksums import folder_hash, input_hash, refuse_foreign
     from red.plumbing.item_log import ItemLog
     from red.plumbing.provenance import spec_hash
     from red.plumbing.records import from_mapping, to_mapping
-    from red.plumbing.storage import argument, file_hash, folder_hash, only_here
+    from red.plumbing.storage import argument, only_here
     from red.probes.probe import KEY, Probe, measure
     from red.probes.reader import open_reader
     from red.probes.row import write
     from red.probes.summary import summary
 
     probe = from_mapping(Probe, argument(options.spec), "spec")
+    refuse_foreign(options.out)
     if probe.backend == "local":
         torch.set_num_threads(1)  # repeatable bit for bit
     folders = dict(pair.partition("=")[::2] for pair in options.model)
@@ -46,7 +48,7 @@ def run(options: argparse.Namespace) -> int:
         raise ConfigError("--model: give NAME=DIR")
     others = {name: Path(folder) for name, folder in folders.items()}
     models = {name: folder_hash(folder) for name, folder in {**others, "": options.checkpoint}.items()}
-    files = {"prompts": file_hash(options.prompts), "demonstrations": file_hash(options.demonstrations)}
+    files = {"prompts": input_hash(options.prompts), "demonstrations": input_hash(options.demonstrations)}
     name = f"{probe.probe}.{spec_hash({**to_mapping(probe), **files, 'models': models})}.jsonl"
     state = options.out.parent / "state"
     with only_here(state / f"{probe.probe}.lock", "measuring"), RewardJudge() as judge:

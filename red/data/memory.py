@@ -17,9 +17,10 @@ import pyarrow.parquet as pq
 
 from red.data.problems import ProblemSet
 from red.methods.base import Problem
+from red.plumbing.checksums import input_hash
 from red.plumbing.provenance import fingerprint, spec_hash
 from red.plumbing.sources import sources
-from red.plumbing.storage import file_hash, write_atomic
+from red.plumbing.storage import read_guarded, write_guarded
 
 MODULES = ("red.data.problems", "red.grading.reward")
 LIBRARIES = ("tokenizers", "math-verify")
@@ -39,7 +40,7 @@ SCHEMA = pa.schema(
 
 def remembered(folder: Path, inputs: Mapping[str, Any], make: Callable[[], ProblemSet]) -> ProblemSet:
     """What `make` returned for these inputs and this code; a path among the inputs stands for its content."""
-    path = folder / f"{_key(inputs)}.parquet"
+    path = folder / f"{_key(inputs)}.bin"
     found = _read(path) if path.exists() else None
     if found is None:
         found = make()
@@ -59,7 +60,7 @@ def _key(inputs: Mapping[str, Any]) -> str:
 
 def _content(value: Any) -> Any:
     if isinstance(value, Path):
-        return file_hash(value)
+        return input_hash(value)
     return [_content(part) for part in value] if isinstance(value, list) else value
 
 
@@ -79,24 +80,27 @@ def _write(path: Path, problems: ProblemSet) -> None:
     about = {"counts": dict(problems.counts), "thought_open": problems.thought_open}
     table = pa.Table.from_pylist(rows, SCHEMA.with_metadata({"red": json.dumps(about)}))
     buffer = io.BytesIO()
-    pq.write_table(table, buffer, compression="zstd", write_page_checksum=True)
+    pq.write_table(table, buffer, compression="zstd")
     try:
-        write_atomic(path, buffer.getvalue())
+        write_guarded(path, buffer.getvalue())
     except OSError as error:
         print(f"{path}: {error.strerror}; the next start reads all texts again", file=sys.stderr)
 
 
 def _read(path: Path) -> ProblemSet | None:
-    """None if the file is damaged."""
+    """None if the file is damaged or may not be read."""
     try:
-        table = pq.read_table(path, page_checksum_verification=True)
-        about = json.loads(table.schema.metadata[b"red"])
-        columns = [
-            _tokens(table, field.name) if field.type == TOKENS else table[field.name].to_pylist() for field in SCHEMA
-        ]
-    except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
-        print(f"{path}: damaged ({error}); it is made again", file=sys.stderr)
+        payload = read_guarded(path)
+    except OSError:
+        payload = None
+    if payload is None:
+        print(f"{path}: damaged; it is made again", file=sys.stderr)
         return None
+    table = pq.read_table(pa.BufferReader(payload))
+    about = json.loads(table.schema.metadata[b"red"])
+    columns = [
+        _tokens(table, field.name) if field.type == TOKENS else table[field.name].to_pylist() for field in SCHEMA
+    ]
     return ProblemSet(tuple(map(Problem, *columns)), about["counts"], about["thought_open"])
 
 

@@ -72,10 +72,11 @@ def train(run: RunSpec, files: RunFiles, report: Report, code: str = "") -> Trai
     if weight.kind in ("mean_of", "resampled_from") and files.w_log is None:
         raise ConfigError(f"--w-log: {weight.kind} reads the metrics of another run")
     with only_here(files.out / ".lock", "training"):
+        files.check()
         this = identity(run, files, code)
         if trained := files.revive(this):
             return trained
-        claim(files.state, this)
+        claim(files, this)
         trained = engine(run.training.engine).train(run, files, report)
         files.retire(this, trained)
         return trained

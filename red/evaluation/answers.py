@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from red.plumbing.item_log import ItemLog
+from red.plumbing.partials import partial_of
 
 Key = tuple[str, int]  # id of the problem, index of the sample
 
@@ -17,7 +18,7 @@ class AnswerLog(ItemLog):
 
 def share_storage(finished: Path, log: Path) -> None:
     """Let the log be a second name of the finished file, where the file system has hard links."""
-    partial = log.with_name(f".{log.name}.{os.getpid()}.partial")
+    partial = partial_of(log)
     try:
         os.link(finished, partial)
     except OSError:

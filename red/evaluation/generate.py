@@ -16,9 +16,11 @@ from red.evaluation import catalog
 from red.evaluation.answers import AnswerLog, Key, share_storage
 from red.evaluation.catalog import Benchmark
 from red.models.folder import load_codec
+from red.plumbing.checksums import folder_hash, refuse_foreign
+from red.plumbing.partials import remove_partials
 from red.plumbing.progress import GenerationProgress
 from red.plumbing.provenance import spec_hash
-from red.plumbing.storage import folder_hash, only_here, read_object, remove_partials, write_json, write_jsonl
+from red.plumbing.storage import checked_line, only_here, product, read_object, write_json, write_jsonl
 from red.sampling.base import Backend, Request, Sampling
 from red.sampling.response import Response
 from red.seeds import derive
@@ -91,6 +93,9 @@ def generate(
     backend: Backend | None = None
     try:
         for checkpoint, out in jobs:
+            for name in spec.benchmarks:
+                for file in (f"{name}.generations.jsonl", f"{name}.json"):
+                    refuse_foreign(out / file)
             with only_here(out / "state" / "lock", "generating"):
                 remove_partials(out / "state")
                 works = _plan(checkpoint, out, spec, folder)
@@ -214,7 +219,9 @@ def _finish(work: Work, out: Path, spec: GenerationSpec) -> None:
     work.log.close()
     keys = work.samples()
     final = out / f"{work.benchmark.name}.generations.jsonl"
-    write_jsonl(final, (work.log.rows[key] for key in keys))
+    with product(final) as stream:
+        for key in keys:
+            stream.write(checked_line(work.log.rows[key]))
     if len(work.log.rows) == len(keys):
         share_storage(final, work.log.path)
     write_json(out / f"{work.benchmark.name}.json", _description(work, spec))

@@ -14,6 +14,7 @@ from red.evaluation.generate import GenerationSpec, generate
 from red.evaluation.protected import letters_only
 from red.evaluation.summary import scores
 from red.evaluation.verdicts import grade_answers
+from red.plumbing.checksums import refuse_foreign
 from red.plumbing.records import from_mapping, to_mapping
 from red.plumbing.storage import write_jsonl
 from red.sampling import open_backend
@@ -48,6 +49,8 @@ def evaluate(options: Options) -> None:
     """Write answers, verdicts, `summary.json` and `summary.md` under `options.out`; print the table."""
     spec = specification(options)
     folder = options.out / "benchmarks"
+    for file in ("summary.json", "summary.md"):
+        refuse_foreign(options.out / file)
     for name, entry in spec.benchmarks.items():
         write_jsonl(folder / f"{name}.jsonl", _rows(name, entry))
         if reason := sets.missing(folder / f"{name}.jsonl"):

@@ -1,7 +1,7 @@
 """Verdicts on the answers of an evaluation folder: `<benchmark>.generations.jsonl` -> `.grades.jsonl`."""
 
 import sys
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from red.grading.choice import is_letter
 from red.grading.comparable import unreadable
 from red.grading.grader import Case, Grader
 from red.grading.verdict import DATA_ERROR, Verdict
+from red.plumbing.roll_call import RollCall
 from red.plumbing.storage import numbered_jsonl, write_jsonl
 
 SHOWN = 5  # problems that one line names
@@ -43,13 +44,14 @@ def grade_answers(
     with Grader(workers=workers) as grader:
         for benchmark, problems in benchmarks:
             path = folder / f"{benchmark.name}.generations.jsonl"
-            reason = missing(path)
-            absent = [] if reason is None else [{"missing": reason}]
+            reason = None if problems else missing(path)
             faulty = _without_gold(problems, grader)
             if faulty:
                 message = f"the gold of {_some(faulty)} cannot be read; left out of all figures"
                 print(terminal(f"{benchmark.name}: {message}"), file=sys.stderr)
-            rows = absent or _grades(path, {problem.id: problem for problem in problems}, faulty, grader)
+            own = {problem.id: problem for problem in problems}
+            rows = _grades(_answers(path, own, benchmark.samples), own, faulty, grader)
+            rows = rows if reason is None else iter([{"missing": reason}])
             write_jsonl(folder / f"{benchmark.name}.grades.jsonl", rows)
 
 
@@ -65,9 +67,9 @@ def _some(ids: Sequence[str]) -> str:
 
 
 def _grades(
-    path: Path, problems: dict[str, Problem], faulty: Container[str], grader: Grader
+    answers: Iterable[dict[str, Any]], problems: dict[str, Problem], faulty: Container[str], grader: Grader
 ) -> Iterator[dict[str, Any]]:
-    for row, graded in grader.grade_rows(_answers(path, problems), lambda row: _case(row, problems)):
+    for row, graded in grader.grade_rows(answers, lambda row: _case(row, problems)):
         found = Verdict(False, False, DATA_ERROR) if row["id"] in faulty else graded
         yield {
             "id": row["id"],
@@ -80,14 +82,15 @@ def _grades(
         }
 
 
-def _answers(path: Path, problems: dict[str, Problem]) -> Iterator[dict[str, Any]]:
-    """Answers one by one, so that a file of any size fits into memory."""
+def _answers(path: Path, ids: Iterable[str], samples: int) -> Iterator[dict[str, Any]]:
+    """Answers one by one, so that a file of any size fits into memory: every sample of every problem, once each."""
+    ordered = RollCall(path, ids, samples, "generate again")
     for number, row in numbered_jsonl(path, FIELDS):
         if not isinstance(row["id"], str) or not isinstance(row["response"], str):
             raise DataError(f"{path}: line {number}: id and response must be texts")
-        if row["id"] not in problems:
-            raise DataError(f"{path}: {row['id']!r} is not a problem of the benchmark; generate again")
+        ordered.tick(row["id"], row["index"])
         yield row
+    ordered.finish()
 
 
 def _case(row: dict[str, Any], problems: dict[str, Problem]) -> Case:

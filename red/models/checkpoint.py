@@ -13,6 +13,7 @@ from tokenizers import Tokenizer
 from red.errors import DataError
 from red.models.folder import documents, load_codec, optional
 from red.models.qwen2 import Qwen2, Shape
+from red.plumbing.checksums import folder_hash
 from red.plumbing.storage import read_object, write_directory, write_json
 from red.text.codec import Codec
 
@@ -53,7 +54,7 @@ def load(directory: Path | str, device: str | torch.device = "cpu") -> Checkpoin
     directory = Path(directory)
     config = read_object(directory / "config.json")
     shape = Shape.from_config(config, str(directory / "config.json"))
-    return Checkpoint(
+    checkpoint = Checkpoint(
         codec=load_codec(directory),
         model=_weights(directory, shape).to(device),
         config=config,
@@ -61,6 +62,8 @@ def load(directory: Path | str, device: str | torch.device = "cpu") -> Checkpoin
         tokenizer_config=optional(directory / "tokenizer_config.json"),
         files={path.name: path.read_bytes() for path in documents(directory) if path.name not in READ},
     )
+    folder_hash(directory)  # what was read is what was saved
+    return checkpoint
 
 
 def save(checkpoint: Checkpoint, directory: Path | str, notes: Mapping[str, Mapping[str, Any]] | None = None) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from tokenizers import Tokenizer
 
 from red.errors import DataError
+from red.plumbing import checksums
 from red.plumbing.storage import read_object
 from red.text.codec import Codec, chat_end
 
@@ -57,9 +58,9 @@ def optional(path: Path) -> dict[str, Any]:
 
 
 def documents(directory: Path) -> Iterator[Path]:
-    """The files of a folder that hold no weights."""
+    """The files of a folder that hold no weights, but the list of its files."""
     for path in sorted(directory.iterdir()):
-        if path.is_file() and not any(path.match(pattern) for pattern in WEIGHTS):
+        if path.is_file() and path.name != checksums.NAME and not any(path.match(pattern) for pattern in WEIGHTS):
             yield path
 
 

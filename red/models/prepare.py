@@ -9,8 +9,9 @@ from typing import Any
 
 from red.errors import DataError
 from red.models.folder import CHAT_TEMPLATE, documents, optional
+from red.plumbing.checksums import file_hash, folder_hash
 from red.plumbing.records import from_mapping
-from red.plumbing.storage import file_hash, read_json, write_directory
+from red.plumbing.storage import read_json, write_directory
 from red.text.template import TEMPLATES, THINK_SYSTEM
 
 # What is fetched from the hub.
@@ -39,6 +40,7 @@ def prepare(spec: Mapping[str, Any], out: Path) -> None:
     """Copy the model to `out` with its config patched; the folder is whole or absent."""
     model = from_mapping(PreparedModel, spec, "model")
     source = _find(model)
+    folder_hash(source)  # a folder that this program made must be as it was made
     if not list(source.glob("*.safetensors")):
         raise DataError(f"{source}: no *.safetensors; pickled weights can run code and are refused")
     for name, expected in (model.sha256 or {}).items():

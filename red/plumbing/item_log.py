@@ -3,18 +3,21 @@
 import errno
 import os
 import shutil
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from red.errors import DataError
-from red.plumbing.storage import dump_json, numbered_jsonl
+from red.errors import DataError, one_line
+from red.plumbing.partials import overwrite, replacing
+from red.plumbing.storage import checked_line, is_checked, numbered_lines, parse_row
 
 Key = tuple[Any, ...]
 
 
 class ItemLog:
-    """One line per finished item, in the order of finishing. A line that was torn is dropped on opening.
+    """One line per finished item, in the order of finishing. Lines that are torn or damaged, wherever they stand, are
+    dropped on opening and said: their items are made again.
 
     `key` names the fields that identify an item: a text, or a text and a number for `index`. Every line has
     these and `fields`.
@@ -26,22 +29,38 @@ class ItemLog:
         self.rows: dict[Key, dict[str, Any]] = {}
         if path.exists():
             _unshare(path)
-            _drop_torn_line(path)
             self._read((*key, *fields))
         self._stream = path.open("ab", buffering=0)
 
     def _read(self, fields: tuple[str, ...]) -> None:
-        for number, row in numbered_jsonl(self.path, fields):
-            if not all(isinstance(row[name], int if name == "index" else str) for name in self.key):
-                raise DataError(f"{self.path}: line {number} is damaged; delete the file")
+        whole, damaged = [], False
+        for number, raw in numbered_lines(self.path):
+            try:
+                row = self._row(raw, f"{self.path}: line {number}", fields)
+            except DataError as error:
+                damaged = True
+                if raw.endswith(b"\n"):  # else a killed writer's, as happens
+                    print(f"{one_line(error)}; left out and made again", file=sys.stderr)
+                continue
+            whole.append(raw)
             self.rows[self._key(row)] = row
+        if damaged:
+            overwrite(self.path, b"".join(whole))
+
+    def _row(self, raw: bytes, where: str, fields: tuple[str, ...]) -> dict[str, Any]:
+        if not is_checked(raw):
+            raise DataError(f"{where}: torn, or without its check")
+        row = parse_row(raw, where, fields)
+        if not all(isinstance(row[name], int if name == "index" else str) for name in self.key):
+            raise DataError(f"{where}: {', '.join(self.key)}: of the wrong type")
+        return row
 
     def _key(self, row: Mapping[str, Any]) -> Key:
         return tuple(row[name] for name in self.key)
 
     def add(self, row: Mapping[str, Any]) -> None:
         """Append one item with a single write, so that it is there whole or not at all."""
-        line = dump_json(row).encode() + b"\n"
+        line = checked_line(row)
         if self._stream.write(line) != len(line):  # the disk filled up within the line
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
         self.rows[self._key(row)] = dict(row)
@@ -60,12 +79,5 @@ class ItemLog:
 def _unshare(path: Path) -> None:
     """Copy a file that has a second name, so that appending does not change the finished file."""
     if path.stat().st_nlink > 1:
-        copy = path.with_name(f".{path.name}.{os.getpid()}.partial")
-        shutil.copyfile(path, copy)
-        os.replace(copy, path)
-
-
-def _drop_torn_line(path: Path) -> None:
-    with path.open("r+b") as stream:
-        content = stream.read()
-        stream.truncate(content.rfind(b"\n") + 1)
+        with path.open("rb") as source, replacing(path) as copy:
+            shutil.copyfileobj(source, copy)

@@ -13,7 +13,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from red.plumbing.storage import dump_json, file_hash, folder_hash, write_json
+from red.plumbing.checksums import input_hash
+from red.plumbing.storage import dump_json, write_json
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = (
@@ -115,7 +116,7 @@ def write_provenance(
             "spec_hash": spec_hash(spec),
             "code": code,
             "environment": environment(),
-            "inputs": {p.name: folder_hash(p) if p.is_dir() else file_hash(p) for p in inputs},
+            "inputs": {p.name: input_hash(p) for p in inputs},
             "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started.date)),
             "seconds": round(started.seconds, 3),
             **facts,

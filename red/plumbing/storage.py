@@ -1,76 +1,84 @@
-"""Files: atomic writes, JSON lines, and content hashes. Nothing half-written ever looks finished."""
+"""What commands read and write: products that replace nothing foreign, JSON, and rows with their checks."""
 
 import errno
 import fcntl
 import hashlib
 import json
 import os
+import re
 import shutil
 import sys
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from red.errors import DataError
+from red.plumbing import checksums
+from red.plumbing.partials import fsync_directory, overwrite, partial_of, replacing
 
 LONGEST_LINE = 64 << 20
 """Bytes; a longer line is not a row but a damaged file, and reading on could take all memory."""
+_CHECK = re.compile(rb',"crc32":"([0-9a-f]{8})"\}\s*$')
+_TAIL = 64  # bytes of a line's end in which its check stands
 
 
-def fsync_directory(directory: Path) -> None:
-    """Make a rename inside `directory` survive a power cut."""
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def product(path: Path) -> AbstractContextManager[BinaryIO]:
+    """A stream that becomes the file `path` once all is written; DataError if it would replace what is not ours."""
+    checksums.refuse_foreign(path)
+    return replacing(Path(os.path.abspath(path)), _publish)
 
 
-@contextmanager
-def naming(path: Path) -> Iterator[None]:
-    """Errors of the operating system name `path`: those of a write or a sync name nothing."""
-    try:
-        yield
-    except OSError as error:
-        error.filename = error.filename or str(path)
-        raise
+def _publish(partial: Path, path: Path) -> None:
+    with checksums.listing(path, checksums.file_hash(partial)):
+        os.replace(partial, path)
 
 
 def write_atomic(path: Path, content: bytes | str) -> None:
-    """Write, fsync, rename: readers see the old file or the new one, never a part."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    data = content.encode() if isinstance(content, str) else content
-    try:
-        with naming(path), partial.open("wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
-    fsync_directory(path.parent)
+    """One product: readers see the old file or the new one, never a part."""
+    with product(path) as stream:
+        stream.write(content.encode() if isinstance(content, str) else content)
 
 
 def write_directory(path: Path, fill: Callable[[Path], None]) -> None:
-    """Let `fill` write a folder under a temporary name, then rename it to `path`."""
+    """Let `fill` write a folder under a temporary name, list its files with their hashes, then rename it to `path`.
+
+    DataError if something is there that is not ours; what is ours makes room first and is deleted last.
+    """
+    checksums.refuse_foreign_folder(path)
+    path = Path(os.path.abspath(path))
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
+    partial, before = partial_of(path), partial_of(path)
     partial.mkdir()
     try:
         fill(partial)
+        checksums.list_all(partial)
         for file in partial.rglob("*"):
             if file.is_file():
                 with file.open("rb") as stream:
                     os.fsync(stream.fileno())
         if path.exists():
-            shutil.rmtree(path)
-        os.replace(partial, path)
+            path.rename(before)
+        partial.rename(path)
     finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        if before.exists() and not path.exists():
+            before.rename(path)
+        for folder in (partial, before):
+            shutil.rmtree(folder, ignore_errors=True)
     fsync_directory(path.parent)
+
+
+def write_guarded(path: Path, payload: bytes) -> None:
+    """A file of the program's own folders that begins with the SHA-256 of the rest."""
+    overwrite(path, hashlib.sha256(payload).digest() + payload)
+
+
+def read_guarded(path: Path) -> bytes | None:
+    """What `write_guarded` wrote; None if that is damaged."""
+    content = path.read_bytes()
+    whole = len(content) > 32 and hashlib.sha256(content[32:]).digest() == content[:32]
+    return content[32:] if whole else None
 
 
 @contextmanager
@@ -81,7 +89,9 @@ def only_here(path: Path, doing: str) -> Iterator[None]:
     and the job that takes its place finds the work done.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as stream:
+    # Not through a link: the file it leads to is not ours.
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+    with open(descriptor, "a", encoding="utf-8") as stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -101,15 +111,15 @@ def link_or_copy(source: str, target: str) -> None:
         shutil.copy2(source, target)
 
 
-def remove_partials(directory: Path) -> None:
-    """Delete what killed writers left in `directory`. Only its sole writer may call this."""
-    for path in directory.glob(".*.partial"):
-        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
-
-
 def dump_json(value: Any) -> str:
     """Sorted keys and no spaces: equal values give equal bytes. NaN and infinity are refused."""
     return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
+def checked_line(row: Mapping[str, Any]) -> bytes:
+    """A line of a file that grows, with a check of its own as the last key: `parse_row` notices one changed byte."""
+    text = dump_json(row).encode()[:-1]
+    return text + b',"crc32":"%08x"}\n' % zlib.crc32(text)
 
 
 def readable_json(value: Any) -> str:
@@ -154,11 +164,27 @@ def _refuse_constant(name: str) -> None:
 
 def read_json(path: Path) -> Any:
     """Parse one JSON document; DataError names the file."""
+    content = _content(path)
+    value = parse_json(content, str(path))
+    checksums.check(path, hashlib.sha256(content).hexdigest())
+    return value
+
+
+def read_text(path: Path) -> str:
+    """A text in UTF-8, with line ends of one kind; DataError names the file."""
+    content = _content(path)
+    checksums.check(path, hashlib.sha256(content).hexdigest())
     try:
-        content = path.read_bytes()
+        return content.decode().replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: not UTF-8 ({error.reason})") from None
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
     except OSError as error:
         raise DataError(f"{path}: {_reason(error)}") from None
-    return parse_json(content, str(path))
 
 
 def read_object(path: Path) -> dict[str, Any]:
@@ -179,18 +205,9 @@ def _reason(error: OSError) -> str:
 
 def write_jsonl(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     """All rows as JSON lines, atomically, streaming."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        with naming(path), partial.open("w", encoding="utf-8") as stream:
-            for row in rows:
-                stream.write(dump_json(row) + "\n")
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
-    fsync_directory(path.parent)
+    with product(path) as stream:
+        for row in rows:
+            stream.write(dump_json(row).encode() + b"\n")
 
 
 def read_jsonl(path: Path, required: Iterable[str] = ()) -> Iterator[dict[str, Any]]:
@@ -205,40 +222,48 @@ def read_jsonl(path: Path, required: Iterable[str] = ()) -> Iterator[dict[str, A
 def numbered_jsonl(
     path: Path, required: Iterable[str] = (), surrogates: bool = False
 ) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The same with line numbers."""
-    required = tuple(required)
+    """The same with line numbers. That the file is the one that was written shows at its end."""
+    required, digest = tuple(required), hashlib.sha256()
+    for number, raw in numbered_lines(path):
+        digest.update(raw)
+        if raw.strip():
+            yield number, parse_row(raw, f"{path}: line {number}", required, surrogates)
+    checksums.check(path, digest.hexdigest())
+
+
+def numbered_lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    """Lines as they are, from 1."""
     try:
         stream = path.open("rb")
     except OSError as error:
         raise DataError(f"{path}: {_reason(error)}") from None
     with stream:
         for number, raw in enumerate(iter(lambda: stream.readline(LONGEST_LINE), b""), start=1):
-            where = f"{path}: line {number}"
             if len(raw) == LONGEST_LINE:
-                raise DataError(f"{where}: longer than {LONGEST_LINE >> 20} MiB")
-            if not raw.strip():
-                continue
-            row = parse_json(raw, where, surrogates)
-            if not isinstance(row, dict):
-                raise DataError(f"{where}: expected an object")
-            for key in required:
-                if key not in row:
-                    raise DataError(f"{where}: missing key {key!r}")
-            yield number, row
+                raise DataError(f"{path}: line {number}: longer than {LONGEST_LINE >> 20} MiB")
+            yield number, raw
 
 
-def file_hash(path: Path) -> str:
-    """SHA-256 of a file's bytes, in hexadecimal."""
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while block := stream.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+def is_checked(raw: bytes) -> bool:
+    """Whether a line is one of `checked_line` to its end; that its check fits is seen by `parse_row`."""
+    return raw.endswith(b"\n") and _check(raw) is not None
 
 
-def folder_hash(path: Path) -> str:
-    """SHA-256 of a folder's manifest: relative names and content hashes, sorted."""
-    digest = hashlib.sha256()
-    for file in sorted(p for p in path.rglob("*") if p.is_file()):
-        digest.update(f"{file.relative_to(path).as_posix()} {file_hash(file)}\n".encode())
-    return digest.hexdigest()
+def _check(raw: bytes) -> re.Match[bytes] | None:
+    return _CHECK.search(raw, max(0, len(raw) - _TAIL))
+
+
+def parse_row(raw: bytes, where: str, required: Iterable[str] = (), surrogates: bool = False) -> dict[str, Any]:
+    """The object of one line, without the check that `checked_line` put there; DataError begins with `where`."""
+    if match := _check(raw):
+        content = raw[: match.start()]
+        if zlib.crc32(content) != int(match[1], 16):
+            raise DataError(f"{where}: changed since the program wrote it")
+        raw = content + b"}"
+    row = parse_json(raw, where, surrogates)
+    if not isinstance(row, dict):
+        raise DataError(f"{where}: expected an object")
+    for key in required:
+        if key not in row:
+            raise DataError(f"{where}: missing key {key!r}")
+    return row

@@ -277,7 +277,14 @@ def collect_spec(config: Config) -> dict[str, Any]:
     runs = [_collected(config, run, seed) for run, seed in evaluated(config)]
     known = {name: benchmark(name, entry) for name, entry in config["benchmarks"].items()}
     benchmarks = [
-        {"benchmark": name, "label": one.title, "group": one.group, "metric": one.metric, "source": one.source}
+        {
+            "benchmark": name,
+            "label": one.title,
+            "group": one.group,
+            "metric": one.metric,
+            "source": one.source,
+            "samples": one.samples,
+        }
         for name, one in known.items()
     ]
     probes = {probe: entry["runs"] for probe, entry in config.get("probes", {}).items()}

@@ -74,11 +74,12 @@ def probed_models(config: Config, run: str, seed: int | str, probe: str) -> dict
 
 
 def collected(config: Config) -> list[str]:
-    """All grades, metrics and probes: what the three tables are made from."""
+    """All grades, metrics and probes, from which the three tables are made, and the problems that were asked."""
+    problems = [f"<results>/data/benchmarks/{benchmark}.jsonl" for benchmark in config["benchmarks"]]
     grades = [
         f"<results>/evaluations/{run}/seed{seed}/{benchmark}.grades.jsonl"
         for run, seed in jobs.evaluated(config)
         for benchmark in config["benchmarks"]
     ]
     probes = [f"<results>/probes/{run}/seed{seed}/{probe}.parquet" for run, seed, probe in jobs.probed(config)]
-    return [*grades, *(metrics(run, seed) for run, seed in jobs.trained(config)), *probes]
+    return [*problems, *grades, *(metrics(run, seed) for run, seed in jobs.trained(config)), *probes]

@@ -1,7 +1,7 @@
 """Grades, metrics and probes of all runs as three tidy tables, streamed: memory does not grow with rows."""
 
-import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,9 +10,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from red.errors import DataError
+from red.errors import ConfigError, DataError
+from red.plumbing.checksums import input_hash
 from red.plumbing.records import convert
-from red.plumbing.storage import fsync_directory, naming, read_jsonl, read_object, write_json
+from red.plumbing.roll_call import RollCall
+from red.plumbing.storage import product, read_jsonl, read_object, write_json
 from red.tables.entries import checked
 from red.tables.schema import ASKED_KEYS, BENCHMARK_KEYS, DYNAMICS, ORIGIN, PROBES, RUN, SCORES
 
@@ -25,7 +27,7 @@ ENVIRONMENT = ("commit", "dirty", "packages")
 
 @dataclass(frozen=True)
 class Run:
-    """One (run, seed) that should be there; `lacks` names the files that are not."""
+    """One (run, seed) that should be there; `lacks` names the files, or the steps, that are not."""
 
     entry: Mapping[str, Any]
     evaluation: Path
@@ -55,22 +57,26 @@ def collect(spec: Mapping[str, Any], results: Path, out: Path) -> list[Run]:
     """Write scores, dynamics, probes (parquet), benchmarks.json and runs.json below `out`; returns all runs.
 
     `spec` is what `red.study.jobs.collect_spec` returns. A run that lacks a file is listed as missing and has
-    no rows at all. A damaged file is a DataError that names it and the line.
+    no rows at all. A damaged file is a DataError that names it and the line; so is one that does not hold exactly the
+    rows that were ordered: every sample of every problem of the benchmark's file, every step.
     """
     checked(spec.get("runs"), ASKED_KEYS, "--spec: runs")
     checked(spec.get("benchmarks"), BENCHMARK_KEYS, "--spec: benchmarks")
     convert(Mapping[str, tuple[str, ...]], spec.get("probes", {}), "--spec: probes")
+    _check(spec)
     runs = [find(entry, spec, results) for entry in spec["runs"]]
     whole = [run for run in runs if not run.lacks]
-    out.mkdir(parents=True, exist_ok=True)
     with table_file(out / "scores.parquet", SCORES) as write:
-        for run in whole:
-            for benchmark in spec["benchmarks"]:
-                write(_scores(run, benchmark))
+        for benchmark in spec["benchmarks"] if whole else ():
+            path = results / "data" / "benchmarks" / f"{benchmark['benchmark']}.jsonl"
+            ids = [row["id"] for row in read_jsonl(path) if "missing" not in row]
+            # A benchmark that could not be had has no rows, and tables say that it has no answers.
+            for run in whole if ids else ():
+                write(_scores(run, benchmark, ids))
     with table_file(out / "dynamics.parquet", DYNAMICS) as write:
         for run in whole:
             if run.training is not None:
-                write(_dynamics(run, run.training / "metrics.jsonl"))
+                write(_dynamics(run, run.training))
     with table_file(out / "probes.parquet", PROBES) as write:
         for run in whole:
             for path in run.probes.values():
@@ -78,6 +84,16 @@ def collect(spec: Mapping[str, Any], results: Path, out: Path) -> list[Run]:
     write_json(out / "benchmarks.json", spec["benchmarks"])
     write_json(out / "runs.json", [run.line() for run in runs])
     return runs
+
+
+def _check(spec: Mapping[str, Any]) -> None:
+    runs = Counter((entry["run"], entry["seed"]) for entry in spec["runs"])
+    for (run, seed), count in runs.items():
+        if count > 1:
+            raise ConfigError(f"spec.runs: {run!r} seed {seed} is there {count} times")
+    for key in ("benchmark", "group", "metric", "samples"):
+        if any(key not in benchmark for benchmark in spec["benchmarks"]):
+            raise ConfigError(f"spec.benchmarks: missing key {key!r}")
 
 
 def find(entry: Mapping[str, Any], spec: Mapping[str, Any], results: Path) -> Run:
@@ -93,29 +109,37 @@ def find(entry: Mapping[str, Any], spec: Mapping[str, Any], results: Path) -> Ru
     files = [evaluation / f"{benchmark['benchmark']}.grades.jsonl" for benchmark in spec["benchmarks"]]
     files += [training / "metrics.jsonl", training / "provenance.json"] if training else []
     files += probes.values()
-    lacks = tuple(path.relative_to(results).as_posix() for path in files if not path.is_file())
+    lacks = [path.relative_to(results).as_posix() for path in files if not path.is_file()]
     origin = (training or evaluation) / "provenance.json"
     provenance = read_object(origin) if origin.is_file() else {}
-    return Run(entry, evaluation, training, probes, lacks, provenance)
+    asked, steps = entry.get("steps"), provenance.get("steps")
+    if training and not lacks and not provenance.get("stopped") and steps != asked:
+        lacks = [f"{training.relative_to(results).as_posix()}: {steps} steps, {asked} are asked for"]
+    return Run(entry, evaluation, training, probes, tuple(lacks), provenance)
 
 
-def _scores(run: Run, benchmark: Mapping[str, Any]) -> Iterator[pa.RecordBatch]:
+def _scores(run: Run, benchmark: Mapping[str, Any], ids: Sequence[str]) -> Iterator[pa.RecordBatch]:
     path = run.evaluation / f"{benchmark['benchmark']}.grades.jsonl"
     constant = run.columns | {name: benchmark[name] for name in ("benchmark", "group", "metric")}
     keys = {"problem": "id", "sample": "index"} | {name: name for name in GRADE_KEYS[2:]}
-    if "missing" in next(read_jsonl(path), {}):
-        # The benchmark could not be had: no rows, and tables say that it has no answers.
-        return
-    judged = (row for row in read_jsonl(path, required=GRADE_KEYS) if row["reason"] != WITHOUT_GOLD)
-    for part in _parts(judged):
+    rows = _ticked(read_jsonl(path, required=GRADE_KEYS), RollCall(path, ids, benchmark["samples"], "grade again"))
+    for part in _parts(row for row in rows if row["reason"] != WITHOUT_GOLD):
         columns = {name: [row[key] for row in part] for name, key in keys.items()}
         yield _batch(SCORES, constant, columns, len(part), path)
 
 
-def _dynamics(run: Run, path: Path) -> Iterator[pa.RecordBatch]:
+def _ticked(rows: Iterable[dict[str, Any]], ordered: RollCall) -> Iterator[dict[str, Any]]:
+    for row in rows:
+        ordered.tick(row["id"], row["index"])
+        yield row
+    ordered.finish()
+
+
+def _dynamics(run: Run, folder: Path) -> Iterator[pa.RecordBatch]:
+    path = folder / "metrics.jsonl"
     numbers = (
         (row["train/step"], metric, value)
-        for row in read_jsonl(path, required=("train/step",))
+        for row in _steps(path, run.provenance.get("steps"))
         for metric, value in row.items()
         if isinstance(value, (int, float))
     )
@@ -125,7 +149,22 @@ def _dynamics(run: Run, path: Path) -> Iterator[pa.RecordBatch]:
         yield _batch(DYNAMICS, run.columns, columns, len(part), path)
 
 
+def _steps(path: Path, steps: object) -> Iterator[dict[str, Any]]:
+    """Rows of the metrics: every step that was trained, once, in order."""
+    if not isinstance(steps, int):
+        raise DataError(f"{path.with_name('provenance.json')}: steps: {steps!r} is no number; train again")
+    count = 0
+    for row in read_jsonl(path, required=("train/step",)):
+        if row["train/step"] != count:
+            raise DataError(f"{path}: step {row['train/step']!r} where {count} is due; train again")
+        count += 1
+        yield row
+    if count != steps:
+        raise DataError(f"{path}: {count} steps, provenance.json beside it says {steps}; train again")
+
+
 def _probes(run: Run, path: Path) -> Iterator[pa.RecordBatch]:
+    input_hash(path)
     try:
         with pq.ParquetFile(path) as file:
             for part in file.iter_batches(BATCH):
@@ -168,16 +207,10 @@ def _batch(
 @contextmanager
 def table_file(path: Path, schema: pa.Schema) -> Iterator[Callable[[Iterable[pa.RecordBatch]], None]]:
     """A function that appends record batches; the file gets its name when all of it is written."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        with naming(path), pq.ParquetWriter(partial, schema, compression="zstd") as writer:
+    with product(path) as stream, pq.ParquetWriter(stream, schema, compression="zstd") as writer:
 
-            def write(batches: Iterable[pa.RecordBatch]) -> None:
-                for batch in batches:
-                    writer.write_batch(batch)
+        def write(batches: Iterable[pa.RecordBatch]) -> None:
+            for batch in batches:
+                writer.write_batch(batch)
 
-            yield write
-        os.replace(partial, path)
-        fsync_directory(path.parent)
-    finally:
-        partial.unlink(missing_ok=True)
+        yield write

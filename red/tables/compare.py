@@ -14,8 +14,8 @@ import pandas as pd
 from red import escape
 from red.errors import DataError
 from red.statistics.intervals import adjust, paired_difference
-from red.tables.schema import DYNAMICS, SCORES
-from red.tables.source import among, open_table, problem_means, read
+from red.tables.schema import DYNAMICS
+from red.tables.source import among, open_scores, open_table, problem_means, read
 
 SEED = 20_250_501
 CURVES = ("accuracy/rollout", "length/rollout", "entropy/rollout", "entropy/demonstration", "red/w", "loss/total")
@@ -77,7 +77,7 @@ def evaluated(results: Path, names: Sequence[str]) -> tuple[pd.DataFrame, pd.Dat
     DataError names a run that has no answers, and those that have.
     """
     folder = results / "collected"
-    scores = open_table(folder / "scores.parquet", SCORES)
+    scores = open_scores(folder / "scores.parquet")
     known = sorted(set(read(scores, ["run"])["run"].unique().to_pylist()))
     for name in names:
         if name not in known:

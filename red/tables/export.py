@@ -9,8 +9,8 @@ from typing import Any
 
 from red.plumbing.storage import read_json
 from red.tables.entries import checked
-from red.tables.schema import BENCHMARK_KEYS, DYNAMICS, RUN_KEYS, SCORES
-from red.tables.source import open_table, problem_means, read
+from red.tables.schema import BENCHMARK_KEYS, DYNAMICS, RUN_KEYS
+from red.tables.source import open_scores, open_table, problem_means, read
 
 SCHEMA = "red-results/1"
 RUN = ("run", "seed", "method", "label", "family", "row_group", "scale", "status", "steps")
@@ -41,7 +41,7 @@ def _run(entry: Mapping[str, Any]) -> dict[str, Any]:
 def _scores(path: Path) -> list[dict[str, Any]]:
     """Means over problems of the means over samples, per run, seed and benchmark; shares, not percent."""
     keys = ["run", "seed", "benchmark", "group", "metric"]
-    problems = problem_means(open_table(path, SCORES), [*keys, "problem"])
+    problems = problem_means(open_scores(path), [*keys, "problem"])
     means = problems.group_by(keys).aggregate(
         [(name, "mean") for name in (*SHARES, "length")] + [("problem", "count"), ("samples", "max")]
     )

@@ -13,7 +13,7 @@ from red.plumbing.storage import read_json, write_json
 from red.tables.collect import table_file
 from red.tables.entries import checked
 from red.tables.schema import BENCHMARK_KEYS, DYNAMICS, PROBES, RUN_KEYS, SCORES
-from red.tables.source import AGAIN, open_table, read
+from red.tables.source import AGAIN, open_scores, open_table, read
 
 TABLES = {"scores": SCORES, "dynamics": DYNAMICS, "probes": PROBES}
 
@@ -55,7 +55,7 @@ class Collected:
     @cached_property
     def problems(self) -> dict[str, tuple[frozenset[str], int]]:
         """Problems of each benchmark that was answered, and the samples of each."""
-        table = read(open_table(self.folder / "scores.parquet", SCORES), ["benchmark", "problem", "sample"])
+        table = read(open_scores(self.folder / "scores.parquet"), ["benchmark", "problem", "sample"])
         rows = table.group_by(["benchmark", "problem"]).aggregate([("sample", "max")]).to_pylist()
         names = {row["benchmark"] for row in rows}
         own = {name: [row for row in rows if row["benchmark"] == name] for name in names}
@@ -91,7 +91,6 @@ def join(folders: Sequence[Path], out: Path) -> list[str]:
         raise ConfigError(f"--out {out}: is a study to join; write to another folder")
     studies = [Collected(folder) for folder in folders]
     _check(studies)
-    out.mkdir(parents=True, exist_ok=True)
     for table, schema in TABLES.items():
         with table_file(out / f"{table}.parquet", schema) as write:
             for study in studies:

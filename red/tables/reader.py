@@ -15,7 +15,7 @@ from red.escape import visible
 from red.plumbing.storage import read_json
 from red.tables.entries import checked
 from red.tables.schema import BENCHMARK_KEYS, DYNAMICS, ORIGIN, PROBES, RUN_KEYS, SCORES
-from red.tables.source import AGAIN, among, open_table, problem_means, read
+from red.tables.source import AGAIN, among, open_scores, open_table, problem_means, read
 
 BASE = "base"  # the prepared base model, evaluated like a run
 OVERALL = "overall"  # the column of means over the benchmarks
@@ -230,7 +230,7 @@ def load(collected: Path, reported: Path | None = None) -> Tables:
     tables = Tables(
         runs=runs_from(read_json(collected / "runs.json"), str(collected / "runs.json")),
         benchmarks=benchmarks_from(read_json(collected / "benchmarks.json"), str(collected / "benchmarks.json")),
-        scores_source=open_table(collected / "scores.parquet", SCORES),
+        scores_source=open_scores(collected / "scores.parquet"),
         dynamics_source=open_table(collected / "dynamics.parquet", DYNAMICS),
         probes_source=open_table(collected / "probes.parquet", PROBES),
         reported=pd.DataFrame(columns=REPORTED) if reported is None else read_reported(reported),

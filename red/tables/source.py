@@ -2,12 +2,15 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from red.errors import DataError
+from red.plumbing.checksums import input_hash
+from red.tables.schema import SCORES
 
 AGAIN = "run `python -m red collect` again"
 
@@ -19,6 +22,7 @@ def open_table(path: Path, schema: pa.Schema) -> ds.Dataset:
     """
     if not path.exists():
         raise DataError(f"{path}: no such file; {AGAIN}")
+    input_hash(path)
     try:
         columns = ds.dataset(path, format="parquet").schema
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
@@ -30,6 +34,29 @@ def open_table(path: Path, schema: pa.Schema) -> ds.Dataset:
             actual = columns.field(field.name).type
             raise DataError(f"{path}: column {field.name!r} is {actual}, made by another version; {AGAIN}")
     return ds.dataset(path, schema=schema, format="parquet")
+
+
+def open_scores(path: Path) -> ds.Dataset:
+    """The table of scores. DataError if a run and seed has not exactly the answers to a benchmark that the others
+    have, once each: its accuracy would not be comparable, and captions would not say what was counted.
+    """
+    source = open_table(path, SCORES)
+    run, answer = ["run", "seed", "benchmark"], ["benchmark", "problem", "sample"]
+    rows = read(source, ["run", "seed", *answer])
+    ordered = _counts(rows.group_by(answer).aggregate([]), ["benchmark"])
+    own = _counts(rows.group_by(["run", "seed", *answer]).aggregate([]), run)
+    for key, count in _counts(rows, run).items():
+        name, seed, benchmark = key
+        if not count == own[key] == ordered[benchmark,]:
+            found = f"{count} answers to {benchmark}, {own[key]} of {ordered[benchmark,]} different ones"
+            raise DataError(f"{path}: run {name!r} seed {seed} has {found}; {AGAIN}")
+    return source
+
+
+def _counts(table: pa.Table, keys: Sequence[str]) -> dict[tuple[Any, ...], int]:
+    """Rows by the values of `keys`."""
+    rows = table.group_by(list(keys)).aggregate([([], "count_all")]).to_pylist()
+    return {tuple(row[key] for key in keys): row["count_all"] for row in rows}
 
 
 def read(source: ds.Dataset, columns: Sequence[str], rows: pc.Expression | None = None) -> pa.Table:

@@ -2,23 +2,18 @@
 
 import shutil
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from red.errors import DataError, one_line
+from red.plumbing import checksums
+from red.plumbing.checksums import folder_hash, input_hash
+from red.plumbing.partials import is_partial, remove_partials
 from red.plumbing.provenance import spec_hash
 from red.plumbing.records import from_mapping, to_mapping
-from red.plumbing.storage import (
-    file_hash,
-    folder_hash,
-    link_or_copy,
-    read_object,
-    remove_partials,
-    write_atomic,
-    write_directory,
-    write_json,
-)
+from red.plumbing.storage import link_or_copy, read_object, write_atomic, write_directory, write_json
 from red.training.spec import RunSpec
 
 # Resume states of the local engine. Here, because the plan asks for their bytes and must not import torch.
@@ -72,6 +67,37 @@ class RunFiles:
         whose end it did not see, and the job that comes for them publishes once more."""
         return self.out / "finished"
 
+    @property
+    def before(self) -> Path:
+        """Where a state of another identity is set aside."""
+        return self.out / "state.before"
+
+    def check(self) -> None:
+        """DataError, before any work is done, if the folder holds files that the training would replace or delete and
+        that are not of one."""
+        for folder in (self.state, self.before):
+            if folder.is_symlink() or (folder.exists() and not _is_state(folder)):
+                raise DataError(f"{folder}: {checksums.FOREIGN}")
+        for name in ("checkpoint", "snapshots", "finished", "failed_update"):
+            checksums.refuse_foreign_folder(self.out / name)
+        for name in ("metrics.jsonl", "provenance.json"):
+            checksums.refuse_foreign(self.out / name)
+
+    def broken_snapshots(self, steps: Iterable[int]) -> list[int]:
+        """Those of these steps whose snapshot is not there, or is damaged; what is left of it is deleted."""
+        broken = []
+        for step in steps:
+            folder = self.snapshots / f"step{step}"
+            try:
+                whole = bool(checksums.listed(folder) and folder_hash(folder))
+            except DataError as error:
+                print(f"{one_line(error)}; made again", file=sys.stderr)
+                whole = False
+            if not whole:
+                shutil.rmtree(folder, ignore_errors=True)
+                broken.append(step)
+        return broken
+
     def publish(self) -> None:
         """Put the finished metrics and snapshots in their declared places (an empty folder if none)."""
         self._publish(self.metrics, self.snapshots)
@@ -86,8 +112,7 @@ class RunFiles:
             write_json(folder / "trained.json", {"identity": dict(identity), **to_mapping(trained)})
 
         write_directory(self.finished, fill)
-        for state in (self.state, self.state.with_name("state.before")):
-            shutil.rmtree(state, ignore_errors=True)
+        self._forget_states()
 
     def revive(self, identity: Mapping[str, Any]) -> Trained | None:
         """Publish once more what `retire` kept; None if nothing is kept of this identity."""
@@ -96,13 +121,20 @@ class RunFiles:
         if kept.pop("identity", None) != identity:
             shutil.rmtree(self.finished, ignore_errors=True)
             return None
+        folder_hash(self.finished)
         write_directory(self.out / "checkpoint", lambda folder: _second_name(self.finished / "checkpoint", folder))
         self._publish(self.finished / "metrics.jsonl", self.finished / "snapshots")
-        shutil.rmtree(self.state, ignore_errors=True)
+        self._forget_states()
         return from_mapping(Trained, kept, str(record))
+
+    def _forget_states(self) -> None:
+        for state in (self.state, self.before):
+            shutil.rmtree(state, ignore_errors=True)
 
     def _publish(self, metrics: Path, snapshots: Path) -> None:
         write_atomic(self.out / "metrics.jsonl", metrics.read_bytes())
+        for snapshot in snapshots.glob("step*"):
+            folder_hash(snapshot)
 
         def fill(folder: Path) -> None:
             # The originals stay: a job killed after this line publishes once more.
@@ -123,22 +155,32 @@ def identity(run: RunSpec, files: RunFiles, code: str) -> dict[str, Any]:
     """What a state belongs to. Hardware is left out: a run may continue on another machine."""
     spec = {key: value for key, value in to_mapping(run).items() if key != "cluster"}
     inputs = {"prompts": files.prompts, "demonstrations": files.demonstrations, "w_log": files.w_log}
-    hashes = {name: file_hash(path) for name, path in inputs.items() if path is not None}
+    hashes = {name: input_hash(path) for name, path in inputs.items() if path is not None}
     return {"spec": spec_hash(spec), "code": code, "parent": folder_hash(files.parent), **hashes}
 
 
-def claim(state: Path, identity: Mapping[str, Any]) -> None:
-    """Make `state` ready; one of another identity is set aside as `state.before`."""
+def claim(files: RunFiles, identity: Mapping[str, Any]) -> None:
+    """Make the state's folder ready; one of another identity is set aside as `state.before`."""
+    state = files.state
     owner = state / "identity.json"
-    previous = read_object(owner) if owner.exists() else {}
+    try:
+        previous = read_object(owner) if owner.exists() else {}
+    except DataError as error:
+        print(one_line(error), file=sys.stderr)
+        previous = {}
     other = sorted(key for key in identity.keys() | previous.keys() if identity.get(key) != previous.get(key))
-    if other and any(path != owner for path in state.glob("*")):
-        before = state.with_name("state.before")
-        print(f"{state}: made with another {', '.join(other)}; set aside as {before.name}", file=sys.stderr)
-        shutil.rmtree(before, ignore_errors=True)
-        state.rename(before)
+    if other and owner.exists():
+        print(f"{state}: made with another {', '.join(other)}; set aside as {files.before.name}", file=sys.stderr)
+        shutil.rmtree(files.before, ignore_errors=True)
+        state.rename(files.before)
     state.mkdir(parents=True, exist_ok=True)
     for folder in (state.parent, state, state / "snapshots"):
         remove_partials(folder)
     if other:
         write_json(owner, identity)
+
+
+def _is_state(folder: Path) -> bool:
+    """Whether it is of a training: it says of which, or is what a training leaves that was killed before it could."""
+    names = {path.name for path in folder.iterdir()}
+    return "identity.json" in names or all(name == checksums.NAME or is_partial(name) for name in names)

@@ -89,10 +89,16 @@ class Loop:
             thought_open=problems.thought_open,
             counts=problems.counts,
         )
-        forget_after(files.state, whole_lines(files.metrics))
+        whole = min([whole_lines(files.metrics), *(step - 1 for step in files.broken_snapshots(run.snapshots))])
+        forget_after(files.state, whole)
         state = policy.load_state()
         if state is not None:
             loop.load(state)
+        if loop.step > whole:
+            raise DataError(
+                f"{files.state}: of step {loop.step}, but its metrics or snapshots are whole up to step {whole} only; "
+                "delete it to train again"
+            )
         truncate(files.metrics, loop.step)
         return loop
 

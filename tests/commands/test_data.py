@@ -6,7 +6,8 @@ import pytest
 
 from red.__main__ import main
 from red.models import checkpoint
-from red.plumbing.storage import folder_hash, read_json, read_jsonl
+from red.plumbing.checksums import folder_hash
+from red.plumbing.storage import read_json, read_jsonl
 from red.world import pretraining as embedded
 
 

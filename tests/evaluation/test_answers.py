@@ -2,9 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from red.errors import DataError
 from red.evaluation.answers import AnswerLog, share_storage
-from red.plumbing.storage import dump_json
+from red.plumbing.storage import checked_line
 
 
 def answer(id: str, index: int, response: str = "x\u2028y") -> dict:
@@ -27,7 +26,7 @@ def test_answers_are_there_after_reopening(tmp_path: Path):
 def test_an_answer_is_on_disk_before_the_log_is_closed(tmp_path: Path):
     log = AnswerLog(tmp_path / "log.jsonl")
     log.add(answer("a", 0))
-    assert (tmp_path / "log.jsonl").read_text() == dump_json(answer("a", 0)) + "\n"
+    assert (tmp_path / "log.jsonl").read_bytes() == checked_line(answer("a", 0))
 
 
 @pytest.mark.parametrize("torn", ["{", '{"id":"b","index":0', '{"id":"b","index":0}'])
@@ -43,12 +42,19 @@ def test_a_torn_last_line_is_dropped_and_written_again(tmp_path: Path, torn: str
     assert AnswerLog(path).rows["b", 0]["response"] == "whole"
 
 
-def test_damage_before_the_end_names_file_and_line(tmp_path: Path):
+@pytest.mark.parametrize("old, new", [(b'"tokens":3', b'"tokens":2'), (b'"id":"b"', b'"id":"c"'), (b"{", b"[")])
+def test_a_damaged_line_is_said_and_written_again(tmp_path: Path, old: bytes, new: bytes, capsys):
     path = tmp_path / "log.jsonl"
-    filled(path, ("a", 0), ("a", 1))
-    path.write_text("{broken\n" + path.read_text())
-    with pytest.raises(DataError, match=r"log.jsonl: line 1"):
-        AnswerLog(path)
+    filled(path, ("a", 0), ("b", 0), ("c", 0))
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(lines[0] + lines[1].replace(old, new, 1) + lines[2])
+    log = AnswerLog(path)
+    assert set(log.rows) == {("a", 0), ("c", 0)}
+    assert "log.jsonl: line 2: " in capsys.readouterr().err
+    log.add(answer("b", 0, "again"))
+    log.close()
+    assert [row["response"] for row in AnswerLog(path).rows.values()] == ["x\u2028y", "x\u2028y", "again"]
+    assert not capsys.readouterr().err
 
 
 def test_appending_leaves_a_finished_file_that_shares_the_storage_alone(tmp_path: Path):

@@ -5,7 +5,8 @@ import pytest
 
 from red.errors import ConfigError
 from red.evaluation.catalog import benchmark, names, parts
-from red.plumbing.storage import file_hash, read_json
+from red.plumbing.checksums import file_hash
+from red.plumbing.storage import read_json
 from red.study import config
 
 

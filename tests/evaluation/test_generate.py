@@ -189,11 +189,12 @@ def test_a_second_process_waits_for_the_first_one(make_checkpoint, folder, tmp_p
     import fcntl
     from threading import Timer
 
+    jobs = [(make_checkpoint(0), tmp_path / "out")]
     (tmp_path / "out/state").mkdir(parents=True)
     with (tmp_path / "out/state/lock").open("w") as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)
         Timer(0.3, fcntl.flock, (stream, fcntl.LOCK_UN)).start()
-        generate([(make_checkpoint(0), tmp_path / "out")], SPEC, folder, lambda name: CountingBackend(), letters_only)
+        generate(jobs, SPEC, folder, lambda name: CountingBackend(), letters_only)
     assert "another process is generating here; waiting" in capfd.readouterr().err
     assert len(answers(tmp_path / "out", "aime24")) == 80
 

@@ -34,7 +34,7 @@ def gated(monkeypatch):
 @pytest.fixture
 def results(gated, tiny_world, tmp_path, capsys):
     """The base model, evaluated on a benchmark that is there and on one that is not."""
-    data, out = tmp_path / "benchmarks", tmp_path / "evaluations" / "base" / "seed0"
+    data, out = tmp_path / "data" / "benchmarks", tmp_path / "evaluations" / "base" / "seed0"
     write_jsonl(data / "arc_c.jsonl", list(embedded.rows("arc_c"))[:6])
     made = ["data", "benchmark", "--name", "gpqa_diamond", "--out", str(data / "gpqa_diamond.jsonl")]
     assert main([*made, "--spec", '{"source": "gpqa_diamond"}']) == 0
@@ -60,7 +60,8 @@ def test_tables_show_it_as_missing(results, repository):
     about = {"run": "base", "method": "base", "seed": 0, "scale": "paper", "label": "Base", "row_group": "single"}
     runs = [{**about, "items": ["out_of_domain"], "steps": 0, "spec": {}}]
     known = [
-        {"benchmark": n, "label": n, "group": "out_of_domain", "metric": "pass_at_1", "source": n} for n in BENCHMARKS
+        {"benchmark": n, "label": n, "group": "out_of_domain", "metric": "pass_at_1", "source": n, "samples": 1}
+        for n in BENCHMARKS
     ]
     spec = {"runs": runs, "benchmarks": known, "probes": {}}
     (results / "spec.json").write_text(json.dumps(spec))

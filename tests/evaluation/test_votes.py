@@ -70,9 +70,9 @@ def evaluated(tmp_path, golds, answers):
         for id in golds
         for i, response in enumerate(boxed(*answers))
     ]
-    write_jsonl(tmp_path / "benchmarks" / "mine.jsonl", problems)
+    write_jsonl(tmp_path / "data" / "benchmarks" / "mine.jsonl", problems)
     write_jsonl(out / "mine.generations.jsonl", rows)
-    folders = ["--evaluation", str(out), "--benchmarks", str(tmp_path / "benchmarks"), "--workers", "1"]
+    folders = ["--evaluation", str(out), "--benchmarks", str(tmp_path / "data" / "benchmarks"), "--workers", "1"]
     assert main(["grade", "--spec", SPEC, *folders]) == 0
     return out
 
@@ -96,6 +96,7 @@ def test_tables_are_collected_without_it(tmp_path):
     evaluated(tmp_path, {"a": "$t(0,4]$", "b": "2"}, ["2", "3", "4", "5"])
     run = {"run": "base", "method": "base", "seed": 0, "items": [], "steps": 0}
     mine = {"benchmark": "mine", "label": "Mine", "group": "math", "metric": "avg_at_k", "source": "embedded"}
+    mine |= {"samples": 4}
     collect({"runs": [run], "benchmarks": [mine], "probes": {}}, tmp_path, tmp_path / "collected")
     table = pq.read_table(tmp_path / "collected" / "scores.parquet")
     assert table["problem"].to_pylist() == ["b"] * 4

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from red.plumbing.provenance import ROOT
 from red.plumbing.storage import write_jsonl
@@ -28,7 +29,7 @@ status = subprocess.call([sys.executable, *sys.argv[1:]])
 print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
 sys.exit(status)
 """
-RUN = {"run": "red", "method": "red", "seed": 0, "scale": "tiny", "steps": 1}
+RUN = {"run": "red", "method": "red", "seed": 0, "scale": "tiny"}
 
 
 @dataclass(frozen=True)
@@ -70,19 +71,19 @@ def _responses(count: int) -> Iterator[dict]:
 
 def _problems(folder: Path) -> None:
     write_jsonl(
-        folder / "benchmarks" / "math500.jsonl",
+        folder / "math500.jsonl",
         ({"id": f"p{i}", "question": "?", "options": None, "answer": str(i), "extra": {}} for i in range(PROBLEMS)),
     )
 
 
 def _grading(folder: Path, size: int) -> list[str]:
-    _problems(folder)
+    _problems(folder / "benchmarks")
     write_jsonl(folder / "out" / "math500.generations.jsonl", _responses(size))
-    return ["-m", "red", *grade(folder / "out", folder / "benchmarks")]
+    return ["-m", "red", *grade(folder / "out", folder / "benchmarks", size // PROBLEMS)]
 
 
-def _collect(folder: Path, benchmarks: list[dict[str, str]]) -> list[str]:
-    spec = json.dumps({"runs": [RUN], "benchmarks": benchmarks})
+def _collect(folder: Path, benchmarks: list[dict[str, Any]], steps: int) -> list[str]:
+    spec = json.dumps({"runs": [{**RUN, "steps": steps}], "benchmarks": benchmarks})
     return ["-m", "red", "collect", "--spec", spec, "--results", str(folder), "--out", str(folder / "collected")]
 
 
@@ -94,7 +95,7 @@ def _run_files(folder: Path, steps: int) -> None:
         run / "metrics.jsonl",
         ({"train/step": step, **{name: draw.random() for name in names}} for step in range(steps)),
     )
-    (run / "provenance.json").write_text("{}")
+    (run / "provenance.json").write_text(json.dumps({"steps": steps}))
 
 
 def _collecting(folder: Path, size: int) -> list[str]:
@@ -114,12 +115,13 @@ def _collecting(folder: Path, size: int) -> list[str]:
             for i in range(size)
         ),
     )
-    return _collect(folder, [BENCHMARK])
+    _problems(folder / "data" / "benchmarks")
+    return _collect(folder, [{**BENCHMARK, "samples": size // PROBLEMS}], 1)
 
 
 def _metrics(folder: Path, size: int) -> list[str]:
     _run_files(folder, size)
-    return _collect(folder, [])
+    return _collect(folder, [], size)
 
 
 def _planning(folder: Path, size: int) -> list[str]:

@@ -5,7 +5,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from red.plumbing.storage import read_object, write_atomic, write_json
+from red.plumbing.partials import overwrite
+from red.plumbing.storage import read_object, readable_json
 
 # Kills and fuzzing are drawn from it.
 SEED = 7
@@ -46,8 +47,8 @@ def _read(folder: Path) -> dict[str, Any]:
 
 
 def _write(folder: Path, document: dict[str, Any]) -> dict[str, Any]:
-    write_json(folder / "results.json", document)
-    write_atomic(folder / "README.md", page(document))
+    overwrite(folder / "results.json", readable_json(document).encode())
+    overwrite(folder / "README.md", page(document).encode())
     return document
 
 

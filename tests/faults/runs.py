@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from red.plumbing import checksums
 from red.plumbing.provenance import ROOT
 from red.plumbing.storage import read_jsonl
 from red.training.spec import RunSpec
@@ -47,8 +48,8 @@ def _metrics(run: Path) -> list[dict[str, Any]]:
 
 
 def _files(folder: Path) -> dict[str, bytes]:
-    """Contents by name, without the model's card: it names the commit, which others may move."""
-    files = [path for path in folder.rglob("*") if path.is_file() and path.name != "README.md"]
+    """Contents by name, without the model's card, which names the commit that others may move, and its hash."""
+    files = [path for path in folder.rglob("*") if path.is_file() and path.name not in ("README.md", checksums.NAME)]
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 

@@ -12,8 +12,10 @@ import pytest
 
 from red.evaluation.generate import GenerationSpec, _settings_hash
 from red.models.folder import load_codec
+from red.plumbing import checksums
+from red.plumbing.checksums import folder_hash
 from red.plumbing.records import from_mapping
-from red.plumbing.storage import folder_hash
+from red.plumbing.storage import read_jsonl
 from tests.faults.case import named, succeed, table
 from tests.faults.world import ENTRY, GENERATION, World, grade
 
@@ -90,6 +92,13 @@ ANSWERS: tuple[tuple[str, object, str], ...] = (
     ("without a response", {k: v for k, v in ANSWER.items() if k != "response"}, r"line 1: missing key 'response'"),
     ("response that is null", {**ANSWER, "response": None}, r"line 1: id and response must be texts"),
     ("id that is a list", {**ANSWER, "id": ["a"]}, r"line 1: id and response must be texts"),
+    (
+        "that lack a sample",
+        ANSWER,
+        r"generations\.jsonl: 1 of 2 rows are missing, first sample 1 of 'a'; generate again",
+    ),
+    ("of a sample that nobody ordered", {**ANSWER, "index": 2}, r"'a': index 2 is not one of 2 samples"),
+    ("index that is a text", {**ANSWER, "index": "0"}, r"'a': index '0' is not one of 2 samples"),
 )
 
 
@@ -135,7 +144,7 @@ def test_climbing_member(tmp_path: Path):
     (tmp_path / "a" / "deep").mkdir(parents=True)
     (tmp_path / "a" / "deep" / "x.zip").write_bytes(zipped(("../../escaped.jsonl", LOCAL)))
     succeed(data_benchmark(tmp_path / "a" / "deep", "x.zip", tmp_path / "a" / "out.jsonl"))
-    assert sorted(path.name for path in tmp_path.rglob("*")) == ["a", "deep", "out.jsonl", "x.zip"]
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["a", "deep", "out.jsonl", checksums.NAME, "x.zip"]
 
 
 @table("row, pattern", "answers: ", ANSWERS)
@@ -145,7 +154,14 @@ def test_answers(row: object, pattern: str, tmp_path: Path, check):
     check(pattern, grade(tmp_path, tmp_path))
 
 
-@named("answer log with a damaged line")
+@named("answers: one of them twice")
+def test_answer_twice(tmp_path: Path, check):
+    (tmp_path / "math500.jsonl").write_text(json.dumps(ROW))
+    (tmp_path / "math500.generations.jsonl").write_text(json.dumps(ANSWER) + "\n" + json.dumps(ANSWER))
+    check(r"generations\.jsonl: 'a': sample 0 is there twice; generate again", grade(tmp_path, tmp_path))
+
+
+@named("answer log with a damaged line: that answer is made again")
 def test_log(tmp_path: Path, world: World, check):
     """Half of a log's line overwritten by a disk error."""
     spec = from_mapping(GenerationSpec, GENERATION, "spec")
@@ -157,4 +173,5 @@ def test_log(tmp_path: Path, world: World, check):
     )
     log.parent.mkdir(parents=True)
     log.write_bytes(b'{"id": "a", "ind\0\0\0\0\n')
-    check(r"math500\.[0-9a-f]+\.jsonl: line 1: ", world.generate(tmp_path / "out"))
+    check(None, world.generate(tmp_path / "out"))
+    assert len(log.read_bytes().splitlines()) == len(list(read_jsonl(tmp_path / "out" / "math500.generations.jsonl")))

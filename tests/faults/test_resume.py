@@ -1,5 +1,6 @@
 """Exact resumption: killed at chosen moments, continued, and compared bit for bit with a run left alone."""
 
+import os
 import random
 import shutil
 import signal
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from red.plumbing.partials import partial_of
 from red.plumbing.provenance import ROOT
 from tests.faults.case import named, succeed, table
 from tests.faults.record import SEED
@@ -159,6 +161,17 @@ def flipped(state: Path) -> None:
     newest(state).write_bytes(content)
 
 
+def change(path: Path, position: int) -> None:
+    content = bytearray(path.read_bytes())
+    content[position] ^= 1
+    path.write_bytes(content)
+
+
+def snapshot(state: Path) -> Path:
+    """The weights of the only one."""
+    return state / "snapshots" / "step2" / "model.safetensors"
+
+
 def zeros(state: Path) -> None:
     newest(state).write_bytes(bytes(newest(state).stat().st_size))
 
@@ -179,8 +192,8 @@ def appended_metrics(state: Path) -> None:
 
 
 def leftovers(state: Path) -> None:
-    (state / ".state-00000004.bin.77.partial").write_bytes(b"half")
-    (state / ".step2.77.partial").mkdir()
+    partial_of(state / "state-00000004.bin").write_bytes(b"half")
+    partial_of(state / "snapshots" / "step2").mkdir()
 
 
 DAMAGES = (
@@ -193,6 +206,11 @@ DAMAGES = (
     ("metrics ahead of the state", appended_metrics),
     ("files of a killed writer left behind", leftovers),
     ("state folder emptied", shutil.rmtree),
+    ("a byte of the first metrics line changed: from the start", lambda state: change(state / "metrics.jsonl", 40)),
+    ("a byte of the snapshot changed: from before it", lambda state: change(snapshot(state), 3000)),
+    ("snapshot truncated: from before it", lambda state: os.truncate(snapshot(state), 100)),
+    ("snapshot gone: from before it", lambda state: shutil.rmtree(snapshot(state).parent)),
+    ("the state's owner damaged: set aside", lambda state: change(state / "identity.json", 20)),
 )
 
 

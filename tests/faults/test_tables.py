@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from red.plumbing.provenance import ROOT
+from red.plumbing.storage import write_jsonl
 from red.tables.schema import DYNAMICS, PROBES, SCORES
 from tests.faults.case import named, table
 from tests.faults.world import BENCHMARK, Spoil
@@ -50,8 +51,18 @@ def as_text(name: str) -> Callable[[pa.Table], pa.Table]:
     return lambda table: table.set_column(table.schema.get_field_index(name), name, pa.array(["x"] * len(table)))
 
 
+def sample(table: pa.Table, number: int) -> pa.Table:
+    """Its row as another sample."""
+    return table.set_column(table.schema.get_field_index("sample"), "sample", pa.array([number]))
+
+
 def content(name: str, text: str) -> Spoil:
     return lambda folder: (folder / name).write_text(text)
+
+
+def lines(*rows: dict[str, Any]) -> Spoil:
+    """The only benchmark's grades."""
+    return content("math500.grades.jsonl", "\n".join(map(json.dumps, rows)))
 
 
 def cut(folder: Path) -> None:
@@ -102,9 +113,21 @@ COLLECTED: tuple[tuple[str, Spoil, str | None], ...] = (
         "two versions of one seed",
         changed(
             "scores",
-            lambda t: pa.concat_tables([t, t.set_column(t.schema.get_field_index("code"), "code", pa.array(["y"]))]),
+            lambda t: pa.concat_tables(
+                [t, sample(t, 1).set_column(t.schema.get_field_index("code"), "code", pa.array(["y"]))]
+            ),
         ),
         r"run 'red' seed 0 mixes rows of two versions",
+    ),
+    (
+        "scores that lack an answer",
+        changed("scores", lambda t: pa.concat_tables([t, t.set_column(2, "seed", pa.array([1])), sample(t, 1)])),
+        r"scores\.parquet: run 'red' seed 1 has 1 answers to x, 1 of 2 different ones",
+    ),
+    (
+        "scores with an answer twice",
+        changed("scores", lambda t: pa.concat_tables([t, t])),
+        r"scores\.parquet: run 'red' seed 0 has 2 answers to x, 1 of 1 different ones",
     ),
     ("whole ones are accepted", lambda f: None, None),
 )
@@ -122,12 +145,12 @@ RESULTS: tuple[tuple[str, Spoil, str | None], ...] = (
     ),
     (
         "grade that is a text",
-        content("math500.grades.jsonl", json.dumps({**GRADE, "correct": "yes"})),
+        lines({**GRADE, "correct": "yes"}, {**GRADE, "index": 1}),
         r"math500\.grades\.jsonl: correct: ",
     ),
     (
         "tokens beyond 64 bits",
-        content("math500.grades.jsonl", json.dumps({**GRADE, "tokens": 10**30})),
+        lines({**GRADE, "tokens": 10**30}, {**GRADE, "index": 1}),
         r"math500\.grades\.jsonl: tokens: ",
     ),
     (
@@ -136,13 +159,33 @@ RESULTS: tuple[tuple[str, Spoil, str | None], ...] = (
         r"metrics\.jsonl: line 2: not valid JSON",
     ),
     (
+        "metrics that lack the last step",
+        content("metrics.jsonl", '{"train/step": 0}'),
+        r"metrics\.jsonl: 1 steps, .* 2",
+    ),
+    (
+        "metrics that lack a step",
+        content("metrics.jsonl", '{"train/step": 1}'),
+        r"metrics\.jsonl: step 1 where 0 is due",
+    ),
+    (
+        "metrics with a step twice",
+        content("metrics.jsonl", '{"train/step": 0}\n{"train/step": 0}'),
+        r"metrics\.jsonl: step 0 where 1 is due",
+    ),
+    ("grades that lack an answer", lines(GRADE), r"grades\.jsonl: 1 of 2 rows are missing, first sample 1 of 'a'"),
+    ("grades with an answer twice", lines(GRADE, GRADE), r"grades\.jsonl: 'a': sample 0 is there twice"),
+    ("grade of a sample that nobody ordered", lines({**GRADE, "index": 2}), r"'a': index 2 is not one of 2 samples"),
+    ("grade of a problem that nobody asked", lines({**GRADE, "id": "b"}), r"'b' is not a problem of the benchmark"),
+    ("provenance of fewer steps: listed as missing", content("provenance.json", '{"steps": 1}'), None),
+    (
         "metrics without a step",
         content("metrics.jsonl", '{"loss/total": 0.5}'),
         r"metrics\.jsonl: line 1: missing key 'train/step'",
     ),
     (
         "metric beyond 64 bits",
-        content("metrics.jsonl", json.dumps({"train/step": 0, "x": 10**400})),
+        content("metrics.jsonl", json.dumps({"train/step": 0, "x": 10**400}) + '\n{"train/step": 1}'),
         r"metrics\.jsonl: value: ",
     ),
     ("provenance truncated", content("provenance.json", "{"), r"provenance\.json: not valid JSON"),
@@ -166,9 +209,10 @@ def collect(folder: Path, spoil: Spoil) -> list[Any]:
     """Arguments of `red collect`: all files of one run are written in one folder, then put where they belong."""
     files = folder / "files"
     files.mkdir()
-    (files / "math500.grades.jsonl").write_text(json.dumps(GRADE))
-    (files / "metrics.jsonl").write_text(json.dumps({"train/step": 0, "loss/total": 0.5}))
-    (files / "provenance.json").write_text("{}")
+    lines(GRADE, {**GRADE, "index": 1})(files)
+    (files / "metrics.jsonl").write_text('{"train/step": 0, "loss/total": 0.5}\n{"train/step": 1}')
+    (files / "provenance.json").write_text('{"steps": 2}')
+    write_jsonl(folder / "data" / "benchmarks" / "math500.jsonl", [{"id": "a"}])
     pq.write_table(pa.table({"probe": ["entropy"], "value": [0.5]}), files / "entropy.parquet")
     spoil(files)
     for path in files.iterdir():

@@ -9,6 +9,7 @@ from typing import Any
 
 from safetensors.torch import load_file, save_file
 
+from red.plumbing import checksums
 from red.plumbing.records import to_mapping
 from red.plumbing.storage import write_jsonl
 from red.training.spec import RunSpec, Training
@@ -16,7 +17,8 @@ from red.world import benchmarks
 
 # Changes a folder in place.
 Spoil = Callable[[Path], object]
-ENTRY = {"source": "embedded", "grader": "math", "metric": "pass_at_1", "samples": 2, "group": "math"}
+SAMPLES = 2
+ENTRY = {"source": "embedded", "grader": "math", "metric": "pass_at_1", "samples": SAMPLES, "group": "math"}
 GENERATION = {
     "run": "fault",
     "seed": 0,
@@ -35,7 +37,8 @@ TRAINING = {
     "entropy_every": 2,
 }
 # The collected tables' entry of a benchmark.
-BENCHMARK = {"benchmark": "math500", "label": "MATH500", "group": "math", "metric": "pass_at_1", "source": "embedded"}
+BENCHMARK = {"benchmark": "math500", "label": "MATH500", "group": "math", "metric": "pass_at_1"}
+BENCHMARK |= {"source": "embedded", "samples": SAMPLES}
 
 
 @dataclass(frozen=True)
@@ -68,9 +71,9 @@ class World:
         return folder
 
     def copy_of_base(self, folder: Path, spoil: Spoil) -> Path:
-        """The base model, spoiled."""
+        """The base model, spoiled; without the list of its files, as a model of somebody else."""
         model = folder / "model"
-        shutil.copytree(self.base, model)
+        shutil.copytree(self.base, model, ignore=shutil.ignore_patterns(checksums.NAME))
         spoil(model)
         return model
 
@@ -86,9 +89,9 @@ class World:
         return ["generate", "--spec", json.dumps(GENERATION), *inputs, "--out", str(out)]
 
 
-def grade(evaluation: Path, benchmarks: Path) -> list[str]:
+def grade(evaluation: Path, benchmarks: Path, samples: int = SAMPLES) -> list[str]:
     """Arguments of `red grade`."""
-    spec = json.dumps({"workers": 1, "benchmarks": {"math500": ENTRY}})
+    spec = json.dumps({"workers": 1, "benchmarks": {"math500": {**ENTRY, "samples": samples}}})
     return ["grade", "--spec", spec, "--evaluation", str(evaluation), "--benchmarks", str(benchmarks)]
 
 

@@ -83,7 +83,7 @@ def test_an_evaluation_folder_is_graded_benchmark_by_benchmark(tmp_path):
         {"id": "p", "response": r"\boxed{", "finish_reason": "length", **common, "index": 1},
     )
     write(answers / "arc_c.generations.jsonl", {"id": "q", "response": "ANSWER: B", "finish_reason": "stop", **common})
-    spec = json.dumps({"benchmarks": {"math500": {}, "arc_c": {}}, "workers": 1})
+    spec = json.dumps({"benchmarks": {"math500": {"samples": 2}, "arc_c": {"samples": 1}}, "workers": 1})
     assert main(["grade", "--evaluation", str(answers), "--benchmarks", str(benchmarks), "--spec", spec]) == 0
     math = read(answers / "math500.grades.jsonl")
     assert [(row["index"], row["correct"], row["truncated"]) for row in math] == [(0, True, False), (1, False, True)]

@@ -8,11 +8,14 @@ from safetensors.torch import load_file, save_file
 
 from red.errors import DataError
 from red.models import checkpoint as checkpoints
+from red.plumbing import checksums
 
 
 @pytest.fixture
 def folder(checkpoint, tmp_path):
+    """Somebody else's, whose files may change."""
     checkpoints.save(checkpoint, tmp_path / "model")
+    (tmp_path / "model" / checksums.NAME).unlink()
     return tmp_path / "model"
 
 
@@ -79,6 +82,16 @@ def test_truncated_weights_are_named(folder):
     weights.write_bytes(weights.read_bytes()[:-100])
     with pytest.raises(DataError, match="model.safetensors.*truncated"):
         checkpoints.load(folder)
+
+
+def test_a_changed_weight_of_a_saved_checkpoint_is_named(checkpoint, tmp_path):
+    checkpoints.save(checkpoint, tmp_path / "model")
+    weights = tmp_path / "model" / checkpoints.WEIGHTS
+    content = bytearray(weights.read_bytes())
+    content[-9] ^= 1
+    weights.write_bytes(content)
+    with pytest.raises(DataError, match="model.safetensors: changed since the program wrote it"):
+        checkpoints.load(tmp_path / "model")
 
 
 @pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "model.safetensors"])

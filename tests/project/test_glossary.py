@@ -1,6 +1,5 @@
 """docs/glossary.md holds every metric and every configuration key, and its words are the only ones in use."""
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
@@ -17,6 +16,7 @@ from red.methods.base import Mix, Reward
 from red.models.prepare import PreparedModel
 from red.objective import spec as objective
 from red.plumbing.records import to_mapping
+from red.plumbing.storage import read_jsonl
 from red.study import resources, runs
 from red.study.config import SCHEMA
 from red.training.spec import Cluster, RunSpec, Training
@@ -62,7 +62,7 @@ def logged(tiny_world, tmp_path_factory):
         )
         run = RunSpec("test", 3, "tiny", name, training, "plain", overrides=second_step.get(name, {}))
         engines.train(run, files, lambda *_: None)
-        rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+        rows = list(read_jsonl(out / "metrics.jsonl"))
         assert len(rows) == 2
         names |= {re.sub(r"/\d+$", "/<bin>", metric) for row in rows for metric in row}
     return names

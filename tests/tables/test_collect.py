@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from red.errors import DataError
+from red.errors import ConfigError, DataError
 from red.tables.collect import collect
 
 GRADE = {"correct": True, "correct_lenient": True, "reason": "equal", "tokens": 7, "truncated": False}
@@ -32,6 +32,7 @@ def results(tmp_path: Path) -> Path:
         grades = tmp_path / "evaluations" / run / "seed0" / "amc.grades.jsonl"
         write(grades, {"id": "a", "index": 0, **GRADE}, {"id": "a", "index": 1, **GRADE, "correct": False})
         write(grades.with_name("provenance.json"), {"spec_hash": f"{run}-answers", "code": "g"})
+    write(tmp_path / "data" / "benchmarks" / "amc.jsonl", {"id": "a"})
     run = tmp_path / "runs" / "red" / "seed0"
     lines = [{"train/step": s, "red/w": 1.5 + s, "entropy/rollout": None, "note": "x"} for s in range(2)]
     write(run / "metrics.jsonl", *lines)
@@ -43,9 +44,9 @@ def results(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def spec(*runs: dict) -> dict:
-    benchmarks = [{"benchmark": "amc", "label": "AMC", "group": "math", "metric": "avg_at_k", "source": "amc"}]
-    return {"runs": list(runs), "benchmarks": benchmarks, "probes": {"entropy": ["red"]}}
+def spec(*runs: dict, samples: int = 2) -> dict:
+    about = {"benchmark": "amc", "label": "AMC", "group": "math", "metric": "avg_at_k", "source": "amc"}
+    return {"runs": list(runs), "benchmarks": [{**about, "samples": samples}], "probes": {"entropy": ["red"]}}
 
 
 def tables(folder: Path) -> dict[str, list[dict]]:
@@ -105,20 +106,39 @@ def test_a_damaged_grade_is_named_with_its_line(results, tmp_path):
 
 def test_memory_does_not_grow_with_rows(results, tmp_path):
     """300,000 rows need less than 120 MB more than 2 rows (the schema's batches, not the file)."""
-    small = peak(results, tmp_path / "small")
-    line = json.dumps({"id": "problem", "index": 0, **GRADE}) + "\n"
-    (results / "evaluations" / "red" / "seed0" / "amc.grades.jsonl").write_text(line * 300_000)
-    assert peak(results, tmp_path / "large") - small < 120_000
+    small = peak(results, tmp_path / "small", 2)
+    line = json.dumps({"id": "NAME", "index": "NUMBER", **GRADE}) + "\n"
+    with (results / "evaluations" / "red" / "seed0" / "amc.grades.jsonl").open("w") as stream:
+        for problem in range(3000):
+            lines = line.replace("NAME", f"p{problem}")
+            stream.writelines(lines.replace('"NUMBER"', str(sample)) for sample in range(100))
+    write(results / "data" / "benchmarks" / "amc.jsonl", *({"id": f"p{problem}"} for problem in range(3000)))
+    assert peak(results, tmp_path / "large", 100) - small < 120_000
 
 
-def peak(results: Path, out: Path) -> int:
+def test_a_run_of_fewer_steps_than_asked_for_is_missing(results, tmp_path):
+    """Its configuration has changed since, and it has not been trained again."""
+    (run,) = collect(spec({**entry("red"), "steps": 5}), results, tmp_path / "out")
+    assert run.lacks == ("runs/red/seed0: 2 steps, 5 are asked for",)
+    stopped = results / "runs" / "red" / "seed0" / "provenance.json"
+    write(stopped, {"spec_hash": "h", "code": "c", "steps": 2, "stopped": "log pi of wrong rollouts"})
+    (run,) = collect(spec({**entry("red"), "steps": 5}), results, tmp_path / "out")
+    assert not run.lacks
+
+
+def test_a_run_twice_is_refused(results, tmp_path):
+    with pytest.raises(ConfigError, match="'red' seed 0 is there 2 times"):
+        collect(spec(entry("red"), entry("red")), results, tmp_path / "out")
+
+
+def peak(results: Path, out: Path, samples: int) -> int:
     """Peak memory in KiB of a collection in a process of its own."""
     code = (
         "import json, sys, resource; from pathlib import Path; from red.tables.collect import collect;"
         "collect(json.loads(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]));"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
     )
-    arguments = [json.dumps(spec(entry("red"))), str(results), str(out)]
+    arguments = [json.dumps(spec(entry("red"), samples=samples)), str(results), str(out)]
     command = [sys.executable, "-c", code, *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return int(done.stdout)

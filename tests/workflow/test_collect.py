@@ -14,6 +14,10 @@ def test_three_hundred_runs_are_collected(stubbed):
     probe = results / "probes" / "base" / "seed0" / "confidence.parquet"
     probe.parent.mkdir(parents=True)
     probe.write_text("made before")
+    problems = results / "data" / "benchmarks"
+    problems.mkdir(parents=True)
+    for benchmark in BENCHMARKS.split():
+        (problems / f"{benchmark}.jsonl").write_text("{}\n")
     for name in ("base", *names):
         evaluation, training = (results / kind / name / "seed0" for kind in ("evaluations", "runs"))
         evaluation.mkdir(parents=True)

@@ -16,8 +16,9 @@ from red.grading.comparable import unreadable
 from red.grading.gold import UnusableGold, answer_of
 from red.grading.grader import Grader
 from red.grading.math import is_usable
+from red.plumbing.checksums import file_hash
 from red.plumbing.records import from_mapping
-from red.plumbing.storage import file_hash, read_jsonl
+from red.plumbing.storage import read_jsonl
 
 GOLD = "reward_model.ground_truth"
 

@@ -17,7 +17,7 @@ from red.engines.openrlhf.allocation import ray_cluster
 from red.engines.openrlhf.controller import Controller, Task
 from red.engines.openrlhf.watch import beside, watched
 from red.plumbing.provenance import ROOT
-from red.plumbing.storage import read_json
+from red.plumbing.storage import parse_row, read_json
 from red.training.files import Report, RunFiles, Trained
 from red.training.spec import RunSpec
 
@@ -91,14 +91,13 @@ def _stop_signal(stop: Path) -> Iterator[list[int]]:
 @contextmanager
 def _following(metrics: Path, report: Report) -> Iterator[None]:
     """Report each step that the controller, in another process, has written."""
-    import json
 
     def follow(ended: threading.Event) -> None:
         seen = -1
         while True:
             last = ended.wait(SECONDS_BETWEEN_REPORTS)
-            lines = metrics.read_text().split("\n")[:-1] if metrics.exists() else []
-            for row in map(json.loads, lines):
+            lines = metrics.read_bytes().split(b"\n")[:-1] if metrics.exists() else []
+            for row in (parse_row(line, str(metrics)) for line in lines):
                 if row["train/step"] > seen:
                     seen = row["train/step"]
                     report(seen, row)

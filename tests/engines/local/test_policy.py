@@ -16,6 +16,7 @@ from red import methods
 from red.engines import engine, train
 from red.engines.local import policy as local
 from red.errors import NumericalError
+from red.plumbing import checksums
 from red.plumbing.records import to_mapping
 from red.plumbing.storage import read_jsonl
 from red.training.guard import replay
@@ -171,7 +172,7 @@ def test_weights_that_are_not_finite_stop_the_run_with_a_replayable_update(run_s
     import shutil
 
     broken = tmp_path / "broken"
-    shutil.copytree(tiny_world / "models" / "base", broken)
+    shutil.copytree(tiny_world / "models" / "base", broken, ignore=shutil.ignore_patterns(checksums.NAME))
     tensors = load_file(broken / "model.safetensors")
     tensors["model.norm.weight"][0] = float("nan")
     save_file(tensors, broken / "model.safetensors", metadata={"format": "pt"})

@@ -1,0 +1,172 @@
+"""`red.sha256`: what the program wrote into a folder, in the format of `sha256sum`.
+
+Only what is listed there and unchanged since is ever replaced; what is listed and has changed is not read. A folder
+that was written whole carries the list of all its files, and so do copies of it.
+"""
+
+import errno
+import fcntl
+import hashlib
+import os
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from red.errors import DataError
+from red.plumbing.partials import overwrite
+
+NAME = "red.sha256"
+# What Snakemake puts into a folder that is the output of a job.
+NEUTRAL = (NAME, ".snakemake_timestamp")
+NO_LOCKS = (errno.EBADF, errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK)  # of a file system
+CHANGED = (
+    "changed since the program wrote it; restore it, delete it to have it made again, or take its line out of "
+    f"{NAME} if the change is meant"
+)
+FOREIGN = "not made by this program, or changed since; move it away or write elsewhere"
+_LINE = re.compile(r"([0-9a-f]{64})  (.+)")
+
+Hashes = Mapping[str, frozenset[str]]  # by name; two while a file is being replaced
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def folder_hash(path: Path) -> str:
+    """SHA-256 of a folder's manifest: relative names and content hashes, sorted.
+
+    DataError for a file that the folder's own list has otherwise, or that is gone.
+    """
+    found = {name: file_hash(file) for name, file in _files(path)}
+    for name, hashes in listed(path).items():
+        if found.get(name) not in hashes:
+            state = CHANGED if name in found else f"missing, {NAME} beside it lists it; restore it"
+            raise DataError(f"{path / name}: {state}")
+    lines = "".join(f"{name} {found[name]}\n" for name in sorted(found))
+    return hashlib.sha256(lines.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def listed(folder: Path) -> Hashes:
+    """The hashes that the program wrote down for the files of a folder; empty if there is no list."""
+    path = folder / NAME
+    try:
+        text = path.read_bytes().decode("utf-8", "surrogateescape")
+    except FileNotFoundError:
+        return {}
+    hashes: dict[str, frozenset[str]] = {}
+    for number, line in enumerate(text.split("\n")[:-1] if text.endswith("\n") else text.split("\n"), start=1):
+        match = _LINE.fullmatch(line)
+        if match is None:
+            raise DataError(f"{path}: line {number}: not a hash and a name; restore it, or delete it to check nothing")
+        digest, name = match.groups()
+        hashes[name] = hashes.get(name, frozenset()) | {digest}
+    return hashes
+
+
+def check(path: Path, digest: str) -> None:
+    """DataError if the file with this hash is not the one that the program wrote. What is not listed is not checked."""
+    if digest not in listed(path.parent).get(path.name, {digest}):
+        raise DataError(f"{path}: {CHANGED}")
+
+
+def input_hash(path: Path) -> str:
+    """Of what a stage reads, a file or a folder; DataError if it is not as the program wrote it."""
+    if path.is_dir():
+        return folder_hash(path)
+    digest = file_hash(path)
+    check(path, digest)
+    return digest
+
+
+def refuse_foreign(path: Path) -> None:
+    """DataError if the program must not write a file at `path`: something is there that it did not make."""
+    path = Path(os.path.abspath(path))
+    if not os.path.lexists(path):
+        return
+    if path.is_symlink() or not path.is_file():
+        raise DataError(f"{path}: is {_kind(path)}, not a file to replace; give another name")
+    if file_hash(path) not in listed(path.parent).get(path.name, ()):
+        raise DataError(f"{path}: {FOREIGN}")
+
+
+def refuse_foreign_folder(path: Path) -> None:
+    """DataError if the program must not write a folder at `path`: something is there that it did not make whole.
+
+    A folder is its own if its list has every file in it; an empty one is nobody's.
+    """
+    path = Path(os.path.abspath(path))
+    if not os.path.lexists(path):
+        return
+    if path.is_symlink() or not path.is_dir():
+        raise DataError(f"{path}: is {_kind(path)}, not a folder to replace; give another name")
+    places = (Path.cwd(), Path(os.path.expanduser("~")))
+    if path.is_mount() or any(place.is_relative_to(path.resolve()) for place in places):
+        raise DataError(f"{path}: is a mount point, or the current folder or a home; give another name")
+    own = listed(path)
+    for folder, folders, files in os.walk(path):
+        for file in (Path(folder) / name for name in files + folders):
+            if file.is_dir() and not file.is_symlink():
+                continue
+            name = file.relative_to(path).as_posix()
+            is_regular = file.is_file() and not file.is_symlink()
+            if name not in NEUTRAL and not (is_regular and file_hash(file) in own.get(name, ())):
+                raise DataError(f"{file}: {FOREIGN}")
+
+
+def list_all(folder: Path) -> None:
+    """Write the list of everything in a folder that is about to get its name."""
+    _write(folder, {name: frozenset([file_hash(file)]) for name, file in _files(folder) if name != NAME})
+
+
+@contextmanager
+def listing(path: Path, digest: str) -> Iterator[None]:
+    """Inside, `path` gets the content with this hash; listed before, so that a killed program finds its own file."""
+    if "\n" in path.name:
+        raise DataError(f"{path}: a name with a line end; give another one")
+    before = [file_hash(path)] if path.exists() else []
+    _list(path, frozenset([digest, *before]))
+    yield
+    if before:
+        _list(path, frozenset([digest]))
+
+
+def _list(path: Path, hashes: frozenset[str]) -> None:
+    with _alone(path.parent):
+        _write(path.parent, {**listed(path.parent), path.name: hashes})
+
+
+def _write(folder: Path, hashes: Hashes) -> None:
+    lines = [f"{digest}  {name}\n" for name in sorted(hashes) for digest in sorted(hashes[name])]
+    if lines:
+        overwrite(folder / NAME, "".join(lines).encode("utf-8", "surrogateescape"))
+
+
+def _files(folder: Path) -> Iterator[tuple[str, Path]]:
+    for file in folder.rglob("*"):
+        if file.is_file():
+            yield file.relative_to(folder).as_posix(), file
+
+
+def _kind(path: Path) -> str:
+    if path.is_symlink():
+        return "a link"
+    return "a folder" if path.is_dir() else "a file" if path.is_file() else "a device"
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Several jobs write files of one folder."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        except OSError as error:
+            if error.errno not in NO_LOCKS:
+                raise
+        yield
+    finally:
+        os.close(descriptor)

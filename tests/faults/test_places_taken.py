@@ -1,0 +1,214 @@
+"""Output places that hold what the program did not make: refused in one line, and everything is still there."""
+
+import argparse
+import json
+import os
+import pkgutil
+from collections.abc import Callable, Iterable
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from red import commands
+from red.plumbing.storage import write_jsonl
+from tests.faults.case import Program, named, refusal, succeed, table
+from tests.faults.test_tables import analysis, write_tables
+from tests.faults.world import World, grade, run_spec
+from tests.fixtures import synthetic
+
+pytestmark = pytest.mark.faults("output places")
+MINE = "what a user keeps here"
+PROBE = {"probe": "entropy", "prompts": 2, "samples": 1, "template": "plain", "max_prompt_tokens": 64}
+PROBE |= {"max_new_tokens": 8}
+
+
+def data(kind: str, spec: str = "{}", *more: object) -> Callable[[World, Path], list[Any]]:
+    """Arguments of `red data`."""
+    return lambda world, out: ["data", kind, "--spec", spec, "--out", out, *more]
+
+
+def with_prompts(kind: str, spec: str = "{}", clean: bool = True) -> Callable[[World, Path], list[Any]]:
+    """The same for what is made from prompts, perhaps with clean demonstrations."""
+
+    def arguments(world: World, out: Path) -> list[Any]:
+        demonstrations = ["--demonstrations", world.demonstrations] if clean else []
+        model = ["--model", world.base] if kind == "wrong_responses" else []
+        return data(kind, spec, "--prompts", world.prompts, *demonstrations, *model)(world, out)
+
+    return arguments
+
+
+def of_answers(world: World, out: Path) -> list[Any]:
+    """Of an evaluation whose answers are there."""
+    rows = [{"id": "a", "index": 0, "response": "1", "tokens": 1, "finish_reason": "stop"}]
+    write_jsonl(out / "math500.generations.jsonl", rows)
+    (out / "b").mkdir()
+    (out / "b" / "math500.jsonl").write_text('{"id": "a", "question": "?", "options": null, "answer": "1"}')
+    return grade(out, out / "b", samples=1)
+
+
+def probe(world: World, out: Path) -> list[Any]:
+    """Of the base and itself."""
+    models = ["--checkpoint", world.base, "--model", f"parent={world.base}"]
+    texts = ["--prompts", world.prompts, "--demonstrations", world.demonstrations]
+    return ["probe", "--spec", json.dumps(PROBE), *models, *texts, "--out", out]
+
+
+def evaluate(world: World, out: Path) -> list[Any]:
+    """One problem."""
+    config = ["--config", "config/default.yaml", "--backend", "local", "--samples", 1, "--limit", 1]
+    return ["evaluate", "--model", world.base, "--benchmarks", "math500", *config, "--max-new-tokens", 4, "--out", out]
+
+
+def tables(command: str, *more: object) -> Callable[[World, Path], list[Any]]:
+    """What reads collected tables."""
+
+    def arguments(world: World, out: Path) -> list[Any]:
+        collected = world.root / "taken" / "collected"
+        if not collected.exists():
+            collected.mkdir(parents=True)
+            write_tables(collected)
+        return [command, *(collected if one == "COLLECTED" else one for one in more), "--out", out]
+
+    return arguments
+
+
+def collect(world: World, out: Path) -> list[Any]:
+    """Of no run."""
+    return ["collect", "--spec", '{"runs": [], "benchmarks": []}', "--results", world.root, "--out", out]
+
+
+def item(world: World, out: Path) -> list[Any]:
+    """Of `python -m analysis`."""
+    arguments = tables("main_results", "--collected", "COLLECTED")(world, out)
+    return analysis(arguments[2], "main_results")[:-1] + [out]
+
+
+# What is written, how, and the place that is taken, as seen from the place that `--out` names.
+PLACES: tuple[tuple[str, Callable[[World, Path], list[Any]], str, Program], ...] = (
+    ("data model", data("model", '{"steps": 1}'), ".", "red"),
+    ("data prompts", data("prompts", '{"count": 4}'), ".", "red"),
+    ("data prompts", data("prompts", '{"count": 4}'), "../out.json", "red"),
+    ("data prompts", data("prompts", '{"count": 4}'), "../system.txt", "red"),
+    ("data demonstrations", with_prompts("demonstrations", clean=False), ".", "red"),
+    ("data demonstrations", with_prompts("demonstrations", clean=False), "../out.json", "red"),
+    ("data corruption", with_prompts("corruption", '{"corruption": "noisy_labels", "rate": 0.0}'), ".", "red"),
+    ("data wrong_responses", with_prompts("wrong_responses", '{"rate": 0.0}'), ".", "red"),
+    ("data benchmark", data("benchmark", '{"limit": 2}', "--name", "math500"), ".", "red"),
+    *(
+        ("train", lambda world, out: world.train(out, run_spec("sft", steps=1)), place, "red")
+        for place in ("checkpoint", "snapshots", "state", "state.before", "finished", "failed_update")
+    ),
+    *(
+        ("train", lambda world, out: world.train(out, run_spec("sft", steps=1)), place, "red")
+        for place in ("metrics.jsonl", "provenance.json")
+    ),
+    *(
+        ("generate", lambda world, out: world.generate(out), place, "red")
+        for place in ("math500.generations.jsonl", "math500.json")
+    ),
+    ("grade", of_answers, "math500.grades.jsonl", "red"),
+    ("probe", probe, ".", "red"),
+    *(("evaluate", evaluate, place, "red") for place in ("summary.md", "summary.json", "benchmarks/math500.jsonl")),
+    *(("collect", collect, place, "red") for place in ("scores.parquet", "dynamics.parquet", "runs.json")),
+    ("export", tables("export", "--collected", "COLLECTED"), ".", "red"),
+    ("analysis", item, "tables/main_results.csv", "analysis"),
+)
+# What is in the place.
+TAKEN: dict[str, Callable[[Path], object]] = {
+    "a file": lambda path: path.write_text(MINE),
+    "a folder": lambda path: (path.mkdir(), (path / "mine").write_text(MINE)),
+    "a link": lambda path: (path.with_name("elsewhere").write_text(MINE), path.symlink_to("elsewhere")),
+}
+ROWS = [
+    (f"{name}, {kind} at {'OUT' if place == '.' else place}", arguments, place, kind, program)
+    for name, arguments, place, program in PLACES
+    for kind in TAKEN
+]
+
+
+@table("arguments, place, kind, program", "output place taken: ", ROWS)
+def test_taken(
+    arguments: Callable[[World, Path], list[Any]], place: str, kind: str, program: Program, tmp_path: Path, world: World
+):
+    out = tmp_path / "out"
+    taken = Path(os.path.normpath(out / place))
+    taken.parent.mkdir(parents=True, exist_ok=True)
+    TAKEN[kind](taken)
+    words = arguments(world, out)
+    before = contents(tmp_path)
+    refusal(words, program)
+    after = contents(tmp_path)
+    assert {name: after.get(name) for name in before} == before
+
+
+def contents(folder: Path) -> dict[str, str]:
+    """What a user would miss."""
+    return {str(path): str(path.readlink()) for path in folder.rglob("*") if path.is_symlink()} | {
+        str(path): path.read_text(errors="replace") for path in folder.rglob("*") if path.is_file()
+    }
+
+
+def writing_commands() -> Iterable[str]:
+    """Those with an option `--out`."""
+    for module in pkgutil.iter_modules(commands.__path__):
+        parser = argparse.ArgumentParser()
+        import_module(f"red.commands.{module.name}").arguments(parser)
+        if "--out" in parser.format_help() or module.name == "data":
+            yield module.name
+
+
+# Tried by cases of their own.
+ONE_FILE = {"compare", "join"}
+
+
+@named("output place taken: every command that writes is tried")
+def test_every_command():
+    assert set(writing_commands()) == {name.split()[0] for name, *_ in PLACES if name != "analysis"} | ONE_FILE
+
+
+@named("output place taken: grade, the cases themselves")
+def test_cases(tmp_path: Path):
+    cases = tmp_path / "cases.jsonl"
+    cases.write_text('{"id": "a", "response": "1", "gold": "1"}')
+    assert "cases.jsonl: not made by this program" in refusal(["grade", "--cases", cases, "--out", cases])
+    assert json.loads(cases.read_text())["gold"] == "1"
+
+
+@named("output place taken: compare, the notes of a user")
+def test_compare(tmp_path: Path):
+    synthetic.write(tmp_path / "collected", steps=4, fraction=0.1)
+    (tmp_path / "notes.md").write_text(MINE)
+    options = ["--results", tmp_path, "--out", tmp_path / "notes.md"]
+    assert "notes.md: not made by this program" in refusal(["compare", "red", "sft", *options])
+    assert (tmp_path / "notes.md").read_text() == MINE
+
+
+@named("output place taken: join, a table of a user")
+def test_join(tmp_path: Path):
+    collected = synthetic.write(tmp_path / "collected", steps=4, fraction=0.1)
+    runs = json.loads((collected / "runs.json").read_text())
+    (collected / "runs.json").write_text(json.dumps([{**run, "study": {"name": "one"}} for run in runs]))
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "scores.parquet").write_text(MINE)
+    assert "scores.parquet: not made by" in refusal(["join", collected, "--out", tmp_path / "out"])
+    assert (tmp_path / "out" / "scores.parquet").read_text() == MINE
+
+
+@named("output place taken: the current folder")
+def test_current_folder(tmp_path: Path):
+    for kind in ("model", "prompts", "benchmark"):
+        more = ["--name", "math500"] if kind == "benchmark" else []
+        refusal(["data", kind, "--spec", "{}", "--out", ".", *more])
+
+
+@named("output place taken: of its own making, made again")
+def test_own(tmp_path: Path, world: World):
+    for _ in range(2):
+        succeed(["data", "prompts", "--spec", '{"count": 4}', "--out", tmp_path / "prompts.jsonl"])
+        succeed(["data", "model", "--spec", '{"steps": 1}', "--out", tmp_path / "model"])
+        succeed([*world.generate(tmp_path / "answers")])
+        succeed(grade(tmp_path / "answers", world.benchmarks))
+        succeed(world.train(tmp_path / "run", run_spec("sft", steps=1)))
