@@ -53,12 +53,11 @@ def folder_hash(path: Path) -> str:
 def listed(folder: Path) -> Hashes:
     """The hashes that the program wrote down for the files of a folder; empty if there is no list."""
     path = folder / NAME
-    try:
-        text = path.read_bytes().decode("utf-8", "surrogateescape")
-    except FileNotFoundError:
+    if not path.is_file():  # a pipe in a stranger's folder would block
         return {}
     hashes: dict[str, frozenset[str]] = {}
-    for number, line in enumerate(text.split("\n")[:-1] if text.endswith("\n") else text.split("\n"), start=1):
+    text = path.read_bytes().decode("utf-8", "surrogateescape")
+    for number, line in enumerate(text.removesuffix("\n").split("\n"), start=1):
         match = _LINE.fullmatch(line)
         if match is None:
             raise DataError(f"{path}: line {number}: not a hash and a name; restore it, or delete it to check nothing")

@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 
 from red.errors import DataError
 from red.plumbing import checksums
-from red.plumbing.partials import fsync_directory, overwrite, partial_of, replacing
+from red.plumbing.partials import fsync_directory, is_partial, overwrite, partial_of, replacing
 
 LONGEST_LINE = 64 << 20
 """Bytes; a longer line is not a row but a damaged file, and reading on could take all memory."""
@@ -25,9 +25,15 @@ _TAIL = 64  # bytes of a line's end in which its check stands
 
 
 def product(path: Path) -> AbstractContextManager[BinaryIO]:
-    """A stream that becomes the file `path` once all is written; DataError if it would replace what is not ours."""
+    """A stream that becomes the file `path` once all is written; DataError if it would replace what is not ours.
+
+    Inside of a folder that is being written all is ours, and listed in the end.
+    """
+    path = Path(os.path.abspath(path))
+    if any(map(is_partial, path.parts[:-1])):
+        return replacing(path)
     checksums.refuse_foreign(path)
-    return replacing(Path(os.path.abspath(path)), _publish)
+    return replacing(path, _publish)
 
 
 def _publish(partial: Path, path: Path) -> None:

@@ -61,7 +61,7 @@ def collect(spec: Mapping[str, Any], results: Path, out: Path) -> list[Run]:
     rows that were ordered: every sample of every problem of the benchmark's file, every step.
     """
     checked(spec.get("runs"), ASKED_KEYS, "--spec: runs")
-    checked(spec.get("benchmarks"), BENCHMARK_KEYS, "--spec: benchmarks")
+    checked(spec.get("benchmarks"), BENCHMARK_KEYS | {"samples": int}, "--spec: benchmarks")
     convert(Mapping[str, tuple[str, ...]], spec.get("probes", {}), "--spec: probes")
     _check(spec)
     runs = [find(entry, spec, results) for entry in spec["runs"]]
@@ -69,7 +69,7 @@ def collect(spec: Mapping[str, Any], results: Path, out: Path) -> list[Run]:
     with table_file(out / "scores.parquet", SCORES) as write:
         for benchmark in spec["benchmarks"] if whole else ():
             path = results / "data" / "benchmarks" / f"{benchmark['benchmark']}.jsonl"
-            ids = [row["id"] for row in read_jsonl(path) if "missing" not in row]
+            ids = _ids(path)
             # A benchmark that could not be had has no rows, and tables say that it has no answers.
             for run in whole if ids else ():
                 write(_scores(run, benchmark, ids))
@@ -91,9 +91,15 @@ def _check(spec: Mapping[str, Any]) -> None:
     for (run, seed), count in runs.items():
         if count > 1:
             raise ConfigError(f"spec.runs: {run!r} seed {seed} is there {count} times")
-    for key in ("benchmark", "group", "metric", "samples"):
-        if any(key not in benchmark for benchmark in spec["benchmarks"]):
-            raise ConfigError(f"spec.benchmarks: missing key {key!r}")
+
+
+def _ids(path: Path) -> list[str]:
+    """Of the problems of a benchmark's file; none where it says that the benchmark is missing."""
+    rows = [row for row in read_jsonl(path) if "missing" not in row]
+    for row in rows:
+        if not isinstance(row.get("id"), str):
+            raise DataError(f"{path}: id {row.get('id')!r} is not a text; make the file again")
+    return [row["id"] for row in rows]
 
 
 def find(entry: Mapping[str, Any], spec: Mapping[str, Any], results: Path) -> Run:

@@ -2,8 +2,10 @@
 
 import copy
 import signal
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from hypothesis import HealthCheck, given, seed, settings
@@ -30,12 +32,12 @@ VALUES = st.recursive(
 )
 
 
-def holds(name: str, **strategies: Any) -> Callable[[Callable], Callable]:
+def holds(name: str, examples: int = EXAMPLES, **strategies: Any) -> Callable[[Callable], Callable]:
     """A property that is tried with many examples, the same ones each time."""
 
     def decorate(check: Callable) -> Callable:
         # A fixture that lasts longer than an example is fine here: nothing changes it.
-        limits = settings(max_examples=EXAMPLES, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+        limits = settings(max_examples=examples, deadline=None, database=None, suppress_health_check=list(HealthCheck))
         return named(f"any input: {name}")(limits(seed(SEED)(given(**strategies)(check))))
 
     return decorate
@@ -63,6 +65,13 @@ def _soon() -> Iterator[None]:
     finally:
         signal.alarm(0)
         signal.signal(signal.SIGALRM, before)
+
+
+@contextmanager
+def folder() -> Iterator[Path]:
+    """An empty one for one example."""
+    with tempfile.TemporaryDirectory() as temporary:
+        yield Path(temporary)
 
 
 def mutated(content: bytes, draw: st.DataObject) -> bytes:

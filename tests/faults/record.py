@@ -1,5 +1,6 @@
 """The figures of the campaign: results.json, and the README.md that is made from it."""
 
+import fcntl
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -28,10 +29,12 @@ def save(folder: Path, outcomes: Sequence[Outcome], names: Collection[str] | Non
 
     Cases that were not tried this time keep their outcome, if they are among `names` (None: whatever they are).
     """
-    document = _read(folder)
-    latest = {case["name"]: case for case in document["cases"]} | {one.name: asdict(one) for one in outcomes}
-    cases = [case for name, case in latest.items() if names is None or name in names]
-    return _write(folder, {**document, "seed": SEED, "classes": totals(cases), "cases": cases})
+    with (folder / ".lock").open("w") as lock:  # several processes try cases at once
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        document = _read(folder)
+        latest = {case["name"]: case for case in document["cases"]} | {one.name: asdict(one) for one in outcomes}
+        cases = [case for name, case in latest.items() if names is None or name in names]
+        return _write(folder, {**document, "seed": SEED, "classes": totals(cases), "cases": cases})
 
 
 def save_load(folder: Path, figure: dict[str, Any]) -> None:

@@ -17,7 +17,7 @@ from red.evaluation.answers import AnswerLog
 from red.evaluation.verdicts import _answers
 from red.plumbing import checksums
 from red.plumbing.storage import numbered_lines, read_json, read_jsonl, read_text, write_json, write_jsonl
-from red.tables.collect import collect
+from red.tables.collect import _dynamics, _probes, _scores, collect, find
 from red.tables.reader import load
 from red.training.metrics_log import append, whole_lines
 from red.training.state import load_state, save_state
@@ -27,10 +27,12 @@ from tests.faults.world import BENCHMARK, SAMPLES, World, grade, run_spec
 pytestmark = pytest.mark.faults("damaged files")
 POSITIONS = 24  # in the default suite
 EVERY = 10  # bytes between positions in the campaign, which tries no more than
-MOST = 20_000  # in one file
+MOST = 2_000  # in one file
 ENTRY = {"run": "fault", "method": "sft", "seed": 3, "scale": "tiny", "steps": 2, "label": "Fault", "items": []}
 SPEC = {"runs": [ENTRY], "benchmarks": [BENCHMARK], "probes": {"entropy": ["fault"]}}
 WHERE = Path("fault", "seed3")
+PROBLEMS = "data/benchmarks/math500.jsonl"
+CHECKPOINT = "runs/fault/seed3/checkpoint"
 
 
 @dataclass(frozen=True)
@@ -56,11 +58,11 @@ class Study:
         return self.results / "log"
 
     def collected(self) -> Any:
-        """The tables that are made of all files."""
-        out = self.results / "again"
-        shutil.rmtree(out, ignore_errors=True)
-        collect(SPEC, self.results, out)
-        return tables(out)
+        """What `red collect` makes of the files."""
+        run = find(ENTRY, SPEC, self.results)
+        ids = [problem.id for problem in benchmarks.read(self.results / PROBLEMS)]
+        made = (_scores(run, BENCHMARK, ids), _dynamics(run, self.run), _probes(run, run.probes["entropy"]))
+        return run.line(), [[batch.to_pylist() for batch in batches] for batches in made]
 
 
 def tables(folder: Path) -> Any:
@@ -120,8 +122,6 @@ def answers(path: Path, problems: Path) -> list[dict[str, Any]]:
     return list(_answers(path, [problem.id for problem in benchmarks.read(problems)], SAMPLES))
 
 
-PROBLEMS = "data/benchmarks/math500.jsonl"
-CHECKPOINT = "runs/fault/seed3/checkpoint"
 # A kind of file, one of it below the results, and what a stage makes of it.
 KINDS: tuple[tuple[str, str, Callable[[Study, Path], Any]], ...] = (
     ("training prompts", "data/prompts.jsonl", lambda study, path: read_prompts(path)),

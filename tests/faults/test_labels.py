@@ -7,6 +7,7 @@ import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
 from contextlib import chdir, redirect_stderr, redirect_stdout
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -31,13 +32,15 @@ from red.plumbing.provenance import ROOT
 from red.statistics.intervals import Errors, Interval
 from red.tables.compare import Comparison, Curve, Flip, PairedTest
 from red.tables.compare import markdown as comparison_markdown
+from tests.faults import fuzz
 from tests.faults.case import named
 from tests.faults.formats import Elements, check_cell, read_latex, rendered
-from tests.faults.fuzz import EXAMPLES, holds
 from tests.faults.payloads import LABELS
 from tests.fixtures.synthetic import write as synthetic
 
 pytestmark = pytest.mark.faults("hostile output")
+EXAMPLES = max(15, fuzz.EXAMPLES // 4)
+holds = partial(fuzz.holds, examples=EXAMPLES)
 PIECES = "< > & \" ' / [ ] ( ) { } | ` * _ ~ # + - = ! . : ; $ \\ % ^ @ x 1. é 漢 <b> :bug:"
 UNSEEN = (" ", "\n", "\t", "\r", "\u2028", "\x1b]0;x\x07", "\x1b[31m", "\x00", "\u202e")
 PARTS = st.sampled_from((*PIECES.split(), *UNSEEN)) | st.text(max_size=2)

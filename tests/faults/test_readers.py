@@ -1,10 +1,7 @@
-"""Every reader on rows and documents with any value anywhere: one line or success, never a traceback or a hang."""
+"""Every row that is read, with any value anywhere: one line or success, never a traceback or a hang."""
 
 import json
-import shutil
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,39 +10,21 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import strategies as st
 
-from red.data.demonstrations import CorruptionSpec
 from red.data.problems import Limits, load_problems
-from red.data.sources import embedded, openr1, read_demonstrations, read_prompts
-from red.data.wrong_responses import WrongResponsesSpec
-from red.evaluation import benchmarks, catalog
+from red.data.sources import read_demonstrations, read_prompts
+from red.evaluation import benchmarks
 from red.evaluation.answers import AnswerLog
-from red.evaluation.generate import EvaluationSettings, GenerationSpec
-from red.models import checkpoint
 from red.models.folder import load_codec
-from red.plumbing.records import from_mapping, to_mapping
-from red.plumbing.storage import argument, read_jsonl
-from red.probes.probe import Probe
+from red.plumbing.storage import read_jsonl
 from red.study import status
-from red.tables.reader import benchmarks_from, read_reported, runs_from
 from red.training.schedule import logged_w
-from red.world.spec import EmbeddedModel
-from tests.faults.case import execute
-from tests.faults.fuzz import EXAMPLES, altered, holds, mutated, refused_or
+from tests.faults.case import execute, table
+from tests.faults.fuzz import EXAMPLES, altered, folder, holds, mutated, refused_or
 from tests.faults.test_benchmarks import ANSWER, LOCAL, ROW
-from tests.faults.test_tables import GRADE, REPORTED, RUN
-from tests.faults.world import BENCHMARK, ENTRY, GENERATION, World, grade
+from tests.faults.test_tables import GRADE, RUN, analysis, write_tables
+from tests.faults.world import BENCHMARK, ENTRY, World, grade, run_spec
 
 pytestmark = pytest.mark.faults("fuzzing")
-SPECS: tuple[tuple[type, dict[str, Any]], ...] = (
-    (GenerationSpec, GENERATION),
-    (EvaluationSettings, GENERATION["evaluation"]),
-    (Probe, to_mapping(Probe("entropy", 8, 2, "plain", 64, 32))),
-    (WrongResponsesSpec, to_mapping(WrongResponsesSpec())),
-    (CorruptionSpec, to_mapping(CorruptionSpec())),
-    (EmbeddedModel, to_mapping(EmbeddedModel())),
-    (embedded.PromptsSpec, to_mapping(embedded.PromptsSpec())),
-    (openr1.PromptsSpec, to_mapping(openr1.PromptsSpec("openr1", data_dir="x"))),
-)
 STATED = {**RUN, "label": "RED", "row_group": "red", "items": ["x"], "family": "common", "parameters": 138e3}
 STATED |= {"spec": {"training": {"lr": 1e-3}}, "study": {"name": "a", "knob": "b", "setting": 0.5}}
 STATED |= {"provenance": {"spec_hash": "x", "code": "y", "commit": "z", "dirty": True}}
@@ -55,13 +34,6 @@ STATED |= {"provenance": {"spec_hash": "x", "code": "y", "commit": "z", "dirty":
 def examples(remark) -> None:
     """As many for each reader."""
     remark(f"{EXAMPLES} examples")
-
-
-@contextmanager
-def folder() -> Iterator[Path]:
-    """An empty one for one example."""
-    with tempfile.TemporaryDirectory() as temporary:
-        yield Path(temporary)
 
 
 def survives(arguments: Sequence[object]) -> None:
@@ -78,22 +50,80 @@ def write_rows(path: Path, rows: Any) -> Path:
     return path
 
 
-@holds("specs of stages", draw=st.data())
-def test_specs(draw: st.DataObject):
-    kind, whole = draw.draw(st.sampled_from(SPECS))
-    spec = refused_or(lambda: from_mapping(kind, altered(whole, draw, tuple(kind.__dataclass_fields__)), "spec"))
-    assert spec is None or from_mapping(kind, to_mapping(spec), "again") == spec
+# What the readers found: name, arguments in a folder, pattern of the refusal.
+REFUSED: tuple[tuple[str, Callable[[Path, World], list[Any]], str], ...] = (
+    (
+        "collect: a spec without runs",
+        lambda place, world: ["collect", "--spec", "{}", "--results", place, "--out", place / "out"],
+        r"--spec: runs: expected a list",
+    ),
+    (
+        "grade: benchmarks that are a list",
+        lambda place, world: ["grade", "--spec", '{"benchmarks": []}', *grade(place, place)[3:]],
+        r"--spec\.benchmarks: expected a mapping",
+    ),
+    (
+        "grade: options of a problem that are a number",
+        lambda place, world: grade(place, write_rows(place / "math500.jsonl", {**ROW, "options": 5}).parent),
+        r"math500\.jsonl: line 1: options must be null or a list",
+    ),
+    (
+        "train: options of a prompt that are a number",
+        lambda place, world: world.train(
+            place, run_spec("sft"), prompts=write_rows(place / "p.jsonl", {**ROW, "options": 5})
+        ),
+        r"p\.jsonl: line 1: options is not a list",
+    ),
+    (
+        "corruption: a demonstration of no prompt",
+        lambda place, world: corrupt(place, world.prompts, write_rows(place / "d.jsonl", {"id": "x", "response": "1"})),
+        r"demonstration 'x' is of no prompt",
+    ),
+    (
+        "corruption: an id that is a list",
+        lambda place, world: corrupt(
+            place, world.prompts, write_rows(place / "d.jsonl", {"id": ["x"], "response": "1"})
+        ),
+        r"d\.jsonl: line 1: id \['x'\] is not a text",
+    ),
+    (
+        "analysis: a label that is a number",
+        lambda place, world: analysis(tables(place, "runs.json", [{**RUN, "label": 5}]), "main_results"),
+        r"runs\.json: entry 0: label: expected str, found 5",
+    ),
+    (
+        "analysis: the paper's numbers in another encoding",
+        lambda place, world: analysis(tables(place), "main_results", write_bytes(place / "reported.csv", b"\xff\n")),
+        r"reported\.csv: not a table \(.*utf-8",
+    ),
+)
 
 
-@holds("entries of benchmarks", draw=st.data())
-def test_entry(draw: st.DataObject):
-    entry = altered(ENTRY, draw, tuple(catalog.Benchmark.__dataclass_fields__))
-    refused_or(lambda: catalog.benchmark(draw.draw(st.sampled_from(("math500", "x"))), entry))
+def corrupt(place: Path, prompts: Path, demonstrations: Path) -> list[Any]:
+    """Arguments of `red data corruption`."""
+    inputs = ["--prompts", prompts, "--demonstrations", demonstrations]
+    return ["data", "corruption", "--spec", '{"corruption": "clean"}', *inputs, "--out", place / "out.jsonl"]
 
 
-@holds("specs on the command line", text=st.text(max_size=30).filter(lambda text: "\0" not in text))
-def test_argument(text: str):
-    assert isinstance(refused_or(lambda: argument(text)), (dict, type(None)))
+def tables(place: Path, name: str = "", entries: Any = None) -> Path:
+    """Collected tables, one of their lists replaced."""
+    write_tables(place)
+    if name:
+        (place / name).write_text(json.dumps(entries))
+    return place
+
+
+def write_bytes(path: Path, content: bytes) -> Path:
+    """A file."""
+    path.write_bytes(content)
+    return path
+
+
+@pytest.mark.faults("bad input")
+@table("arguments, pattern", "", REFUSED)
+def test_refused(arguments: Callable[[Path, World], list[Any]], pattern: str, tmp_path: Path, world: World, check):
+    words = arguments(tmp_path, world)
+    check(pattern, words, "analysis" if words[0] == "main_results" else "red")
 
 
 @holds("rows of prompts and demonstrations", draw=st.data())
@@ -138,7 +168,8 @@ def test_problems(draw: st.DataObject):
 
 @holds("rows of generations, and what they are graded by", draw=st.data())
 def test_generations(draw: st.DataObject):
-    problems, answers = [ROW, {**ROW, "id": "b", "options": ["p", "q"], "answer": "A"}], [ANSWER, {**ANSWER, "id": "b"}]
+    problems = [ROW, {**ROW, "id": "b", "options": ["p", "q"], "answer": "A"}]
+    answers = [{**ANSWER, "id": problem["id"], "index": index} for problem in problems for index in (0, 1)]
     spec: Any = {"workers": 1, "benchmarks": {"math500": ENTRY}}
     match draw.draw(st.sampled_from("pas")):
         case "p":
@@ -164,6 +195,7 @@ def test_cases(draw: st.DataObject):
 @holds("verdicts, metrics, provenance and specs that are collected", draw=st.data())
 def test_collected(draw: st.DataObject):
     documents: dict[str, Any] = {
+        "data/benchmarks/math500.jsonl": [{"id": "a"}],
         "evaluations/red/seed0/math500.grades.jsonl": [GRADE, {**GRADE, "index": 1}],
         "runs/red/seed0/metrics.jsonl": [{"train/step": step, "loss/total": 0.5} for step in (0, 1)],
         "runs/red/seed0/provenance.json": {"spec_hash": "x", "code": "y", "steps": 2, "environment": {"commit": "z"}},
@@ -181,31 +213,16 @@ def test_collected(draw: st.DataObject):
 @holds("probes that are collected", draw=st.data())
 def test_probes(draw: st.DataObject):
     with folder() as place:
-        write_rows(place / "evaluations" / "red" / "seed0" / "math500.grades.jsonl", GRADE)
-        write_rows(place / "runs" / "red" / "seed0" / "metrics.jsonl", {"train/step": 0})
-        write_rows(place / "runs" / "red" / "seed0" / "provenance.json", {})
+        write_rows(place / "data" / "benchmarks" / "math500.jsonl", {"id": "a"})
+        write_rows(place / "evaluations" / "red" / "seed0" / "math500.grades.jsonl", [GRADE, {**GRADE, "index": 1}])
+        write_rows(place / "runs" / "red" / "seed0" / "metrics.jsonl", [{"train/step": 0}, {"train/step": 1}])
+        write_rows(place / "runs" / "red" / "seed0" / "provenance.json", {"steps": 2})
         path = place / "probes" / "red" / "seed0" / "entropy.parquet"
         path.parent.mkdir(parents=True)
         pq.write_table(pa.table({"probe": ["entropy"], "value": [0.5]}), path)
         path.write_bytes(mutated(path.read_bytes(), draw))
         spec = json.dumps({"runs": [STATED], "benchmarks": [BENCHMARK], "probes": {"entropy": ["red"]}})
         survives(["collect", "--spec", spec, "--results", place, "--out", place / "out"])
-
-
-@holds("collected runs and benchmarks", draw=st.data())
-def test_listed(draw: st.DataObject):
-    runs, named = altered([STATED, {**STATED, "seed": 1}], draw), altered([BENCHMARK], draw)
-    for run in refused_or(lambda: runs_from(runs, "runs.json")) or ():
-        assert (run.rate, run.origins(), run.parent) is not None and run.label.isprintable()
-    for benchmark in refused_or(lambda: benchmarks_from(named, "benchmarks.json")) or ():
-        assert benchmark.heading.isprintable()
-
-
-@holds("the paper's numbers", draw=st.data())
-def test_reported(draw: st.DataObject):
-    with folder() as place:
-        (place / "reported.csv").write_bytes(mutated(REPORTED.read_bytes()[:2000], draw))
-        refused_or(lambda: read_reported(place / "reported.csv"))
 
 
 @holds("logs that status shows", draw=st.data())
@@ -235,20 +252,3 @@ def test_log(draw: st.DataObject):
         log = refused_or(lambda: AnswerLog(path))
         if log is not None:
             log.close()
-
-
-@holds("a model's config and tokenizer", draw=st.data())
-def test_model(draw: st.DataObject, world: World):
-    """Documents whose values are others; test_fuzz.py damages their bytes."""
-    names = ("config.json", "tokenizer.json", "generation_config.json", "tokenizer_config.json")
-    name = draw.draw(st.sampled_from(names))
-    with folder() as place:
-        for path in world.base.iterdir():
-            shutil.copyfile(path, place / path.name)
-        document = json.loads((place / name).read_text())
-        keys = ("eos_token_id", "rope_scaling", "chat_template")
-        (place / name).write_text(json.dumps(altered(document, draw, keys)))
-        found = refused_or(lambda: checkpoint.load(place))
-        if found is not None:
-            refused_or(lambda: found.codec.prompt("1 + 1", None, "plain", None, "x"))
-            refused_or(lambda: found.codec.template_hash("chat"))

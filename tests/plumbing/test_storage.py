@@ -124,6 +124,17 @@ def test_a_folder_that_cannot_be_filled_leaves_the_old_one(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["x"] and (tmp_path / "x" / "a").exists()
 
 
+def test_what_is_copied_into_a_new_folder_may_be_written_over(tmp_path):
+    """As the config of a prepared model is."""
+
+    def fill_and_patch(folder: Path) -> None:
+        fill(folder)
+        write_json(folder / "a", {})
+
+    write_directory(tmp_path / "x", fill_and_patch)
+    assert read_json(tmp_path / "x" / "a") == {} and sorted(checksums.listed(tmp_path / "x")) == ["a", "deep/b"]
+
+
 def test_the_hash_of_a_folder_knows_what_was_written(tmp_path):
     write_directory(tmp_path / "x", fill)
     assert checksums.folder_hash(tmp_path / "x")
@@ -179,6 +190,12 @@ def test_a_damaged_list_is_named(tmp_path):
     (tmp_path / checksums.NAME).write_text("nonsense\n")
     with pytest.raises(DataError, match=rf"{checksums.NAME}: line 1: "):
         read_json(tmp_path / "x.json")
+
+
+def test_a_list_that_is_a_pipe_blocks_nothing(tmp_path):
+    os.mkfifo(tmp_path / checksums.NAME)
+    (tmp_path / "x.json").write_text("1")
+    assert read_json(tmp_path / "x.json") == 1 and checksums.folder_hash(tmp_path)
 
 
 def test_what_is_not_listed_is_read(tmp_path):
