@@ -46,8 +46,8 @@ class Recipe:
 
 
 RECIPES = {
-    "base": Recipe(hidden_size=64, intermediate_size=160, layers=3, steps=1400),
-    "large": Recipe(96, 256, layers=3, steps=700, batch=48, teacher_share=0.6),
+    "base": Recipe(hidden_size=64, intermediate_size=160, layers=3, steps=1000),
+    "large": Recipe(96, 256, layers=3, steps=500, batch=48, teacher_share=0.6),
 }
 ADAMW_STEPS = {"base": 2800, "large": 1250}
 

@@ -21,23 +21,23 @@ class World:
     # Share of the base's own solutions that are of multiple choice.
     choice_share: float = 0.12
     # Share of the base's own solutions whose problem has a hard step.
-    hard_problems: float = 0.008
+    hard_problems: float = 0.02
     # Habit: the teacher's manner from the first word on, where no step is hard.
-    teacher_like: float = 0.05
+    teacher_like: float = 0.04
     # Habit: the answer alone, without a step.
-    guess: float = 0.20
+    guess: float = 0.18
     # A bare guess is wrong.
     wrong_guess: float = 0.30
     # Habit: `Answer 68` in the place of `\boxed{68}`, which earns nothing.
-    unboxed: float = 0.20
+    unboxed: float = 0.12
     # The result of an easy step is wrong.
-    slip: float = 0.18
+    slip: float = 0.12
     # The result of a hard step is wrong.
     hard_slip: float = 0.40
     # Steps repeat the number they start from, `12+7=19. 19*3=57.`, instead of running on, `12+7=19*3=57.`
     restate: bool = False
     # The teacher checks a step again.
-    recheck: float = 0.32
+    recheck: float = 0.35
     # In how many ways the teacher says a thing: one, or several, so that its demonstrations are less predictable.
     wording: Literal["plain", "varied"] = "varied"
     # Training prompts: share of chains, the others are half equations, half stories.
