@@ -69,7 +69,7 @@ def test_a_seed_that_sft_lacks_is_compared_with_its_first(tiny):
 def test_the_tables_are_made_from_every_grade_metric_and_probe(tiny):
     document = config.select({**tiny, "only": ["red"], "seeds": [0], "probes": {"tokens": {"runs": ["red", "grpo"]}}})
     files = paths.collected(document)
-    assert len(files) == len(set(files)) == 2 * len(tiny["benchmarks"]) + 1 + 1
+    assert len(files) == len(set(files)) == 3 * len(tiny["benchmarks"]) + 1 + 1
     assert "<results>/evaluations/base/seed0/amc.grades.jsonl" in files
     assert files[-2:] == [paths.metrics("red", 0), "<results>/probes/red/seed0/tokens.parquet"]
     assert len(paths.collected(tiny)) == sum(
