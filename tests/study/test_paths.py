@@ -9,7 +9,9 @@ from red.study import config, jobs, paths
 
 @pytest.fixture(scope="module")
 def tiny(repository: Path) -> dict:
-    return config.load(repository / "config" / "default.yaml")
+    """With one base for all seeds."""
+    document = config.load(repository / "config" / "default.yaml")
+    return {**document, "model": {**document["model"], "seed": 0}}
 
 
 def test_the_base_is_the_run_without_training(tiny):
@@ -73,5 +75,5 @@ def test_the_tables_are_made_from_every_grade_metric_and_probe(tiny):
     assert "<results>/evaluations/base/seed0/amc.grades.jsonl" in files
     assert files[-2:] == [paths.metrics("red", 0), "<results>/probes/red/seed0/tokens.parquet"]
     assert len(paths.collected(tiny)) == sum(
-        (len(jobs.evaluated(tiny)) * len(tiny["benchmarks"]), len(jobs.trained(tiny)), len(jobs.probed(tiny)))
+        ((len(jobs.evaluated(tiny)) + 1) * len(tiny["benchmarks"]), len(jobs.trained(tiny)), len(jobs.probed(tiny)))
     )
