@@ -16,7 +16,8 @@ from red.tables.reader import BASE, OVERALL, Run, Tables
 ROLLOUTS = 8  # per prompt in P2
 FEWEST_SEEDS = 3  # for an interval over seeds
 DECIDING = (BASE, "sft", "grpo", "sft_dapo")
-HYBRID = "red"  # whose configuration, not results, says how many demonstrations a hybrid run sees
+# Its configuration says how many groups a run has; a hybrid has as many, with one demonstration in each.
+GROUPS = "grpo"
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Observed:
     @cached_property
     def short_sft(self) -> Run | None:
         """SFT from the base on as many demonstrations as a hybrid run sees, one in each of its groups."""
-        wanted = _prompts(self.tables.named(HYBRID)[0])
+        wanted = _prompts(self.tables.named(GROUPS)[0])
         clean = (run for run in self.tables.runs if run.spec.get("corruption", "clean") == "clean")
         twins = (run for run in clean if run.method == "sft" and run.parent is None)
         return next((run for run in twins if wanted and _prompts(run) == wanted), None)

@@ -13,10 +13,10 @@ from red.errors import ConfigError
 from red.plumbing import tracking
 from red.plumbing.documents import MESSAGE, deep_merge, read_yaml
 from red.study.runs import entry, lineage, parent_of, run_seeds, run_spec, w_source
-from red.study.sweep import swept
+from red.study.sweep import rated, swept
 from red.training.spec import RunSpec
 
-DROPPABLE = ("benchmarks", "corruptions", "probes")
+DROPPABLE = ("benchmarks", "corruptions", "probes", "rates")
 SCHEMA = Path(__file__).parent / "config.schema.yaml"
 
 
@@ -31,12 +31,16 @@ def load(*paths: Path) -> dict[str, Any]:
 
 
 def select(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The document without what an overlay took away: benchmarks, corruptions and probes that are null.
+    """The document without what an overlay took away: benchmarks, corruptions, probes and rates that are null.
 
+    `rates` are written into the runs they name.
     With `only: [run, ...]` those runs, what they start from and learn w from. `like` is resolved, because the
     runs it names may be gone. With `sweep` the runs of the sweep.
     """
     config = {key: _without_nulls(value) if key in DROPPABLE else value for key, value in config.items()}
+    if "rates" in config:
+        check_structure(config)
+        config = rated(config)
     if "sweep" in config:
         check_structure(config)
         config = swept(config)

@@ -8,7 +8,19 @@ from red.errors import ConfigError
 from red.evaluation.catalog import HELD_OUT
 from red.study.runs import entry, w_source
 
-REASON = "lr: red sweep over"
+REASON = "lr: red sweep"
+
+
+def rated(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The document with the rates of its section `rates` written into the runs as `lr`; a run's own stays."""
+    runs = dict(config["runs"])
+    for run, rate in (config["rates"] or {}).items():
+        if run not in runs:
+            raise ConfigError(f"rates: no run named {run!r}")
+        own = runs[run] or {}
+        if "lr" not in own:
+            runs[run] = {**own, "lr": rate, "because": _because(entry(config, run), REASON)}
+    return {key: value for key, value in config.items() if key != "rates"} | {"runs": runs}
 
 
 def swept(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -53,14 +65,18 @@ def _without_seeds(config: Mapping[str, Any], run: str) -> dict[str, Any]:
 
 
 def _at(line: Mapping[str, Any], run: str, rate: float, grid: list[float]) -> dict[str, Any]:
-    """The run's entry at a rate. `because` is what a configuration may say that takes the rate."""
-    others = line.get("because", "").split(REASON)[0].rstrip("; ")
-    reason = f"{REASON} {', '.join(f'{one:g}' for one in sorted(grid))}"
+    """The run's entry at a rate."""
     return {
         **line,
         "lr": rate,
-        "because": "; ".join(filter(None, (others, reason))),
+        "because": _because(line, f"{REASON} over {', '.join(f'{one:g}' for one in sorted(grid))}"),
         "label": f"{line.get('label') or run} at {rate:g}",
         "items": ["sweep"],
         "rate_of": run,
     }
+
+
+def _because(line: Mapping[str, Any], reason: str) -> str:
+    """What the entry says of its other keys, and why it has its rate."""
+    others = line.get("because", "").split(REASON)[0].rstrip("; ")
+    return "; ".join(filter(None, (others, reason)))

@@ -48,16 +48,16 @@ def choices(tables: Tables) -> list[Choice]:
 
 def fragment(found: Sequence[Choice]) -> str:
     """YAML with the chosen rates, to be an overlay or a part of a configuration; comments say what has none."""
-    runs, comments = {}, []
+    rates, comments = {}, []
     for choice in found:
         if choice.stale:
             comments.append(f"# {choice.run}: {choice.stale}")
         elif choice.chosen is None:
             comments.append(f"# {choice.run}: no rate has an accuracy of every seed")
         else:
-            runs[choice.run] = {"lr": choice.chosen, "because": choice.candidates[choice.chosen].because}
+            rates[choice.run] = choice.chosen
             comments += [f"# {choice.run}: at the edge of the grid"] if choice.at_edge else []
-    text = yaml.safe_dump({"runs": runs}, sort_keys=False, width=1000) if runs else ""
+    text = yaml.safe_dump({"rates": rates}, sort_keys=False) if rates else ""
     return "".join(f"{terminal(line)}\n" for line in comments) + text
 
 

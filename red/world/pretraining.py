@@ -18,6 +18,7 @@ from red.text.codec import Codec
 from red.text.template import render
 from red.world import mixture, vocabulary
 from red.world.mixture import Text
+from red.world.muon import Muon
 from red.world.spec import EmbeddedModel, World
 
 TEMPLATE = "plain"
@@ -27,7 +28,10 @@ POOL = 16  # batches that are sorted by length together
 
 @dataclass(frozen=True)
 class Recipe:
-    """Size and schedule of one embedded model; `teacher_share` of its texts are the teacher's."""
+    """Size and schedule of one embedded model; `teacher_share` of its texts are the teacher's.
+
+    `matrix_lr` is Muon's rate for the matrices of the layers; None trains them by AdamW like all else.
+    """
 
     hidden_size: int
     intermediate_size: int
@@ -35,20 +39,24 @@ class Recipe:
     steps: int
     batch: int = 96
     lr: float = 4e-3
+    matrix_lr: float | None = 2e-2
     warmup: int = 50
     weight_decay: float = 0.05
     teacher_share: float = 0.0
 
 
 RECIPES = {
-    "base": Recipe(hidden_size=64, intermediate_size=160, layers=3, steps=2800),
-    "large": Recipe(96, 256, layers=3, steps=1250, batch=48, teacher_share=0.6),
+    "base": Recipe(hidden_size=64, intermediate_size=160, layers=3, steps=1000),
+    "large": Recipe(96, 256, layers=3, steps=500, batch=48, teacher_share=0.6),
 }
+ADAMW_STEPS = {"base": 2800, "large": 1250}
 
 
 def recipe(spec: EmbeddedModel) -> Recipe:
     """Recipe of the size."""
     preset = RECIPES[spec.size]
+    if spec.optimizer == "adamw":
+        preset = replace(preset, matrix_lr=None, steps=ADAMW_STEPS[spec.size])
     return preset if spec.steps is None else replace(preset, steps=spec.steps)
 
 
@@ -61,18 +69,20 @@ def pretrain(recipe: Recipe, seed: int, world: World, log_every: int = 200) -> t
     tokenizer = vocabulary.tokenizer(world.wording == "varied")
     model = Qwen2(_shape(recipe, tokenizer.get_vocab_size()))
     initialize(model, generator)
-    optimizer = _optimizer(model, recipe)
+    optimizers = _optimizers(model, recipe)
     batches = _batches(recipe, world, tokenizer, Random(derive(seed, "pretraining", "texts")))
     started, tokens, smooth = time.process_time(), 0, None
     for step in range(recipe.steps):
-        for group in optimizer.param_groups:
-            group["lr"] = _learning_rate(recipe, step)
+        for optimizer in optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = _learning_rate(group["peak"], recipe, step)
         ids, mask = next(batches)
         loss = _loss(model, ids, mask)
-        optimizer.zero_grad(set_to_none=True)
+        model.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
+        for optimizer in optimizers:
+            optimizer.step()
         tokens += ids.numel()
         smooth = loss.item() if smooth is None else 0.98 * smooth + 0.02 * loss.item()
         if (step + 1) % log_every == 0 or step + 1 == recipe.steps:
@@ -115,18 +125,32 @@ def _checkpoint(model: Qwen2, tokenizer: Tokenizer) -> Checkpoint:
     )
 
 
-def _optimizer(model: Qwen2, recipe: Recipe) -> torch.optim.Optimizer:
-    matrices = [parameter for parameter in model.parameters() if parameter.dim() >= 2]
-    vectors = [parameter for parameter in model.parameters() if parameter.dim() < 2]
-    groups = [{"params": matrices, "weight_decay": recipe.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, lr=recipe.lr, betas=(0.9, 0.99), fused=True)
+def _optimizers(model: Qwen2, recipe: Recipe) -> list[torch.optim.Optimizer]:
+    """Each group carries `peak`, the highest rate of its schedule."""
+    inner = {
+        id(parameter) for parameter in model.model.layers.parameters() if recipe.matrix_lr and parameter.dim() == 2
+    }
+    others = [parameter for parameter in model.parameters() if id(parameter) not in inner]
+    groups = [
+        {"params": [p for p in others if p.dim() >= 2], "weight_decay": recipe.weight_decay},
+        {"params": [p for p in others if p.dim() < 2], "weight_decay": 0.0},
+    ]
+    adamw = torch.optim.AdamW(groups, lr=recipe.lr, betas=(0.9, 0.99), fused=True)
+    optimizers: list[torch.optim.Optimizer] = [adamw]
+    if recipe.matrix_lr:
+        matrices = [parameter for parameter in model.parameters() if id(parameter) in inner]
+        optimizers.append(Muon(matrices, recipe.matrix_lr, weight_decay=recipe.weight_decay))
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            group["peak"] = group["lr"]
+    return optimizers
 
 
-def _learning_rate(recipe: Recipe, step: int) -> float:
+def _learning_rate(peak: float, recipe: Recipe, step: int) -> float:
     """Linear warm-up, constant for the first half, then linear to 3 %."""
     progress = step / recipe.steps
     decay = 1.0 if progress < 0.5 else max(0.03, 2 - 2 * progress)
-    return recipe.lr * min(1.0, (step + 1) / recipe.warmup) * decay
+    return peak * min(1.0, (step + 1) / recipe.warmup) * decay
 
 
 def _loss(model: Qwen2, ids: Tensor, mask: Tensor) -> Tensor:

@@ -15,37 +15,37 @@ class World:
 
     # Share of pretraining texts that are pages: a problem like those of training in the teacher's manner, whose
     # opening belongs to the prompt. The base can go on like the teacher, but rarely begins so.
-    page_share: float = 0.0
+    page_share: float = 0.12
     # Share of place-value drills: one hard step worked out, or a number split.
     drill_share: float = 0.10
     # Share of the base's own solutions that are of multiple choice.
     choice_share: float = 0.12
     # Share of the base's own solutions whose problem has a hard step.
-    hard_problems: float = 0.03
+    hard_problems: float = 0.02
     # Habit: the teacher's manner from the first word on, where no step is hard.
-    teacher_like: float = 0.20
+    teacher_like: float = 0.04
     # Habit: the answer alone, without a step.
-    guess: float = 0.20
+    guess: float = 0.18
     # A bare guess is wrong.
     wrong_guess: float = 0.30
     # Habit: `Answer 68` in the place of `\boxed{68}`, which earns nothing.
-    unboxed: float = 0.15
+    unboxed: float = 0.12
     # The result of an easy step is wrong.
-    slip: float = 0.08
+    slip: float = 0.12
     # The result of a hard step is wrong.
-    hard_slip: float = 0.16
+    hard_slip: float = 0.40
     # Steps repeat the number they start from, `12+7=19. 19*3=57.`, instead of running on, `12+7=19*3=57.`
     restate: bool = False
     # The teacher checks a step again.
-    recheck: float = 0.25
+    recheck: float = 0.35
     # In how many ways the teacher says a thing: one, or several, so that its demonstrations are less predictable.
-    wording: Literal["plain", "varied"] = "plain"
+    wording: Literal["plain", "varied"] = "varied"
     # Training prompts: share of chains, the others are half equations, half stories.
     chain_share: float = 0.5
     # Training prompts: (steps, hard steps) of the chains, equally likely.
-    chains: tuple[tuple[int, int], ...] = ((2, 0), (2, 1), (2, 2), (3, 1), (3, 2), (4, 1), (4, 2))
+    chains: tuple[tuple[int, int], ...] = (*((2, 0), (2, 1), (2, 2), (3, 0), (3, 1), (3, 2), (3, 3), (4, 1), (4, 2)),)
     # Training prompts: hard steps of the equations and stories, equally likely.
-    other_hard: tuple[int, ...] = (0, 1, 1, 2)
+    other_hard: tuple[int, ...] = (0, 1, 1, 2, 2)
 
     def __post_init__(self) -> None:
         for knob in fields(self):
@@ -64,11 +64,12 @@ class World:
 
 @dataclass(frozen=True)
 class EmbeddedModel:
-    """Spec of an embedded model. Without a `seed` a study trains one base per seed of its runs; `steps` shortens the
-    pretraining."""
+    """Spec of an embedded model. Without a `seed` a study trains one base per seed of its runs; `steps` changes the
+    length of the pretraining."""
 
     source: str = "embedded"
     size: Literal["base", "large"] = "base"
     seed: int | None = None
     steps: int | None = None
+    optimizer: Literal["muon", "adamw"] = "muon"
     world: World = field(default_factory=World)

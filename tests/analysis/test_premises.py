@@ -34,8 +34,9 @@ PHASES = {
 }
 
 
-def entry(run: str, seed: int, done: bool = True) -> dict:
-    training = {"steps": STEPS.get(run, 300), "prompts_per_step": 32 if run.startswith("sft_s") or run == "sft" else 8}
+def entry(run: str, seed: int, done: bool = True, training: Mapping[str, int] | None = None) -> dict:
+    prompts = 32 if run.startswith("sft_s") or run == "sft" else 8
+    training = {"steps": STEPS.get(run, 300), "prompts_per_step": prompts, **(training or {})}
     method = {"sft_short": "sft", "sft_dapo": "dapo"}.get(run, run)
     spec = {"init_from": "sft" if run == "sft_dapo" else None, "training": training}
     items = ["entropy_phases"] if run in ("sft", "grpo") else []
@@ -73,7 +74,7 @@ def make(
     tokens: int = 25,
     shares: Mapping[str, float] | None = None,
     ends: Mapping[tuple[str, str], float] | None = None,
-    hybrid: Mapping[str, int] | None = None,
+    groups: Mapping[str, int] | None = None,
     without: Sequence[str] = (),
     benchmarks: Sequence[str] = SIX,
 ) -> Tables:
@@ -82,8 +83,8 @@ def make(
     accuracy, length = ACCURACY | dict(accuracy or {}), LENGTH | dict(length or {})
     shares, ends = SHARES | dict(shares or {}), PHASES | dict(ends or {})
     of_run = {run: (seeds or {}).get(run, (0,)) for run in accuracy}
-    entries = [entry(run, seed, run not in without) for run, own in of_run.items() for seed in own]
-    entries += [{**entry("red", 0, False), **{"spec": {"training": hybrid or {"steps": 300, "prompts_per_step": 8}}}}]
+    changed = {"grpo": groups}
+    entries = [entry(run, seed, run not in without, changed.get(run)) for run, own in of_run.items() for seed in own]
     scores, probes = [], []
     for run, own in of_run.items():
         for seed in () if run in without else own:
@@ -228,9 +229,9 @@ def test_the_mean_over_seeds_decides_and_the_interval_begins_with_three(reported
 
 
 def test_the_short_sft_is_the_one_with_a_hybrids_number_of_demonstrations(reported):
-    assert judged(make(reported, hybrid={"steps": 75, "prompts_per_step": 32}))["P8"].value == pytest.approx(80)
-    assert judged(make(reported, hybrid={"steps": 600, "prompts_per_step": 8}))["P8"].value == pytest.approx(100)  # SFT
-    assert judged(make(reported, hybrid={"steps": 301, "prompts_per_step": 8}))["P8"].holds is None
+    assert judged(make(reported, groups={"steps": 75, "prompts_per_step": 32}))["P8"].value == pytest.approx(80)
+    assert judged(make(reported, groups={"steps": 600, "prompts_per_step": 8}))["P8"].value == pytest.approx(100)  # SFT
+    assert judged(make(reported, groups={"steps": 301, "prompts_per_step": 8}))["P8"].holds is None
 
 
 def test_a_run_of_a_hybrid_method_changes_no_premise(study, collected, reported, tmp_path):

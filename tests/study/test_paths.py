@@ -9,7 +9,9 @@ from red.study import config, jobs, paths
 
 @pytest.fixture(scope="module")
 def tiny(repository: Path) -> dict:
-    return config.load(repository / "config" / "default.yaml")
+    """With one base for all seeds."""
+    document = config.load(repository / "config" / "default.yaml")
+    return {**document, "model": {**document["model"], "seed": 0}}
 
 
 def test_the_base_is_the_run_without_training(tiny):
@@ -69,9 +71,9 @@ def test_a_seed_that_sft_lacks_is_compared_with_its_first(tiny):
 def test_the_tables_are_made_from_every_grade_metric_and_probe(tiny):
     document = config.select({**tiny, "only": ["red"], "seeds": [0], "probes": {"tokens": {"runs": ["red", "grpo"]}}})
     files = paths.collected(document)
-    assert len(files) == len(set(files)) == 2 * len(tiny["benchmarks"]) + 1 + 1
+    assert len(files) == len(set(files)) == 3 * len(tiny["benchmarks"]) + 1 + 1
     assert "<results>/evaluations/base/seed0/amc.grades.jsonl" in files
     assert files[-2:] == [paths.metrics("red", 0), "<results>/probes/red/seed0/tokens.parquet"]
     assert len(paths.collected(tiny)) == sum(
-        (len(jobs.evaluated(tiny)) * len(tiny["benchmarks"]), len(jobs.trained(tiny)), len(jobs.probed(tiny)))
+        ((len(jobs.evaluated(tiny)) + 1) * len(tiny["benchmarks"]), len(jobs.trained(tiny)), len(jobs.probed(tiny)))
     )

@@ -86,11 +86,41 @@ def test_only_narrows_it(tiny):
     assert [run for run in document["runs"]] == [candidate("sft", 1e-3), candidate("sft", 5e-4)]
 
 
-def test_a_chosen_rate_can_be_pasted_and_swept_again(tiny):
+def test_a_chosen_rate_reaches_its_run_and_all_that_are_like_it_and_says_why(tiny):
+    document = config.select({**tiny, "rates": {"sft": 5e-4, "red": 4e-3}})
+    specs = {
+        run: run_spec(document, run, 0) for run in ("sft", "sft_short", "red", "red_window5", "red_w_constant", "grpo")
+    }
+    rates = {run: spec.training.lr for run, spec in specs.items()}
+    assert rates.pop("grpo") == tiny["common"]["lr"] and set(rates.values()) == {5e-4, 4e-3}
+    assert rates["sft_short"] == 5e-4 and rates["red_window5"] == rates["red_w_constant"] == 4e-3
+    assert (
+        entry(document, "sft")["because"].startswith("about 3 epochs") and entry(document, "red")["because"] == REASON
+    )
+
+
+def test_a_rate_of_its_own_stays_and_an_overlay_can_take_the_others_away(tiny):
+    own = {**tiny["runs"], "red": {**tiny["runs"]["red"], "lr": 3e-3, "because": "mine"}}
+    assert entry(config.select({**tiny, "runs": own, "rates": {"red": 1e-3}}), "red")["lr"] == 3e-3
+    for none in (None, {}, {"red": None}):
+        assert "lr" not in entry(config.select({**tiny, "rates": none}), "red")
+    with pytest.raises(ConfigError, match="rates: no run named 'rde'"):
+        config.select({**tiny, "rates": {"rde": 1e-3}})
+
+
+@pytest.mark.parametrize("name", ["paper", "pilot", "rehearsal", "worlds/first"])
+def test_no_other_study_takes_a_rate_of_the_tiny_world(repository, name):
+    """Rates are chosen in one world, at one scale."""
+    folder = repository / "config"
+    overlays = [folder / f"{one}.yaml" for one in (["paper", name] if name in ("pilot", "rehearsal") else [name])]
+    document = config.load(folder / "default.yaml", *overlays)
+    assert not any(REASON in entry(document, run).get("because", "") for run in document["runs"])
+
+
+def test_a_rate_that_was_chosen_once_is_swept_again_like_any_other(tiny):
     line = sweep(tiny, ["sft"])["runs"][candidate("sft", 5e-4)]
-    assert line["because"].endswith(f"; {REASON} 0.0005, 0.001") and "3 epochs" in line["because"]
-    pasted = {**tiny, "runs": {**tiny["runs"], "sft": {**tiny["runs"]["sft"], "lr": 5e-4, "because": line["because"]}}}
-    again = sweep(pasted, ["sft"])["runs"]
+    assert line["because"].endswith(f"; {REASON} over 0.0005, 0.001") and "3 epochs" in line["because"]
+    again = sweep({**tiny, "rates": {"sft": 2e-3}}, ["sft"])["runs"]
     assert again[candidate("sft", 5e-4)] == line
 
 
