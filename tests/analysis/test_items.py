@@ -155,6 +155,8 @@ def test_two_builds_write_the_same_bytes(collected, reported, tmp_path):
             "out_of_range.pdf",
             "out_of_range.png",
             "out_of_range.svg",
+            "red.sha256",
+            "red.sha256",
             "robustness.csv",
             "robustness.html",
             "robustness.json",

@@ -97,7 +97,7 @@ def test_the_prompts_of_a_low_rate_are_among_those_of_a_high_one():
 def test_adversarial_chains_still_verify_but_reason_wrongly():
     rows = corrupt("adversarial_chains", 0.3)
     originals = {row.id: row.response for row in clean_rows()}
-    encode = vocabulary.tokenizer().encode
+    encode = vocabulary.tokenizer(varied=True).encode
     kinds = {"altered_numbers": 0, "spliced": 0}
     for row in rows:
         if row.corruption is None:
@@ -107,7 +107,7 @@ def test_adversarial_chains_still_verify_but_reason_wrongly():
         assert row.response != originals[row.id]
         assert boxed_answer(row.response) == ANSWERS[row.id]
         before, after = len(encode(originals[row.id]).ids), len(encode(row.response).ids)
-        assert abs(after - before) <= 0.15 * before
+        assert abs(after - before) <= 0.2 * before  # 10 % in words; a token is a word or a phrase
     assert kinds == {"altered_numbers": 45, "spliced": 45}
 
 

@@ -37,7 +37,9 @@ SHORT = {
 
 @pytest.fixture(scope="module")
 def tiny(repository: Path) -> dict:
-    return config.load(repository / "config" / "default.yaml")
+    """With one base for all seeds."""
+    document = config.load(repository / "config" / "default.yaml")
+    return {**document, "model": {**document["model"], "seed": 0}}
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +56,7 @@ ALL = (
 def stages_of(document: dict) -> dict[str, code.Modules]:
     """Every stage by name."""
     return {
-        "model": code.model(document, "base"),
+        "model": code.model(document, next(iter(jobs.models(document)))),
         "prompts": code.prompts(document),
         "demonstrations": code.demonstrations(document),
         "wrong_responses": code.wrong_responses(document),
@@ -158,7 +160,7 @@ def commands(document: dict, results: Path) -> list[tuple[str, list]]:
     answered = ["--checkpoint", run / "checkpoint", "--benchmarks", data, "--out", answers]
     probe = ["--checkpoint", run / "checkpoint", "--model", f"parent={model}", *given, "--out", probed]
     return [
-        ("model", ["data", "model", *spec(jobs.models(document)["base"]), "--out", model]),
+        ("model", ["data", "model", *spec(next(iter(jobs.models(document).values()))), "--out", model]),
         ("prompts", ["data", "prompts", *spec(jobs.prompts_spec(document)), "--out", prompts]),
         ("demonstrations", ["data", "demonstrations", *clean, *questions, "--out", taught]),
         ("wrong_responses", ["data", "wrong_responses", *sampled, *given, "--model", model, "--out", wrong]),

@@ -11,7 +11,9 @@ from red.study.runs import run_seeds
 
 @pytest.fixture(scope="module")
 def tiny(repository: Path) -> dict:
-    return config.load(repository / "config" / "default.yaml")
+    """With one base for all seeds."""
+    document = config.load(repository / "config" / "default.yaml")
+    return {**document, "model": {**document["model"], "seed": 0}}
 
 
 def test_labels_are_not_part_of_a_training(tiny):
@@ -145,6 +147,7 @@ def test_the_collected_benchmarks_keep_their_order_and_know_label_and_source(tin
         "label": "AIME24",
         "group": "math",
         "metric": "avg_at_k",
+        "samples": 32,
         "source": "embedded",
     }
     assert (entries[-1]["label"], entries[-1]["source"]) == ("Mine", "local")

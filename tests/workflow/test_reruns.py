@@ -68,7 +68,7 @@ def test_what_other_modules_bring_in_counts(finished, again):
 def test_a_template_reaches_the_model_the_trainings_and_the_answers(finished, again):
     with finished.edited("red/text/template.py", "{question}.\\nA:", "{question}\\nA:"):
         jobs = again()
-    assert {"model base", "train red 0", "generate base 0"} <= set(jobs)
+    assert {"model base_seed0", "train red 0", "generate base 0"} <= set(jobs)
     assert not [job for job in jobs if job.startswith(("prompts", "benchmark"))]
 
 
@@ -83,7 +83,7 @@ def test_what_changes_no_result_reruns_nothing(finished, again):
     edits = {
         "red/plumbing/storage.py": ("LONGEST_LINE = 64", "LONGEST_LINE = 32"),
         "red/study/status.py": ("TAIL = 65536", "TAIL = 32768"),
-        "red/errors.py": ("isprintable()", "isascii()"),
+        "red/errors.py": ("{place}: {error", "{place} {error"),
         "red/commands/train.py": ("checkpoint to start from", "where to start"),
         "red/models/prepare.py": ("*.model", "*.models"),
     }
