@@ -3,6 +3,9 @@
 import argparse
 from pathlib import Path
 
+from red.plumbing.terminal import number
+from red.ranges import Natural
+
 HELP = "compare two runs: paired test, training curves, answers that flipped"
 
 
@@ -11,7 +14,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("first", metavar="RUN_A", help="a run of the configuration, or base")
     parser.add_argument("second", metavar="RUN_B")
     parser.add_argument("--results", type=Path, default=Path("results/tiny"), metavar="DIR")
-    parser.add_argument("--examples", type=int, default=10, metavar="N", help="flipped problems to show")
+    parser.add_argument("--examples", type=number(Natural), default=10, metavar="N", help="flipped problems to show")
     parser.add_argument("--out", type=Path, metavar="FILE", help="also write this .md or .json file")
 
 
@@ -52,7 +55,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def questions(results: Path, benchmarks: set[str]) -> dict[tuple[str, str], str]:
-    """Question of every (benchmark, problem), as far as the benchmark files are there."""
+    """Question of every (benchmark, problem), as far as the benchmark files are there and may show it."""
     from red.plumbing.storage import read_jsonl
 
     files = {name: results / "data" / "benchmarks" / f"{name}.jsonl" for name in benchmarks}
@@ -61,4 +64,5 @@ def questions(results: Path, benchmarks: set[str]) -> dict[tuple[str, str], str]
         for name, path in files.items()
         if path.exists()
         for row in read_jsonl(path, required=("id", "question"))
+        if row["question"] is not None
     }

@@ -20,10 +20,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Generate, then write one provenance file per output folder."""
     from red.errors import ConfigError
-    from red.evaluation.generate import GenerationSpec, generate
+    from red.evaluation.generate import generate
+    from red.evaluation.spec import GenerationSpec
     from red.plumbing.provenance import Start, write_provenance
     from red.plumbing.records import from_mapping, to_mapping
-    from red.plumbing.storage import argument
+    from red.plumbing.storage import argument, read_text
     from red.sampling import open_backend
 
     started = Start()
@@ -31,7 +32,7 @@ def run(options: argparse.Namespace) -> int:
         checkpoints = len(options.checkpoint)
         raise ConfigError(f"--out: one per --checkpoint ({checkpoints}), found {len(options.out)}")
     document = argument(options.spec)
-    system = options.system.read_text() if options.system else ""
+    system = read_text(options.system) if options.system else ""
     spec = from_mapping(GenerationSpec, {**document, "system": system or None}, "spec")
     jobs = list(zip(options.checkpoint, options.out, strict=True))
     generate(jobs, spec, options.benchmarks, open_backend, _letters_only)

@@ -7,6 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from red.plumbing.terminal import number
+from red.ranges import Count
+
 if TYPE_CHECKING:
     from red.evaluation.benchmarks import Problem
     from red.grading.grader import Case
@@ -29,15 +32,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         choices=("math", "choice"),
         help="how all rows are judged; without it, by letter where a row has options and its gold is one",
     )
-    parser.add_argument("--workers", type=int, help="symbolic processes (default: usable cores)")
+    parser.add_argument("--workers", type=number(Count), help="symbolic processes (default: usable cores)")
 
 
 def run(options: argparse.Namespace) -> int:
     """Grade in one of the two ways; the arguments of the other must be absent."""
     from red.errors import ConfigError
 
-    if options.workers is not None and options.workers < 1:
-        raise ConfigError(f"--workers: at least 1, found {options.workers}")
     of_folder = (options.evaluation, options.benchmarks, options.spec)
     of_cases = (options.cases, options.out)
     if None not in of_cases and of_folder == (None, None, None):
@@ -116,16 +117,18 @@ def _grade_folder(folder: Path, benchmarks: Path, text: str, workers: int | None
     from red.errors import ConfigError, DataError
     from red.evaluation.catalog import benchmark
     from red.evaluation.verdicts import grade_answers
+    from red.plumbing.records import converted
     from red.plumbing.storage import argument
 
     spec = argument(text)
-    if not isinstance(spec.get("benchmarks"), dict):
+    if not isinstance(spec.get("benchmarks"), dict) or not spec["benchmarks"]:
         raise ConfigError("--spec.benchmarks: expected an object of benchmarks by name")
+    workers = workers or converted(Count | None, spec.get("workers"), "--spec.workers")
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder; generate first")
     entries = [benchmark(name, entry) for name, entry in spec["benchmarks"].items()]
     problem_sets = [(entry, _golds(benchmarks / f"{entry.name}.jsonl")) for entry in entries]
-    grade_answers(folder, problem_sets, workers or spec.get("workers"))
+    grade_answers(folder, problem_sets, workers)
 
 
 def _golds(path: Path) -> list["Problem"]:

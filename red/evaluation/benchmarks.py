@@ -15,7 +15,7 @@ from red.evaluation import catalog
 from red.evaluation.catalog import Benchmark, Hub
 from red.evaluation.sealed import PASSWORD, seal, unseal
 from red.grading.gold import UnusableGold, answer_of
-from red.plumbing.storage import as_object, parse_json, read_jsonl
+from red.plumbing.storage import as_object, parse_json, read_bytes, read_jsonl
 from red.seeds import derive, limited
 from red.text.codec import Codec, Prompt
 from red.text.template import LETTERS
@@ -171,10 +171,7 @@ def _local(benchmark: Benchmark, folder: str) -> Iterator[Row]:
     if benchmark.file is None:
         raise DataError(f"benchmarks.{benchmark.name}.file: missing; name the file inside data_dir")
     path = Path(folder) / benchmark.file
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{path}: {error.strerror}") from None
+    content = read_bytes(path)
     digest = hashlib.sha256(content).hexdigest()
     if benchmark.sha256 not in (None, digest):
         raise DataError(

@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from red.evaluation.summary import Score, overall, without_nan
+from red.evaluation.summary import Score, overall
 from red.plumbing.storage import write_atomic, write_json
 
 COLUMNS = (
@@ -60,7 +60,7 @@ def write(scores: Sequence[Score], settings: Mapping[str, Any], folder: Path, ti
     """`summary.json` (all figures and the settings) and `summary.md` (the table)."""
     means = {group: overall(scores, group) for group in ("math", "out_of_domain")}
     document = {"settings": settings, "scores": [asdict(score) for score in scores], "means": means}
-    write_json(folder / "summary.json", without_nan(document))
+    write_json(folder / "summary.json", document)
     rows = [COLUMNS, tuple("---" for _ in COLUMNS), *lines(scores)]
     table = "\n".join("| " + " | ".join(row) + " |" for row in rows)
     write_atomic(folder / "summary.md", f"# {title}\n\n{table}\n\n{_note(scores)}\n")

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from red.errors import DataError
-from red.models.folder import CHAT_TEMPLATE, documents, optional
+from red.models.folder import CHAT_TEMPLATE, check_files, documents, optional
 from red.plumbing.records import from_mapping
-from red.plumbing.storage import file_hash, read_json, write_directory
+from red.plumbing.storage import file_hash, read_object, write_directory, write_json
+from red.ranges import Count, Positive
 from red.text.template import TEMPLATES, THINK_SYSTEM
 
 # What is fetched from the hub.
@@ -30,8 +31,8 @@ class PreparedModel:
     revision: str | None = None
     folder: str | None = None
     sha256: Mapping[str, str] | None = None
-    rope_theta: float | None = None
-    max_position_embeddings: int | None = None
+    rope_theta: Positive | None = None
+    max_position_embeddings: Count | None = None
     chat_template: str | None = None
 
 
@@ -39,6 +40,7 @@ def prepare(spec: Mapping[str, Any], out: Path) -> None:
     """Copy the model to `out` with its config patched; the folder is whole or absent."""
     model = from_mapping(PreparedModel, spec, "model")
     source = _find(model)
+    check_files(source)
     if not list(source.glob("*.safetensors")):
         raise DataError(f"{source}: no *.safetensors; pickled weights can run code and are refused")
     for name, expected in (model.sha256 or {}).items():
@@ -49,13 +51,13 @@ def prepare(spec: Mapping[str, Any], out: Path) -> None:
         weights = [*source.glob("*.safetensors"), *source.glob("*.safetensors.index.json")]
         for file in (*weights, *documents(source)):
             shutil.copyfile(file, folder / file.name)
-        config = read_json(folder / "config.json")
-        (folder / "config.json").write_text(json.dumps(patched(config, model), indent=1, sort_keys=True))
+        config = read_object(folder / "config.json")
+        write_json(folder / "config.json", patched(config, model))
         if model.chat_template is not None:
             (folder / CHAT_TEMPLATE).write_text(jinja(model.chat_template), encoding="utf-8")
             tokenizer = optional(folder / "tokenizer_config.json")
             if tokenizer.pop("chat_template", None) is not None:  # its older place
-                (folder / "tokenizer_config.json").write_text(json.dumps(tokenizer, indent=1, sort_keys=True))
+                write_json(folder / "tokenizer_config.json", tokenizer)
 
     write_directory(out, fill)
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from red.plumbing.provenance import ROOT
 
-# Nothing here changes a result: how a stage is called, how files are written, what is recorded, shown or said of an
-# error. Whatever else a stage imports counts.
-NEUTRAL = ("red.plumbing", "red.errors", "red.commands", "red.__main__")
+# Nothing here changes a result: how a stage is called, how files are written, what is recorded, shown, refused or said
+# of an error. Whatever else a stage imports counts.
+NEUTRAL = ("red.plumbing", "red.errors", "red.ranges", "red.commands", "red.__main__")
 # What is packaged beside the modules.
 DATA = (".yaml", ".html", ".csv")
 

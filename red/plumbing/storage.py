@@ -4,18 +4,22 @@ import errno
 import fcntl
 import hashlib
 import json
+import math
 import os
 import shutil
+import stat
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from red.errors import DataError
 
 LONGEST_LINE = 64 << 20
 """Bytes; a longer line is not a row but a damaged file, and reading on could take all memory."""
+LARGEST_DOCUMENT = 256 << 20
+"""Bytes of a file that is read as a whole: three times what a tokenizer of 256,000 words needs."""
 
 
 def fsync_directory(directory: Path) -> None:
@@ -81,7 +85,7 @@ def only_here(path: Path, doing: str) -> Iterator[None]:
     and the job that takes its place finds the work done.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as stream:
+    with path.open("a", encoding="utf-8") as stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -113,8 +117,16 @@ def dump_json(value: Any) -> str:
 
 
 def readable_json(value: Any) -> str:
-    """One JSON document for people and machines."""
-    return json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False) + "\n"
+    """One JSON document for people and machines. NaN and infinity, which JSON does not have, become null."""
+    return json.dumps(_of_json(value), sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _of_json(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _of_json(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_of_json(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -131,7 +143,7 @@ def parse_json(content: bytes, where: str, surrogates: bool = False) -> Any:
     if b"\0" in content:
         raise DataError(f"{where}: contains a NUL byte; restore the file")
     try:
-        value = json.loads(content.decode("utf-8-sig"), parse_constant=_refuse_constant)
+        value = json.loads(content.decode("utf-8-sig"), parse_constant=_refuse_constant, parse_float=_finite)
         if b"\\u" in content and not surrogates:
             dump_json(value).encode()
     except (UnicodeDecodeError, UnicodeEncodeError) as error:
@@ -152,13 +164,44 @@ def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not a JSON number")
 
 
-def read_json(path: Path) -> Any:
-    """Parse one JSON document; DataError names the file."""
+def _finite(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        raise ValueError(f"{text[:20]} is beyond the largest number")
+    return value
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """A file to read; DataError for what is none, or would block or never end: a folder, a pipe, a device."""
     try:
-        content = path.read_bytes()
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         raise DataError(f"{path}: {_reason(error)}") from None
-    return parse_json(content, str(path))
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise DataError(f"{path}: not a regular file")
+    return os.fdopen(descriptor, "rb")
+
+
+def read_bytes(path: Path) -> bytes:
+    """All of a regular file of at most LARGEST_DOCUMENT bytes; DataError names it."""
+    with open_regular(path) as stream, naming(path):
+        if os.fstat(stream.fileno()).st_size > LARGEST_DOCUMENT:
+            raise DataError(f"{path}: larger than {LARGEST_DOCUMENT >> 20} MiB")
+        return stream.read()
+
+
+def read_text(path: Path) -> str:
+    """The same as text; DataError where it is not UTF-8."""
+    try:
+        return read_bytes(path).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: not UTF-8 ({error.reason})") from None
+
+
+def read_json(path: Path) -> Any:
+    """Parse one JSON document; DataError names the file."""
+    return parse_json(read_bytes(path), str(path))
 
 
 def read_object(path: Path) -> dict[str, Any]:
@@ -207,11 +250,7 @@ def numbered_jsonl(
 ) -> Iterator[tuple[int, dict[str, Any]]]:
     """The same with line numbers."""
     required = tuple(required)
-    try:
-        stream = path.open("rb")
-    except OSError as error:
-        raise DataError(f"{path}: {_reason(error)}") from None
-    with stream:
+    with open_regular(path) as stream:
         for number, raw in enumerate(iter(lambda: stream.readline(LONGEST_LINE), b""), start=1):
             where = f"{path}: line {number}"
             if len(raw) == LONGEST_LINE:
@@ -230,7 +269,7 @@ def numbered_jsonl(
 def file_hash(path: Path) -> str:
     """SHA-256 of a file's bytes, in hexadecimal."""
     digest = hashlib.sha256()
-    with path.open("rb") as stream:
+    with open_regular(path) as stream:
         while block := stream.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()

@@ -19,6 +19,7 @@ from red.plumbing.storage import (
     write_directory,
     write_json,
 )
+from red.ranges import Natural
 from red.training.spec import RunSpec
 
 # Resume states of the local engine. Here, because the plan asks for their bytes and must not import torch.
@@ -29,9 +30,9 @@ KEPT = 2
 class Trained:
     """What a training did: steps done, why it stopped early (or empty), and data counts."""
 
-    steps: int
+    steps: Natural
     stopped: str
-    counts: Mapping[str, int]
+    counts: Mapping[str, Natural]
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,6 @@ def whole_lines(path: Path) -> int:
 def truncate(path: Path, step: int) -> None:
     """Drop lines of steps that the loaded state has not seen; they will be made again."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    lines = path.read_text().splitlines() if path.exists() else []
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     seen = [line for line in lines[:step] if line.endswith("}") and json.loads(line)["train/step"] < step]
     write_atomic(path, "".join(line + "\n" for line in seen))

@@ -97,7 +97,7 @@ def _following(metrics: Path, report: Report) -> Iterator[None]:
         seen = -1
         while True:
             last = ended.wait(SECONDS_BETWEEN_REPORTS)
-            lines = metrics.read_text().split("\n")[:-1] if metrics.exists() else []
+            lines = metrics.read_text(encoding="utf-8").split("\n")[:-1] if metrics.exists() else []
             for row in map(json.loads, lines):
                 if row["train/step"] > seen:
                     seen = row["train/step"]
