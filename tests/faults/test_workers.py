@@ -7,7 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -50,10 +50,15 @@ def stop(process: int) -> None:
     os.kill(process, signal.SIGSTOP)
 
 
+def go_on(process: int) -> None:
+    with suppress(ProcessLookupError):  # it was replaced
+        os.kill(process, signal.SIGCONT)
+
+
 def stop_for(seconds: float) -> Act:
     def act(process: int) -> None:
         stop(process)
-        threading.Timer(seconds, os.kill, (process, signal.SIGCONT)).start()
+        threading.Timer(seconds, go_on, (process,)).start()
 
     return act
 
@@ -62,14 +67,12 @@ def starve(process: int) -> None:
     """A quarter of the time only."""
 
     def toggle() -> None:
-        try:
+        with suppress(ProcessLookupError):
             while True:
                 stop(process)
                 time.sleep(0.09)
                 os.kill(process, signal.SIGCONT)
                 time.sleep(0.03)
-        except ProcessLookupError:
-            pass
 
     threading.Thread(target=toggle, daemon=True).start()
 
