@@ -87,7 +87,7 @@ def machine() -> dict[str, str | int]:
     """Where the numbers come from."""
     model = platform.processor() or platform.machine()
     if (info := Path("/proc/cpuinfo")).exists():
-        lines = info.read_text().splitlines()
+        lines = info.read_text(encoding="utf-8").splitlines()
         model = next((line.split(":")[1].strip() for line in lines if "model name" in line), model)
     return {
         "processor": model,

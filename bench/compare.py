@@ -43,7 +43,7 @@ class Worker:
         if not python.exists():
             raise Missing("not installed: make bench-setup")
         log = folder / f"{side.name}.log"
-        with log.open("w") as stream:
+        with log.open("w", encoding="utf-8") as stream:
             process = subprocess.Popen(
                 [str(python), "-m", "bench.worker", row, side.name, str(world)],
                 cwd=REPOSITORY,
@@ -67,7 +67,7 @@ class Worker:
         except BrokenPipeError:
             line = ""
         if not line:
-            last = self.log.read_text(errors="replace").strip().splitlines()[-1:]
+            last = self.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]
             raise Missing(f"the process ended ({last[0] if last else 'no message'})")
         answer: dict[str, Any] = json.loads(line)
         if "error" in answer:

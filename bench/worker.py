@@ -59,7 +59,7 @@ def measured(run: Run) -> dict[str, Any]:
 def reset_peak() -> float | None:
     """Start a new maximum of resident memory; returns the present MiB, None where there is no /proc."""
     try:
-        Path("/proc/self/clear_refs").write_text("5")
+        Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
     except OSError:
         return None
     return peak_mib()
@@ -68,7 +68,7 @@ def reset_peak() -> float | None:
 def peak_mib() -> float | None:
     """Largest resident memory since the last reset."""
     try:
-        lines = Path("/proc/self/status").read_text().splitlines()
+        lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
     except OSError:
         return None
     return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM"))
@@ -85,7 +85,7 @@ def _descendants(process: int) -> list[int]:
     processes = []
     try:
         for task in list(Path(f"/proc/{process}/task").iterdir()):
-            for child in map(int, (task / "children").read_text().split()):
+            for child in map(int, (task / "children").read_text(encoding="utf-8").split()):
                 processes += [child, *_descendants(child)]
     except OSError:
         pass
@@ -94,7 +94,7 @@ def _descendants(process: int) -> list[int]:
 
 def _ticks(process: int) -> int:
     try:
-        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+        fields = Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
     except OSError:
         return 0
     return sum(map(int, fields[11:15]))

@@ -13,7 +13,7 @@ END = "<eos>"
 
 def rows(world: Path, name: str) -> list[dict[str, Any]]:
     """A JSONL file of the world's data folder."""
-    return [json.loads(line) for line in (world / "data" / name).read_text().splitlines()]
+    return [json.loads(line) for line in (world / "data" / name).read_text(encoding="utf-8").splitlines()]
 
 
 def prompt(question: str) -> str:
@@ -74,7 +74,7 @@ def trl_model(world: Path) -> tuple[Any, Any]:
     from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 
     base = world / "models" / "base"
-    config = json.loads((base / "config.json").read_text())
+    config = json.loads((base / "config.json").read_text(encoding="utf-8"))
     tokenizer = PreTrainedTokenizerFast(tokenizer_file=str(base / "tokenizer.json"))  # type: ignore[no-untyped-call]
     tokenizer.eos_token = tokenizer.convert_ids_to_tokens(config["eos_token_id"])
     tokenizer.pad_token = tokenizer.convert_ids_to_tokens(config["pad_token_id"])

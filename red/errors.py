@@ -1,5 +1,9 @@
 """Errors that users can act on. Each message is one line that names the file, row or key."""
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from red import escape
 
 
@@ -29,3 +33,24 @@ def one_line(error: Exception) -> str:
         place = " -> ".join(str(name) for name in (error.filename, error.filename2) if name is not None)
         text = f"{place}: {error.strerror}" if place else error.strerror
     return escape.terminal(text)
+
+
+@contextmanager
+def foreign(where: str) -> Iterator[None]:
+    """Whatever other people's library raises on other people's files, as one DataError that begins with `where`.
+
+    A panic of a library in Rust is no Exception, and writes lines of its own, which are left out. For one thread at a
+    time.
+    """
+    errors, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    except (RedError, KeyboardInterrupt, SystemExit, GeneratorExit, MemoryError):
+        raise
+    except BaseException as error:
+        raise DataError(f"{where} ({error})") from None
+    finally:
+        os.dup2(errors, 2)
+        os.close(errors)
+        os.close(nowhere)

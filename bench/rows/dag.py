@@ -41,7 +41,8 @@ def prepare(setting: Setting) -> Run:
 
     def edited() -> Done:
         file = copy / ITEM
-        file.write_text(file.read_text() + f"\n\nEDITED_{len(file.read_text())} = True\n")
+        text = file.read_text(encoding="utf-8")
+        file.write_text(f"{text}\n\nEDITED_{len(text)} = True\n", encoding="utf-8")
         return _done(_snakemake("all", "--configfile", *MINIMAL), copy)
 
     return edited

@@ -62,7 +62,7 @@ def prepare(setting: Setting) -> Run:
     """A run is some calls for all prompts; the work is the number of new tokens."""
     torch.set_num_threads(1)
     size, base = setting.size, setting.world / "models" / "base"
-    rows = (setting.world / "data" / "prompts.jsonl").read_text().splitlines()[: size["prompts"]]
+    rows = (setting.world / "data" / "prompts.jsonl").read_text(encoding="utf-8").splitlines()[: size["prompts"]]
     tokenizer = Tokenizer.from_file(str(base / "tokenizer.json"))
     prompts = [tokenizer.encode(json.loads(row)["question"] + ".\nA:").ids for row in rows]
     task = Task(base, prompts, size["samples"], size["length"], size.get("exact", False))
@@ -131,7 +131,7 @@ def _vllm(task: Task) -> Callable[[], list[int]]:
 
     engine = _engine(task.base)
     inputs = [{"prompt_token_ids": p} for p in task.prompts]
-    eos = json.loads((task.base / "config.json").read_text())["eos_token_id"]
+    eos = json.loads((task.base / "config.json").read_text(encoding="utf-8"))["eos_token_id"]
     greedy = SamplingParams(max_tokens=24, detokenize=False, ignore_eos=True, temperature=0.0)
     _check_greedy(task, engine.generate(inputs, greedy, use_tqdm=False))
     parameters = SamplingParams(
@@ -184,7 +184,7 @@ def widen_heads(base: Path, folder: Path, size: int = 32) -> None:
     the root of the same ratio, because the scale is 1 / sqrt(size)). As a Llama, because vLLM's Qwen2
     takes the size of a head from the hidden size.
     """
-    config = json.loads((base / "config.json").read_text())
+    config = json.loads((base / "config.json").read_text(encoding="utf-8"))
     old, grown = config["head_dim"], config["head_dim"] // 2
     weights = load_file(base / "model.safetensors")
 
@@ -211,4 +211,4 @@ def widen_heads(base: Path, folder: Path, size: int = 32) -> None:
         "model_type": "llama",
         "architectures": ["LlamaForCausalLM"],
     }
-    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")

@@ -3,6 +3,9 @@
 import argparse
 from pathlib import Path
 
+from red.plumbing.terminal import number
+from red.ranges import Natural
+
 HELP = "compare two runs: paired test, training curves, answers that flipped"
 
 
@@ -11,7 +14,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("first", metavar="RUN_A", help="a run of the configuration, or base")
     parser.add_argument("second", metavar="RUN_B")
     parser.add_argument("--results", type=Path, default=Path("results/tiny"), metavar="DIR")
-    parser.add_argument("--examples", type=int, default=10, metavar="N", help="flipped problems to show")
+    parser.add_argument("--examples", type=number(Natural), default=10, metavar="N", help="flipped problems to show")
     parser.add_argument("--out", type=Path, metavar="FILE", help="also write this .md or .json file")
 
 
@@ -21,8 +24,8 @@ def run(options: argparse.Namespace) -> int:
 
     from red.errors import ConfigError
     from red.escape import terminal
-    from red.plumbing.console import console
     from red.plumbing.storage import write_atomic, write_json
+    from red.plumbing.terminal import console
     from red.tables.compare import compare, curve_cells, evaluated, flip_lines, markdown, paired_cells
 
     if options.out and options.out.suffix not in (".md", ".json"):
@@ -53,7 +56,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def questions(results: Path, benchmarks: set[str]) -> dict[tuple[str, str], str]:
-    """Question of every (benchmark, problem), as far as the benchmark files are there."""
+    """Question of every (benchmark, problem), as far as the benchmark files are there and may show it."""
     from red.plumbing.storage import read_jsonl
 
     files = {name: results / "data" / "benchmarks" / f"{name}.jsonl" for name in benchmarks}
@@ -62,4 +65,5 @@ def questions(results: Path, benchmarks: set[str]) -> dict[tuple[str, str], str]
         for name, path in files.items()
         if path.exists()
         for row in read_jsonl(path, required=("id", "question"))
+        if row["question"] is not None
     }

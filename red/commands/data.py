@@ -11,8 +11,10 @@ from red.errors import ConfigError
 from red.escape import terminal
 from red.plumbing.checksums import folder_hash, input_hash, refuse_foreign, refuse_foreign_folder
 from red.plumbing.provenance import spec_hash
-from red.plumbing.records import from_mapping, to_mapping
+from red.plumbing.records import converted, from_mapping, to_mapping
 from red.plumbing.storage import argument, only_here, write_atomic, write_json, write_jsonl
+from red.plumbing.terminal import number
+from red.ranges import Count
 
 HELP = "make a base model, training prompts, demonstrations, their corruption, or a benchmark"
 
@@ -37,7 +39,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
             sub.add_argument("--demonstrations", required=True, type=Path, help="the clean ones")
         if kind == "wrong_responses":
             sub.add_argument("--model", required=True, type=Path, help="base model")
-            sub.add_argument("--workers", type=int, default=1, help="processes that grade")
+            sub.add_argument("--workers", type=number(Count), default=1, help="processes that grade")
         if kind == "corruption":
             sub.add_argument("--wrong-responses", type=Path, help="for noisy labels")
         if kind == "benchmark":
@@ -170,8 +172,8 @@ def _benchmark(spec: Mapping[str, Any], options: argparse.Namespace) -> None:
         from red.seeds import limited
         from red.world.benchmarks import rows
 
-        whole = rows(options.name)
-        write_jsonl(options.out, limited(whole, (row["id"] for row in whole), spec.get("limit")))
+        whole, limit = rows(options.name), converted(Count | None, spec.get("limit"), "benchmark.limit")
+        write_jsonl(options.out, limited(whole, (row["id"] for row in whole), limit))
         return
     from red.evaluation.benchmarks import missing
     from red.evaluation.benchmarks import rows as catalog_rows

@@ -19,7 +19,7 @@ def run(options: argparse.Namespace) -> int:
     from rich.text import Text
 
     from red.escape import terminal
-    from red.plumbing.console import console
+    from red.plumbing.terminal import console
     from red.study import jobs
     from red.study.doctor import checks
 

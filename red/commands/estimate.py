@@ -58,7 +58,7 @@ def _print_table(forecast: "Estimate") -> None:
     from rich.table import Table
 
     from red.escape import terminal
-    from red.plumbing.console import console
+    from red.plumbing.terminal import console
 
     title = terminal(f"Forecast, scale {forecast.scale}, on {forecast.device}")
     table = Table(title=title, title_justify="left")

@@ -20,7 +20,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Generate, then write one provenance file per output folder."""
     from red.errors import ConfigError
-    from red.evaluation.generate import GenerationSpec, generate
+    from red.evaluation.generate import generate
+    from red.evaluation.spec import GenerationSpec
     from red.plumbing.provenance import Start, write_provenance
     from red.plumbing.records import from_mapping, to_mapping
     from red.plumbing.storage import argument, read_text

@@ -7,6 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from red.plumbing.terminal import number
+from red.ranges import Count
+
 if TYPE_CHECKING:
     from red.grading.grader import Case
     from red.grading.verdict import Verdict
@@ -28,15 +31,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         choices=("math", "choice"),
         help="how all rows are judged; without it, by letter where a row has options and its gold is one",
     )
-    parser.add_argument("--workers", type=int, help="symbolic processes (default: usable cores)")
+    parser.add_argument("--workers", type=number(Count), help="symbolic processes (default: usable cores)")
 
 
 def run(options: argparse.Namespace) -> int:
     """Grade in one of the two ways; the arguments of the other must be absent."""
     from red.errors import ConfigError
 
-    if options.workers is not None and options.workers < 1:
-        raise ConfigError(f"--workers: at least 1, found {options.workers}")
     of_folder = (options.evaluation, options.benchmarks, options.spec)
     of_cases = (options.cases, options.out)
     if None not in of_cases and of_folder == (None, None, None):

@@ -30,7 +30,7 @@ def run(options: argparse.Namespace) -> int:
     """A table, the reasons of failures below it, and one line of totals; once, or again and again."""
     from rich.live import Live
 
-    from red.plumbing.console import console
+    from red.plumbing.terminal import console
     from red.study.status import progress
 
     document = configuration(options)

@@ -9,19 +9,16 @@ from red.data.corruption import Judge, Tools
 from red.data.rows import check_joined
 from red.data.sources import Demonstration, source
 from red.errors import ConfigError
+from red.ranges import Natural, Share
 
 
 @dataclass(frozen=True)
 class CorruptionSpec:
     """What is done to the clean demonstrations; `rate` is the share of prompts whose demonstration is corrupted."""
 
-    seed: int = 1
+    seed: Natural = 1
     corruption: str = "clean"
-    rate: float = 0.2
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.rate <= 1:
-            raise ConfigError(f"demonstrations.rate: {self.rate} is not in [0, 1]")
+    rate: Share = 0.2
 
 
 @dataclass(frozen=True)

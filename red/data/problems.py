@@ -18,7 +18,6 @@ from red.plumbing.storage import numbered_jsonl
 from red.seeds import derive
 from red.text.codec import Codec
 from red.text.template import THOUGHT_OPEN
-from red.text.tokens import encoded
 
 SENTENCE_ENDS = (". ", ".\n", "? ", "!", "\n\n")
 THOUGHT_END = "</think>"
@@ -148,22 +147,19 @@ def _encode(
     """Tokens with one end token, and the token counts at each sentence end of the thought."""
     if thought_open:
         response = response.removeprefix(THOUGHT_OPEN)
-    encoding = encoded(codec.tokenizer, response, where)
-    ids = list(encoding.ids)
-    while ids and ids[-1] in codec.stop_ids:
-        ids.pop()
+    encoding = codec.response(response, where)
     mark = response.find(THOUGHT_END)
     thought_end = len(response) if mark < 0 else mark
     ends = [
         index + 1
-        for index, (start, end) in enumerate(encoding.offsets[: len(ids)])
+        for index, (start, end) in enumerate(encoding.offsets)
         if end < thought_end
         and (
             response[max(start - 1, 0) : end + 1].rstrip("}").endswith(SENTENCE_ENDS)
             or response[start:end].endswith(SENTENCE_ENDS)
         )
     ]
-    return (*ids, end_id), ends
+    return (*encoding.ids, end_id), ends
 
 
 @dataclass

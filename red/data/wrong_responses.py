@@ -13,20 +13,20 @@ from typing import Any, Literal
 from red.data.corruption import Judge, ranked
 from red.data.rows import check_joined
 from red.data.sources import Demonstration
-from red.errors import ConfigError
 from red.grading.extract import last_box
 from red.models.checkpoint import load
-from red.models.folder import load_codec
+from red.models.folder import load_codec, window
 from red.plumbing.item_log import ItemLog
-from red.plumbing.storage import read_object
+from red.ranges import Count, Natural, Share
 from red.sampling import open_backend
 from red.sampling.base import Backend, Request, Sampling
 from red.sampling.local import LocalGenerate
 from red.sampling.response import Response
 from red.seeds import derive
-from red.text.tokens import encoded
+from red.text.tokens import decoded
 
 CHUNK = 512  # prompts sampled together
+LONGEST = 8192  # tokens of a response where the model does not say how many it reads
 
 
 @dataclass(frozen=True)
@@ -34,15 +34,11 @@ class WrongResponsesSpec:
     """`samples` is the number of rollouts per prompt among which a wrong response is looked for, `rate` the
     largest share of prompts that any corruption takes; half of them need a wrong response."""
 
-    seed: int = 1
-    samples: int = 16
-    rate: float = 0.4
+    seed: Natural = 1
+    samples: Count = 16
+    rate: Share = 0.4
     template: str = "plain"
     backend: Literal["local", "vllm"] = "local"
-
-    def __post_init__(self) -> None:
-        if self.samples < 1:
-            raise ConfigError("data.demonstrations.samples: must be at least 1")
 
 
 @dataclass(frozen=True)
@@ -69,7 +65,7 @@ class Search:
         """What is asked, tokenized."""
         where = f"prompt {prompt['id']}"
         text = self.codec.prompt(prompt["question"], None, self.spec.template, prompt.get("system"), where)
-        length = len(encoded(self.codec.tokenizer, demonstration.response, where).ids) + 1
+        length = len(self.codec.response(demonstration.response, where).ids) + 1
         return Task(prompt["id"], text.tokens, prompt["answer"], length)
 
     def first_wrong(self, tasks: Sequence[Task], groups: Sequence[Sequence[Response]]) -> list[str | None]:
@@ -77,7 +73,7 @@ class Search:
         candidates = []
         for task, group in zip(tasks, groups, strict=True):
             for response in group:
-                text = self.codec.tokenizer.decode(response.tokens)
+                text = decoded(self.codec.tokenizer, response.tokens, skip_special_tokens=True)
                 is_long_enough = 2 * len(response.tokens) >= task.length
                 if response.finish_reason == "stop" and is_long_enough and last_box(text) is not None:
                     candidates.append((task, text))
@@ -119,7 +115,7 @@ class BackendSearch(Search):
     def __init__(self, spec: WrongResponsesSpec, model: Path, judge: Judge, backend: Backend) -> None:
         super().__init__(spec, model, judge)
         self.backend = backend
-        self.window = int(read_object(model / "config.json")["max_position_embeddings"])
+        self.window = window(model) or LONGEST
         backend.load(model)
 
     def __call__(self, tasks: Sequence[Task]) -> Iterator[tuple[Task, str | None]]:

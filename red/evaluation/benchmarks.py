@@ -15,7 +15,7 @@ from red.evaluation import catalog
 from red.evaluation.catalog import Benchmark, Hub
 from red.evaluation.sealed import PASSWORD, seal, unseal
 from red.grading.gold import UnusableGold, answer_of
-from red.plumbing.storage import as_object, numbered_jsonl, parse_json, read_jsonl
+from red.plumbing.storage import as_object, numbered_jsonl, parse_json, read_bytes, read_jsonl
 from red.seeds import derive, limited
 from red.text.codec import Codec, Prompt
 from red.text.template import LETTERS
@@ -181,10 +181,7 @@ def _local(benchmark: Benchmark, folder: str) -> Iterator[Row]:
     if benchmark.file is None:
         raise DataError(f"benchmarks.{benchmark.name}.file: missing; name the file inside data_dir")
     path = Path(folder) / benchmark.file
-    try:
-        content = path.read_bytes()
-    except (OSError, ValueError) as error:  # a NUL byte in the name
-        raise DataError(f"{path}: {getattr(error, 'strerror', error)}") from None
+    content = read_bytes(path)
     digest = hashlib.sha256(content).hexdigest()
     if benchmark.sha256 not in (None, digest):
         raise DataError(

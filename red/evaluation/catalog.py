@@ -9,6 +9,7 @@ from typing import Any, Literal
 from red.errors import ConfigError
 from red.plumbing.documents import NAME, deep_merge, read_yaml
 from red.plumbing.records import from_mapping
+from red.ranges import Count
 
 CATALOG = Path(__file__).parent / "catalog.yaml"
 EMBEDDED = "embedded"
@@ -47,11 +48,11 @@ class Benchmark:
     group: Literal["math", "out_of_domain", "validation"]
     grader: Literal["math", "choice"]
     metric: Literal["pass_at_1", "avg_at_k"]
-    samples: int
+    samples: Count
     source: str = ""
     label: str = ""
-    rows: int | None = None
-    limit: int | None = None
+    rows: Count | None = None
+    limit: Count | None = None
     layout: Literal["lines", "instruction"] | None = None
     protected: bool = False
     data_dir: str | None = None
@@ -60,12 +61,6 @@ class Benchmark:
     hub: Hub | None = None
     part_of: str | None = None
     where: Mapping[str, bool] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        if self.samples < 1:
-            raise ConfigError(f"benchmarks.{self.name}.samples: must be at least 1")
-        if self.limit is not None and self.limit < 1:
-            raise ConfigError(f"benchmarks.{self.name}.limit: must be at least 1")
 
     @property
     def title(self) -> str:

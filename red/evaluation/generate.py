@@ -8,54 +8,28 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from red.errors import DataError
 from red.evaluation import benchmarks as sets
 from red.evaluation import catalog
 from red.evaluation.answers import AnswerLog, Key, share_storage
 from red.evaluation.catalog import Benchmark
-from red.models.folder import load_codec
+from red.evaluation.spec import GenerationSpec
+from red.models.folder import load_codec, window
 from red.plumbing.checksums import folder_hash, refuse_foreign
 from red.plumbing.partials import remove_partials
 from red.plumbing.progress import GenerationProgress
 from red.plumbing.provenance import spec_hash
-from red.plumbing.storage import checked_line, only_here, product, read_object, write_json, write_jsonl
+from red.plumbing.storage import checked_line, only_here, product, write_json, write_jsonl
 from red.sampling.base import Backend, Request, Sampling
 from red.sampling.response import Response
 from red.seeds import derive
 from red.text.codec import Codec, Prompt
 from red.text.template import THOUGHT_OPEN
+from red.text.tokens import decoded
 
 Redact = Callable[[str, Sequence[str]], str]  # of a response, and of the options
-
-
-@dataclass(frozen=True)
-class EvaluationSettings:
-    """The section `evaluation` of the configuration."""
-
-    backend: Literal["local", "vllm"]
-    temperature: float
-    max_new_tokens: int
-    top_p: float = 1.0
-    seed: int = 0
-    workers: int = 1
-
-
-@dataclass(frozen=True)
-class GenerationSpec:
-    """What `red generate` is told. `benchmarks` are entries of the configuration; `limit` is for a first look.
-
-    `system` is the training data's own system prompt, for templates that have one.
-    """
-
-    template: str
-    evaluation: EvaluationSettings
-    benchmarks: Mapping[str, Any]
-    run: str = ""
-    seed: int = 0
-    limit: int | None = None
-    system: str | None = None
 
 
 @dataclass
@@ -173,13 +147,13 @@ def _is_current(work: Work, key: Key) -> bool:
 
 
 def _check_lengths(work: Work, spec: GenerationSpec, checkpoint: Path) -> None:
-    window = read_object(checkpoint / "config.json").get("max_position_embeddings")
+    most = window(checkpoint)
     id, longest = max(work.prompts.items(), key=lambda item: len(item[1].tokens))
     length = len(longest.tokens) + spec.evaluation.max_new_tokens
-    if window is not None and length > window:
+    if most is not None and length > most:
         raise DataError(
             f"{work.benchmark.name}: {id} needs {len(longest.tokens)} + {spec.evaluation.max_new_tokens} tokens, "
-            f"{checkpoint} reads {window}; lower evaluation.max_new_tokens or prepare the model for more"
+            f"{checkpoint} reads {most}; lower evaluation.max_new_tokens or prepare the model for more"
         )
 
 
@@ -193,7 +167,7 @@ def _answer(works: Sequence[Work], backend: Backend, spec: GenerationSpec, check
     with GenerationProgress(title, total, total - len(pending)) as progress:
         for position, answer in backend.generate(requests, sampling):
             work, (id, index) = pending[position]
-            text = work.codec.tokenizer.decode(answer.text_tokens, skip_special_tokens=False)
+            text = decoded(work.codec.tokenizer, answer.text_tokens, skip_special_tokens=False)
             work.log.add(_row(work, id, index, text, answer, redact))
             progress.advance(len(answer.tokens))
 

@@ -9,9 +9,9 @@ from typing import Any
 from rich.table import Table
 
 from red import escape
-from red.evaluation.summary import Score, overall, without_nan
-from red.plumbing.console import console
+from red.evaluation.summary import Score, overall
 from red.plumbing.storage import write_atomic, write_json
+from red.plumbing.terminal import console
 
 COLUMNS = (
     "benchmark",
@@ -62,7 +62,7 @@ def write(scores: Sequence[Score], settings: Mapping[str, Any], folder: Path, ti
     """`summary.json` (all figures and the settings) and `summary.md` (the table)."""
     means = {group: overall(scores, group) for group in ("math", "out_of_domain")}
     document = {"settings": settings, "scores": [asdict(score) for score in scores], "means": means}
-    write_json(folder / "summary.json", without_nan(document))
+    write_json(folder / "summary.json", document)
     rows = [COLUMNS, tuple("---" for _ in COLUMNS), *(tuple(map(escape.markdown, cells)) for cells in lines(scores))]
     table = "\n".join("| " + " | ".join(row) + " |" for row in rows)
     title, note = map(escape.markdown, (title, _note(scores)))

@@ -10,8 +10,9 @@ from red.errors import ConfigError, DataError
 from red.evaluation import benchmarks as sets
 from red.evaluation import presentation
 from red.evaluation.catalog import EMBEDDED, benchmark
-from red.evaluation.generate import GenerationSpec, generate
+from red.evaluation.generate import generate
 from red.evaluation.protected import letters_only
+from red.evaluation.spec import GenerationSpec
 from red.evaluation.summary import scores
 from red.evaluation.verdicts import grade_answers
 from red.plumbing.checksums import refuse_foreign

@@ -1,11 +1,9 @@
 """Scores of one checkpoint on its benchmarks, with both kinds of error, from verdicts on disk."""
 
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -153,15 +151,6 @@ def overall(results: Sequence[Score], group: str) -> float | None:
     """Unweighted mean accuracy over a group's benchmarks, subsets left out; None if it has none."""
     accuracies = [s.accuracy.mean for s in results if s.group == group and not s.is_part]
     return float(np.mean(accuracies)) if accuracies else None
-
-
-def without_nan(value: Any) -> Any:
-    """The same mappings and lists with None for every NaN, which JSON does not have."""
-    if isinstance(value, Mapping):
-        return {key: without_nan(entry) for key, entry in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [without_nan(entry) for entry in value]
-    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def _powers_of_two(limit: int) -> list[int]:

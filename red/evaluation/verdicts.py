@@ -16,6 +16,7 @@ from red.grading.grader import Case, Grader
 from red.grading.verdict import DATA_ERROR, Verdict
 from red.plumbing.roll_call import RollCall
 from red.plumbing.storage import numbered_jsonl, write_jsonl
+from red.ranges import Count
 
 SHOWN = 5  # problems that one line names
 FIELDS = ("id", "index", "response", "tokens", "finish_reason")
@@ -26,11 +27,11 @@ class GradingSpec:
     """What `red grade` is told: entries of the configuration's benchmarks, and processes (default: usable cores)."""
 
     benchmarks: Mapping[str, Any]
-    workers: int | None = None
+    workers: Count | None = None
 
     def __post_init__(self) -> None:
-        if self.workers is not None and self.workers < 1:
-            raise ConfigError(f"workers: at least 1, found {self.workers}")
+        if not self.benchmarks:
+            raise ConfigError("benchmarks: name at least one")
 
 
 def grade_answers(

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from itertools import tee
 from typing import TypeVar
 
+from red.errors import RedError
 from red.grading import verdict
 from red.grading.algebra.pool import Job, Pool
 from red.grading.choice import grade_choice, is_letter
@@ -14,6 +15,9 @@ from red.grading.verdict import Undecided, Verdict
 
 WINDOW = 256
 """Cases between the oldest unsettled one and the newest one read."""
+
+SHOWN = 60
+"""Characters of an answer in a message."""
 
 _REMEMBERED = 65_536
 Row = TypeVar("Row")
@@ -62,7 +66,10 @@ class Grader:
         self._pool.close()
 
     def grade(self, cases: Iterable[Case]) -> Iterator[Verdict]:
-        """One verdict per case, in order. At most WINDOW cases are held at a time."""
+        """One verdict per case, in order. At most WINDOW cases are held at a time.
+
+        RedError where the machine, not the answer, kept a comparison from its end: no verdict is made up.
+        """
         pending: deque[Verdict | Job] = deque()
         for case in cases:
             pending.append(self._begin(case))
@@ -97,11 +104,23 @@ class Grader:
             return outcome
         while outcome.reason is None:
             self._pool.advance()
+        if outcome.reason == verdict.NOT_GRADED:
+            self._jobs.pop(outcome.question, None)  # whoever asks again gets another try
+            raise _not_graded(outcome)
         seconds, outcome.seconds = outcome.seconds, 0.0
         agrees = outcome.reason == verdict.RIGHT
         if outcome.question.boxed:
             return Verdict(agrees, agrees, outcome.reason, seconds)
         return Verdict(False, agrees, verdict.NO_BOX, seconds)
+
+
+def _not_graded(job: Job) -> RedError:
+    question = job.question
+    workers = "; ".join(job.lost) or "closed"
+    return RedError(
+        f"not graded: {question.prediction[:SHOWN]!r} against {question.gold[:SHOWN]!r}: each worker was lost "
+        f"({workers}). Nothing was counted; free memory and processors, then start again"
+    )
 
 
 def _is_settled(outcome: Verdict | Job) -> bool:

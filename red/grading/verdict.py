@@ -12,6 +12,8 @@ OUT_OF_RANGE = "out_of_range"
 REFUSED = "refused"
 TIMEOUT = "timeout"
 CRASH = "crash"
+NOT_GRADED = "not_graded"
+"""Of no verdict: a grader raises where it is left with one (`red.grading.grader`)."""
 DATA_ERROR = "data_error"
 
 

@@ -6,6 +6,7 @@ from random import Random
 from typing import ClassVar, Literal, Protocol
 
 from red.objective.spec import ObjectiveSpec
+from red.ranges import Positive, Share
 
 
 @dataclass(frozen=True)
@@ -143,7 +144,7 @@ class SecondStep:
     """A second kind of update, after the first, on demonstrations alone, with AdamW moments of its own."""
 
     name: ClassVar[str]
-    grad_clip: float = 1.0
+    grad_clip: Positive = 1.0
 
     @property
     def objective(self) -> ObjectiveSpec:
@@ -167,7 +168,7 @@ class Reward:
     `rule` says which answer of a response the accuracy is of: see `red.grading.reward`.
     """
 
-    overlong_share: float = 0.0
+    overlong_share: Share = 0.0
     rule: Literal["strict", "luffy", "anywhere"] = "strict"
 
     def total(self, accuracy: float, length: int, limit: int) -> float:

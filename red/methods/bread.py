@@ -8,7 +8,9 @@ import math
 from collections.abc import Sequence as Seq
 from dataclasses import dataclass, field
 
+from red.errors import ConfigError
 from red.methods.base import Group, Method, Mix, Problem, ProblemStream, Sampler
+from red.ranges import Count, Share
 
 
 @dataclass
@@ -51,9 +53,13 @@ class EpisodeAnchorSearch(Mix):
     most `episodes - 1` of them are. Probes are full groups and count as generated tokens.
     """
 
-    episodes: int = 10
-    low: float = 0.25
-    high: float = 0.75
+    episodes: Count = 10
+    low: Share = 0.25
+    high: Share = 0.75
+
+    def __post_init__(self) -> None:
+        if self.low > self.high:
+            raise ConfigError(f"low: {self.low:g} is above high, {self.high:g}")
 
     def __call__(self, stream: ProblemStream, sampler: Sampler, prompts: int, group_size: int) -> list[Group]:
         groups = self.groups(stream.take(prompts), sampler, group_size)

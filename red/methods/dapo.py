@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from red.methods.base import Group, Method, Mix, ProblemStream, Reward, Sampler
 from red.objective.spec import Aggregation, ObjectiveSpec, RolloutTerm
+from red.ranges import Count
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,7 @@ class DynamicSampling(Mix):
     at the total reward.
     """
 
-    rounds: int = 6
+    rounds: Count = 6
 
     def __call__(self, stream: ProblemStream, sampler: Sampler, prompts: int, group_size: int) -> list[Group]:
         kept: list[Group] = []

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from red.methods.base import Group, Method, SecondStep
 from red.objective.spec import NLL, Advantage, Aggregation, ObjectiveSpec, RolloutTerm
+from red.ranges import Count, Number
 
 
 @dataclass
@@ -41,8 +42,8 @@ class FineTune(SecondStep):
     """NLL on the demonstrations of `buffer` hard prompts, L = NLL - entropy_coef H."""
 
     name = "finetune"
-    buffer: int = 128
-    entropy_coef: float = 0.001
+    buffer: Count = 128
+    entropy_coef: Number = 0.001
 
     @property
     def objective(self) -> ObjectiveSpec:

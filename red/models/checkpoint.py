@@ -1,6 +1,7 @@
 """Model folders in the Hugging Face layout. Weights are safetensors only: pickles can run code."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,14 +11,15 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 
-from red.errors import DataError
-from red.models.folder import documents, load_codec, optional
+from red.errors import DataError, foreign
+from red.models.folder import check_files, documents, load_codec, optional
 from red.models.qwen2 import Qwen2, Shape
 from red.plumbing.checksums import folder_hash
-from red.plumbing.storage import read_object, write_directory, write_json
+from red.plumbing.storage import read_bytes, read_object, write_directory, write_json
 from red.text.codec import Codec
 
 WEIGHTS = "model.safetensors"
+EMBEDDING = "model.embed_tokens.weight"
 TIED = "lm_head.weight"
 UNUSED = "rotary_emb.inv_freq"  # old Llama files hold the rotary frequencies, which config.json gives
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -52,6 +54,7 @@ class Checkpoint:
 def load(directory: Path | str, device: str | torch.device = "cpu") -> Checkpoint:
     """Read a folder for the local engine, in float32; every defect is one DataError that names the file."""
     directory = Path(directory)
+    check_files(directory)
     config = read_object(directory / "config.json")
     shape = Shape.from_config(config, str(directory / "config.json"))
     checkpoint = Checkpoint(
@@ -60,7 +63,7 @@ def load(directory: Path | str, device: str | torch.device = "cpu") -> Checkpoin
         config=config,
         generation_config=optional(directory / "generation_config.json"),
         tokenizer_config=optional(directory / "tokenizer_config.json"),
-        files={path.name: path.read_bytes() for path in documents(directory) if path.name not in READ},
+        files={path.name: read_bytes(path) for path in documents(directory) if path.name not in READ},
     )
     folder_hash(directory)  # what was read is what was saved
     return checkpoint
@@ -152,28 +155,42 @@ def _file_names(weight_map: Any, index: Path) -> list[str]:
     return sorted(set(values))
 
 
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    if not path.exists():
+        raise DataError(f"{path}: no such file")
+    with foreign(f"{path}: truncated or damaged, copy it again"), safe_open(path, framework="pt") as stream:
+        yield stream
+
+
+def _names(stream: Any) -> list[str]:
+    return [name for name in stream.keys() if not name.endswith(UNUSED)]  # noqa: SIM118 - not a mapping
+
+
+def _sizes(path: Path) -> dict[str, tuple[int, ...]]:
+    """Of all tensors, before one is read: a few bytes can name a tensor of terabytes."""
+    with _opened(path) as stream:
+        return {name: tuple(stream.get_slice(name).get_shape()) for name in _names(stream)}
+
+
 def _weights(directory: Path, shape: Shape) -> Qwen2:
     with torch.device("meta"):
         model = Qwen2(shape)
-    tensors: dict[str, torch.Tensor] = {}
-    for path in _weight_files(directory):
-        if not path.exists():
-            raise DataError(f"{path}: no such file")
-        try:
-            with safe_open(path, framework="pt") as stream:
-                for name in stream.keys():  # noqa: SIM118 - not a mapping
-                    if not name.endswith(UNUSED):
-                        tensors[name] = stream.get_tensor(name).float()
-        except SafetensorError as error:
-            raise DataError(f"{path}: truncated or damaged ({error}); copy it again") from None
-    if shape.tie_word_embeddings and "model.embed_tokens.weight" in tensors:
-        tensors[TIED] = tensors["model.embed_tokens.weight"]
+    paths = _weight_files(directory)
+    found = {name: size for path in paths for name, size in _sizes(path).items()}
+    if shape.tie_word_embeddings and EMBEDDING in found:
+        found[TIED] = found[EMBEDDING]
     expected = {name: tuple(value.shape) for name, value in model.state_dict().items()}
-    for name in sorted(expected.keys() | tensors.keys()):
-        file_shape = tuple(tensors[name].shape) if name in tensors else "nothing"
-        config_shape = expected.get(name, "nothing")
-        if file_shape != config_shape:
-            raise DataError(f"{directory}: tensor {name} is {file_shape}, config.json asks for {config_shape}")
+    for name in sorted(expected.keys() | found.keys()):
+        ours, asked = found.get(name, "nothing"), expected.get(name, "nothing")
+        if ours != asked:
+            raise DataError(f"{directory}: tensor {name} is {ours}, config.json asks for {asked}")
+    tensors: dict[str, torch.Tensor] = {}
+    for path in paths:
+        with _opened(path) as stream:
+            tensors |= {name: stream.get_tensor(name).float() for name in _names(stream)}
+    if shape.tie_word_embeddings:
+        tensors[TIED] = tensors[EMBEDDING]
     model.load_state_dict(tensors, assign=True)
     if shape.tie_word_embeddings:
         model.lm_head.weight = model.model.embed_tokens.weight

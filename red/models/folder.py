@@ -6,9 +6,9 @@ from typing import Any
 
 from tokenizers import Tokenizer
 
-from red.errors import DataError
+from red.errors import DataError, foreign
 from red.plumbing import checksums
-from red.plumbing.storage import read_object
+from red.plumbing.storage import read_bytes, read_object, read_text
 from red.text.codec import Codec, chat_end
 
 CHAT_TEMPLATE = "chat_template.jinja"
@@ -21,6 +21,7 @@ CHATML_END = "<|im_end|>"
 def load_codec(directory: Path | str) -> Codec:
     """How the model of a folder reads and ends texts; every defect is one DataError that names the file."""
     directory = Path(directory)
+    check_files(directory)
     config = read_object(directory / "config.json")
     tokenizer = read_tokenizer(directory)
     size = _vocabulary_size(config)
@@ -46,10 +47,33 @@ def read_tokenizer(directory: Path) -> Tokenizer:
     path = directory / "tokenizer.json"
     if not path.exists():
         raise DataError(f"{path}: no such file; a checkpoint needs its tokenizer.json beside the weights")
-    try:
-        return Tokenizer.from_file(str(path))
-    except Exception as error:  # tokenizers raises bare Exception for a malformed file
-        raise DataError(f"{path}: not a tokenizer ({error})") from None
+    content = read_bytes(path)
+    with foreign(f"{path}: not a tokenizer"):
+        return Tokenizer.from_buffer(content)
+
+
+def check_files(directory: Path) -> None:
+    """DataError unless everything in a model folder is a regular file of its own.
+
+    A link may lead to another place of the folder or to the blobs of the hub's own cache. Anything else could hang a
+    library that opens it, never end, or put somebody's secret into a copy.
+    """
+    root = directory.resolve()
+    homes = [root, *([root.parents[1] / "blobs"] if root.parent.name == "snapshots" else [])]
+    for path in sorted(directory.iterdir()) if directory.is_dir() else ():
+        place = path.resolve()
+        if not any(place.is_relative_to(home) for home in homes):
+            raise DataError(f"{path}: a link that leads out of the folder, to {place}; copy the file there")
+        if not place.is_file() and not place.is_dir():
+            raise DataError(f"{path}: not a regular file; remove it")
+
+
+def window(directory: Path) -> int | None:
+    """Tokens that a model can read, if its config.json says so."""
+    size = read_object(directory / "config.json").get("max_position_embeddings")
+    if size is None or (type(size) is int and size > 0):
+        return size
+    raise DataError(f"{directory / 'config.json'}: max_position_embeddings is {size!r}, not a number of tokens")
 
 
 def optional(path: Path) -> dict[str, Any]:
@@ -89,10 +113,7 @@ def _chat_template(directory: Path, settings: Mapping[str, Any]) -> str | None:
     """From a file of its own, or from its older place, where several have names."""
     path = directory / CHAT_TEMPLATE
     if path.exists():
-        try:
-            return path.read_text(encoding="utf-8")
-        except UnicodeDecodeError as error:
-            raise DataError(f"{path}: not UTF-8 ({error.reason})") from None
+        return read_text(path)
     template = settings.get("chat_template")
     if isinstance(template, list):
         named = [entry for entry in template if isinstance(entry, dict) and entry.get("name") == "default"]

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from red.errors import DataError
-from red.models.folder import CHAT_TEMPLATE, documents, optional
+from red.models.folder import CHAT_TEMPLATE, check_files, documents, optional
 from red.plumbing.checksums import file_hash, folder_hash
 from red.plumbing.records import from_mapping
-from red.plumbing.storage import read_json, write_directory
+from red.plumbing.storage import read_object, write_directory, write_json
+from red.ranges import Count, Positive
 from red.text.template import TEMPLATES, THINK_SYSTEM
 
 # What is fetched from the hub.
@@ -31,8 +32,8 @@ class PreparedModel:
     revision: str | None = None
     folder: str | None = None
     sha256: Mapping[str, str] | None = None
-    rope_theta: float | None = None
-    max_position_embeddings: int | None = None
+    rope_theta: Positive | None = None
+    max_position_embeddings: Count | None = None
     chat_template: str | None = None
 
 
@@ -40,6 +41,7 @@ def prepare(spec: Mapping[str, Any], out: Path) -> None:
     """Copy the model to `out` with its config patched; the folder is whole or absent."""
     model = from_mapping(PreparedModel, spec, "model")
     source = _find(model)
+    check_files(source)
     folder_hash(source)  # a folder that this program made must be as it was made
     if not list(source.glob("*.safetensors")):
         raise DataError(f"{source}: no *.safetensors; pickled weights can run code and are refused")
@@ -51,13 +53,13 @@ def prepare(spec: Mapping[str, Any], out: Path) -> None:
         weights = [*source.glob("*.safetensors"), *source.glob("*.safetensors.index.json")]
         for file in (*weights, *documents(source)):
             shutil.copyfile(file, folder / file.name)
-        config = read_json(folder / "config.json")
-        (folder / "config.json").write_text(json.dumps(patched(config, model), indent=1, sort_keys=True))
+        config = read_object(folder / "config.json")
+        write_json(folder / "config.json", patched(config, model))
         if model.chat_template is not None:
             (folder / CHAT_TEMPLATE).write_text(jinja(model.chat_template), encoding="utf-8")
             tokenizer = optional(folder / "tokenizer_config.json")
             if tokenizer.pop("chat_template", None) is not None:  # its older place
-                (folder / "tokenizer_config.json").write_text(json.dumps(tokenizer, indent=1, sort_keys=True))
+                write_json(folder / "tokenizer_config.json", tokenizer)
 
     write_directory(out, fill)
 

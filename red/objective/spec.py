@@ -3,6 +3,9 @@
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from red.errors import ConfigError
+from red.ranges import Count, Natural, NonNegative, Number, Positive, Share
+
 DemonstrationKind = Literal["none", "ratio_one", "ratio_self", "shift", "shift_through", "shape"]
 WeightKind = Literal["constant", "entropy_ratio", "mean_of", "resampled_from"]
 
@@ -13,7 +16,7 @@ class Advantage:
 
     over: Literal["rollouts", "union"] = "rollouts"
     std: bool = True
-    eps: float = 1e-6
+    eps: Positive = 1e-6
 
 
 @dataclass(frozen=True)
@@ -24,9 +27,9 @@ class RolloutTerm:
     """
 
     kind: Literal["ratio", "logp_signed"] = "ratio"
-    clip_low: float | None = 0.2
-    clip_high: float | None = 0.2
-    scale: float = 0.1
+    clip_low: NonNegative | None = 0.2
+    clip_high: NonNegative | None = 0.2
+    scale: NonNegative = 0.1
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,7 @@ class DemonstrationTerm:
     """
 
     kind: DemonstrationKind = "none"
-    gamma: float = 0.1
+    gamma: Positive = 0.1
     r_group_over: Literal["rollouts", "union", "next_group"] = "rollouts"
 
 
@@ -52,20 +55,24 @@ class Weight:
     """
 
     kind: WeightKind = "constant"
-    value: float = 1.0
-    window: int = 1
-    low: float = 1.0
-    high: float | None = 8.0
-    floor: float = 1e-6
+    value: NonNegative = 1.0
+    window: Count = 1
+    low: NonNegative = 1.0
+    high: NonNegative | None = 8.0
+    floor: Positive = 1e-6
     source: str | None = None
     target: Literal["demonstrations", "random"] = "demonstrations"
+
+    def __post_init__(self) -> None:
+        if self.high is not None and self.low > self.high:
+            raise ConfigError(f"low: {self.low:g} is above high, {self.high:g}")
 
 
 @dataclass(frozen=True)
 class NLL:
     """Supervised term on demonstrations: coefficient, per-token weight, and its own mean."""
 
-    coefficient: float = 0.0
+    coefficient: NonNegative = 0.0
     token_weight: Literal["one", "phi", "probability", "exp_neg_entropy"] = "one"
     aggregation: Literal["token_mean", "seq_mean"] = "token_mean"
 
@@ -74,10 +81,10 @@ class NLL:
 class Mixture:
     """CHORD's mu: (1 - mu) on the rollout term, mu on the NLL term. `warmup` and `decay` in steps."""
 
-    warmup: int = 0
-    decay: int = 200
-    peak: float = 0.9
-    valley: float = 0.05
+    warmup: Natural = 0
+    decay: Natural = 200
+    peak: Share = 0.9
+    valley: Share = 0.05
 
 
 @dataclass(frozen=True)
@@ -91,8 +98,8 @@ class Aggregation:
     """
 
     kind: Literal["seq_mean", "token_mean", "const"] = "seq_mean"
-    length: float | None = None
-    share: float = 512 / 8192
+    length: Positive | None = None
+    share: Positive = 512 / 8192
 
     def resolved(self, max_new_tokens: int) -> "Aggregation":
         """With `length` in tokens."""
@@ -111,6 +118,6 @@ class ObjectiveSpec:
     nll: NLL = field(default_factory=NLL)
     mixture: Mixture | None = None
     aggregation: Aggregation = field(default_factory=Aggregation)
-    entropy_coef: float = 0.0
+    entropy_coef: Number = 0.0
     filter: Literal["none", "accuracy_variance"] = "none"
-    gate: float | None = None
+    gate: Share | None = None

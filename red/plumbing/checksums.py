@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from red.errors import DataError
-from red.plumbing.partials import overwrite
+from red.plumbing.partials import open_regular, overwrite
 
 NAME = "red.sha256"
 # What Snakemake puts into a folder that is the output of a job.
@@ -32,7 +32,7 @@ Hashes = Mapping[str, frozenset[str]]  # by name; two while a file is being repl
 
 def file_hash(path: Path) -> str:
     """SHA-256 of a file's bytes, in hexadecimal."""
-    with path.open("rb") as stream:
+    with open_regular(path) as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from red.errors import ConfigError
+from red.errors import ConfigError, DataError
+from red.plumbing.storage import read_bytes
 
 NAME = re.compile(r"[a-z0-9_]+")
 MESSAGE = 240  # characters of another library's message that are shown
@@ -17,12 +18,12 @@ def read_yaml(path: Path) -> dict[str, Any]:
     import yaml
 
     try:
-        loader = yaml.SafeLoader(path.read_text(encoding="utf-8-sig"))
+        loader = yaml.SafeLoader(read_bytes(path).decode("utf-8-sig"))
         node = loader.get_single_node()
         _check_nodes(node, str(path))
         document = None if node is None else loader.construct_document(node)
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}") from None
+    except DataError as error:
+        raise ConfigError(str(error)) from None
     except ConfigError:
         raise
     except (yaml.YAMLError, ValueError, RecursionError) as error:

@@ -1,16 +1,35 @@
-"""Files under temporary names, until they are whole: nothing half-written ever looks finished."""
+"""Files: regular ones are opened, new ones have temporary names until they are whole. Nothing half-written ever looks
+finished."""
 
 import os
 import re
 import shutil
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
 from secrets import token_hex
 from typing import BinaryIO
 
+from red.errors import DataError
+
 # Long enough that no other program's temporary file looks like ours.
 _PARTIAL = re.compile(r"\..+\.[0-9a-f]{16}\.partial", re.DOTALL)
+
+
+def open_regular(path: Path) -> BufferedReader:
+    """A file to read; DataError for what is none, or would block or never end: a folder, a pipe, a device."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file") from None
+    except (OSError, ValueError) as error:  # a NUL byte in the name
+        raise DataError(f"{path}: {getattr(error, 'strerror', error)}") from None
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise DataError(f"{path}: not a regular file")
+    return os.fdopen(descriptor, "rb")
 
 
 def partial_of(path: Path) -> Path:

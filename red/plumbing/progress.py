@@ -8,7 +8,7 @@ from typing import Any
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from red.escape import terminal
-from red.plumbing.console import console
+from red.plumbing.terminal import console
 
 SHOWN = (
     ("loss/total", "loss"),

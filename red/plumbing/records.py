@@ -6,19 +6,23 @@ import sys
 import types
 import typing
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from red.errors import ConfigError
+from red.ranges import Range
 
 T = TypeVar("T")
 FLOAT_MAX = sys.float_info.max
 
 
 def from_mapping(cls: type[T], values: Mapping[str, Any], path: str) -> T:
-    """Build `cls` from `values`; ConfigError gives the full path of the first bad key."""
+    """Build `cls` from `values`; ConfigError gives the full path of the first bad key.
+
+    What `__post_init__` refuses begins with the key inside of the record; the path comes before it.
+    """
     if not isinstance(values, Mapping):
         raise ConfigError(f"{path}: expected a mapping, found {values!r}")
-    hints = typing.get_type_hints(cls)
+    hints = typing.get_type_hints(cls, include_extras=True)
     fields = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
     for key in values:
         if key not in fields:
@@ -27,14 +31,14 @@ def from_mapping(cls: type[T], values: Mapping[str, Any], path: str) -> T:
         required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
         if required and name not in values:
             raise ConfigError(f"{path}.{name}: missing")
-    return cls(**{k: convert(hints[k], v, f"{path}.{k}") for k, v in values.items()})
+    return _made(cls, {k: converted(hints[k], v, f"{path}.{k}") for k, v in values.items()}, path)
 
 
 def merged(record: T, values: Mapping[str, Any], path: str) -> T:
     """`record` with `values` merged in, nested records merged field by field."""
     cls = type(record)
     current = {f.name: getattr(record, f.name) for f in dataclasses.fields(record)}  # type: ignore[arg-type]
-    hints = typing.get_type_hints(cls)
+    hints = typing.get_type_hints(cls, include_extras=True)
     changes = {}
     for key, value in values.items():
         where = f"{path}.{key}"
@@ -43,8 +47,15 @@ def merged(record: T, values: Mapping[str, Any], path: str) -> T:
         if dataclasses.is_dataclass(current[key]) and isinstance(value, Mapping):
             changes[key] = merged(current[key], value, where)
         else:
-            changes[key] = convert(hints[key], value, where)
-    return dataclasses.replace(record, **changes)  # type: ignore[type-var]
+            changes[key] = converted(hints[key], value, where)
+    return _made(cls, {**current, **changes}, path)
+
+
+def _made(cls: type[T], values: Mapping[str, Any], path: str) -> T:
+    try:
+        return cls(**values)
+    except ConfigError as error:
+        raise ConfigError(f"{path}.{error}") from None
 
 
 def to_mapping(record: Any) -> Any:
@@ -64,9 +75,15 @@ def _suggestion(key: str, fields: typing.Iterable[str]) -> str:
     return f"; did you mean {close[0]!r}?" if close else f"; one of {', '.join(names)}"
 
 
-def convert(hint: Any, value: Any, path: str) -> Any:
-    """`value` as the type of an annotation asks; ConfigError begins with `path`."""
+def converted(hint: Any, value: Any, path: str) -> Any:
+    """`value` as the type and range of `hint` ask for; ConfigError begins with `path`."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is Annotated:
+        number = converted(arguments[0], value, path)
+        for extra in arguments[1:]:
+            if isinstance(extra, Range) and (fault := extra.fault(number)):
+                raise ConfigError(f"{path}: {fault}")
+        return number
     if origin in (typing.Union, types.UnionType):
         return _convert_union(arguments, value, path)
     if origin is typing.Literal:
@@ -80,11 +97,11 @@ def convert(hint: Any, value: Any, path: str) -> Any:
         if arguments[-1:] != (Ellipsis,) and len(value) != len(arguments):
             raise ConfigError(f"{path}: expected {len(arguments)} values, found {len(value)}")
         kinds = [arguments[0]] * len(value) if arguments[-1] is Ellipsis else arguments
-        return tuple(convert(k, v, f"{path}[{i}]") for i, (k, v) in enumerate(zip(kinds, value, strict=True)))
+        return tuple(converted(k, v, f"{path}[{i}]") for i, (k, v) in enumerate(zip(kinds, value, strict=True)))
     if origin is not None and issubclass(origin, Mapping):
         if not isinstance(value, Mapping):
             raise ConfigError(f"{path}: expected a mapping, found {value!r}")
-        return {k: convert(arguments[1], v, f"{path}.{k}") for k, v in value.items()}
+        return {k: converted(arguments[1], v, f"{path}.{k}") for k, v in value.items()}
     if dataclasses.is_dataclass(hint):
         return from_mapping(typing.cast(type, hint), value, path)
     if hint is Any:
@@ -97,10 +114,10 @@ def _convert_union(choices: tuple[Any, ...], value: Any, path: str) -> Any:
         return None
     concrete = [choice for choice in choices if choice is not type(None)]
     if len(concrete) == 1:
-        return convert(concrete[0], value, path)
+        return converted(concrete[0], value, path)
     for choice in concrete:
         try:
-            return convert(choice, value, path)
+            return converted(choice, value, path)
         except ConfigError:
             continue
     raise ConfigError(f"{path}: {value!r} has the wrong type")

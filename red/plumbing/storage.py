@@ -4,6 +4,7 @@ import errno
 import fcntl
 import hashlib
 import json
+import math
 import os
 import re
 import shutil
@@ -16,12 +17,14 @@ from typing import Any, BinaryIO
 
 from red.errors import DataError
 from red.plumbing import checksums
-from red.plumbing.partials import fsync_directory, is_partial, overwrite, partial_of, replacing
+from red.plumbing.partials import fsync_directory, is_partial, naming, open_regular, overwrite, partial_of, replacing
 
 LONGEST_LINE = 64 << 20
 """Bytes; a longer line is not a row but a damaged file, and reading on could take all memory."""
 _CHECK = re.compile(rb',"crc32":"([0-9a-f]{8})"\}\s*$')
 _TAIL = 64  # bytes of a line's end in which its check stands
+LARGEST_DOCUMENT = 256 << 20
+"""Bytes of a file that is read as a whole: three times what a tokenizer of 256,000 words needs."""
 
 
 def product(path: Path) -> AbstractContextManager[BinaryIO]:
@@ -129,8 +132,16 @@ def checked_line(row: Mapping[str, Any]) -> bytes:
 
 
 def readable_json(value: Any) -> str:
-    """One JSON document for people and machines."""
-    return json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False) + "\n"
+    """One JSON document for people and machines. NaN and infinity, which JSON does not have, become null."""
+    return json.dumps(_of_json(value), sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _of_json(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _of_json(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_of_json(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -147,7 +158,7 @@ def parse_json(content: bytes, where: str, surrogates: bool = False) -> Any:
     if b"\0" in content:
         raise DataError(f"{where}: contains a NUL byte; restore the file")
     try:
-        value = json.loads(content.decode("utf-8-sig"), parse_constant=_refuse_constant)
+        value = json.loads(content.decode("utf-8-sig"), parse_constant=_refuse_constant, parse_float=_finite)
         if b"\\u" in content and not surrogates:
             dump_json(value).encode()
     except (UnicodeDecodeError, UnicodeEncodeError) as error:
@@ -168,29 +179,34 @@ def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not a JSON number")
 
 
-def read_json(path: Path) -> Any:
-    """Parse one JSON document; DataError names the file."""
-    content = _content(path)
-    value = parse_json(content, str(path))
-    checksums.check(path, hashlib.sha256(content).hexdigest())
+def _finite(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        raise ValueError(f"{text[:20]} is beyond the largest number")
     return value
 
 
-def read_text(path: Path) -> str:
-    """A text in UTF-8, with line ends of one kind; DataError names the file."""
-    content = _content(path)
+def read_bytes(path: Path) -> bytes:
+    """All of a regular file of at most LARGEST_DOCUMENT bytes, as the program wrote it; DataError names it."""
+    with open_regular(path) as stream, naming(path):
+        if os.fstat(stream.fileno()).st_size > LARGEST_DOCUMENT:
+            raise DataError(f"{path}: larger than {LARGEST_DOCUMENT >> 20} MiB")
+        content = stream.read()
     checksums.check(path, hashlib.sha256(content).hexdigest())
+    return content
+
+
+def read_text(path: Path) -> str:
+    """The same as text, with line ends of one kind; DataError where it is not UTF-8."""
     try:
-        return content.decode().replace("\r\n", "\n")
+        return read_bytes(path).decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: not UTF-8 ({error.reason})") from None
 
 
-def _content(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{path}: {_reason(error)}") from None
+def read_json(path: Path) -> Any:
+    """Parse one JSON document; DataError names the file."""
+    return parse_json(read_bytes(path), str(path))
 
 
 def read_object(path: Path) -> dict[str, Any]:
@@ -203,10 +219,6 @@ def as_object(value: Any, where: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise DataError(f"{where}: expected an object")
     return value
-
-
-def _reason(error: OSError) -> str:
-    return "no such file" if isinstance(error, FileNotFoundError) else str(error.strerror)
 
 
 def write_jsonl(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
@@ -239,11 +251,7 @@ def numbered_jsonl(
 
 def numbered_lines(path: Path) -> Iterator[tuple[int, bytes]]:
     """Lines as they are, from 1."""
-    try:
-        stream = path.open("rb")
-    except OSError as error:
-        raise DataError(f"{path}: {_reason(error)}") from None
-    with stream:
+    with open_regular(path) as stream:
         for number, raw in enumerate(iter(lambda: stream.readline(LONGEST_LINE), b""), start=1):
             if len(raw) == LONGEST_LINE:
                 raise DataError(f"{path}: line {number}: longer than {LONGEST_LINE >> 20} MiB")

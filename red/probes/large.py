@@ -17,6 +17,7 @@ from torch import Tensor
 
 from red.errors import DataError
 from red.methods.base import Problem
+from red.models.folder import check_files
 from red.models.passes import Pair
 from red.objective.vocabulary import logp_and_entropy
 from red.probes.reader import TOKENS_PER_FORWARD, Draw, Measured, Rollout
@@ -77,6 +78,7 @@ def _opened(folder: Path, device_map: Mapping[str, str | int] | None, offload: P
     """The model in bfloat16 on the GPUs, in float32 where there is none."""
     from transformers import AutoModelForCausalLM
 
+    check_files(folder)
     on_gpu = torch.cuda.is_available()
     placed: dict[str, Any] = {}
     if on_gpu or device_map is not None:

@@ -20,9 +20,11 @@ from red.plumbing.item_log import ItemLog
 from red.plumbing.progress import GenerationProgress
 from red.probes.reader import Draw, Measured, Reader
 from red.probes.row import Row
+from red.ranges import Count, Natural
 from red.seeds import derive
 from red.text.equations import holds_equation
 from red.text.thinking_words import PATTERN
+from red.text.tokens import decoded
 
 KEY = ("model", "kind", "id", "index")  # of an item in the log
 
@@ -35,20 +37,18 @@ class Probe:
     """
 
     probe: Literal["entropy", "confidence", "tokens"]
-    prompts: int
-    samples: int
+    prompts: Count
+    samples: Count
     template: str
-    max_prompt_tokens: int
-    max_new_tokens: int
-    step: int = 0
-    seed: int = 0
+    max_prompt_tokens: Count
+    max_new_tokens: Count
+    step: Natural = 0
+    seed: Natural = 0
     backend: Literal["local", "vllm"] = "local"
 
     def __post_init__(self) -> None:
         if self.probe == "tokens" and self.samples != 1:
-            raise ConfigError(
-                f"probes.tokens.samples: {self.samples} rollouts per prompt; it shows 1, the token page's"
-            )
+            raise ConfigError(f"samples: {self.samples} rollouts per prompt; the token page shows 1")
 
 
 @dataclass(frozen=True)
@@ -187,8 +187,7 @@ class _Bench:
         self.log.add({**dict(zip(KEY, key, strict=True)), **found})
 
     def _texts(self, sequences: Seq[Sequence]) -> list[str]:
-        decode = self.tokenizer.decode
-        return [decode(list(sequence.response), skip_special_tokens=True) for sequence in sequences]
+        return [decoded(self.tokenizer, sequence.response, skip_special_tokens=True) for sequence in sequences]
 
     def _thinking(self, sequences: Seq[Sequence]) -> list[bool]:
         return [PATTERN.search(text) is not None for text in self._texts(sequences)]
@@ -207,7 +206,7 @@ class _Bench:
             probabilities = self._measured(name, folder, kind, sequences, lambda measured: measured.logp.exp().tolist())
             for sequence, values in zip(sequences, probabilities, strict=True):
                 for position, token in enumerate(sequence.response):
-                    text = self.tokenizer.decode([token], skip_special_tokens=False)
+                    text = decoded(self.tokenizer, [token], skip_special_tokens=False)
                     yield self._row(self.probe.step, sequence.problem, position, text, f"p_{name}", values[position])
 
     def _row(

@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from red.errors import ConfigError
+from red.evaluation.spec import EvaluationSettings
 from red.plumbing import tracking
 from red.plumbing.documents import MESSAGE, deep_merge, read_yaml
+from red.plumbing.records import from_mapping
 from red.study.runs import entry, lineage, parent_of, run_seeds, run_spec, w_source
 from red.study.sweep import rated, swept
 from red.training.spec import RunSpec
 
+MOST = 2**63 - 1  # that the collected tables hold
 DROPPABLE = ("benchmarks", "corruptions", "probes", "rates")
 SCHEMA = Path(__file__).parent / "config.schema.yaml"
 
@@ -72,6 +75,7 @@ def _without_nulls(section: Any) -> Any:
 def check(config: Mapping[str, Any]) -> None:
     """Structure by the schema, then every run with its method; ConfigError on the first fault."""
     check_structure(config)
+    from_mapping(EvaluationSettings, config["evaluation"], "evaluation")
     # Originals before their copies, so that a message names the run where the fault stands.
     for run in sorted(config["runs"], key=lambda run: len(lineage(config, run))):
         for seed in run_seeds(config, run):
@@ -94,7 +98,7 @@ def check_structure(config: Mapping[str, Any]) -> None:
     base = jsonschema.Draft202012Validator
     types = base.TYPE_CHECKER.redefine("integer", lambda _, value: type(value) is int)
     strict = jsonschema.validators.extend(base, type_checker=types)  # type: ignore[no-untyped-call]
-    validator = strict(yaml.safe_load(SCHEMA.read_text()))
+    validator = strict(yaml.safe_load(SCHEMA.read_text(encoding="utf-8")))
     errors = sorted(validator.iter_errors(config), key=lambda e: (len(e.path), str(e.path)))
     if errors:
         error = errors[0]
@@ -117,6 +121,8 @@ def _check_values(value: Any, path: str) -> None:
             _check_values(below, f"{path}[{index}]")
     elif isinstance(value, float) and not math.isfinite(value):
         raise ConfigError(f"{where}: must be a finite number")
+    elif isinstance(value, int) and abs(value) > MOST:
+        raise ConfigError(f"{where}: is beyond the largest number, 2^63 - 1")
     elif isinstance(value, str) and not _is_text(value):
         raise ConfigError(f"{where}: {value[:40]!r} holds control characters")
     elif not isinstance(value, (str, int, float, type(None))):

@@ -330,12 +330,13 @@ def _measured(config: Mapping[str, Any], seeds: Mapping[str, list[int]], gpus: M
 
 
 def _seconds(path: Path) -> float | None:
-    """Wall-clock seconds of a Snakemake benchmark file, None if there is none."""
+    """Wall-clock seconds of a Snakemake benchmark file, None if there is none, or none that can be."""
     try:
         with path.open(encoding="utf-8", newline="") as stream:
-            return float(next(csv.DictReader(stream, delimiter="\t"))["s"])
-    except (OSError, StopIteration, KeyError, ValueError):
+            seconds = float(next(csv.DictReader(stream, delimiter="\t"))["s"])
+    except (OSError, StopIteration, KeyError, TypeError, ValueError, csv.Error):
         return None
+    return seconds if 0 < seconds < math.inf else None
 
 
 def _calibration(ratios: list[float]) -> tuple[float, float]:

@@ -47,6 +47,7 @@ def check(config: Config) -> None:
 def _check_products(config: Config) -> None:
     """ConfigError for a slip in a spec of `red data`, which would else wait for its job."""
     from red.data import corruption as corruptions
+    from red.data.demonstrations import CorruptionSpec
     from red.models.prepare import PreparedModel
     from red.world.spec import EmbeddedModel, World
 
@@ -60,6 +61,7 @@ def _check_products(config: Config) -> None:
             raise ConfigError(f"model.source: {model['source']!r} is unknown; one of {', '.join(model_records)}")
         from_mapping(model_records[model["source"]], model, "model")
     for name, entry in config.get("corruptions", {}).items():
+        from_mapping(CorruptionSpec, corruption_spec(config, name), f"corruptions.{name}")
         try:
             corruptions.named(entry["function"])
         except ConfigError as error:

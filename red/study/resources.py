@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from red.engines import engine
-from red.errors import ConfigError
 from red.plumbing.records import merged
+from red.ranges import Count, Natural, NonNegative, Positive, Share
 from red.training.spec import RunSpec
 
 
@@ -23,19 +23,12 @@ class Request:
     engine needs follows from its `cluster` section.
     """
 
-    gpu: int = 0
-    threads: int = 1
-    mem_mb: int = 1500
-    mem_limit: int = 0
-    runtime: int = 60
-    retries: int = 0
-
-    def __post_init__(self) -> None:
-        for name in ("threads", "mem_mb", "runtime"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"resources: {name} must be at least 1")
-        if min(self.gpu, self.retries) < 0:
-            raise ConfigError("resources: gpu and retries must not be negative")
+    gpu: Natural = 0
+    threads: Count = 1
+    mem_mb: Count = 1500
+    mem_limit: Natural = 0
+    runtime: Count = 60
+    retries: Natural = 0
 
 
 @dataclass(frozen=True)
@@ -49,33 +42,33 @@ class Hardware:
     """
 
     name: str = "CPU core"
-    memory_gib: float = 4.0
-    tflops: float = 0.02
-    decode_tokens_per_s: float = 30000.0
-    decode_parameters: float = 138e3
-    startup_s: float = 4.0
+    memory_gib: Positive = 4.0
+    tflops: Positive = 0.02
+    decode_tokens_per_s: Positive = 30000.0
+    decode_parameters: Positive = 138e3
+    startup_s: NonNegative = 4.0
 
 
 @dataclass(frozen=True)
 class Shape:
     """Size of the model; of the large one that probes may need, its parameters."""
 
-    parameters: float = 138e3
-    large_parameters: float = 318e3
-    layers: int = 3
-    hidden_size: int = 64
-    vocabulary: int = 192
-    window: int = 256
+    parameters: Positive = 138e3
+    large_parameters: Positive = 318e3
+    layers: Count = 3
+    hidden_size: Count = 64
+    vocabulary: Count = 192
+    window: Count = 256
 
 
 @dataclass(frozen=True)
 class Lengths:
     """Mean tokens of a prompt, a rollout, a demonstration and a generation; a forecast, not a limit."""
 
-    prompt: float = 12.0
-    rollout: float = 25.0
-    demonstration: float = 45.0
-    generation: float = 30.0
+    prompt: Positive = 12.0
+    rollout: Positive = 25.0
+    demonstration: Positive = 45.0
+    generation: Positive = 30.0
 
 
 @dataclass(frozen=True)
@@ -86,10 +79,10 @@ class Behaviour:
     seconds that the making of one embedded model takes. `training_prompts`: how many there are.
     """
 
-    failed: float = 0.35
-    uninformative: float = 0.5
-    pretraining_s: float = 200.0
-    training_prompts: float = 3000.0
+    failed: Share = 0.35
+    uninformative: Share = 0.5
+    pretraining_s: NonNegative = 200.0
+    training_prompts: Positive = 3000.0
 
 
 @dataclass(frozen=True)

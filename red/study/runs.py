@@ -41,6 +41,7 @@ def run_spec(config: Mapping[str, Any], run: str, seed: int) -> RunSpec:
     if unknown:
         _unknown_key(path, sorted(unknown)[0], TRAINING_KEYS | RUN_KEYS | METHOD_KEYS | {"like", "seeds"})
     training = {**config["common"], **{k: line[k] for k in changed}}
+    from_mapping(Training, training, path)  # alone first: a message names the key as the line has it
     values = {
         **{k: v for k, v in line.items() if k in RUN_KEYS},
         "run": run,
@@ -54,7 +55,6 @@ def run_spec(config: Mapping[str, Any], run: str, seed: int) -> RunSpec:
     }
     spec = from_mapping(RunSpec, values, path)
     engine(spec.training.engine, f"{path}.engine")
-    _check_training(spec.training, path)
     return spec
 
 
@@ -122,34 +122,3 @@ def _unknown_key(path: str, key: str, keys: frozenset[str]) -> None:
     close = difflib.get_close_matches(key, sorted(keys), n=1)
     hint = f"; did you mean {close[0]!r}?" if close else ""
     raise ConfigError(f"{path}.{key}: unknown key{hint}")
-
-
-def _check_training(training: Training, path: str) -> None:
-    for name in (
-        "steps",
-        "prompts_per_step",
-        "group_size",
-        "max_new_tokens",
-        "max_prompt_tokens",
-        "updates_per_rollout",
-        "sequences_per_update",
-        "lr_steps",
-        "tokens_per_forward",
-    ):
-        if (value := getattr(training, name)) is not None and value < 1:
-            raise ConfigError(f"{path}.{name}: must be at least 1")
-    for name in ("lr", "temperature", "grad_clip", "skip_norm"):
-        if (value := getattr(training, name)) is not None and value <= 0:
-            raise ConfigError(f"{path}.{name}: must be above 0")
-    for name in ("cosine_every", "entropy_every", "weight_decay"):
-        if getattr(training, name) < 0:
-            raise ConfigError(f"{path}.{name}: must not be negative")
-    for name, of in (("warmup", "steps"), ("lr_floor", "rate")):
-        if not 0 <= getattr(training, name) <= 1:
-            raise ConfigError(f"{path}.{name}: is a share of the {of}, from 0 to 1")
-    if not all(0 <= beta < 1 for beta in training.betas):
-        raise ConfigError(f"{path}.betas: each from 0 to below 1")
-    if training.prompts_per_step % training.updates_per_rollout:
-        raise ConfigError(f"{path}.updates_per_rollout: must divide prompts_per_step")
-    if training.sequences_per_update is not None and training.updates_per_rollout > 1:
-        raise ConfigError(f"{path}.sequences_per_update: a step is split by it or by updates_per_rollout, not by both")

@@ -1,6 +1,5 @@
 """How far every (run, seed) is, read from its files; nothing is kept for this alone."""
 
-import json
 import re
 import time
 from collections.abc import Mapping, Sequence
@@ -8,7 +7,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from red.plumbing.storage import read_json
+from red.errors import DataError, RedError, one_line
+from red.plumbing.partials import open_regular
+from red.plumbing.storage import parse_row, read_object
 from red.study import jobs
 from red.study.runs import run_spec
 
@@ -44,8 +45,8 @@ class Progress:
 
 
 def progress(config: Mapping[str, Any]) -> list[Progress]:
-    """How far every (run, seed) is, in the order of the configuration."""
-    return [_progress(config, run, seed) for run, seed in jobs.evaluated(config)]
+    """How far every (run, seed) is, in the order of the configuration; one whose files are damaged says so."""
+    return [_readable(config, run, seed) for run, seed in jobs.evaluated(config)]
 
 
 def left(rows: Sequence[Progress], now: float | None = None) -> float:
@@ -73,11 +74,17 @@ def last_metrics(path: Path) -> dict[str, Any]:
     """The last whole line of a metrics file, empty if there is none."""
     for line in reversed(_tail(path).splitlines()):
         try:
-            row = json.loads(line)
-        except (ValueError, RecursionError):  # a number of thousands of digits, endless nesting
+            return parse_row(line.encode(), str(path))
+        except DataError:
             continue
-        return row if isinstance(row, dict) else {}
     return {}
+
+
+def _readable(config: Mapping[str, Any], run: str, seed: int) -> Progress:
+    try:
+        return _progress(config, run, seed)
+    except (RedError, OSError) as error:
+        return Progress(run, seed, "failed", 0, 0, benchmarks=len(config["benchmarks"]), reasons=(one_line(error),))
 
 
 def _progress(config: Mapping[str, Any], run: str, seed: int) -> Progress:
@@ -127,22 +134,30 @@ def _training(folder: Path, run: str, seed: int, steps: int) -> Progress:
     metrics = folder / "metrics.jsonl" if done else folder / "state" / "metrics.jsonl"
     last = last_metrics(metrics)
     shown = {name: last[name] for name in SHOWN if isinstance(last.get(name), (int, float))}
-    step = int(last["train/step"]) + 1 if "train/step" in last else 0
-    seconds = float(last.get("time/step_s", 0.0))
+    step = int(_number(last, "train/step", -1, metrics)) + 1
+    seconds = _number(last, "time/step_s", 0.0, metrics)
     if done:
         # An early stop of the guard is a finished run with fewer steps.
-        return Progress(run, seed, "done", read_json(provenance).get("steps", step), steps, shown, step_seconds=seconds)
+        reached = int(_number(read_object(provenance), "steps", step, provenance))
+        return Progress(run, seed, "done", reached, steps, shown, step_seconds=seconds)
     changed = metrics.stat().st_mtime if step else 0.0
     return Progress(
         run, seed, "begun" if step else "waiting", step, steps, shown, changed=changed, step_seconds=seconds
     )
 
 
+def _number(document: Mapping[str, Any], key: str, absent: float, path: Path) -> float:
+    value = document.get(key, absent)
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise DataError(f"{path}: {key} is no number: {value!r}")
+    return value
+
+
 def _tail(path: Path) -> str:
     try:
-        with path.open("rb") as stream:
+        with open_regular(path) as stream:
             stream.seek(0, 2)
             stream.seek(max(0, stream.tell() - TAIL))
             return stream.read().decode("utf-8", errors="replace")
-    except OSError:
+    except (DataError, OSError):
         return ""

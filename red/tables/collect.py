@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from red.errors import ConfigError, DataError
 from red.plumbing.checksums import input_hash
-from red.plumbing.records import convert
+from red.plumbing.records import converted
 from red.plumbing.roll_call import RollCall
 from red.plumbing.storage import product, read_jsonl, read_object, write_json
 from red.tables.entries import checked
@@ -62,7 +62,7 @@ def collect(spec: Mapping[str, Any], results: Path, out: Path) -> list[Run]:
     """
     checked(spec.get("runs"), ASKED_KEYS, "--spec: runs")
     checked(spec.get("benchmarks"), BENCHMARK_KEYS | {"samples": int}, "--spec: benchmarks")
-    convert(Mapping[str, tuple[str, ...]], spec.get("probes", {}), "--spec: probes")
+    converted(Mapping[str, tuple[str, ...]], spec.get("probes", {}), "--spec: probes")
     _check(spec)
     runs = [find(entry, spec, results) for entry in spec["runs"]]
     whole = [run for run in runs if not run.lacks]

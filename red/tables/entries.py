@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from red.errors import DataError
-from red.plumbing.records import convert
+from red.plumbing.records import converted
 from red.tables.source import AGAIN
 
 
@@ -21,5 +21,5 @@ def checked(entries: Any, keys: Mapping[str, Any], where: str) -> Sequence[Mappi
             if not isinstance(entry, Mapping) or (key not in entry and type(None) not in typing.get_args(hint)):
                 raise DataError(f"{where}: entry {index}: missing key {key!r}; {AGAIN}")
             if key in entry:
-                convert(hint, entry[key], f"{where}: entry {index}: {key}")
+                converted(hint, entry[key], f"{where}: entry {index}: {key}")
     return entries

@@ -12,6 +12,7 @@ import pyarrow.dataset as ds
 
 from red.errors import DataError
 from red.escape import visible
+from red.plumbing.partials import open_regular
 from red.plumbing.storage import read_json
 from red.tables.entries import checked
 from red.tables.schema import BENCHMARK_KEYS, DYNAMICS, ORIGIN, PROBES, RUN_KEYS, SCORES
@@ -281,12 +282,11 @@ def benchmarks_from(entries: Sequence[Mapping[str, Any]], where: str) -> tuple[B
 
 def read_reported(path: Path) -> pd.DataFrame:
     """The paper's numbers; empty notes are empty strings."""
-    try:
-        frame = pd.read_csv(path, keep_default_na=False)
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file") from None
-    except ValueError as error:  # not UTF-8, no columns, rows of different lengths
-        raise DataError(f"{path}: not a table ({error})") from None
+    with open_regular(path) as stream:
+        try:
+            frame = pd.read_csv(stream, keep_default_na=False, encoding="utf-8")
+        except ValueError as error:
+            raise DataError(f"{path}: not a table ({error})") from None
     if missing := [name for name in REPORTED if name not in frame]:
         raise DataError(f"{path}: missing column {missing[0]!r}; expected {', '.join(REPORTED)}")
     return frame

@@ -20,7 +20,7 @@ def open_table(path: Path, schema: pa.Schema) -> ds.Dataset:
 
     Types are imposed, since a column of nothing but nulls has none and small integers may be encoded.
     """
-    if not path.exists():
+    if not path.is_file():
         raise DataError(f"{path}: no such file; {AGAIN}")
     input_hash(path)
     try:

@@ -9,7 +9,7 @@ from functools import cached_property
 from red.errors import DataError
 from red.text.chat import render_chat
 from red.text.template import CHAT, question_text, render
-from red.text.tokens import Tokenizer, encoded, encoded_from_start, encoded_plainly
+from red.text.tokens import Encoding, Tokenizer, decoded, encoded, encoded_from_start, encoded_plainly
 
 PRIVATE_USE = range(0xE000, 0xF900)  # code points that no text should hold
 
@@ -50,7 +50,7 @@ class Codec:
         tokens: list[int] = []
         for part in re.split(f"([{''.join(marks)}])", text) if marks else [text]:
             if part in marks:
-                tokens += encoded_plainly(self.tokenizer, marks[part], where)
+                tokens += self._plainly(marks[part], where).ids
             elif part:
                 # A chat template writes its BOS itself.
                 if tokens or template == CHAT:
@@ -60,6 +60,12 @@ class Codec:
         for mark, token in marks.items():
             text = text.replace(mark, token)
         return Prompt(text, tuple(tokens))
+
+    def response(self, text: str, where: str) -> Encoding:
+        """A response without its end. Control tokens inside of it stay text; end tokens behind it are dropped."""
+        while (whole := text.rstrip()).endswith(self.ends):
+            text = whole.removesuffix(next(end for end in self.ends if whole.endswith(end)))
+        return self._plainly(text, where)
 
     def render(self, question: str, options: Sequence[object] | None, template: str, system: str | None = None) -> str:
         """The text of a prompt. With `chat`, a system prompt is a message of its own."""
@@ -83,10 +89,28 @@ class Codec:
         return self.stop_ids[0] if end is None else end
 
     @cached_property
+    def ends(self) -> tuple[str, ...]:
+        """The texts of the end tokens."""
+        texts = [decoded(self.tokenizer, [id], skip_special_tokens=False) for id in self.stop_ids]
+        return tuple(text for text in texts if text.strip())
+
+    @cached_property
     def control_tokens(self) -> tuple[str, ...]:
-        """The texts that the tokenizer reads as special tokens, the longest first."""
-        added = self.tokenizer.get_added_tokens_decoder().values()
-        return tuple(sorted((token.content for token in added if token.special), key=len, reverse=True))
+        """The texts that the tokenizer reads as special tokens, and the ends, the longest first."""
+        return tuple(sorted({*self._controls.values(), *self.ends}, key=lambda text: (-len(text), text)))
+
+    @cached_property
+    def _controls(self) -> dict[int, str]:
+        added = self.tokenizer.get_added_tokens_decoder()
+        return {id: token.content for id, token in added.items() if token.special}
+
+    def _plainly(self, text: str, where: str) -> Encoding:
+        """Tokens of a text without any special one; DataError where the vocabulary has its characters as that only."""
+        encoding = encoded_plainly(self.tokenizer, text, where)
+        if found := {*self._controls, *self.stop_ids} & set(encoding.ids):
+            token = decoded(self.tokenizer, [min(found)], skip_special_tokens=False)
+            raise DataError(f"{where}: holds {token!r}, which this model reads as a control token")
+        return encoding
 
     def _marks(self, text: str) -> dict[str, str]:
         """A character that is not in `text` for each control token that is."""

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from red.errors import DataError
+from red.errors import foreign
 
 
 class AddedToken(Protocol):
@@ -40,17 +40,21 @@ def encoded_from_start(tokenizer: Tokenizer, text: str, where: str) -> list[int]
     return encoding.ids[: own[-1] + 1] if own else []
 
 
-def encoded_plainly(tokenizer: Tokenizer, text: str, where: str) -> list[int]:
-    """Ids of a text in which special tokens are read as the characters that they are written with."""
+def encoded_plainly(tokenizer: Tokenizer, text: str, where: str) -> Encoding:
+    """Tokens of a text in which special tokens are read as the characters that they are written with."""
     tokenizer.encode_special_tokens = True
     try:
-        return encoded(tokenizer, text, where).ids
+        return encoded(tokenizer, text, where)
     finally:
         tokenizer.encode_special_tokens = False
 
 
 def _encode(tokenizer: Tokenizer, text: str, where: str, add_special_tokens: bool) -> Encoding:
-    try:
+    with foreign(f"{where}: cannot be tokenized"):
         return tokenizer.encode(text, add_special_tokens=add_special_tokens)
-    except Exception as error:  # tokenizers raises bare Exception
-        raise DataError(f"{where}: cannot be tokenized ({error})") from None
+
+
+def decoded(tokenizer: Tokenizer, ids: Sequence[int], *, skip_special_tokens: bool) -> str:
+    """The text of some tokens."""
+    with foreign("tokens cannot be decoded; is tokenizer.json whole?"):
+        return tokenizer.decode(list(ids), skip_special_tokens=skip_special_tokens)

@@ -14,6 +14,7 @@ from red.plumbing.partials import is_partial, remove_partials
 from red.plumbing.provenance import spec_hash
 from red.plumbing.records import from_mapping, to_mapping
 from red.plumbing.storage import link_or_copy, read_object, write_atomic, write_directory, write_json
+from red.ranges import Natural
 from red.training.spec import RunSpec
 
 # Resume states of the local engine. Here, because the plan asks for their bytes and must not import torch.
@@ -24,9 +25,9 @@ KEPT = 2
 class Trained:
     """What a training did: steps done, why it stopped early (or empty), and data counts."""
 
-    steps: int
+    steps: Natural
     stopped: str
-    counts: Mapping[str, int]
+    counts: Mapping[str, Natural]
 
 
 @dataclass(frozen=True)

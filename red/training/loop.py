@@ -22,6 +22,7 @@ from red.grading.reward import RewardJudge
 from red.methods.base import Group, Memory, Method
 from red.models.passes import Pass
 from red.seeds import derive
+from red.text.tokens import decoded
 from red.training import measures
 from red.training.files import Report, RunFiles
 from red.training.guard import Guard
@@ -272,7 +273,8 @@ class Loop:
 
     def _overthinking(self, groups: Seq[Group]) -> dict[str, float]:
         rollouts = [s for g in groups for s in g.rollouts]
-        texts = [self.policy.codec.tokenizer.decode(list(s.response)) for s in rollouts]
+        tokenizer = self.policy.codec.tokenizer
+        texts = [decoded(tokenizer, s.response, skip_special_tokens=True) for s in rollouts]
         return measures.overthinking(texts, measures.trained_tokens(rollouts))
 
     def _sampler(self, purpose: str, step: int) -> GradedSampler:

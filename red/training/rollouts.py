@@ -9,6 +9,7 @@ from red.methods.base import Problem, Reward, Sequence
 from red.sampling.base import Generate
 from red.seeds import derive
 from red.text.codec import Codec
+from red.text.tokens import decoded
 
 
 @dataclass
@@ -39,7 +40,7 @@ class GradedSampler:
         self.calls += 1
         responses = self.generate(prompts, samples, budgets, seed)
         texts = [
-            self.codec.tokenizer.decode([*prefix, *s.tokens], skip_special_tokens=True)
+            decoded(self.codec.tokenizer, [*prefix, *s.tokens], skip_special_tokens=True)
             for prefix, group in zip(prefixes, responses, strict=True)
             for s in group
         ]

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from red import methods
 from red.errors import ConfigError
 from red.methods.base import Method
+from red.ranges import Count, Decay, Natural, NonNegative, Positive, PositiveShare, Share
 
 
 @dataclass(frozen=True)
@@ -20,26 +21,32 @@ class Training:
     """
 
     engine: str
-    steps: int
-    prompts_per_step: int
-    group_size: int
-    max_new_tokens: int
-    lr: float
+    steps: Count
+    prompts_per_step: Count
+    group_size: Count
+    max_new_tokens: Count
+    lr: Positive
     lr_schedule: Literal["linear", "constant", "cosine"] = "linear"
-    lr_steps: int | None = None
-    lr_floor: float = 0.0
-    warmup: float = 0.0
-    max_prompt_tokens: int = 1024
-    updates_per_rollout: int = 1
-    sequences_per_update: int | None = None
-    temperature: float = 1.0
-    betas: tuple[float, float] = (0.9, 0.95)
-    weight_decay: float = 0.0
-    grad_clip: float = 1.0
-    skip_norm: float | None = None
-    tokens_per_forward: int = 8192
-    cosine_every: int = 0
-    entropy_every: int = 0
+    lr_steps: Count | None = None
+    lr_floor: Share = 0.0
+    warmup: Share = 0.0
+    max_prompt_tokens: Count = 1024
+    updates_per_rollout: Count = 1
+    sequences_per_update: Count | None = None
+    temperature: Positive = 1.0
+    betas: tuple[Decay, Decay] = (0.9, 0.95)
+    weight_decay: NonNegative = 0.0
+    grad_clip: Positive = 1.0
+    skip_norm: Positive | None = None
+    tokens_per_forward: Count = 8192
+    cosine_every: Natural = 0
+    entropy_every: Natural = 0
+
+    def __post_init__(self) -> None:
+        if self.prompts_per_step % self.updates_per_rollout:
+            raise ConfigError("updates_per_rollout: must divide prompts_per_step")
+        if self.sequences_per_update is not None and self.updates_per_rollout > 1:
+            raise ConfigError("sequences_per_update: a step is split by it or by updates_per_rollout, not by both")
 
 
 @dataclass(frozen=True)
@@ -49,25 +56,21 @@ class Cluster:
     ZeRO 1 stops at a gradient of zero, as a step without any right or any wrong answer has.
     """
 
-    nodes: int = 1
-    policy_gpus: int = 4
-    rollout_engines: int = 4
-    tensor_parallel: int = 1
+    nodes: Count = 1
+    policy_gpus: Count = 4
+    rollout_engines: Natural = 4
+    tensor_parallel: Count = 1
     colocate: bool = True
     zero_stage: Literal[2, 3] = 2
     offload_optimizer: bool = False
-    micro_batch: int = 1
+    micro_batch: Count = 1
     packing: bool = True
     attention: str = "flash_attention_2"
     gradient_checkpointing: bool = True
-    vllm_memory: float = 0.6
-    state_minutes: float = 20.0
-    stall_minutes: float = 60.0
-    graders: int = 8
-
-    def __post_init__(self) -> None:
-        if self.stall_minutes <= 0:
-            raise ConfigError("cluster.stall_minutes: must be above 0")
+    vllm_memory: PositiveShare = 0.6
+    state_minutes: NonNegative = 20.0
+    stall_minutes: Positive = 60.0
+    graders: Count = 8
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,7 @@ class RunSpec:
     """
 
     run: str
-    seed: int
+    seed: Natural
     scale: str
     method: str
     training: Training
@@ -89,7 +92,7 @@ class RunSpec:
     items: tuple[str, ...] = ()
     corruption: str = "clean"
     init_from: str | None = None
-    snapshots: tuple[int, ...] = ()
+    snapshots: tuple[Count, ...] = ()
     because: str = ""
     rate_of: str = ""
     overrides: Mapping[str, Any] = field(default_factory=dict)

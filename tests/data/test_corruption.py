@@ -12,6 +12,7 @@ from red.data.prompts import prompts
 from red.data.sources import Demonstration
 from red.errors import ConfigError
 from red.grading.reward import RewardJudge
+from red.plumbing.records import from_mapping
 from red.world import vocabulary
 from red.world.styles import boxed_answer
 
@@ -138,4 +139,4 @@ def test_noisy_labels_need_wrong_responses():
 
 def test_rates_outside_zero_and_one_are_refused():
     with pytest.raises(ConfigError, match="demonstrations.rate"):
-        CorruptionSpec(rate=1.5)
+        from_mapping(CorruptionSpec, {"rate": 1.5}, "demonstrations")

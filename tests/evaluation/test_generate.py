@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from red.errors import DataError
-from red.evaluation.generate import EvaluationSettings, GenerationSpec, generate
+from red.evaluation.generate import generate
 from red.evaluation.protected import letters_only
+from red.evaluation.spec import EvaluationSettings, GenerationSpec
 from red.plumbing.storage import read_json, read_jsonl, write_jsonl
 from red.sampling import open_backend
 from red.sampling.base import Request, Sampling
@@ -248,7 +249,8 @@ import torch
 from pathlib import Path
 from red.sampling import local, open_backend
 from red.evaluation.protected import letters_only
-from red.evaluation.generate import GenerationSpec, generate
+from red.evaluation.generate import generate
+from red.evaluation.spec import GenerationSpec
 from red.plumbing.records import from_mapping
 
 local.ROWS = 32

@@ -6,8 +6,9 @@ from red.__main__ import main
 from red.errors import ConfigError
 from red.evaluation import benchmarks as sets
 from red.evaluation.catalog import benchmark
-from red.evaluation.generate import EvaluationSettings, GenerationSpec, generate
+from red.evaluation.generate import generate
 from red.evaluation.protected import letters_only
+from red.evaluation.spec import EvaluationSettings, GenerationSpec
 from red.evaluation.standalone import Options, specification
 from red.evaluation.summary import scores
 from red.evaluation.verdicts import grade_answers

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from red.evaluation.generate import GenerationSpec, _settings_hash
+from red.evaluation.generate import _settings_hash
+from red.evaluation.spec import GenerationSpec
 from red.models.folder import load_codec
 from red.plumbing import checksums
 from red.plumbing.checksums import folder_hash
@@ -135,7 +136,7 @@ def test_source(
 
 @named("benchmark source: no such file")
 def test_missing_source(tmp_path: Path, check):
-    check(r"x\.jsonl: No such file", data_benchmark(tmp_path, "x.jsonl", tmp_path / "out.jsonl"))
+    check(r"x\.jsonl: no such file", data_benchmark(tmp_path, "x.jsonl", tmp_path / "out.jsonl"))
 
 
 @named("benchmark source: archive member outside the target is not written")

@@ -1,6 +1,7 @@
 """Prompts and demonstrations that are damaged, and some that look strange and are fine."""
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -32,6 +33,10 @@ def key(number: int, **changes: object) -> Spoil:
 
 def without(number: int, key: str) -> Spoil:
     return line(number, lambda row: {k: v for k, v in row.items() if k != key})
+
+
+def endless(path: Path) -> None:
+    path.symlink_to("/dev/zero")
 
 
 PROMPTS: tuple[tuple[str, Spoil, str], ...] = (
@@ -67,6 +72,16 @@ PROMPTS: tuple[tuple[str, Spoil, str], ...] = (
     ("endless nesting", line(6, lambda row: b"[" * 100000), r"line 6: not valid JSON"),
     ("line of 70 MB", line(6, lambda row: b'{"id": "' + b"x" * 70_000_000 + b'"}'), r"line 6: longer than 64 MiB"),
     ("word outside the vocabulary", key(8, question="quantum foam"), r"line 8: cannot be tokenized"),
+    (
+        "end token in a question",
+        key(8, question="1<eos>2"),
+        r"line 8: holds '<eos>', which this model reads as a control",
+    ),
+    (
+        "number that overflows",
+        line(6, lambda row: b'{"id":"a","question":"b","answer":1e999}'),
+        r"line 6: not valid JSON \(1e999 is beyond the largest number",
+    ),
 )
 DEMONSTRATIONS: tuple[tuple[str, Spoil, str], ...] = (
     ("truncated in a row", lambda c: c[:-30], r"clean\.jsonl: line 64: not valid JSON"),
@@ -79,6 +94,11 @@ DEMONSTRATIONS: tuple[tuple[str, Spoil, str], ...] = (
     ("of other prompts", lambda c: c.replace(b"train-", b"other-"), r"no usable problem .*no_demonstration"),
     ("word outside the vocabulary", key(8, response="quantum foam"), r"train-00007: cannot be tokenized"),
     ("no response", without(7, "response"), r"clean\.jsonl: line 7: missing key 'response'"),
+    (
+        "end token inside of a response",
+        key(7, response="1<eos>2"),
+        r"train-00006: holds '<eos>', which this model reads",
+    ),
 )
 # Accepted: the run must equal the one on the clean files.
 HARMLESS: tuple[tuple[str, Spoil], ...] = (
@@ -136,10 +156,27 @@ def test_long_prompts(tmp_path: Path, world: World, check):
 @table(
     "name, pattern",
     "prompts: ",
-    [("no such file", "none.jsonl", r"none\.jsonl: No such file"), ("a folder", ".", r"Is a directory")],
+    [("no such file", "none.jsonl", r"none\.jsonl: no such file"), ("a folder", ".", r": not a regular file")],
 )
 def test_missing_prompts(name: str, pattern: str, tmp_path: Path, world: World, check):
     check(pattern, world.train(tmp_path / "run", run_spec("sft"), prompts=tmp_path / name))
+
+
+@table("make", "", [("prompts that are a pipe", os.mkfifo), ("prompts that never end", endless)])
+def test_special_prompts(make: Callable[[Path], object], tmp_path: Path, world: World, check):
+    make(tmp_path / "prompts.jsonl")
+    arguments = world.train(tmp_path / "run", run_spec("sft"), prompts=tmp_path / "prompts.jsonl")
+    check(r"prompts\.jsonl: not a regular file", arguments)
+
+
+@table("end", "demonstrations: ", [("one end token at the end", "<eos>"), ("two, and a line end", "<eos><eos>\n")])
+def test_ended_demonstrations(end: str, tmp_path: Path, world: World, plain: Path):
+    """They are the demonstrations without it: a response has one end token."""
+    demonstrations = tmp_path / "clean.jsonl"
+    rows = [json.loads(row) for row in world.demonstrations.read_text().splitlines()]
+    demonstrations.write_text("".join(json.dumps({**row, "response": row["response"] + end}) + "\n" for row in rows))
+    succeed(world.train(tmp_path / "run", run_spec("sft", steps=1), demonstrations=demonstrations))
+    compare(plain, tmp_path / "run", inputs=False)
 
 
 @table(
@@ -149,6 +186,7 @@ def test_missing_prompts(name: str, pattern: str, tmp_path: Path, world: World, 
         ("not JSON", "{", r"--spec: not valid JSON"),
         ("a list", "[]", r"--spec: expected an object"),
         ("unknown key", '{"runs": 1}', r"spec\.runs: unknown key; did you mean 'run'"),
+        ("seed that overflows", '{"seed": 1e999}', r"--spec: not valid JSON \(1e999 is beyond the largest number"),
     ],
 )
 def test_specs(spec: str, pattern: str, tmp_path: Path, world: World, check):

@@ -1,8 +1,11 @@
 """Model folders that are damaged, foreign or dangerous."""
 
 import json
+import os
 import pickle
 import re
+import shutil
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +44,52 @@ def truncated(folder: Path) -> None:
 
 def shards(**weight_map: str) -> Spoil:
     return replace_text("model.safetensors.index.json", json.dumps({"weight_map": weight_map}))
+
+
+def written(key: str, value: str) -> Spoil:
+    """A value in config.json that a JSON writer would not write."""
+
+    def spoil(folder: Path) -> None:
+        change_keys("config.json", **{key: "@"})(folder)
+        (folder / "config.json").write_text((folder / "config.json").read_text().replace('"@"', value))
+
+    return spoil
+
+
+def tensors(kind: str, size: int = 2) -> Spoil:
+    """Weights of one tensor of that kind, described in a header and hardly there."""
+    header = json.dumps({"model.norm.weight": {"dtype": kind, "shape": [size], "data_offsets": [0, 1]}}).encode()
+    return lambda folder: (folder / "model.safetensors").write_bytes(struct.pack("<Q", len(header)) + header + b"0")
+
+
+def pipe(name: str) -> Spoil:
+    """In the place of a file, or beside the others."""
+
+    def spoil(folder: Path) -> None:
+        (folder / name).unlink(missing_ok=True)
+        os.mkfifo(folder / name)
+
+    return spoil
+
+
+def link(name: str, target: str) -> Spoil:
+    """In the place of a file, or beside the others."""
+
+    def spoil(folder: Path) -> None:
+        (folder / name).unlink(missing_ok=True)
+        (folder / name).symlink_to(target)
+
+    return spoil
+
+
+PANIC = {"type": "Precompiled", "precompiled_charsmap": "AAAA"}
+# Exponential in the length of a text.
+BACKTRACKING = {"type": "Replace", "pattern": {"Regex": "((.+.+)+.+)+[^\\s\\S]"}, "content": ""}
+
+
+def tokenizer(normalizer: dict[str, Any]) -> Spoil:
+    """One whose normalizer sees all of a text: no token is cut out before."""
+    return change_keys("tokenizer.json", normalizer=normalizer, added_tokens=[])
 
 
 FOLDERS: tuple[tuple[str, Spoil, str], ...] = (
@@ -110,6 +159,22 @@ FOLDERS: tuple[tuple[str, Spoil, str], ...] = (
     ("index without a map", replace_text("model.safetensors.index.json", "{}"), r"weight_map is missing or empty"),
     ("shard that is missing", shards(a="part-1.safetensors"), r"part-1\.safetensors: no such file"),
     ("weights that are not finite", not_finite, r"logits are not finite"),
+    ("rotary base that overflows", written("rope_theta", "1e999"), r"config\.json: .*1e999 is beyond the largest"),
+    ("window that is a text", written("max_position_embeddings", '"x"'), r"max_position_embeddings is 'x'"),
+    ("weights of a kind nobody has", tensors("F9"), r"model\.safetensors: truncated or damaged"),
+    ("weights of four bits", tensors("F4"), r"config\.json asks for|truncated or damaged"),
+    ("tensor of terabytes", tensors("F32", 1 << 40), r"truncated or damaged|asks for"),
+    ("tokenizer of 300 MB", lambda f: os.truncate(f / "tokenizer.json", 300 << 20), r"tokenizer\.json: larger than"),
+    ("config that is a pipe", pipe("config.json"), r"config\.json: not a regular file"),
+    ("tokenizer that is a pipe", pipe("tokenizer.json"), r"tokenizer\.json: not a regular file"),
+    ("weights that are a pipe", pipe("model.safetensors"), r"model\.safetensors: not a regular file"),
+    ("stray pipe", pipe("notes.json"), r"notes\.json: not a regular file"),
+    ("config that never ends", link("config.json", "/dev/zero"), r"config\.json: a link that leads out"),
+    ("weights that never end", link("model.safetensors", "/dev/zero"), r"model\.safetensors: a link that leads out"),
+    ("somebody's secret", link("notes.json", "/etc/passwd"), r"notes\.json: a link that leads out of the folder"),
+    ("dangling link", link("notes.json", "nothing"), r"notes\.json: not a regular file"),
+    ("tokenizer that panics while it is read", tokenizer(PANIC), r"tokenizer\.json: not a tokenizer \("),
+    ("tokenizer that panics while it reads", tokenizer(BACKTRACKING), r"cannot be tokenized \(.*retry-limit"),
 )
 
 
@@ -125,6 +190,27 @@ EVALUATED = ("no tokenizer", "tokenizer truncated", "weights truncated", "weight
 @table("spoil, pattern", "model to evaluate: ", [row for row in FOLDERS if row[0] in EVALUATED])
 def test_evaluation(spoil: Spoil, pattern: str, tmp_path: Path, world: World, check):
     check(pattern, world.generate(tmp_path / "out", world.copy_of_base(tmp_path, spoil)))
+
+
+@named("model: links of the hub's own cache are followed")
+def test_hub_cache(tmp_path: Path, world: World):
+    """snapshots/<revision>/<name> -> ../../blobs/<hash>, as huggingface_hub lays it out."""
+    snapshot, blobs = tmp_path / "models--x--y" / "snapshots" / "abc", tmp_path / "models--x--y" / "blobs"
+    snapshot.mkdir(parents=True)
+    blobs.mkdir()
+    for path in world.base.iterdir():
+        shutil.copy(path, blobs / f"hash-of-{path.name}")
+        (snapshot / path.name).symlink_to(f"../../blobs/hash-of-{path.name}")
+    succeed(world.train(tmp_path / "run", run_spec("sft", steps=1), parent=snapshot))
+
+
+@named("model: a link out of the folder is not copied by preparing it")
+def test_prepared_link(tmp_path: Path, world: World, check):
+    model = world.copy_of_base(tmp_path, link("notes.json", "/etc/passwd"))
+    spec = json.dumps({"source": "hub", "id": "x/y", "folder": str(model)})
+    out = tmp_path / "out"
+    check(r"notes\.json: a link that leads out", ["data", "model", "--spec", spec, "--out", out])
+    assert not out.exists()
 
 
 @named("model: trust_remote_code is never on")

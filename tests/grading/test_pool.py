@@ -5,11 +5,11 @@ import sys
 
 import pytest
 
-from red.errors import RedError
+from red.errors import ConfigError, RedError
 from red.grading import verdict
 from red.grading.algebra import pool as pool_module
 from red.grading.algebra import worker
-from red.grading.algebra.pool import Pool
+from red.grading.algebra.pool import Job, Pool
 from red.grading.verdict import Undecided
 
 EASY = Undecided("a+b", "b+a")
@@ -35,37 +35,73 @@ def test_nothing_starts_before_the_first_question(one_worker):
     assert one_worker._workers == []
 
 
-def test_a_worker_that_overruns_is_killed_and_replaced(one_worker, monkeypatch):
+def next_worker(pool: Pool, job: Job, seen: set[int]) -> int:
+    """Process of the worker that has the job now, once it is another one than those `seen`."""
+    while True:
+        for one in pool._workers:
+            if one.job is job and one.process.pid not in seen:
+                seen.add(one.process.pid)
+                return one.process.pid
+        pool.advance()
+
+
+def test_a_worker_that_uses_up_its_processor_time_is_killed_and_replaced(one_worker, monkeypatch):
     assert settled(one_worker, EASY) == verdict.RIGHT
-    monkeypatch.setattr(pool_module, "PATIENCE", 0.5)
-    monkeypatch.setattr(pool_module, "STARVED", 0.0)
-    assert settled(one_worker, SLOW) == verdict.TIMEOUT
+    monkeypatch.setattr(pool_module, "LOOK", 0.5)
+    monkeypatch.setattr(pool_module, "SECONDS", 0.2)
+    monkeypatch.setattr(worker, "SECONDS", 0.2)
+    job = one_worker.submit(SLOW)
+    while job.reason is None:
+        one_worker.advance()
+    assert job.reason == verdict.TIMEOUT and len(job.lost) == 1
     monkeypatch.undo()
     assert settled(one_worker, EASY) == verdict.RIGHT
 
 
-def test_a_worker_that_gets_no_processor_is_given_more_time(one_worker, monkeypatch):
+def test_a_worker_that_is_suspended_goes_on_where_it_was(one_worker, monkeypatch):
     assert settled(one_worker, EASY) == verdict.RIGHT
-    monkeypatch.setattr(pool_module, "PATIENCE", 0.3)
+    monkeypatch.setattr(pool_module, "LOOK", 0.2)
     process = one_worker._workers[0].process
     os.kill(process.pid, signal.SIGSTOP)
     job = one_worker.submit(Undecided("c+d", "d+c"))
-    while one_worker._workers[0].extended < 2:
+    while one_worker._workers[0].still < 3:
         one_worker.advance()
     os.kill(process.pid, signal.SIGCONT)
     while job.reason is None:
         one_worker.advance()
-    assert job.reason == verdict.RIGHT
+    assert job.reason == verdict.RIGHT and job.lost == []
 
 
-def test_a_worker_that_dies_is_a_crash_and_replaced(one_worker):
+def test_a_worker_that_stays_suspended_is_replaced(one_worker, monkeypatch):
     assert settled(one_worker, EASY) == verdict.RIGHT
-    job = one_worker.submit(SLOW)
-    one_worker.advance(timeout=0)
-    os.kill(one_worker._workers[0].process.pid, signal.SIGKILL)
+    monkeypatch.setattr(pool_module, "LOOK", 0.1)
+    os.kill(one_worker._workers[0].process.pid, signal.SIGSTOP)
+    job = one_worker.submit(Undecided("c+d", "d+c"))
     while job.reason is None:
         one_worker.advance()
-    assert job.reason == verdict.CRASH
+    assert job.reason == verdict.RIGHT
+    assert job.lost == ["suspended, or without any processor time"]
+
+
+def test_an_answer_outlives_a_worker_that_is_killed(one_worker):
+    assert settled(one_worker, EASY) == verdict.RIGHT
+    os.kill(one_worker._workers[0].process.pid, signal.SIGSTOP)
+    job = one_worker.submit(Undecided("c+d", "d+c"))
+    os.kill(next_worker(one_worker, job, set()), signal.SIGKILL)
+    while job.reason is None:
+        one_worker.advance()
+    assert job.reason == verdict.RIGHT and job.lost == ["killed by SIGKILL"]
+
+
+@pytest.mark.parametrize(("number", "reason"), [(signal.SIGKILL, verdict.NOT_GRADED), (signal.SIGSEGV, verdict.CRASH)])
+def test_an_answer_that_every_worker_is_lost_over(one_worker, number, reason):
+    """Killed from outside: nothing is known. A fault of its own, each time: the answer provokes it."""
+    job, seen = one_worker.submit(SLOW), set()
+    for _ in range(pool_module.TRIES):
+        os.kill(next_worker(one_worker, job, seen), number)
+    while job.reason is None:
+        one_worker.advance()
+    assert job.reason == reason and job.lost == [f"killed by {number.name}"] * pool_module.TRIES
     assert settled(one_worker, EASY) == verdict.RIGHT
 
 
@@ -92,7 +128,19 @@ def test_closing_ends_the_processes_and_settles_what_was_open():
     process = pool._workers[0].process
     pool.close()
     assert process.returncode is not None
-    assert job.reason == verdict.CRASH
+    assert job.reason == verdict.NOT_GRADED
+
+
+def test_a_pool_without_workers_is_refused():
+    with pytest.raises(ConfigError, match="workers: must be at least 1, found 0"):
+        Pool(size=0)
+
+
+def test_workers_that_end_before_they_are_ready_are_one_clear_error(monkeypatch, tmp_path):
+    (tmp_path / "math_verify.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with Pool(size=1) as pool, pytest.raises(RedError, match=r"3 workers in a row .* \(killed by SIGKILL\)"):
+        settled(pool, EASY)
 
 
 def test_a_worker_that_cannot_start_is_one_clear_error(monkeypatch, tmp_path):
@@ -146,3 +194,17 @@ def test_memory_of_a_confined_worker_is_limited():
     )
     environment = os.environ | {"PYTHONPATH": str(pool_module._ROOT)}
     assert subprocess.run([sys.executable, "-c", program], env=environment, check=False).returncode == 7
+
+
+@pytest.mark.parametrize(("megabytes", "reply"), [(3072, worker.EXHAUSTED), (2048, worker.DEPRIVED)])
+def test_memory_that_the_machine_lacks_is_told_from_memory_that_an_answer_takes(megabytes, reply):
+    program = (
+        "import resource, sys\n"
+        f"resource.setrlimit(resource.RLIMIT_AS, ({megabytes} << 20, {megabytes} << 20))\n"
+        "from red.grading.algebra import worker\n"
+        "worker.confine()\n"
+        "print(worker.timed(lambda gold, answer: str(bytearray(4 << 30)), '', ''), end='')"
+    )
+    environment = os.environ | {"PYTHONPATH": str(pool_module._ROOT)}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout == reply

@@ -116,7 +116,7 @@ def test_what_premises_need_is_told_of_the_same_texts(found, base, other, tmp_pa
 
 
 def test_a_probe_of_tokens_shows_one_rollout_per_prompt():
-    with pytest.raises(ConfigError, match=r"probes\.tokens\.samples: 8"):
+    with pytest.raises(ConfigError, match=r"^samples: 8 rollouts"):
         Probe("tokens", 5, 8, "plain", 64, LIMIT)
 
 

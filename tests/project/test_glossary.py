@@ -11,7 +11,7 @@ from red import engines, methods
 from red.data import sources
 from red.data.wrong_responses import WrongResponsesSpec
 from red.evaluation.catalog import Benchmark, Hub
-from red.evaluation.generate import EvaluationSettings
+from red.evaluation.spec import EvaluationSettings
 from red.methods.base import Mix, Reward
 from red.models.prepare import PreparedModel
 from red.objective import spec as objective
@@ -204,7 +204,7 @@ def closed(schema, path=""):
 
 def test_keys_are_those_of_the_schema_where_it_lists_them(glossary):
     found = dict(closed(yaml.safe_load(SCHEMA.read_text())))
-    assert found.keys() >= {"base", "corruptions", "evaluation", "probes"}
+    assert found.keys() >= {"base", "corruptions", "probes"}
     for section, schema in found.items():
         if section != "data":
             rows = {key.strip("`"): default for key, default, _ in glossary[f"`{section}`"]}

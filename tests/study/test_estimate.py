@@ -91,11 +91,12 @@ def test_benchmark_files_replace_and_scale_the_forecast(tiny, tmp_path):
     assert (low, high) == pytest.approx((known + rest / 1.5, known + 1.5 * rest))
 
 
-def test_a_torn_benchmark_file_is_passed_over(tiny, tmp_path):
+@pytest.mark.parametrize("line", ["", "0.0\t0:00:00\n", "nan\tx\n", "inf\tx\n", "-1\tx\n", "\tx\n", "1\0\tx\n"])
+def test_a_damaged_benchmark_file_is_passed_over(tiny, tmp_path, line):
     document = {**tiny, "pathvars": {"benchmarks": str(tmp_path)}}
     file = tmp_path / "train" / "grpo" / "seed0.tsv"
     file.parent.mkdir(parents=True)
-    file.write_text("s\th:m:s\n")
+    file.write_text("s\th:m:s\n" + line)
     assert estimate.estimate(document).measured == 0
 
 

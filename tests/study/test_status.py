@@ -53,6 +53,25 @@ def test_a_job_that_the_cluster_killed_is_told_by_the_cluster(document, tmp_path
     assert run(document).reasons[0].startswith("train: slurmstepd-node1: error: *** JOB 12")
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("provenance.json", "[]", "provenance.json: expected an object"),
+        ("provenance.json", '{"steps": "many"}', "provenance.json: steps is no number: 'many'"),
+        ("provenance.json", "{", "provenance.json: not valid JSON"),
+        ("state/metrics.jsonl", '{"train/step": "x"}', "metrics.jsonl: train/step is no number: 'x'"),
+        ("state/metrics.jsonl", '{"train/step": 1, "time/step_s": [2]}', "metrics.jsonl: time/step_s is no number"),
+    ],
+)
+def test_one_damaged_run_hides_no_other(document, tmp_path, name, content, reason):
+    path = tmp_path / "results" / "runs" / "red" / "seed0" / name
+    path.parent.mkdir(parents=True)
+    path.write_text(content)
+    rows = status.progress(document)
+    assert [row.run for row in rows if row.reasons] == ["red"] and len(rows) > 1
+    assert reason in run(document).reasons[0] and run(document).training == "failed"
+
+
 def test_a_finished_run_counts_its_grades(document, tmp_path):
     folder = tmp_path / "results" / "runs" / "red" / "seed0"
     metrics(folder, 5)

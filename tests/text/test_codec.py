@@ -1,11 +1,12 @@
 """A problem becomes tokens as its model was taught to read them; what is written in it is never a command."""
 
 import pytest
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
 
 from red.errors import ConfigError, DataError
 from red.text.codec import Codec
 from red.text.template import TEMPLATES
+from red.world import vocabulary
 
 TOKENS = ("<s>", "</s>", "<|user|>", "<|end|>")
 CHAT = (
@@ -88,3 +89,33 @@ def test_an_unknown_template_is_refused(codec):
 def test_an_end_that_is_no_token_of_its_own_leaves_the_first_end_token():
     codec = Codec(byte_tokenizer(), (1,), "{% for m in messages %}{{ m.content }}\n{% endfor %}")
     assert codec.end_id("chat") == 1
+
+
+@pytest.mark.parametrize("end", ["", "</s>", "<|end|></s>", "<|end|>\n", " </s> \n</s>"])
+def test_a_response_has_no_end_token_inside_and_none_behind(codec, end):
+    text = "Is <|end|> an end, or <s>? \n\n4"
+    encoding = codec.response(text + end, "here")
+    assert not set(encoding.ids) & set(range(len(TOKENS)))
+    assert codec.tokenizer.decode(encoding.ids) == text + (" " if end.startswith(" ") else "")
+    assert codec.tokenizer.encode("<|end|>").ids == [3]
+
+
+def test_space_behind_a_response_without_an_end_token_stays(codec):
+    assert codec.tokenizer.decode(codec.response("4 \n", "here").ids) == "4 \n"
+
+
+@pytest.mark.parametrize("text", ["1<eos>2", "<pad>"])
+def test_a_control_token_that_cannot_be_spelled_is_refused(text):
+    codec = Codec(vocabulary.tokenizer(), (vocabulary.EOS_ID,))
+    with pytest.raises(DataError, match=r"^here: holds '<(eos|pad)>', which this model reads as a control token$"):
+        codec.response(text, "here")
+    with pytest.raises(DataError, match=r"^here: holds '<(eos|pad)>', which this model reads as a control token$"):
+        codec.prompt(text, None, "plain", None, "here")
+
+
+def test_a_panic_of_the_tokenizer_is_one_line(capfd):
+    tokenizer = byte_tokenizer()
+    tokenizer.normalizer = normalizers.Replace(Regex("(x+x+)+y"), "")
+    with pytest.raises(DataError, match=r"^here: cannot be tokenized \(Onig: .*retry-limit-in-match over\)$"):
+        Codec(tokenizer, (1,)).response("x" * 40, "here")
+    assert capfd.readouterr() == ("", "")

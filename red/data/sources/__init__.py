@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, Literal, Protocol, cast
 
 from red.data.rows import check_id, check_question
 from red.errors import ConfigError, DataError
@@ -51,7 +51,7 @@ class Demonstration:
 
     id: str
     response: str
-    forced_accuracy: int | None = None
+    forced_accuracy: Literal[0, 1] | None = None
     corruption: str | None = None
 
 

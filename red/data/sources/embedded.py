@@ -8,6 +8,7 @@ from typing import Any
 
 from red.data.sources import Demonstration, Prompts
 from red.plumbing.records import from_mapping
+from red.ranges import Count, Natural
 from red.seeds import derive
 from red.world import mixture
 from red.world.problems import Problem, parse
@@ -24,10 +25,10 @@ class PromptsSpec:
     """
 
     source: str = "embedded"
-    count: int = 3000
-    seed: int = 1
-    skip: int = 0
-    longest: int | None = None
+    count: Count = 3000
+    seed: Natural = 1
+    skip: Natural = 0
+    longest: Count | None = None
     world: World = field(default_factory=World)
 
     def held_out(self, count: int) -> "PromptsSpec":
@@ -40,7 +41,7 @@ class DemonstrationsSpec:
     """`seed` draws the teacher's wording."""
 
     source: str = "embedded"
-    seed: int = 1
+    seed: Natural = 1
     world: World = field(default_factory=World)
 
 

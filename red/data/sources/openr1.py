@@ -17,8 +17,10 @@ from red.grading.gold import UnusableGold, answer_of
 from red.grading.grader import Grader
 from red.grading.math import is_usable
 from red.plumbing.checksums import file_hash
+from red.plumbing.partials import open_regular
 from red.plumbing.records import from_mapping
 from red.plumbing.storage import read_jsonl
+from red.ranges import Count, Natural
 
 GOLD = "reward_model.ground_truth"
 
@@ -38,8 +40,8 @@ class PromptsSpec:
     data_dir: str | None = None
     file: str = "openr1.parquet"
     sha256: str | None = None
-    limit: int | None = None
-    skip: int = 0
+    limit: Count | None = None
+    skip: Natural = 0
 
     def held_out(self, count: int) -> "PromptsSpec":
         """The next `count` rows, which are no training prompts."""
@@ -158,8 +160,9 @@ def _raw(location: PromptsSpec) -> Iterator[Mapping[str, Any]]:
     if path.suffix == ".parquet":
         import pyarrow.parquet as pq
 
-        for batch in pq.ParquetFile(path).iter_batches(batch_size=512):
-            yield from batch.to_pylist()
+        with open_regular(path) as stream:
+            for batch in pq.ParquetFile(stream).iter_batches(batch_size=512):
+                yield from batch.to_pylist()
     else:
         yield from read_jsonl(path)
 

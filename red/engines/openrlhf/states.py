@@ -22,7 +22,7 @@ def keep_whole(path: Path, ranks: int) -> None:
     """
     actor = path / "_actor"
     latest = actor / "latest"
-    whole = latest.read_text().strip() if latest.exists() else None
+    whole = latest.read_text(encoding="utf-8").strip() if latest.exists() else None
     for tag in (folder for folder in actor.glob("*") if folder.is_dir() and folder.name != whole):
         shutil.rmtree(tag)
     shards = len(list((actor / whole).glob("*_optim_states.pt"))) if whole else ranks

@@ -51,7 +51,7 @@ def descendants(pid: int) -> list[int]:
     for status in Path("/proc").glob("[0-9]*/stat"):
         try:
             # The name in parentheses may hold anything; the parent is the second field after it.
-            parent = int(status.read_text().rpartition(")")[2].split()[1])
+            parent = int(status.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[1])
         except OSError:
             continue  # it has ended
         children.setdefault(parent, []).append(int(status.parent.name))

@@ -1,13 +1,16 @@
 """Long-lived worker processes that can be killed: symbolic comparison without risk.
 
 Workers are separate programs rather than forks, so a pool may be used beside CUDA, threads or Ray,
-and nothing is started before the first comparison. A worker that dies or overruns is a result
-(`crash`, `timeout`), never an exception. One thread at a time may use a pool.
+and nothing is started before the first comparison. One thread at a time may use a pool.
+
+A reason is about the answer alone. Only what a comparison itself uses up ends it: its processor time (`timeout`), or
+the worker's whole memory, every time (`crash`). A worker that was killed, suspended or starved says nothing about the
+answer: another one gets the comparison, and after TRIES of them it is `not_graded`.
 """
 
 import json
-import math
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -16,19 +19,22 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, Pipe, wait
 from pathlib import Path
 
-from red.errors import RedError
+from red.errors import ConfigError, RedError
 from red.grading import verdict
 from red.grading.algebra import worker as program
 from red.grading.verdict import Undecided
 
-PATIENCE = 7.5
-"""Seconds from sending a comparison to killing its worker."""
+LOOK = 7.5
+"""Seconds between looks at a worker that has not answered."""
 
-STARVED = 1.0
-"""A worker that got less processor time than this in that time has not overrun: the machine is busy."""
+STILL = 8
+"""Looks in a row between which a worker got no processor time at all, before it is given up."""
 
-EXTENSIONS = 8
-"""How often a starved worker gets PATIENCE once more."""
+SECONDS = program.SECONDS + 1
+"""Processor time after which a worker is killed: it is in one long call that its own timer cannot end."""
+
+TRIES = 3
+"""Workers that may be lost over one comparison, or before they are ready."""
 
 LIFETIME = 1_000
 """Comparisons after which a worker is replaced, because sympy's caches only grow."""
@@ -37,13 +43,18 @@ _STARTUP = 300.0
 _ROOT = Path(__file__).resolve().parents[3]
 
 
+# Signals of a program that went wrong by itself, as a bomb may make it every time.
+_FAULTS = {-number for number in (signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGFPE, signal.SIGILL)}
+
+
 @dataclass(slots=True, eq=False)
 class Job:
-    """One comparison under way; `reason` is None until it is settled."""
+    """One comparison under way; `reason` is None until it is settled. `lost` says how each worker was lost over it."""
 
     question: Undecided
     reason: str | None = None
     seconds: float = 0.0
+    lost: list[str] = field(default_factory=list)
 
 
 @dataclass(slots=True, eq=False)
@@ -54,12 +65,14 @@ class _Worker:
     is_ready: bool = False
     job: Job | None = None
     served: int = 0
-    extended: int = 0
-    spent: float = 0.0  # processor seconds before the job
+    before: float = 0.0  # processor seconds at the start of the job, and at the last look
+    seen: float = 0.0
+    looked: float = 0.0
+    still: int = 0
 
     @property
     def deadline(self) -> float:
-        return self.since + (PATIENCE * (1 + self.extended) if self.is_ready else _STARTUP)
+        return self.looked + LOOK if self.is_ready else self.since + _STARTUP
 
 
 @dataclass(slots=True)
@@ -69,6 +82,11 @@ class Pool:
     size: int = field(default_factory=lambda: len(os.sched_getaffinity(0)))
     _queue: deque[Job] = field(default_factory=deque)
     _workers: list[_Worker] = field(default_factory=list)
+    _stillborn: int = 0
+
+    def __post_init__(self) -> None:
+        if self.size < 1:
+            raise ConfigError(f"workers: must be at least 1, found {self.size}")
 
     def __enter__(self) -> "Pool":
         return self
@@ -100,15 +118,17 @@ class Pool:
                 self._listen(worker)
         for worker in [w for w in self._workers if w.job or not w.is_ready]:
             if time.monotonic() >= worker.deadline:
-                self._give_up(worker)
+                self._look(worker)
         self._hand_out()
 
     def close(self) -> None:
-        """End all workers; whatever was not settled ends as a crash."""
+        """End all workers; whatever was not settled is not graded."""
+        open_jobs = [*self._queue, *(worker.job for worker in self._workers if worker.job)]
         while self._workers:
-            self._discard(self._workers[0], verdict.CRASH)
-        while self._queue:
-            self._queue.popleft().reason = verdict.CRASH
+            self._discard(self._workers[0])
+        self._queue.clear()
+        for job in open_jobs:
+            job.reason = verdict.NOT_GRADED
 
     def _hand_out(self) -> None:
         idle = [worker for worker in self._workers if worker.is_ready and not worker.job]
@@ -122,63 +142,85 @@ class Pool:
     def _send(self, worker: _Worker, job: Job) -> None:
         question = job.question
         worker.job, worker.since = job, time.monotonic()
-        worker.extended, worker.spent = 0, processor_seconds(worker.process.pid)
+        worker.looked, worker.still = worker.since, 0
+        worker.before = worker.seen = processor_seconds(worker.process.pid)
         message = json.dumps([question.gold, question.prediction, question.boxed])
         try:
             worker.channel.send_bytes(message.encode())
         except OSError:  # it died while idle, which is not this job's fault
             worker.job = None
             self._queue.appendleft(job)
-            self._discard(worker, verdict.CRASH)
+            self._discard(worker)
 
     def _listen(self, worker: _Worker) -> None:
         try:
             message = worker.channel.recv_bytes().decode()
         except (EOFError, OSError):
-            message = "broken: it ended without a word" if not worker.is_ready else ""
+            message = ""
         if message.startswith("broken"):
             self.close()
             raise RedError(f"grading worker {message}; is math-verify installed?")
-        if not worker.is_ready:
-            worker.is_ready = True
-        elif message:
-            self._settle(worker, message)
-            if worker.served >= LIFETIME:
-                self._discard(worker, verdict.CRASH)
+        if not message or message in (program.EXHAUSTED, program.DEPRIVED):
+            self._lose(worker, message)
+        elif worker.job is None:
+            worker.is_ready, self._stillborn = True, 0
         else:
-            self._discard(worker, verdict.CRASH)
+            worker.job.seconds, worker.job.reason = time.monotonic() - worker.since, message
+            worker.job = None
+            worker.served += 1
+            if worker.served >= LIFETIME:
+                self._discard(worker)
 
-    def _give_up(self, worker: _Worker) -> None:
+    def _look(self, worker: _Worker) -> None:
+        """Processor time decides: a worker that got none for long is lost, one that used up its own has overrun."""
         if not worker.is_ready:
             self.close()
             raise RedError(f"grading worker did not start within {_STARTUP:.0f} s; is the machine overloaded?")
-        starved = processor_seconds(worker.process.pid) - worker.spent < STARVED
-        if starved and worker.extended < EXTENSIONS:
-            worker.extended += 1
+        now = processor_seconds(worker.process.pid)
+        worker.still = worker.still + 1 if now == worker.seen else 0
+        worker.seen, worker.looked = now, time.monotonic()
+        if now - worker.before >= SECONDS or worker.still >= STILL:
+            self._lose(worker, "suspended, or without any processor time")
+
+    def _lose(self, worker: _Worker, how: str) -> None:
+        """End a worker that gave no answer. Its comparison has overrun, or another worker gets it."""
+        job, worker.job = worker.job, None
+        spent = processor_seconds(worker.process.pid) - worker.before
+        status = self._discard(worker)
+        if job is None:
+            self._stillborn += 1
+            if self._stillborn >= TRIES:
+                self.close()
+                raise RedError(f"grading: {TRIES} workers in a row ended before they were ready ({_ending(status)})")
+            return
+        job.lost.append(how or _ending(status))
+        if spent >= program.SECONDS:
+            job.reason = verdict.TIMEOUT
+        elif len(job.lost) < TRIES:
+            self._queue.appendleft(job)
         else:
-            self._discard(worker, verdict.TIMEOUT)
+            is_own_fault = how == program.EXHAUSTED or (not how and status in _FAULTS)
+            job.reason = verdict.CRASH if is_own_fault else verdict.NOT_GRADED
 
-    def _settle(self, worker: _Worker, reason: str) -> None:
-        if worker.job:
-            worker.job.seconds, worker.job.reason = time.monotonic() - worker.since, reason
-        worker.job = None
-        worker.served += 1
-
-    def _discard(self, worker: _Worker, reason: str) -> None:
-        """Kill a worker; a job that it still holds ends with `reason`."""
+    def _discard(self, worker: _Worker) -> int:
+        """End a worker. Its exit status: what it ended with itself, else that it was killed here."""
         self._workers.remove(worker)
-        worker.process.kill()
-        worker.process.wait()
         worker.channel.close()
-        self._settle(worker, reason)
+        worker.process.kill()
+        return worker.process.wait()
+
+
+def _ending(status: int) -> str:
+    """An exit status in words."""
+    return f"killed by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
 
 
 def processor_seconds(pid: int) -> float:
-    """Processor time that a process has used so far; infinite where the system does not tell."""
+    """Processor time that a process has used so far; 0 where the system does not tell."""
     try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
     except OSError:
-        return math.inf
+        return 0.0
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 

@@ -1,13 +1,14 @@
 """A worker process that compares answers: `python -m red.grading.algebra.worker CHANNEL`.
 
 CHANNEL is an inherited file descriptor. Requests and replies are JSON messages, one at a time:
-`[gold, prediction, boxed]` -> `reason`. The first message out is `ready`, or `broken: why`.
+`[gold, prediction, boxed]` -> `reason`, or EXHAUSTED or DEPRIVED. The first message out is `ready`, or `broken: why`.
 The process is confined: memory and processor time are limited, and it may neither write files,
 start programs nor reach the network.
 """
 
 import gc
 import json
+import mmap
 import os
 import resource
 import signal
@@ -15,6 +16,7 @@ import sys
 import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 from red.grading import verdict
@@ -22,8 +24,14 @@ from red.grading import verdict
 MEMORY = 3 << 30
 """Bytes of address space."""
 
+SLACK = 64 << 20
+"""Bytes of it within which memory counts as used up."""
+
 SECONDS = 5.0
 """Processor time of one comparison; it does not depend on how busy the machine is."""
+
+EXHAUSTED = "all of MEMORY was not enough"
+DEPRIVED = "the machine had too little memory"
 
 _FORBIDDEN = (
     "os.system",
@@ -77,19 +85,43 @@ def main() -> None:
 
 
 def timed(compare: Callable[[str, str], str], gold: str, prediction: str) -> str:
-    """The reason that `compare` gives, or timeout or crash."""
+    """The reason that `compare` gives, or timeout or crash, or which memory was used up."""
     # The kernel ends a process that outlives both its timer and its parent.
     limit(resource.RLIMIT_CPU, int(time.process_time() + 4 * SECONDS))
+    reason = ""
     try:
         signal.setitimer(signal.ITIMER_PROF, SECONDS)
         try:
-            return compare(gold, prediction)
+            reason = compare(gold, prediction)
         finally:
             signal.setitimer(signal.ITIMER_PROF, 0)
     except Overtime:
         return verdict.TIMEOUT
+    except MemoryError:
+        pass  # out of here first: the exception holds on to what was allocated
     except Exception:  # whatever a hostile answer provokes in a parser is a result
-        return verdict.CRASH
+        reason = verdict.CRASH
+    # Parsers swallow a MemoryError like any other, and then find no answer.
+    if reason and peak() < resource.getrlimit(resource.RLIMIT_AS)[0] - SLACK:
+        return reason
+    return EXHAUSTED if could_have(MEMORY - SLACK) else DEPRIVED
+
+
+def peak() -> int:
+    """The most bytes of address space that this process has had."""
+    status = Path("/proc/self/status").read_text(encoding="utf-8", errors="replace")
+    return int(status.partition("VmPeak:")[2].split()[0]) << 10
+
+
+def could_have(size: int) -> bool:
+    """Whether this process could have had so many bytes of address space in all."""
+    gc.collect()
+    held = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * mmap.PAGESIZE
+    try:
+        mmap.mmap(-1, max(size - held, mmap.PAGESIZE)).close()
+    except OSError:
+        return False
+    return True
 
 
 def confine() -> None:

@@ -1,0 +1,82 @@
+"""How a command meets its terminal: options, streams that may be closed or narrow, and one line where it fails."""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+from io import TextIOWrapper
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from red.errors import ConfigError, RedError, one_line
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+class Parser(argparse.ArgumentParser):
+    """A wrong option is one line, like any other mistake."""
+
+    def error(self, message: str) -> NoReturn:
+        """Instead of the usage in several lines."""
+        raise ConfigError(f"{message}; {self.prog} --help tells more")
+
+
+def console(**options: Any) -> "Console":
+    """Rich without markup, names of emoji and coloured numbers: a label may hold any of them.
+
+    What is printed goes through `red.escape.terminal` first.
+    """
+    from rich.console import Console
+
+    return Console(markup=False, emoji=False, highlight=False, **options)
+
+
+def number(kind: Any) -> Callable[[str], int]:
+    """For argparse: an integer in the range of `kind`, one of `red.ranges`."""
+    (limits,) = kind.__metadata__
+
+    def parse(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{text[:40]!r} is no integer") from None
+        if fault := limits.fault(value):
+            raise argparse.ArgumentTypeError(fault)
+        return value
+
+    return parse
+
+
+def ended(program: str, run: Callable[[], int]) -> int:
+    """The exit status of a command. A mistake or a full disk ends with one line on stderr and status 2."""
+    _open_streams()
+    try:
+        status = run()
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:
+        status = 141
+    except (RedError, OSError) as error:
+        print(f"{program}: {one_line(error)}", file=sys.stderr)
+        status = 2
+    try:
+        sys.stdout.flush()
+    except OSError:  # Python would try, and complain, once more at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return status
+
+
+def _open_streams() -> None:
+    """Streams that are closed lead nowhere, and the output takes every character.
+
+    A file that is opened takes the lowest free number: while 1 is free, it would become the standard output.
+    """
+    for descriptor, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w" if descriptor else "r", encoding="utf-8"))  # noqa: SIM115
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")

@@ -1,0 +1,39 @@
+"""Ranges of numbers, written at the field that has them: `steps: Count`.
+
+Whatever makes a record from outside, from a configuration, a JSON spec or options, goes through `red.plumbing.records`,
+which refuses what is out of range. Counts and seeds fit into 32 bits with their sign, as tables and libraries want.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Annotated
+
+LARGEST = 2**31 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Numbers from `low` to `high`; without the ends themselves where `above` and `below` say so."""
+
+    low: float = -math.inf
+    high: float = math.inf
+    above: bool = False
+    below: bool = False
+
+    def fault(self, value: float) -> str | None:
+        """What is wrong with a number, in words; None if nothing is."""
+        if value < self.low or (self.above and value == self.low):
+            return f"must be {'above' if self.above else 'at least'} {self.low:g}, found {str(value)[:40]}"
+        if value > self.high or (self.below and value == self.high):
+            return f"must be {'below' if self.below else 'at most'} {self.high:.10g}, found {str(value)[:40]}"
+        return None
+
+
+Count = Annotated[int, Range(1, LARGEST)]
+Natural = Annotated[int, Range(0, LARGEST)]
+Number = Annotated[float, Range()]
+Positive = Annotated[float, Range(0, above=True)]
+NonNegative = Annotated[float, Range(0)]
+Share = Annotated[float, Range(0, 1)]
+PositiveShare = Annotated[float, Range(0, 1, above=True)]
+Decay = Annotated[float, Range(0, 1, below=True)]
