@@ -70,7 +70,8 @@ def test_jobs_are_submitted_where_slurm_answers(repository, path, tmp_path):
     checkout = Checkout(copy(repository, tmp_path / "checkout"))
     refusing = ANSWERS | {"sbatch": 'echo "sbatch: error: refused by the test" >&2; exit 1'}
     options = ("--configfile", "config/default.yaml", "minimal.yaml", "--slurm-init-seconds-before-status-checks", "1")
-    done = checkout.snakemake("results/minimal/models/base_seed0", "--profile", "slurm", *options, PATH=path(**refusing))
+    wanted = "results/minimal/models/base_seed0"
+    done = checkout.snakemake(wanted, "--profile", "slurm", *options, PATH=path(**refusing))
     assert done.returncode != 0
     assert "refused by the test" in done.stderr
 
