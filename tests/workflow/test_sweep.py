@@ -15,7 +15,7 @@ SWEPT = {
     "model": {"steps": 20},
     "data": {"prompts": {"count": 60}},
     "common": {"steps": 2, "prompts_per_step": 2, "max_new_tokens": 32},
-    "runs": {"sft": {"prompts_per_step": 4}},
+    "runs": {"sft": {"steps": 2, "prompts_per_step": 4}},
     "evaluation": {"max_new_tokens": 32},
 }
 
@@ -48,9 +48,9 @@ def test_the_printed_overlay_is_the_rule_on_these_numbers_and_repeats_no_trainin
     highest = numbers[numbers["accuracy"] == numbers["accuracy"].max()]["rate"].min()
     printed = red_sweep(made)
     assert printed.returncode == 0
-    runs = yaml.safe_load(printed.stdout)["runs"]
-    assert runs["sft"]["lr"] == highest
-    assert ("sft_grpo" in runs) == (highest == 1e-3)  # it started from the configured rate
+    rates = yaml.safe_load(printed.stdout)["rates"]
+    assert rates["sft"] == highest
+    assert ("sft_grpo" in rates) == (highest == 2e-3)  # it started from the configured rate
     (made.root / "rates.yaml").write_text(printed.stdout)
     jobs = made.plan(FILES[0], FILES[1], "rates.yaml", *FILES[2:])
     assert not [job for job in jobs if job.startswith("train sft_lr")]
