@@ -71,7 +71,7 @@ def test_nothing_to_answer(tmp_path: Path, world: World, check):
 def test_nothing_to_grade(tmp_path: Path, check):
     arguments = grade(tmp_path, tmp_path)
     arguments[2] = json.dumps({"benchmarks": {}})
-    check(r"--spec\.benchmarks: expected an object of benchmarks", arguments)
+    check(r"--spec\.benchmarks: name at least one", arguments)
 
 
 @named("compare: a protected benchmark is compared and not shown")
