@@ -36,20 +36,18 @@ def load(*paths: Path) -> dict[str, Any]:
 def select(config: Mapping[str, Any]) -> dict[str, Any]:
     """The document without what an overlay took away: benchmarks, corruptions, probes and rates that are null.
 
-    `rates` are written into the runs they name.
-    With `only: [run, ...]` those runs, what they start from and learn w from. `like` is resolved, because the
-    runs it names may be gone. With `sweep` the runs of the sweep.
+    `rates` are written into the runs they name. With `only: [run, ...]` those runs, what they start from and learn w
+    from. `like` is resolved, because the runs it names may be gone. With `sweep` the runs of the sweep.
     """
     config = {key: _without_nulls(value) if key in DROPPABLE else value for key, value in config.items()}
-    if "rates" in config:
+    if config.keys() & {"rates", "sweep", "only"}:
         check_structure(config)
+    if "rates" in config:
         config = rated(config)
     if "sweep" in config:
-        check_structure(config)
         config = swept(config)
     if (selected := config.get("only")) is None:
         return config
-    check_structure(config)
     kept, waiting = set(), list(selected)
     while waiting:
         run = waiting.pop()
