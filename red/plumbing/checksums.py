@@ -126,8 +126,8 @@ def listing(path: Path, digest: str) -> Iterator[None]:
     """Inside, `path` gets the content with this hash; listed before, so that a killed program finds its own file."""
     if "\n" in path.name:
         raise DataError(f"{path}: a name with a line end; give another one")
-    before = [file_hash(path)] if path.exists() else []
-    _list(path, frozenset([digest, *before]))
+    before = listed(path.parent).get(path.name, frozenset())
+    _list(path, before | {digest})
     yield
     if before:
         _list(path, frozenset([digest]))
