@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from bench import report
+from bench import world as tiny
 from bench.compare import REPOSITORY, compare
 from bench.row import Row, load, names
 from red.plumbing.partials import overwrite
@@ -23,7 +24,7 @@ def main() -> int:
     parser.add_argument("rows", nargs="*", metavar="ROW", help=f"of {', '.join(names())}; none: all")
     parser.add_argument("--repeats", type=int, default=5, help="turns per case")
     parser.add_argument("--case", help="only this case of the rows")
-    parser.add_argument("--world", type=Path, help="folder with models/base and data of the tiny world")
+    parser.add_argument("--world", type=Path, help="folder with models and data of the tiny world")
     parser.add_argument("--list", action="store_true", help="show rows and cases")
     parser.add_argument("--table", action="store_true", help="only write the table")
     options = parser.parse_args()
@@ -61,7 +62,7 @@ def run(name: str, row: Row, world: Path, options: argparse.Namespace) -> None:
 def ready_world() -> Path:
     """The reproduction's tiny world if it is there, or one made once for the bench (minutes)."""
     for world in WORLDS:
-        if all((world / part).exists() for part in ("data/demonstrations/clean.jsonl", "models/base")):
+        if (world / "data" / "demonstrations" / "clean.jsonl").exists() and tiny.base(world).exists():
             return world
     world, red = WORLDS[-1], [sys.executable, "-m", "red", "data"]
     say(f"making a tiny world in {world}")

@@ -16,6 +16,12 @@ def rows(world: Path, name: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (world / "data" / name).read_text(encoding="utf-8").splitlines()]
 
 
+def base(world: Path) -> Path:
+    """The base model; of the first seed where each has its own, as in a reproduction."""
+    shared = world / "models" / "base"
+    return shared if shared.exists() else shared.with_name("base_seed0")
+
+
 def prompt(question: str) -> str:
     """What the model reads (the plain template)."""
     return f"{question}.\nA:"
@@ -59,10 +65,7 @@ def loop(world: Path, out: Path, method: str, **training: Any) -> "Loop":
         overrides={},
     )
     files = RunFiles(
-        world / "models" / "base",
-        world / "data" / "prompts.jsonl",
-        world / "data" / "demonstrations" / "clean.jsonl",
-        out,
+        base(world), world / "data" / "prompts.jsonl", world / "data" / "demonstrations" / "clean.jsonl", out
     )
     files.state.mkdir(parents=True)
     return Loop.start(run, files, LocalPolicy.start(run, files), RewardJudge())
@@ -73,12 +76,12 @@ def trl_model(world: Path) -> tuple[Any, Any]:
     import torch
     from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 
-    base = world / "models" / "base"
-    config = json.loads((base / "config.json").read_text(encoding="utf-8"))
-    tokenizer = PreTrainedTokenizerFast(tokenizer_file=str(base / "tokenizer.json"))  # type: ignore[no-untyped-call]
+    folder = base(world)
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    tokenizer = PreTrainedTokenizerFast(tokenizer_file=str(folder / "tokenizer.json"))  # type: ignore[no-untyped-call]
     tokenizer.eos_token = tokenizer.convert_ids_to_tokens(config["eos_token_id"])
     tokenizer.pad_token = tokenizer.convert_ids_to_tokens(config["pad_token_id"])
-    return AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32), tokenizer
+    return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32), tokenizer
 
 
 def trl_arguments(out: Path, steps: int) -> dict[str, Any]:

@@ -14,6 +14,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 
+from bench import world as tiny
 from bench.row import Bar, Case, Done, Row, Run, Setting, Side
 
 CALLS = 5
@@ -61,10 +62,10 @@ ROW = Row(
 def prepare(setting: Setting) -> Run:
     """A run is some calls for all prompts; the work is the number of new tokens."""
     torch.set_num_threads(1)
-    size, base = setting.size, setting.world / "models" / "base"
-    rows = (setting.world / "data" / "prompts.jsonl").read_text(encoding="utf-8").splitlines()[: size["prompts"]]
+    size, base = setting.size, tiny.base(setting.world)
+    rows = tiny.rows(setting.world, "prompts.jsonl")[: size["prompts"]]
     tokenizer = Tokenizer.from_file(str(base / "tokenizer.json"))
-    prompts = [tokenizer.encode(json.loads(row)["question"] + ".\nA:").ids for row in rows]
+    prompts = [tokenizer.encode(tiny.prompt(row["question"])).ids for row in rows]
     task = Task(base, prompts, size["samples"], size["length"], size.get("exact", False))
     lengths_of = {"ours": _ours, "transformers": _transformers, "vllm": _vllm}[setting.side](task)
 

@@ -38,7 +38,7 @@ ROW = Row(
 def prepare(setting: Setting) -> Run:
     """Sequences drawn once; a run is one pass and its gradient."""
     torch.set_num_threads(1)
-    base = checkpoint.load(setting.world / "models" / "base")
+    base = checkpoint.load(tiny.base(setting.world))
     size = setting.size
     pairs = tiny.pairs(setting.world)[: size["prompts"]]
     prompts = [base.tokenizer.encode(pair["prompt"]).ids for pair in pairs]
