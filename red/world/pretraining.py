@@ -127,9 +127,8 @@ def _checkpoint(model: Qwen2, tokenizer: Tokenizer) -> Checkpoint:
 
 def _optimizers(model: Qwen2, recipe: Recipe) -> list[torch.optim.Optimizer]:
     """Each group carries `peak`, the highest rate of its schedule."""
-    inner = {
-        id(parameter) for parameter in model.model.layers.parameters() if recipe.matrix_lr and parameter.dim() == 2
-    }
+    matrices = [p for p in model.model.layers.parameters() if p.dim() == 2] if recipe.matrix_lr else []
+    inner = set(map(id, matrices))
     others = [parameter for parameter in model.parameters() if id(parameter) not in inner]
     groups = [
         {"params": [p for p in others if p.dim() >= 2], "weight_decay": recipe.weight_decay},
@@ -138,7 +137,6 @@ def _optimizers(model: Qwen2, recipe: Recipe) -> list[torch.optim.Optimizer]:
     adamw = torch.optim.AdamW(groups, lr=recipe.lr, betas=(0.9, 0.99), fused=True)
     optimizers: list[torch.optim.Optimizer] = [adamw]
     if recipe.matrix_lr:
-        matrices = [parameter for parameter in model.parameters() if id(parameter) in inner]
         optimizers.append(Muon(matrices, recipe.matrix_lr, weight_decay=recipe.weight_decay))
     for optimizer in optimizers:
         for group in optimizer.param_groups:

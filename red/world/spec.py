@@ -6,6 +6,8 @@ from typing import Literal
 from red.errors import ConfigError
 from red.ranges import Count, Natural, Share
 
+CHAINS = ((2, 0), (2, 1), (2, 2), (3, 0), (3, 1), (3, 2), (3, 3), (4, 1), (4, 2))
+
 
 @dataclass(frozen=True)
 class World:
@@ -44,9 +46,7 @@ class World:
     # Training prompts: share of chains, the others are half equations, half stories.
     chain_share: Share = 0.5
     # Training prompts: (steps, hard steps) of the chains, equally likely.
-    chains: tuple[tuple[Natural, Natural], ...] = (
-        *((2, 0), (2, 1), (2, 2), (3, 0), (3, 1), (3, 2), (3, 3), (4, 1), (4, 2)),
-    )
+    chains: tuple[tuple[Natural, Natural], ...] = CHAINS
     # Training prompts: hard steps of the equations and stories, equally likely.
     other_hard: tuple[Natural, ...] = (0, 1, 1, 2, 2)
 
