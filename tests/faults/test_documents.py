@@ -11,7 +11,7 @@ from red.data.demonstrations import CorruptionSpec
 from red.data.sources import embedded, openr1
 from red.data.wrong_responses import WrongResponsesSpec
 from red.evaluation import catalog
-from red.evaluation.generate import EvaluationSettings, GenerationSpec
+from red.evaluation.spec import EvaluationSettings, GenerationSpec
 from red.models import checkpoint
 from red.plumbing.records import from_mapping, to_mapping
 from red.plumbing.storage import argument
