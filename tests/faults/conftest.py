@@ -9,6 +9,7 @@ import pytest
 
 from tests.faults.case import Program, refusal, succeed
 from tests.faults.record import Outcome, save
+from tests.faults.study import Study, make
 from tests.faults.world import World
 
 HERE = Path(__file__).parent
@@ -28,6 +29,12 @@ def world(tiny_world: Path) -> World:
     # Like the commands in processes of their own, which are compared bit for bit.
     torch.set_num_threads(1)
     return World(tiny_world)
+
+
+@pytest.fixture(scope="session")
+def study(world: World, tmp_path_factory: pytest.TempPathFactory) -> Study:
+    """Made once; a case puts back what it changes."""
+    return make(tmp_path_factory.mktemp("study"), world)
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@ another number."""
 
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,53 +15,19 @@ from red.evaluation import benchmarks
 from red.evaluation.answers import AnswerLog
 from red.evaluation.verdicts import _answers
 from red.plumbing import checksums
-from red.plumbing.storage import numbered_lines, read_json, read_jsonl, read_text, write_json, write_jsonl
-from red.tables.collect import _dynamics, _probes, _scores, collect, find
+from red.plumbing.storage import numbered_lines, read_json, read_text
 from red.tables.reader import load
-from red.training.metrics_log import append, whole_lines
-from red.training.state import load_state, save_state
-from tests.faults.case import succeed, table
-from tests.faults.world import BENCHMARK, SAMPLES, World, grade, run_spec
+from red.training.metrics_log import whole_lines
+from red.training.state import load_state
+from tests.faults.case import table
+from tests.faults.study import PROBLEMS, Study
+from tests.faults.world import SAMPLES
 
 pytestmark = pytest.mark.faults("damaged files")
 POSITIONS = 24  # in the default suite
 EVERY = 10  # bytes between positions in the campaign, which tries no more than
 MOST = 2_000  # in one file
-ENTRY = {"run": "fault", "method": "sft", "seed": 3, "scale": "tiny", "steps": 2, "label": "Fault", "items": []}
-SPEC = {"runs": [ENTRY], "benchmarks": [BENCHMARK], "probes": {"entropy": ["fault"]}}
-WHERE = Path("fault", "seed3")
-PROBLEMS = "data/benchmarks/math500.jsonl"
 CHECKPOINT = "runs/fault/seed3/checkpoint"
-
-
-@dataclass(frozen=True)
-class Study:
-    """The results of a finished run, and in `log` what grows while one is made."""
-
-    results: Path
-    world: World
-
-    @property
-    def run(self) -> Path:
-        """Folder of the training."""
-        return self.results / "runs" / WHERE
-
-    @property
-    def evaluation(self) -> Path:
-        """Folder of the answers."""
-        return self.results / "evaluations" / WHERE
-
-    @property
-    def log(self) -> Path:
-        """Folder of metrics, states and answers that grow."""
-        return self.results / "log"
-
-    def collected(self) -> Any:
-        """What `red collect` makes of the files."""
-        run = find(ENTRY, SPEC, self.results)
-        ids = [problem.id for problem in benchmarks.read(self.results / PROBLEMS)]
-        made = (_scores(run, BENCHMARK, ids), _dynamics(run, self.run), _probes(run, run.probes["entropy"]))
-        return run.line(), [[batch.to_pylist() for batch in batches] for batches in made]
 
 
 def tables(folder: Path) -> Any:
@@ -70,37 +35,6 @@ def tables(folder: Path) -> Any:
     read = load(folder)
     sources = (read.scores_source, read.dynamics_source, read.probes_source)
     return read.runs, read.benchmarks, [source.to_table().to_pylist() for source in sources]
-
-
-@pytest.fixture(scope="module")
-def study(world: World, tmp_path_factory: pytest.TempPathFactory) -> Study:
-    """Made once; a case puts back what it changes."""
-    made = Study(tmp_path_factory.mktemp("damage"), world)
-    data, probes = made.results / "data", made.results / "probes" / WHERE
-    few = list(read_jsonl(world.benchmarks / "math500.jsonl"))[:3]
-    write_jsonl(data / "benchmarks" / "math500.jsonl", few)
-    succeed(["data", "prompts", "--spec", '{"count": 6}', "--out", data / "prompts.jsonl"])
-    texts = ["--prompts", data / "prompts.jsonl"]
-    succeed(["data", "demonstrations", "--spec", "{}", *texts, "--out", data / "demonstrations.jsonl"])
-    succeed(world.train(made.run, run_spec("sft", steps=2)))
-    succeed(world.generate(made.evaluation, made.run / "checkpoint", data / "benchmarks"))
-    succeed(grade(made.evaluation, data / "benchmarks"))
-    texts += ["--demonstrations", data / "demonstrations.jsonl", "--model", f"parent={world.base}"]
-    spec = '{"probe": "entropy", "prompts": 2, "samples": 1, "template": "plain", "max_prompt_tokens": 64, '
-    spec += '"max_new_tokens": 40, "step": 2}'
-    checkpoint = ["--checkpoint", made.run / "checkpoint"]
-    succeed(["probe", "--spec", spec, *checkpoint, *texts, "--out", probes / "entropy.parquet"])
-    collect(SPEC, made.results, made.results / "collected")
-    made.log.mkdir()
-    for step in range(3):
-        append(made.log / "metrics.jsonl", {"train/step": step, "loss/total": 0.125 * step})
-        save_state(made.log, step + 1, {"step": step + 1, "cursor": 4 * step, "totals": [0.5] * 8})
-    log = AnswerLog(made.log / "answers.jsonl")
-    for row in read_jsonl(made.evaluation / "math500.generations.jsonl"):
-        log.add(row)
-    log.close()
-    write_json(made.log / "identity.json", {"spec": "a", "code": "b"})
-    return made
 
 
 def steps(path: Path) -> list[bytes]:

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from unittest import mock
 
@@ -15,8 +15,10 @@ import pytest
 
 from red.engines.local import policy as local
 from red.plumbing.storage import read_object
-from tests.faults.case import execute, named, refusal, succeed, table
+from tests.faults.case import Program, execute, named, refusal, succeed, table
 from tests.faults.runs import ENVIRONMENT, compare, continue_here, whole
+from tests.faults.study import Study
+from tests.faults.test_tables import REPORTED
 from tests.faults.world import World, run_spec
 
 pytestmark = pytest.mark.faults("bad input")
@@ -24,6 +26,7 @@ NOBODY = 65534
 # Sizes at which the disk is full at the first state, at a later one, at the snapshot, and at the end.
 FULL = ("64k", "1m", "2500k", "4m", "5m")
 NO_SPACE = "No space left on device"
+Arguments = Callable[[Study, Path], list[str]]
 
 
 @pytest.fixture
@@ -43,6 +46,11 @@ def disk(tmp_path: Path) -> Iterator[Path]:
 def remount(place: Path, option: str) -> None:
     """Change its size, or whether it may be written."""
     subprocess.run(["mount", "-o", f"remount,{option}", place], check=True)
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    """Contents by name."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def tail(line: str) -> str:
@@ -86,6 +94,50 @@ def test_full_data(kind: str, spec: str, disk: Path, remark):
     line = errors.splitlines()[-1]  # after those about progress
     assert status == 2 and NO_SPACE in line, f"status {status}: {errors}"
     assert not (disk / "out").exists(), "a part of the product has its final name"
+    remark(tail(line))
+
+
+def tables(study: Study) -> list[str]:
+    """Arguments of what is made from collected tables."""
+    return ["--collected", str(study.results / "collected")]
+
+
+def item(name: str) -> Arguments:
+    """Arguments of an analysis."""
+    return lambda study, out: [name, *tables(study), "--reported", str(REPORTED), "--out", str(out)]
+
+
+# What writes, and its arguments for a folder that holds the answers of a finished run.
+STAGES: tuple[tuple[str, Program, Arguments], ...] = (
+    ("grading", "red", lambda study, out: study.grade(out)),
+    ("probing", "red", lambda study, out: study.probe(out / "probe.parquet")),
+    ("collecting", "red", lambda study, out: study.collect(out / "collected")),
+    ("joining", "red", lambda study, out: ["join", str(study.results / "collected"), "--out", str(out / "joined")]),
+    ("exporting", "red", lambda study, out: ["export", *tables(study), "--out", str(out / "results.json")]),
+    ("making a table", "analysis", item("cost")),
+    ("drawing a figure", "analysis", item("entropy_trends")),
+)
+
+
+def fill(place: Path) -> None:
+    """Leave room for one page."""
+    used = os.statvfs(place)
+    remount(place, f"size={(used.f_blocks - used.f_bfree + 1) * used.f_frsize}")
+
+
+@table("program, arguments", "disk full while ", STAGES)
+def test_full_stage(program: Program, arguments: Arguments, disk: Path, tmp_path: Path, study: Study, remark):
+    for out in (disk / "out", tmp_path / "whole"):
+        shutil.copytree(study.evaluation, out, ignore=shutil.ignore_patterns("*.grades.jsonl"))
+    before = files(disk / "out")
+    fill(disk)
+    line = refusal(arguments(study, disk / "out"), program)
+    assert NO_SPACE in line, line
+    assert files(disk / "out") == before, "a part of the product has its final name"
+    remount(disk, "size=64m")
+    for out in (disk / "out", tmp_path / "whole"):
+        succeed(arguments(study, out), program)
+    assert files(disk / "out") == files(tmp_path / "whole") != before
     remark(tail(line))
 
 
