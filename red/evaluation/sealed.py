@@ -11,6 +11,9 @@ from red.plumbing.storage import as_object, dump_json, parse_json
 # Published by the authors of GPQA for their own archive; it keeps crawlers out, not readers.
 PASSWORD = b"deserted-untie-orchid"
 
+MOST = 16 << 20
+"""Bytes of one unpacked text."""
+
 
 def seal(value: Any, id: str) -> str:
     """JSON, packed, and mixed with a stream of bytes that the password and `id` give."""
@@ -20,7 +23,12 @@ def seal(value: Any, id: str) -> str:
 def unseal(text: str, id: str, where: str) -> dict[str, Any]:
     """The object that `seal` took; DataError begins with `where` if the text is damaged or of another id."""
     try:
-        content = zlib.decompress(_mixed(base64.b64decode(text, validate=True), id))
+        packed = zlib.decompressobj()
+        content = packed.decompress(_mixed(base64.b64decode(text, validate=True), id), MOST)
+        if packed.unconsumed_tail:
+            raise DataError(f"{where}: the sealed text unpacks to more than {MOST >> 20} MiB")
+        if not packed.eof:
+            raise ValueError("cut")
         return as_object(parse_json(content, where), where)
     except (ValueError, zlib.error):
         raise DataError(f"{where}: the sealed text is damaged; make the file again") from None

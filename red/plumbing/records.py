@@ -26,7 +26,7 @@ def from_mapping(cls: type[T], values: Mapping[str, Any], path: str) -> T:
     fields = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
     for key in values:
         if key not in fields:
-            raise ConfigError(f"{path}.{key}: unknown key{_suggestion(str(key), fields)}")
+            raise ConfigError(f"{path}.{key}: unknown key{suggestion(str(key), fields)}")
     for name, field in fields.items():
         required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
         if required and name not in values:
@@ -43,7 +43,7 @@ def merged(record: T, values: Mapping[str, Any], path: str) -> T:
     for key, value in values.items():
         where = f"{path}.{key}"
         if key not in current:
-            raise ConfigError(f"{where}: unknown key{_suggestion(str(key), current)}")
+            raise ConfigError(f"{where}: unknown key{suggestion(str(key), current)}")
         if dataclasses.is_dataclass(current[key]) and isinstance(value, Mapping):
             changes[key] = merged(current[key], value, where)
         else:
@@ -69,7 +69,8 @@ def to_mapping(record: Any) -> Any:
     return record
 
 
-def _suggestion(key: str, fields: typing.Iterable[str]) -> str:
+def suggestion(key: str, fields: typing.Iterable[str]) -> str:
+    """What may have been meant, as the end of a message."""
     names = sorted(fields)
     close = difflib.get_close_matches(key, names, n=1)
     return f"; did you mean {close[0]!r}?" if close else f"; one of {', '.join(names)}"

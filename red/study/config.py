@@ -13,7 +13,7 @@ from red.errors import ConfigError
 from red.evaluation.spec import EvaluationSettings
 from red.plumbing import tracking
 from red.plumbing.documents import MESSAGE, deep_merge, read_yaml
-from red.plumbing.records import from_mapping
+from red.plumbing.records import from_mapping, suggestion
 from red.study.runs import entry, lineage, parent_of, run_seeds, run_spec, w_source
 from red.study.sweep import rated, swept
 from red.training.spec import RunSpec
@@ -100,10 +100,14 @@ def check_structure(config: Mapping[str, Any]) -> None:
     errors = sorted(validator.iter_errors(config), key=lambda e: (len(e.path), str(e.path)))
     if errors:
         error = errors[0]
-        path = ".".join(str(part) for part in error.absolute_path) or "the top level"
+        path = [str(part) for part in error.absolute_path]
+        if error.validator == "additionalProperties":
+            known = error.schema["properties"]
+            key = next(key for key in error.instance if key not in known)
+            raise ConfigError(f"{'.'.join([*path, key])}: unknown key{suggestion(key, known)}"[:MESSAGE])
         rule = error.schema.get("description")  # instead of a pattern, which nobody can read
         message = f"{str(error.instance)[:40]!r} {rule}" if rule else error.message
-        raise ConfigError(f"{path}: {message.splitlines()[0][:MESSAGE]}")
+        raise ConfigError(f"{'.'.join(path) or 'the top level'}: {message.splitlines()[0][:MESSAGE]}")
 
 
 def _check_values(value: Any, path: str) -> None:

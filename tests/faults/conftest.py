@@ -1,13 +1,14 @@
 """The campaign: each fault is a case of its own; with --record its outcome goes into results.json and README.md."""
 
 import re
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.faults.case import Program, refusal, succeed
+from tests.faults.memory import NoMemory, no_memory
 from tests.faults.record import Outcome, save
 from tests.faults.study import Study, make
 from tests.faults.world import World
@@ -35,6 +36,13 @@ def world(tiny_world: Path) -> World:
 def study(world: World, tmp_path_factory: pytest.TempPathFactory) -> Study:
     """Made once; a case puts back what it changes."""
     return make(tmp_path_factory.mktemp("study"), world)
+
+
+@pytest.fixture(name="no_memory")
+def a_place_without_memory() -> Iterator[NoMemory]:
+    """Needs the right to make control groups."""
+    with no_memory() as place:
+        yield place
 
 
 @pytest.fixture

@@ -1,15 +1,18 @@
 """Benchmark files, archives and answers that are damaged."""
 
+import base64
 import hashlib
 import io
 import json
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from red.evaluation import sealed
 from red.evaluation.generate import _settings_hash
 from red.evaluation.spec import GenerationSpec
 from red.models.folder import load_codec
@@ -37,6 +40,12 @@ FILES: tuple[tuple[str, bytes, str], ...] = (
         json.dumps({**ROW, "question": "quantum foam"}).encode(),
         r"math500: a: cannot be tokenized",
     ),
+)
+# A sealed text: name, what is packed, pattern.
+SEALED: tuple[tuple[str, bytes, str], ...] = (
+    ("that unpacks to 300 MB", zlib.compress(bytes(300 << 20)), r"line 1: the sealed text unpacks to more than 16 MiB"),
+    ("that is cut", zlib.compress(b'{"question": "1 + 1"}')[:-9], r"line 1: the sealed text is damaged; make the file"),
+    ("that is no object", zlib.compress(b"[1]"), r"line 1: expected an object"),
 )
 LOCAL = json.dumps({"id": "a", "problem": "1 + 1", "answer": "2"}).encode()
 
@@ -112,6 +121,13 @@ def data_benchmark(folder: Path, file: str, out: Path, **changes: object) -> lis
 @table("content, pattern", "benchmark: ", FILES)
 def test_file(content: bytes, pattern: str, tmp_path: Path, world: World, check):
     (tmp_path / "math500.jsonl").write_bytes(content)
+    check(pattern, world.generate(tmp_path / "out", benchmarks=tmp_path))
+
+
+@table("packed, pattern", "benchmark: sealed text ", SEALED)
+def test_sealed(packed: bytes, pattern: str, tmp_path: Path, world: World, check):
+    row = {**ROW, "question": None, "sealed": base64.b64encode(sealed._mixed(packed, "a")).decode()}
+    (tmp_path / "math500.jsonl").write_text(json.dumps(row))
     check(pattern, world.generate(tmp_path / "out", benchmarks=tmp_path))
 
 

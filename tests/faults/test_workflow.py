@@ -9,12 +9,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from red.plumbing.provenance import ROOT
 from tests.faults.case import named, table
+from tests.faults.memory import NoMemory
 from tests.faults.record import SEED
 from tests.faults.runs import ENVIRONMENT, MOMENTS, compare, whole
 from tests.faults.secret import SECRET, SECRETS
@@ -36,6 +38,23 @@ probes: {}
 items: [main_results]
 """
 RUNS = Path("results/x/runs")
+# Snakemake's own view of new files; jobs see what they were promised.
+LATE = """
+import os, stat, sys, time
+
+def late(look):
+    def found(path, *arguments, **options):
+        status = look(path, *arguments, **options)
+        if isinstance(path, (str, os.PathLike)) and "/results/" in os.path.abspath(path):
+            is_product = not stat.S_ISDIR(status.st_mode) or os.path.basename(path) in ("checkpoint", "snapshots")
+            if is_product and time.time() - status.st_ctime < float(os.environ["LATE"]):
+                raise FileNotFoundError(2, "not seen yet", os.fspath(path))
+        return status
+    return found
+
+if sys.orig_argv[1:3] == ["-m", "snakemake"]:
+    os.stat, os.lstat = late(os.stat), late(os.lstat)
+"""
 MINUTES = 10
 
 
@@ -92,10 +111,7 @@ def test_kills(runs: tuple[str, ...], tmp_path: Path, undisturbed: Path, remark)
     place, draw, kills = directory(tmp_path / "flow"), random.Random(SEED + (not with_jobs)), 0
     for run in runs:
         process = start(place)
-        metrics = place / RUNS / run / "seed0" / "state" / "metrics.jsonl"
-        before = changed(metrics)
-        while process.poll() is None and changed(metrics) == before:
-            time.sleep(0.02)
+        in_training(place, process, run)
         time.sleep(draw.uniform(0, 0.6))
         if process.poll() is None:
             (os.killpg if with_jobs else os.kill)(process.pid, signal.SIGKILL)
@@ -103,8 +119,7 @@ def test_kills(runs: tuple[str, ...], tmp_path: Path, undisturbed: Path, remark)
         # A killed workflow leaves its lock behind.
         start(place, "--unlock").communicate(timeout=300)
     finish(start(place))
-    for run in ("sft", "sft_grpo"):
-        compare(undisturbed / RUNS / run / "seed0", place / RUNS / run / "seed0", inputs=False)
+    compare_all(undisturbed, place)
     assert kills == len(runs), f"only {kills} kills came"
     remark(f"{kills} kills")
 
@@ -112,6 +127,86 @@ def test_kills(runs: tuple[str, ...], tmp_path: Path, undisturbed: Path, remark)
 def changed(path: Path) -> int:
     """When the file was written last; 0 where there is none."""
     return path.stat().st_mtime_ns if path.exists() else 0
+
+
+def in_training(place: Path, process: subprocess.Popen[str], run: str) -> None:
+    """Wait until a run of a workflow has made a step, or the workflow ends."""
+    metrics = place / RUNS / run / "seed0" / "state" / "metrics.jsonl"
+    before = changed(metrics)
+    while process.poll() is None and changed(metrics) == before:
+        time.sleep(0.02)
+
+
+@named("workflow suspended with its jobs for half a minute")
+def test_suspended(tmp_path: Path, undisturbed: Path):
+    place = directory(tmp_path / "flow")
+    process = start(place)
+    in_training(place, process, "sft")
+    os.killpg(process.pid, signal.SIGSTOP)
+    time.sleep(30)
+    os.killpg(process.pid, signal.SIGCONT)
+    finish(process)
+    compare_all(undisturbed, place)
+
+
+@named("job of a workflow killed by the kernel for want of memory, same command")
+def test_memory(no_memory: NoMemory, tmp_path: Path, undisturbed: Path):
+    place = directory(tmp_path / "flow")
+    process = start(place)
+    in_training(place, process, "sft")
+    no_memory.take(newest_job(process))
+    output, _ = process.communicate(timeout=300)
+    assert no_memory.kills == 1 and process.returncode == 1, output[-2000:]
+    finish(start(place))
+    compare_all(undisturbed, place)
+
+
+def newest_job(workflow: subprocess.Popen[str]) -> int:
+    """The process of a workflow that runs `red train`."""
+    for line in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            words = line.read_bytes().split(b"\0")
+            if words[1:4] == [b"-m", b"red", b"train"] and os.getsid(int(line.parent.name)) == workflow.pid:
+                return int(line.parent.name)
+    raise AssertionError("no training runs")
+
+
+# Seconds after which others see a file, as on a network file system; Snakemake waits five.
+@table(
+    "seconds, is_soon", "files that others see ", [("late, within the wait", 3, True), ("after the wait", 20, False)]
+)
+def test_late(seconds: int, is_soon: bool, tmp_path: Path, undisturbed: Path):
+    place = directory(tmp_path / "flow")
+    (tmp_path / "late").mkdir()
+    (tmp_path / "late" / "sitecustomize.py").write_text(LATE)
+    process = start(place, PYTHONPATH=f"{tmp_path / 'late'}{os.pathsep}{ROOT}", LATE=str(seconds))
+    output, _ = process.communicate(timeout=600)
+    assert (process.returncode == 0) == is_soon, output[-3000:]
+    if not is_soon:
+        assert "after 5 seconds" in output, output[-3000:]
+        finish(start(place))
+    compare_all(undisturbed, place)
+
+
+@named("clock a day ahead until the workflow was killed: the same result")
+def test_clock(tmp_path: Path, undisturbed: Path):
+    place = directory(tmp_path / "flow")
+    process = start(place)
+    in_training(place, process, "sft_grpo")
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    later = time.time() + 86400
+    for path in place.rglob("*"):
+        os.utime(path, (later, later))
+    start(place, "--unlock").communicate(timeout=300)
+    finish(start(place))
+    compare_all(undisturbed, place)
+
+
+def compare_all(left: Path, right: Path) -> None:
+    """Both runs of two workflows."""
+    for run in ("sft", "sft_grpo"):
+        compare(left / RUNS / run / "seed0", right / RUNS / run / "seed0", inputs=False)
 
 
 @named("two workflows at once: the second is refused in one line")
