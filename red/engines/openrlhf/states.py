@@ -1,9 +1,12 @@
 """Resume states on disk: DeepSpeed's checkpoints, one folder per saved step. Standard library."""
 
 import shutil
+import struct
+import zipfile
+import zlib
 from pathlib import Path
 
-from red.errors import ConfigError
+from red.errors import ConfigError, DataError
 from red.training.files import RunFiles
 
 # The last whole one, and the one being written. DeepSpeed deletes an older one before it begins.
@@ -18,7 +21,8 @@ def folder(files: RunFiles) -> Path:
 def keep_whole(path: Path, ranks: int) -> None:
     """Delete what a killed job left of a state; `latest` names the last whole one.
 
-    ConfigError if that one is of another number of ranks: DeepSpeed would go on without its moments.
+    ConfigError if that one is of another number of ranks: DeepSpeed would go on without its moments. DataError if one
+    of its files is damaged, which torch would read as other numbers.
     """
     actor = path / "_actor"
     latest = actor / "latest"
@@ -31,3 +35,15 @@ def keep_whole(path: Path, ranks: int) -> None:
             f"{actor / str(whole)}: has the shards of {shards} ranks, this run has {ranks}; give the run "
             "its old cluster.nodes and cluster.policy_gpus, or delete the folder to start over"
         )
+    for file in sorted((actor / whole).glob("*.pt")) if whole else ():
+        if not _is_as_written(file):
+            raise DataError(f"{file}: damaged; restore it, or delete {path} to start the training over")
+
+
+def _is_as_written(file: Path) -> bool:
+    """Whether the CRCs that torch writes into its archives hold; it does not look at them when it reads."""
+    try:
+        with zipfile.ZipFile(file) as archive:
+            return archive.testzip() is None
+    except (zipfile.BadZipFile, zlib.error, struct.error, EOFError, RuntimeError, ValueError):
+        return False

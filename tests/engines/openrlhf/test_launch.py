@@ -1,13 +1,15 @@
 """What can be checked of a launch without any engine installed: commands, options, states."""
 
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
+import torch
 
 from red.engines.openrlhf import states
 from red.engines.openrlhf.allocation import address_of, head_command, head_port, hosts, step_environment, worker_command
 from red.engines.openrlhf.arguments import arguments, gpus
-from red.errors import ConfigError, RedError
+from red.errors import ConfigError, DataError, RedError
 from red.plumbing.records import from_mapping
 from red.training.files import RunFiles
 from red.training.spec import Cluster, RunSpec, Training
@@ -114,10 +116,36 @@ def test_only_the_last_whole_state_survives_a_kill(tmp_path):
     for tag, shards in (("global_step3", 2), ("global_step6", 2), ("global_step9", 1)):
         (actor / tag).mkdir(parents=True)
         for rank in range(shards):
-            (actor / tag / f"bf16_zero_pp_rank_{rank}_mp_rank_00_optim_states.pt").touch()
+            torch.save({"step": rank}, actor / tag / f"bf16_zero_pp_rank_{rank}_mp_rank_00_optim_states.pt")
     (actor / "latest").write_text("global_step6")
     states.keep_whole(tmp_path, 2)
     assert sorted(path.name for path in actor.iterdir()) == ["global_step6", "latest"]
     with pytest.raises(ConfigError, match="shards of 2 ranks, this run has 4"):
         states.keep_whole(tmp_path, 4)
     states.keep_whole(tmp_path / "nothing_yet", 4)
+
+
+def test_a_damaged_state_is_refused_before_it_is_read_as_other_numbers(tmp_path):
+    tag = tmp_path / "_actor" / "global_step6"
+    tag.mkdir(parents=True)
+    (tmp_path / "_actor" / "latest").write_text("global_step6")
+    file = tag / "bf16_zero_pp_rank_0_mp_rank_00_optim_states.pt"
+    torch.save({"moments": torch.arange(500.0), "step": 6}, file)
+    whole = file.read_bytes()
+    states.keep_whole(tmp_path, 1)
+    silent = 0
+    for position in range(0, len(whole), 50):
+        file.write_bytes(whole[:position] + bytes([whole[position] ^ 1]) + whole[position + 1 :])
+        try:
+            states.keep_whole(tmp_path, 1)
+        except DataError as error:
+            assert str(error).startswith(f"{file}: damaged; restore it, or delete")
+            continue
+        silent += 1
+        with suppress(RuntimeError):  # torch notices what it needs to find the tensors
+            found = torch.load(file, weights_only=True)
+            assert torch.equal(found["moments"], torch.arange(500.0)) and found["step"] == 6
+    assert silent < len(range(0, len(whole), 50)) / 4, "most bytes are those of tensors"
+    file.write_bytes(whole[:-200])
+    with pytest.raises(DataError, match="damaged"):
+        states.keep_whole(tmp_path, 1)
