@@ -96,7 +96,8 @@ def _read(path: Path) -> ProblemSet | None:
     if payload is None:
         print(f"{path}: damaged; it is made again", file=sys.stderr)
         return None
-    table = pq.read_table(pa.BufferReader(payload))
+    # Unlike read_table this needs no pandas, whose import takes most of a second.
+    table = pq.ParquetFile(pa.BufferReader(payload)).read()
     about = json.loads(table.schema.metadata[b"red"])
     columns = [
         _tokens(table, field.name) if field.type == TOKENS else table[field.name].to_pylist() for field in SCHEMA

@@ -53,6 +53,8 @@ def select(config: Mapping[str, Any]) -> dict[str, Any]:
         run = waiting.pop()
         if run not in config["runs"]:
             raise ConfigError(f"only: no run named {run!r}")
+        if run in selected and not run_seeds(config, run):
+            raise ConfigError(f"only: {run} has no seeds here; give it some: runs: {{{run}: {{seeds: [0]}}}}")
         kept.add(run)
         sources = {parent_of(entry(config, run).get("init_from"))[0], w_source(config, run)}
         waiting += sources - kept - {None}
@@ -76,7 +78,7 @@ def check(config: Mapping[str, Any]) -> None:
     from_mapping(EvaluationSettings, config["evaluation"], "evaluation")
     # Originals before their copies, so that a message names the run where the fault stands.
     for run in sorted(config["runs"], key=lambda run: len(lineage(config, run))):
-        for seed in run_seeds(config, run):
+        for seed in run_seeds(config, run) or [0]:  # also what is not trained here
             spec = run_spec(config, run, seed)
         _check_group(spec)
         _check_corruption(config, run)
