@@ -1,5 +1,7 @@
 """Problems that were read once: equal to those read again, and read again whenever anything differs."""
 
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -78,3 +80,14 @@ def test_the_tokenizer_of_a_model_is_all_that_decides_tokens(tmp_path):
         (tmp_path / name).write_text("")
     names = [path.name for path in tokenizer_files(tmp_path)]
     assert names == ["chat_template.jinja", "tokenizer.json", "tokenizer_config.json"]
+
+
+def test_reading_imports_no_pandas(read, tmp_path):
+    """It would cost every training most of a second."""
+    remembered(tmp_path, {}, read)
+    code = (
+        "import sys; from pathlib import Path; from red.data.memory import remembered;"
+        "problems = remembered(Path(sys.argv[1]), {}, None); assert problems.problems;"
+        "sys.exit('pandas' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code, str(tmp_path)]).returncode == 0
