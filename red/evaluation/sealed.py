@@ -22,16 +22,16 @@ def seal(value: Any, id: str) -> str:
 
 def unseal(text: str, id: str, where: str) -> dict[str, Any]:
     """The object that `seal` took; DataError begins with `where` if the text is damaged or of another id."""
+    packed, reason = zlib.decompressobj(), "is damaged; make the file again"
     try:
-        packed = zlib.decompressobj()
         content = packed.decompress(_mixed(base64.b64decode(text, validate=True), id), MOST)
+        if packed.eof:
+            return as_object(parse_json(content, where), where)
         if packed.unconsumed_tail:
-            raise DataError(f"{where}: the sealed text unpacks to more than {MOST >> 20} MiB")
-        if not packed.eof:
-            raise ValueError("cut")
-        return as_object(parse_json(content, where), where)
+            reason = f"unpacks to more than {MOST >> 20} MiB"
     except (ValueError, zlib.error):
-        raise DataError(f"{where}: the sealed text is damaged; make the file again") from None
+        pass
+    raise DataError(f"{where}: the sealed text {reason}")
 
 
 def _mixed(content: bytes, id: str) -> bytes:

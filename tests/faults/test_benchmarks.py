@@ -45,7 +45,7 @@ FILES: tuple[tuple[str, bytes, str], ...] = (
 SEALED: tuple[tuple[str, bytes, str], ...] = (
     ("that unpacks to 300 MB", zlib.compress(bytes(300 << 20)), r"line 1: the sealed text unpacks to more than 16 MiB"),
     ("that is cut", zlib.compress(b'{"question": "1 + 1"}')[:-9], r"line 1: the sealed text is damaged; make the file"),
-    ("that is no object", zlib.compress(b"[1]"), r"line 1: expected an object"),
+    ("that is no object", zlib.compress(b"[1]"), r"line 1: the sealed text is damaged; make the file"),
 )
 LOCAL = json.dumps({"id": "a", "problem": "1 + 1", "answer": "2"}).encode()
 

@@ -68,7 +68,8 @@ def test_a_corruption_names_its_function_and_rate(tiny):
 
 def test_wrong_responses_are_sampled_once_for_the_largest_rate_that_a_run_takes(tiny):
     assert jobs.wrong_responses_spec(tiny)["rate"] == 0.4
-    few = config.select({**tiny, "only": ["red_noisy_labels_q10", "red_noisy_labels_q05"]})
+    rates = {name: {**tiny["runs"][name], "seeds": [0]} for name in ("red_noisy_labels_q10", "red_noisy_labels_q05")}
+    few = config.select({**tiny, "runs": tiny["runs"] | rates, "only": list(rates)})
     assert jobs.wrong_responses_spec(few)["rate"] == 0.1
     none = config.select({**tiny, "only": ["red", "red_adversarial_chains"]})
     assert jobs.noisy(none) == []
