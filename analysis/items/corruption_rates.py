@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import pandas as pd
 from matplotlib.axes import Axes
 
-from analysis.measures.compare import PAIRED, Comparison, compare, percent
+from analysis.measures.compare import PAIRED, Comparison, compare, on_shared_seeds, percent
 from analysis.measures.corruptions import LABELS, corruptions
 from analysis.output.item import Figure
 from analysis.parts.account import account_of, result_figure
@@ -24,7 +24,7 @@ COLUMNS = ("parent", "label", "kind", "rate", "benchmark", "run", "value", "low"
 def build(tables: Tables) -> Figure:
     """One panel per benchmark; a line per method and corruption, starting at the clean run."""
     runs = tables.of_item("corruption_rates") or tables.of_item("robustness")
-    scores = tables.scores(runs, BENCHMARKS)
+    scores, notes = on_shared_seeds(tables.scores(runs, BENCHMARKS))
     accuracy = compare(scores)
     numbers = _numbers(runs, accuracy)
     picture, axes = canvas(1, len(BENCHMARKS), 2.5)
@@ -34,7 +34,7 @@ def build(tables: Tables) -> Figure:
         panel.set_xlabel("prompts with corrupted demonstrations (%)")
         panel.set_ylabel("accuracy (%)")
     legend_below(picture, axes[0], columns=2)
-    account = account_of(tables, runs, PAIRED, scores, accuracy.incomplete)
+    account = account_of(tables, runs, PAIRED, scores, accuracy.incomplete, notes)
     return result_figure(
         tables,
         "Accuracy against corruption rate",

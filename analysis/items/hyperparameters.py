@@ -27,6 +27,7 @@ def build(tables: Tables) -> Table:
         "Overall",
         lengths=False,
         ranked=lambda run: True,
+        same_seeds=True,
         extra=Extra(("median w", "w at bounds"), lambda run: _weights(tables, run)),
     )
 

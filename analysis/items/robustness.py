@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.measures.compare import FEWER, PAIRED, compare
+from analysis.measures.compare import FEWER, PAIRED, compare, on_shared_seeds
 from analysis.measures.corruptions import DEFAULT_RATE, LABELS, corruptions
 from analysis.output.item import Cell, Row, Table
 from analysis.parts.account import account_of
@@ -27,7 +27,7 @@ def build(tables: Tables) -> Table:
     """Two benchmarks by three kinds of demonstrations for each method, with the paired change."""
     known = [one for one in corruptions(tables.of_item("robustness")) if one.rate in (0, DEFAULT_RATE)]
     runs = [one.run for one in known]
-    scores = tables.scores(runs, BENCHMARKS)
+    scores, notes = on_shared_seeds(tables.scores(runs, BENCHMARKS))
     accuracy, length = compare(scores), compare(scores, "length")
     rows: list[Row] = []
     numbers: list[dict[str, Any]] = []
@@ -52,7 +52,7 @@ def build(tables: Tables) -> Table:
                 numbers.append(difference_number(name, benchmark, "change from clean", change))
             rows.append(Row(tables.benchmark(benchmark).heading, tuple(cells), clean.run.label))
     numbers += _side_numbers(tables, runs)
-    account = account_of(tables, runs, PAIRED, scores, accuracy.incomplete)
+    account = account_of(tables, runs, PAIRED, scores, accuracy.incomplete, notes)
     return Table(
         title=title("Robustness to corrupted demonstrations", tables.scale),
         caption=f"Accuracy in percent after training on demonstrations of which {DEFAULT_RATE} % of the "

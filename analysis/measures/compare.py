@@ -36,12 +36,12 @@ class Comparison:
     matrices: Mapping[tuple[str, str], pd.DataFrame]
     incomplete: tuple[str, ...]
 
-    def strata(self, run: str, benchmarks: Sequence[str]) -> list[np.ndarray]:
-        """[seeds, problems] per benchmark for the seeds that are complete on all; [] if there are none."""
+    def strata(self, run: str, benchmarks: Sequence[str], only: Sequence[int] = ()) -> list[np.ndarray]:
+        """[seeds, problems] per benchmark for the seeds that are complete on all, or those of `only`; [] without any."""
         parts = [self.matrices[run, name] for name in benchmarks if (run, name) in self.matrices]
         if not parts or len(parts) < len(benchmarks):
             return []
-        seeds = sorted(set.intersection(*(set(part.index) for part in parts)))
+        seeds = list(only) or sorted(set.intersection(*(set(part.index) for part in parts)))
         return [part.loc[seeds].to_numpy() for part in parts] if seeds else []
 
     def mean(self, run: str, benchmarks: Sequence[str]) -> float | None:
@@ -67,13 +67,37 @@ class Comparison:
         return Estimate(interval.mean, interval.low, interval.high, len(strata[0]), units)
 
     def difference(self, run: str, other: str, benchmarks: Sequence[str]) -> Difference | None:
-        """`run` minus `other` by the paired bootstrap; None where either lacks a benchmark."""
-        one, two = self.strata(run, benchmarks), self.strata(other, benchmarks)
+        """`run` minus `other` by the paired bootstrap; None where either lacks a benchmark.
+
+        Over the seeds that both have, where there is one: each may have a base of its own.
+        """
+        shared = self.shared(run, other, benchmarks)
+        one, two = (self.strata(name, benchmarks, shared) for name in (run, other))
         return paired_difference(one, two, np.random.default_rng(SEED)) if one and two else None
+
+    def shared(self, run: str, other: str, benchmarks: Sequence[str]) -> list[int]:
+        """The seeds that both have, complete on all of the benchmarks."""
+        both = (set(self.by_seed(name, benchmarks).index) for name in (run, other))
+        return sorted(set.intersection(*both))
 
     def seeds(self, run: str, benchmarks: Sequence[str]) -> int:
         """Number of training seeds behind a mean."""
         return len(strata[0]) if (strata := self.strata(run, benchmarks)) else 0
+
+
+def on_shared_seeds(scores: pd.DataFrame) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """The scores of the seeds that all runs have, and a note if that leaves some out.
+
+    A seed may have a base of its own, so means over different seeds say little about the runs. Without a shared seed
+    all stay.
+    """
+    seeds = [set(rows) for _, rows in scores.groupby("run")["seed"]]
+    shared = set.intersection(*seeds) if seeds else set()
+    if not shared or all(own == shared for own in seeds):
+        return scores, ()
+    named = ", ".join(str(seed) for seed in sorted(shared))
+    note = f"Only what all of these runs have, seed {named}: each seed may have a base of its own."
+    return scores[scores["seed"].isin(shared)], (note,)
 
 
 def compare(scores: pd.DataFrame, column: str = "accuracy") -> Comparison:

@@ -101,8 +101,7 @@ def higher(
     change = data.difference(first, second, benchmarks)
     if change is None:
         return absent(*(run for run in (first, second) if not data.strata(run, benchmarks)))
-    seeds = f"{data.seeds(first, benchmarks)}, {data.seeds(second, benchmarks)}"
-    return _of_difference(change, sign, f"{first} − {second}", seeds, unit)
+    return _of_difference(change, sign, f"{first} − {second}", _counted(data, first, second, benchmarks), unit)
 
 
 def above_all(data: Comparison, run: str, others: Sequence[str], benchmarks: Sequence[str]) -> Evidence:
@@ -143,7 +142,7 @@ def drop_below(data: Comparison, run: str, clean: str, benchmarks: Sequence[str]
         return absent(run, clean)
     _, low, high = percent(change)
     outcome = "shown" if low > -margin else "opposite" if high < -margin else "not shown"
-    seeds = f"{data.seeds(run, benchmarks)}, {data.seeds(clean, benchmarks)}"
+    seeds = _counted(data, run, clean, benchmarks)
     detectable = 100 * POWER * change.error
     return Evidence(outcome, f"change {_signed(change)}", change.p, seeds, *percent(change), detectable)
 
@@ -208,6 +207,13 @@ def of_units(values: np.ndarray, sign: int, text: str, seeds: str = "") -> Evide
     mean = paired_difference(values, np.zeros_like(values), np.random.default_rng(SEED))
     numbers = mean.mean, mean.low, mean.high, POWER * mean.error
     return Evidence(verdict(mean.mean, mean.p, sign), text, mean.p, seeds, *numbers)
+
+
+def _counted(data: Comparison, run: str, other: str, benchmarks: Sequence[str]) -> str:
+    """Seeds behind a difference: those that both have, or those of each."""
+    if shared := data.shared(run, other, benchmarks):
+        return str(len(shared))
+    return f"{data.seeds(run, benchmarks)}, {data.seeds(other, benchmarks)}"
 
 
 def _of_difference(change: Difference, sign: int, name: str, seeds: str, unit: str) -> Evidence:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.measures.compare import FEWER, PAIRED, Comparison, compare, ranks
+from analysis.measures.compare import FEWER, PAIRED, Comparison, compare, on_shared_seeds, ranks
 from analysis.output.item import Cell, Mark, Row, Table
 from analysis.parts.account import account_of
 from analysis.parts.cells import number, percent_cell
@@ -66,13 +66,18 @@ def accuracy_table(
     extra: Extra | None = None,
     notes: Sequence[str] = (),
     runs: Sequence[Run] | None = None,
+    same_seeds: bool = False,
 ) -> Table:
     """Accuracy of every run of an item on some benchmarks and their unweighted mean, titled `overall`.
 
     Only runs for which `ranked` holds compete for the marks of `compare.ranks`. `runs` replaces the item's runs.
+    `same_seeds`: over the seeds that all of them have.
     """
     runs = by_group(tables.of_item(item) if runs is None else runs)
     scores = tables.scores(runs, benchmarks)
+    if same_seeds:
+        scores, more = on_shared_seeds(scores)
+        notes = (*notes, *more)
     by_metric = {name: compare(scores, name) for name in ("accuracy", "length", *SECONDARY)}
     accuracy = by_metric["accuracy"]
     columns = {**{name: [name] for name in benchmarks}, OVERALL: list(benchmarks)}
@@ -83,7 +88,7 @@ def accuracy_table(
     for run in runs:
         cells, row_numbers = _cells(tables, item, run, columns, by_metric, marks, lengths)
         extra_cells, extra_numbers = extra.of_run(run) if extra else ((), [])
-        seeds = Cell(str(len(run.seeds)))
+        seeds = Cell(str(accuracy.seeds(run.name, benchmarks) if same_seeds else len(run.seeds)))
         rows.append(Row(run.label, (seeds, *cells, *extra_cells), GROUP_TITLES.get(row_group(run), "")))
         about: dict[str, Any] = {"run": run.name, "label": run.label, "group": row_group(run)}
         about |= {"family": run.family, "steps": run.steps, **origins.get(run.name, {})}

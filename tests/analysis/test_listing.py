@@ -23,7 +23,7 @@ def test_what_has_no_number_of_the_paper_is_ours():
     diagnostics = {"propositions", "paired_tests", "cost", "weight_noise", "gradient_conflict"}
     diagnostics |= {"reported_vs_measured", "claims", "ablations", "corruption_rates"}
     diagnostics |= {"budgets", "sweep", "sensitivity"}
-    assert ours == diagnostics | {"overview", "premises"}
+    assert ours == diagnostics | {"at_a_glance", "overview", "premises"}
 
 
 @pytest.mark.parametrize("name", sorted(ITEMS))

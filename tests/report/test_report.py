@@ -32,7 +32,7 @@ def test_every_item_is_listed_with_its_heading_category_and_text(report: Path):
     assert tuple(categories) == CATEGORIES
     for name, about in listing().items():
         path = f"results/tiny/{about.kind}s/{name}.html"
-        category = "Overview" if name in ("overview", "premises") else "Diagnostics"
+        category = "Overview" if name in ("at_a_glance", "overview", "premises") else "Diagnostics"
         category = f"{about.kind.title()}s" if about.is_of_the_paper else category
         assert path in categories[category]["Other"], name
         assert records[path]["labels"]["item"].replace(" \u2007", " ") == about.heading

@@ -114,7 +114,9 @@ def reported(item, path):
         return path
     about = LISTING[item]
     category = f"{about.kind.title()}s" if about.is_of_the_paper else "Diagnostics"
-    category = "Overview" if item in ("overview", "premises") else category
+    category = (
+        "Overview" if item in ("at_a_glance", "overview", "premises") else category
+    )
     # The report sorts by letters, so a number of one digit is padded.
     heading = re.sub(r"^(\w+) (\d):", "\\1 \u2007\\2:", about.heading)
     seeds = ", ".join(map(str, config["seeds"]))
