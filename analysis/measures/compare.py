@@ -37,7 +37,7 @@ class Comparison:
     incomplete: tuple[str, ...]
 
     def strata(self, run: str, benchmarks: Sequence[str], only: Sequence[int] = ()) -> list[np.ndarray]:
-        """[seeds, problems] per benchmark for the seeds that are complete on all, or those of `only`; [] without any."""
+        """[seeds, problems] per benchmark for the seeds that are complete on all, or of `only`; [] without any."""
         parts = [self.matrices[run, name] for name in benchmarks if (run, name) in self.matrices]
         if not parts or len(parts) < len(benchmarks):
             return []
