@@ -141,6 +141,8 @@ def spec_of(case: Case) -> ObjectiveSpec:
             return spec
         case "sft":
             return replace(spec, rollout=None, nll=NLL(1.0, aggregation=config["agg"]))
+        case "sft_weighted":
+            return _supervised(spec, config)
         case "rl_sft" | "hpt":
             return replace(spec, nll=NLL(config["sft_coef"]))
         case "mixed":
@@ -152,6 +154,13 @@ def spec_of(case: Case) -> ObjectiveSpec:
         case "chord":
             return replace(spec, mixture=_mixture(config), nll=NLL(token_weight="phi" if config["phi"] else "one"))
     raise ValueError(f"unknown family {family!r}")
+
+
+def _supervised(spec: ObjectiveSpec, config: Case) -> ObjectiveSpec:
+    match config["kind"]:
+        case "dft":
+            return replace(spec, rollout=None, nll=NLL(1.0, "probability", config["agg"]))
+    raise ValueError(f"unknown kind {config['kind']!r}")
 
 
 def _mixture(config: Case) -> Mixture:

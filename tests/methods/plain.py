@@ -14,6 +14,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from tests.methods import plain_further
 from tests.methods.plain_step import (
     TINY,
     Gain,
@@ -314,7 +315,9 @@ METHODS = {
     ),
     "chord_phi": Case(partial(chord, phi=True), "expert", mu=lambda step: 0.1),
     "dapo": Case(dapo, "rollouts"),
+    "dft": Case(plain_further.dft, "demonstrations"),
     "drgrpo": Case(drgrpo, "rollouts"),
+    "gpg": Case(plain_further.gpg, "rollouts"),
     "grpo": Case(grpo, "rollouts"),
     "hpt": Case(hpt, "both"),
     "luffy": Case(luffy, "both"),
@@ -326,6 +329,7 @@ METHODS = {
     "rl_sft": Case(rl_sft, "both"),
     "sft": Case(sft, "demonstrations"),
     "srft": Case(srft, "both"),
+    "superrl": Case(plain_further.superrl, "both"),
 }
 
 # Runs of the shipped configuration whose loss is not their method's (section 14.4).
