@@ -322,14 +322,18 @@ METHODS = {
     "hpt": Case(hpt, "both"),
     "luffy": Case(luffy, "both"),
     "mix_policy": Case(mix_policy, "both"),
+    "nft": Case(plain_further.nft, "rollouts"),
+    "psft": Case(plain_further.psft, "demonstrations"),
     "red": Case(red, "both", _ratio_of()),
     "red_intended": Case(red_intended, "both", _ratio_of(high=7.0)),
     "red_released": Case(red_released, "both", _ratio_of(high=7.0), marked=True),
     "relift": Case(relift, "rollouts"),
+    "rl_plus": Case(plain_further.rl_plus, "both"),
     "rl_sft": Case(rl_sft, "both"),
     "sft": Case(sft, "demonstrations"),
     "srft": Case(srft, "both"),
     "superrl": Case(plain_further.superrl, "both"),
+    "trsft": Case(plain_further.trsft, "demonstrations"),
 }
 
 # Runs of the shipped configuration whose loss is not their method's (section 14.4).

@@ -69,6 +69,10 @@ def problem(index):
         ("hpt", 8, 1),
         ("red", 7, 1),
         ("dft", 0, 1),
+        ("trsft", 0, 1),
+        ("psft", 0, 1),
+        ("nft", 8, 0),
+        ("rl_plus", 7, 1),
         ("superrl", 8, 1),
     ],
 )

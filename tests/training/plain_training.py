@@ -237,6 +237,8 @@ class PlainTraining:
         ]
         step = plain.Step(rows, toy.LIMIT, 1.0, mu, marked or [])
         kept = sorted({i for i, _ in terms(step).entropy})
+        if not kept:
+            return {}
         logged = self.mean_entropies([members[i] for i in kept], [old[i] for i in kept])
         logged["red/w"] = weigh(logged)
         step = replace(step, w=logged["red/w"])
