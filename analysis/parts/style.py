@@ -63,6 +63,7 @@ class Look:
 SOLID: LineStyleType = "-"
 DASHED, LONG, DOTTED = (0, (4, 1.6)), (0, (8, 2)), (0, (1, 1.3))
 DASHDOT, DASHDOTDOT = (0, (5, 1.4, 1, 1.4)), (0, (5, 1.4, 1, 1.4, 1, 1.4))
+DENSE, SPARSE = (0, (2, 0.9)), (0, (1, 3))
 LOOKS = {
     "base": Look(BLACK, DOTTED, "x"),
     "sft": Look("#e69f00", SOLID, "s"),
@@ -79,6 +80,13 @@ LOOKS = {
     "chord_mu": Look("#b5a642", LONG, "d"),
     "chord_phi": Look("#b5a642", DASHDOT, "H"),
     "hpt": Look(BLACK, DASHED, "*"),
+    "dft": Look("#e69f00", DENSE, "<"),
+    "trsft": Look("#e69f00", DOTTED, ">"),
+    "psft": Look("#e69f00", SPARSE, "p"),
+    "gpg": Look("#3a9bd9", LONG, "s"),
+    "nft": Look("#3a9bd9", DENSE, "8"),
+    "superrl": Look(BLACK, SOLID, "s"),
+    "rl_plus": Look("#00508f", DASHDOT, "o"),
     "red_i": Look("#ee6a8d", DASHED, "v"),
     "red_ii": Look("#ee6a8d", DASHDOTDOT, "^"),
     "red": Look("#c1121f", SOLID, "X"),

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import torch
 
 from red.errors import DataError
+from red.golden.kappa import kappas
 from red.methods.base import Group, Problem, Sequence, overlong_penalty
 from red.methods.bread import AnchorSearch
 from red.methods.relift import HardBuffer
@@ -123,7 +124,7 @@ def spec_of(case: Case) -> ObjectiveSpec:
     """The `ObjectiveSpec` that a case's family and config name."""
     config, family = case["config"], case["family"]
     aggregation = Aggregation(config["agg"], config.get("agg_L", 512.0))
-    over: Literal["rollouts", "union"] = "union" if family in ("mixed", "srft") else "rollouts"
+    over: Literal["rollouts", "union"] = "union" if family in ("mixed", "srft", "rlplus") else "rollouts"
     spec = ObjectiveSpec(
         advantage=Advantage(over, config.get("std", False), config.get("adv_eps", 1e-6)),
         rollout=RolloutTerm(clip_low=config.get("clip_low"), clip_high=config.get("clip_high")),
@@ -141,6 +142,13 @@ def spec_of(case: Case) -> ObjectiveSpec:
             return spec
         case "sft":
             return replace(spec, rollout=None, nll=NLL(1.0, aggregation=config["agg"]))
+        case "sft_weighted":
+            return _supervised(spec, config)
+        case "rlplus":
+            return replace(spec, demonstration=DemonstrationTerm("mixture_is", focus=config["focus"]))
+        case "nft" if config["prompt_weight"] == "one_minus_r" and config["neg_floor"] == 1:
+            rollout = RolloutTerm("nft", None, None, neg_weight=config["neg_weight"])
+            return replace(spec, rollout=rollout, filter="accuracy_variance")
         case "rl_sft" | "hpt":
             return replace(spec, nll=NLL(config["sft_coef"]))
         case "mixed":
@@ -152,6 +160,20 @@ def spec_of(case: Case) -> ObjectiveSpec:
         case "chord":
             return replace(spec, mixture=_mixture(config), nll=NLL(token_weight="phi" if config["phi"] else "one"))
     raise ValueError(f"unknown family {family!r}")
+
+
+def _supervised(spec: ObjectiveSpec, config: Case) -> ObjectiveSpec:
+    """Losses on demonstrations alone."""
+    spec = replace(spec, rollout=None)
+    match config["kind"]:
+        case "dft":
+            return replace(spec, nll=NLL(1.0, "probability", config["agg"]))
+        case "trsft":
+            return replace(spec, demonstration=DemonstrationTerm("trust", alpha=config["alpha"], advantage="one"))
+        case "psft":
+            edges = {"clip_low": config["clip_low"], "clip_high": config["clip_high"]}
+            return replace(spec, demonstration=DemonstrationTerm("ratio_old", **edges, advantage="one"))
+    raise ValueError(f"unknown kind {config['kind']!r}")
 
 
 def _mixture(config: Case) -> Mixture:
@@ -170,7 +192,7 @@ def _loss(case: Case) -> dict[str, Any]:
     on, off = whole.rollout_s, whole.demonstration_s
     terms: dict[str, Any] = {
         "nll": loss.nll.item(),
-        "sft": loss.nll.item(),
+        "sft": (loss.demonstration if spec.demonstration.advantage == "one" else loss.nll).item(),
         "demo_sft": 0.5 * loss.nll.item(),
         "pg": loss.rollout.item(),
         "grpo": loss.rollout.item(),
@@ -184,6 +206,7 @@ def _loss(case: Case) -> dict[str, Any]:
         "use_online": on.tolist(),
         "use_offline": off.tolist(),
         "r_group": whole.r_group_s.tolist(),
+        "r": whole.r_group_s.tolist(),
         "H_seq": entropy_s.tolist(),
         "w_sft": (0.5 * (-entropy_s).exp()).tolist(),
         "w_rl": (0.1 * entropy_s.exp()).tolist(),
@@ -197,7 +220,9 @@ def _loss(case: Case) -> dict[str, Any]:
     )
     shifted = spec.demonstration.kind in ("shift", "shift_through")
     terms["rho_offline"] = (
-        demonstration_ratio(batch.logp_st, whole.r_group_s, spec.demonstration)[members.demonstration_s].tolist()
+        demonstration_ratio(batch.logp_st, batch.old_logp_st, whole.r_group_s, spec.demonstration)[
+            members.demonstration_s
+        ].tolist()
         if shifted
         else None
     )
@@ -245,7 +270,7 @@ def _rho_table(case: Case) -> dict[str, Any]:
 def _rho_row(beta: float, pi: float) -> dict[str, Any]:
     def coefficient(spec: DemonstrationTerm) -> tuple[float, float]:
         logp = torch.tensor([[math.log(pi)]], dtype=torch.float64, requires_grad=True)
-        ratio = demonstration_ratio(logp, torch.tensor([beta], dtype=torch.float64), spec)
+        ratio = demonstration_ratio(logp, logp.detach(), torch.tensor([beta], dtype=torch.float64), spec)
         return ratio.item(), torch.autograd.grad(ratio.sum(), logp)[0].item()
 
     rho, detached = coefficient(DemonstrationTerm("shift"))
@@ -260,6 +285,10 @@ def _rho_row(beta: float, pi: float) -> dict[str, Any]:
         "coef_through": coefficient(DemonstrationTerm("shift_through"))[1],
         "coef_luffy_0.1": coefficient(DemonstrationTerm("shape", 0.1))[1],
     }
+
+
+def _kappa_table(case: Case) -> dict[str, Any]:
+    return {"rows": [{"pi": row["pi"], **kappas(row["pi"])} for row in case["expected"]["rows"]]}
 
 
 def _entropy_sign(case: Case) -> dict[str, Any]:
@@ -354,6 +383,7 @@ KINDS: Mapping[str, Callable[[Case], dict[str, Any]]] = {
     "mu_schedule": _mu_schedule,
     "step_entropy": _step_entropy,
     "rho_table": _rho_table,
+    "kappa_table": _kappa_table,
     "entropy_sign": _entropy_sign,
     "overlong": _overlong,
     "relift_buffer": _relift_buffer,

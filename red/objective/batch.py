@@ -13,7 +13,7 @@ class Batch:
     """S sequences of T response positions, left-aligned; any subset of an optimizer step.
 
     logp_st: log-probability of the realised token, live (carries the gradient).
-    old_logp_st: the same under the policy that sampled it; ignored for demonstrations.
+    old_logp_st: the same under the policy that sampled it; of a demonstration, under the policy before the step.
     entropy_st: entropy of the full next-token distribution, nats.
     mask_st: 1 where the token counts.
     """

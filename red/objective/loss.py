@@ -67,8 +67,11 @@ def plan(
     if spec.demonstration.r_group_over == "next_group":
         r_group = of_next_group(accuracy, members.group_s)
     ones = torch.ones_like(members.reward_s)
+    advantage = advantages(members, spec.advantage)
+    if spec.demonstration.advantage == "one":
+        advantage = torch.where(is_demonstration, ones, advantage)
     return Plan(
-        advantage_s=advantages(members, spec.advantage),
+        advantage_s=advantage,
         r_group_s=r_group,
         accuracy_s=members.accuracy_s,
         weight_s=torch.where(weighted, ones * weight, ones),
@@ -122,12 +125,26 @@ def _rollout_gain(batch: Batch, spec: RolloutTerm, plan: Plan) -> Tensor:
     difference = torch.where(
         plan.rollout_s[:, None], batch.logp_st - batch.old_logp_st, torch.zeros_like(batch.logp_st)
     )
-    ratio = difference.exp()
-    advantage = plan.advantage_s[:, None]
-    if spec.clip_low is None or spec.clip_high is None:
+    if spec.kind == "nft":
+        return _nft_gain(difference, spec, plan)
+    return _surrogate(difference.exp(), plan.advantage_s[:, None], spec.clip_low, spec.clip_high)
+
+
+def _surrogate(ratio: Tensor, advantage: Tensor, low: float | None, high: float | None) -> Tensor:
+    """min(u A, clip(u, 1 - low, 1 + high) A), or u A where an edge is missing."""
+    if low is None or high is None:
         return ratio * advantage
-    clipped = ratio.clamp(1 - spec.clip_low, 1 + spec.clip_high)
-    return torch.minimum(ratio * advantage, clipped * advantage)
+    return torch.minimum(ratio * advantage, ratio.clamp(1 - low, 1 + high) * advantage)
+
+
+def _nft_gain(log_ratio_st: Tensor, spec: RolloutTerm, plan: Plan) -> Tensor:
+    """(1 - r) log R on right rollouts; on wrong ones (1 - r) log x, x = (1 - r R) / (1 - r), at least 1 in value with
+    the gradient of x. r is the group's accuracy, R the ratio. The bounds of r and R are the released code's."""
+    r = plan.r_group_s.clamp(0.02, 0.98)[:, None]
+    x = (1 - r * log_ratio_st.clamp(max=10).exp()) / (1 - r)
+    floored = x.clamp(min=1).detach() + (x - x.detach())
+    right = (plan.accuracy_s > 0)[:, None]
+    return (1 - r) * torch.where(right, log_ratio_st, spec.neg_weight * floored.log())
 
 
 def _demonstration_term(batch: Batch, spec: ObjectiveSpec, plan: Plan) -> Tensor:
@@ -135,8 +152,14 @@ def _demonstration_term(batch: Batch, spec: ObjectiveSpec, plan: Plan) -> Tensor
         return batch.logp_st.sum() * 0
     mask = batch.mask_st * plan.demonstration_s[:, None]
     factor = token_factor(mask, plan.policy_sequences, plan.policy_tokens, spec.aggregation)
-    ratio = demonstration_ratio(batch.logp_st, plan.r_group_s, spec.demonstration)
-    return -(factor * ratio * (plan.weight_s * plan.advantage_s)[:, None]).sum()
+    # Rows of rollouts are masked out, as there.
+    old = torch.where(plan.demonstration_s[:, None], batch.old_logp_st, batch.logp_st.detach())
+    ratio = demonstration_ratio(batch.logp_st, old, plan.r_group_s, spec.demonstration)
+    advantage = (plan.weight_s * plan.advantage_s)[:, None]
+    low, high = spec.demonstration.clip_low, spec.demonstration.clip_high
+    if low is None or high is None:
+        return -(factor * ratio * advantage).sum()  # in this order, in which trainings have always rounded
+    return -(factor * _surrogate(ratio, advantage, low, high)).sum()
 
 
 def _nll_term(batch: Batch, spec: NLL, plan: Plan) -> Tensor:

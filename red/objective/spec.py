@@ -6,7 +6,9 @@ from typing import Literal
 from red.errors import ConfigError
 from red.ranges import Count, Natural, NonNegative, Number, Positive, Share
 
-DemonstrationKind = Literal["none", "ratio_one", "ratio_self", "shift", "shift_through", "shape"]
+DemonstrationKind = Literal[
+    "none", "ratio_one", "ratio_self", "ratio_old", "shift", "shift_through", "shape", "trust", "mixture_is"
+]
 WeightKind = Literal["constant", "entropy_ratio", "mean_of", "resampled_from"]
 
 
@@ -21,27 +23,36 @@ class Advantage:
 
 @dataclass(frozen=True)
 class RolloutTerm:
-    """Term on rollouts: `ratio` is the (clipped) surrogate, `logp_signed` is SRFT's self-rollout.
+    """Term on rollouts: `ratio` is the (clipped) surrogate, `logp_signed` is SRFT's self-rollout, `nft` NFT's.
 
-    `clip_low`/`clip_high` of None means no clip. `scale` is SRFT's factor on correct rollouts.
+    `clip_low`/`clip_high` of None means no clip. `scale` is SRFT's factor on correct rollouts, `neg_weight` NFT's on
+    wrong ones.
     """
 
-    kind: Literal["ratio", "logp_signed"] = "ratio"
+    kind: Literal["ratio", "logp_signed", "nft"] = "ratio"
     clip_low: NonNegative | None = 0.2
     clip_high: NonNegative | None = 0.2
     scale: NonNegative = 0.1
+    neg_weight: NonNegative = 1.0
 
 
 @dataclass(frozen=True)
 class DemonstrationTerm:
     """Policy-gradient term on demonstrations, pi / pi_offline * A: the choice of the offline policy (Eq. 8, 11).
 
-    `r_group_over` "next_group" takes the accuracy of another prompt: a control.
+    `r_group_over` "next_group" takes the accuracy of another prompt: a control. `gamma` is of `shape`, `alpha` of
+    `trust`, `focus` of `mixture_is`. `clip_low`/`clip_high` bound the ratio as on rollouts, None means no clip.
+    `advantage` "one" has A = 1 in the place of the group's.
     """
 
     kind: DemonstrationKind = "none"
     gamma: Positive = 0.1
     r_group_over: Literal["rollouts", "union", "next_group"] = "rollouts"
+    alpha: Positive = 0.1
+    focus: NonNegative = 0.5
+    clip_low: NonNegative | None = None
+    clip_high: NonNegative | None = None
+    advantage: Literal["group", "one"] = "group"
 
 
 @dataclass(frozen=True)

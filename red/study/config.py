@@ -81,6 +81,7 @@ def check(config: Mapping[str, Any]) -> None:
         for seed in run_seeds(config, run) or [0]:  # also what is not trained here
             spec = run_spec(config, run, seed)
         _check_group(spec)
+        _check_updates(spec)
         _check_corruption(config, run)
     _check_parents(config)
     _check_weight_sources(config)
@@ -143,6 +144,15 @@ def _check_group(spec: RunSpec) -> None:
     mix, size = spec.build_method().mix, spec.training.group_size
     if mix.rollouts != "none" and mix.samples(size) < 1:
         raise ConfigError(f"runs.{spec.run}.group_size: {size} leaves no rollout beside the demonstration")
+
+
+def _check_updates(spec: RunSpec) -> None:
+    """Whether the policy before a step is ever another one, where demonstrations are clipped against it."""
+    term, training = spec.build_method().objective.demonstration, spec.training
+    if term.kind == "ratio_old" and training.updates_per_rollout == 1 and training.sequences_per_update is None:
+        raise ConfigError(
+            f"runs.{spec.run}.updates_per_rollout: 1 makes {spec.method} plain SFT, whose ratio is always 1; take more"
+        )
 
 
 def _check_corruption(config: Mapping[str, Any], run: str) -> None:

@@ -95,7 +95,7 @@ def policy_metrics(batch: Batch, plan: Plan, spec: ObjectiveSpec) -> dict[str, f
         metrics["ratio/out_of_range_demonstration"] = outside(logp.exp(), off, low, high)
         metrics["probability/demonstration"] = _masked_mean(logp.exp(), off)
     if spec.demonstration.kind != "none" and off.sum() > 0:
-        metrics |= _shift_metrics(logp, mask, plan, spec)
+        metrics |= _shift_metrics(batch, plan, spec)
     return metrics
 
 
@@ -104,9 +104,9 @@ def outside(ratio: Tensor, mask: Tensor, low: float, high: float) -> float:
     return _masked_mean(((ratio < 1 - low) | (ratio > 1 + high)).to(mask.dtype), mask)
 
 
-def _shift_metrics(logp: Tensor, mask: Tensor, plan: Plan, spec: ObjectiveSpec) -> dict[str, float]:
-    off = plan.demonstration_s
-    ratio = demonstration_ratio(logp, plan.r_group_s, spec.demonstration)
+def _shift_metrics(batch: Batch, plan: Plan, spec: ObjectiveSpec) -> dict[str, float]:
+    off, mask = plan.demonstration_s, batch.mask_st
+    ratio = demonstration_ratio(batch.logp_st.detach(), batch.old_logp_st, plan.r_group_s, spec.demonstration)
     accuracy = plan.r_group_s[off]
     bins = (accuracy * BINS).round().long().clamp(0, BINS)
     per_sequence = sequence_mean(ratio, mask)[off]

@@ -236,7 +236,7 @@ def test_underflow():
     """RED's pi / sg(beta + (1 - beta) pi) where pi is zero in float32: 1 at beta = 0, 0 above."""
     logp = torch.full((2, 1), -1e4, requires_grad=True)
     for kind in ("shift", "shift_through"):
-        ratio = demonstration_ratio(logp, torch.tensor([0.0, 0.5]), DemonstrationTerm(kind))
+        ratio = demonstration_ratio(logp, logp.detach(), torch.tensor([0.0, 0.5]), DemonstrationTerm(kind))
         assert ratio[:, 0].tolist() == [1.0, 0.0], ratio
         (gradient,) = torch.autograd.grad(ratio.sum(), logp)
         assert gradient.isfinite().all(), gradient

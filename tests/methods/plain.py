@@ -14,6 +14,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from tests.methods import plain_further
 from tests.methods.plain_step import (
     TINY,
     Gain,
@@ -314,18 +315,25 @@ METHODS = {
     ),
     "chord_phi": Case(partial(chord, phi=True), "expert", mu=lambda step: 0.1),
     "dapo": Case(dapo, "rollouts"),
+    "dft": Case(plain_further.dft, "demonstrations"),
     "drgrpo": Case(drgrpo, "rollouts"),
+    "gpg": Case(plain_further.gpg, "rollouts"),
     "grpo": Case(grpo, "rollouts"),
     "hpt": Case(hpt, "both"),
     "luffy": Case(luffy, "both"),
     "mix_policy": Case(mix_policy, "both"),
+    "nft": Case(plain_further.nft, "rollouts"),
+    "psft": Case(plain_further.psft, "demonstrations"),
     "red": Case(red, "both", _ratio_of()),
     "red_intended": Case(red_intended, "both", _ratio_of(high=7.0)),
     "red_released": Case(red_released, "both", _ratio_of(high=7.0), marked=True),
     "relift": Case(relift, "rollouts"),
+    "rl_plus": Case(plain_further.rl_plus, "both"),
     "rl_sft": Case(rl_sft, "both"),
     "sft": Case(sft, "demonstrations"),
     "srft": Case(srft, "both"),
+    "superrl": Case(plain_further.superrl, "both"),
+    "trsft": Case(plain_further.trsft, "demonstrations"),
 }
 
 # Runs of the shipped configuration whose loss is not their method's (section 14.4).

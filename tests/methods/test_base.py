@@ -49,7 +49,7 @@ def test_a_prompt_needs_a_demonstration_if_its_group_has_one(name, needed):
 
 @pytest.mark.parametrize("name", red.methods.names())
 def test_a_method_learns_demonstrations_unless_it_is_rl_alone(name):
-    assert method(name).learns_demonstrations is (name not in ("grpo", "drgrpo", "dapo", "bread"))
+    assert method(name).learns_demonstrations is (name not in ("grpo", "drgrpo", "dapo", "bread", "gpg", "nft"))
 
 
 def test_a_plain_mix_keeps_every_rollout_that_it_samples():

@@ -68,6 +68,12 @@ def problem(index):
         ("relift", 8, 0),
         ("hpt", 8, 1),
         ("red", 7, 1),
+        ("dft", 0, 1),
+        ("trsft", 0, 1),
+        ("psft", 0, 1),
+        ("nft", 8, 0),
+        ("rl_plus", 7, 1),
+        ("superrl", 8, 1),
     ],
 )
 def test_members_per_prompt_are_those_of_the_table(name, rollouts, demonstrations):
@@ -79,7 +85,7 @@ def test_members_per_prompt_are_those_of_the_table(name, rollouts, demonstration
 
 
 @pytest.mark.parametrize(
-    "name", ["sft", "grpo", "rl_sft", "mix_policy", "luffy", "srft", "red", "chord_mu", "chord_phi"]
+    "name", ["sft", "dft", "grpo", "rl_sft", "mix_policy", "luffy", "srft", "red", "chord_mu", "chord_phi"]
 )
 def test_the_forecast_of_demonstrations_is_what_the_mix_takes(name):
     mix = methods.method(name).mix
@@ -94,12 +100,14 @@ def test_chord_adds_demonstrations_of_other_prompts_as_groups_of_their_own():
     assert {g.problem.id for g in groups[:4]}.isdisjoint({g.problem.id for g in groups[4:]})
 
 
-def test_dapo_samples_on_until_the_step_is_full_and_at_most_six_rounds():
+@pytest.mark.parametrize("name", ["dapo", "gpg"])
+def test_a_step_is_sampled_until_it_is_full_and_at_most_six_rounds(name):
+    mix = methods.method(name).mix
     stream, script = Stream(), Script({0: 0})
-    assert methods.method("dapo").mix(stream, script, 4, 8) == []
+    assert mix(stream, script, 4, 8) == []
     assert len(script.calls) == 6 and stream.cursor == 24
     stream, script = Stream(), Script({0: 3})
-    assert len(methods.method("dapo").mix(stream, script, 4, 8)) == 4
+    assert len(mix(stream, script, 4, 8)) == 4
     assert len(script.calls) == 1
 
 
@@ -301,6 +309,7 @@ def test_an_unknown_method_lists_the_known_ones():
         ("dapo", 0.5, 0.5, 2.0),
         ("dapo", 0.5, 0.75, 4.0),
         ("dapo", 0.5, 1.0, 6.0),
+        ("gpg", 0.5, 0.75, 4.0),
         ("red_released", 0.5, 0.5, 2.0),
         ("red_released", 0.5, 1.0, 7.0),
         ("bread", 0.0, 0.5, 1.0),

@@ -117,7 +117,7 @@ def test_the_gradient_is_that_of_finite_differences_with_stop_gradients_held(nam
 @given(beta=st.floats(0, 1), pi=st.floats(1e-6, 1))
 def test_rho_lies_between_pi_and_the_tight_bound(beta, pi):
     logp = torch.tensor([[pi]], dtype=torch.float64).log()
-    rho = demonstration_ratio(logp, torch.tensor([beta], dtype=torch.float64), DemonstrationTerm("shift")).item()
+    rho = demonstration_ratio(logp, logp, torch.tensor([beta], dtype=torch.float64), DemonstrationTerm("shift")).item()
     bound = min(1.0, pi / beta) if beta > 0 else 1.0
     assert pi * (1 - 1e-12) <= rho <= bound * (1 + 1e-12)
 
@@ -157,6 +157,51 @@ def test_an_edge_that_is_missing_leaves_the_surrogate_unclipped():
     for low, high in ((None, 0.2), (0.2, None)):
         spec = replace(free, rollout=RolloutTerm(clip_low=low, clip_high=high))
         assert objective(batch, spec, plan(members, spec)).rollout.item() == expected
+
+
+@settings(max_examples=20)
+@given(seed=RANDOM)
+def test_psft_is_sft_and_nft_is_drgrpo_without_clip_at_the_first_update(seed):
+    """Where the policy that moves is the one that sampled. NFT leaves out the groups whose advantages are zero."""
+    batch, members = draw(seed, rollouts=4)
+    batch = replace(batch, old_logp_st=batch.logp_st.detach())
+    drgrpo = spec_of("drgrpo")
+    unclipped = replace(drgrpo, rollout=RolloutTerm(clip_low=None, clip_high=None), entropy_coef=0.0)
+    pairs = [(spec_of("psft"), spec_of("sft")), (spec_of("nft"), replace(unclipped, filter="accuracy_variance"))]
+    for one, other in pairs:
+        first, second = (
+            torch.autograd.grad(objective(batch, spec, plan(members, spec)).total, batch.logp_st)[0]
+            for spec in (one, other)
+        )
+        assert torch.allclose(first, second, atol=1e-15, rtol=1e-12)
+
+
+def test_nft_stays_finite_where_the_policy_has_left_the_one_that_sampled():
+    """Ratios of e^200 on right and wrong rollouts; those of demonstrations do not matter to PSFT's neighbors."""
+    batch, members = draw(5)
+    batch = replace(batch, old_logp_st=batch.logp_st.detach() - 200)
+    for name in ("nft", "psft", "rl_plus"):
+        spec = spec_of(name)
+        total = objective(batch, spec, plan(members, spec)).total
+        gradient = torch.autograd.grad(total, batch.logp_st)[0]
+        assert total.isfinite() and gradient.isfinite().all(), name
+
+
+@pytest.mark.parametrize(("pi", "coefficient"), [(0.001, 0.01), (0.05, 0.5), (0.1, 1.0), (0.9, 1.0)])
+def test_trsft_learns_a_token_as_sft_does_unless_it_is_unlikely(pi, coefficient):
+    logp = torch.tensor([[pi]], dtype=torch.float64).log().requires_grad_()
+    ratio = demonstration_ratio(logp, logp.detach(), torch.zeros(1), DemonstrationTerm("trust", alpha=0.1))
+    assert torch.autograd.grad(ratio.sum(), logp)[0].item() == pytest.approx(coefficient, rel=1e-12)
+
+
+def test_old_log_probabilities_of_rollouts_never_reach_the_ratio_of_a_demonstration():
+    """Where it would overflow."""
+    batch, members = draw(5)
+    far = torch.where(members.demonstration_s[:, None], batch.old_logp_st, batch.old_logp_st - 1e4)
+    spec = spec_of("psft")
+    whole = plan(members, spec)
+    expected = objective(batch, spec, whole).total.item()
+    assert objective(replace(batch, old_logp_st=far), spec, whole).total.item() == expected
 
 
 def test_what_is_handed_around_cannot_change():

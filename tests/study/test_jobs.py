@@ -119,6 +119,13 @@ def test_what_the_schema_cannot_see_is_refused(tiny, change, message):
         jobs.check({**tiny, **change})
 
 
+def test_psft_needs_several_updates_per_step(tiny):
+    with pytest.raises(ConfigError, match=r"runs\.x\.updates_per_rollout: 1 makes psft plain SFT"):
+        config.check({**tiny, "runs": {**tiny["runs"], "x": {"method": "psft"}}})
+    more = {"method": "psft", "updates_per_rollout": 2, "because": "its clip"}
+    config.check({**tiny, "runs": {**tiny["runs"], "x": more}})
+
+
 def test_only_keeps_parents_sources_and_resolves_like(tiny):
     chosen = config.select({**tiny, "only": ["red_w_constant", "sft_dapo"]})
     assert list(chosen["runs"]) == [run for run in tiny["runs"] if run in chosen["runs"]]

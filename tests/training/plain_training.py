@@ -7,8 +7,7 @@ log-probabilities, entropies, w, mu, gradients, the clipped update, the learning
 import math
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from functools import partial
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -17,59 +16,10 @@ from torch import Tensor
 from red.seeds import derive
 from tests.methods import plain
 from tests.training import toy
+from tests.training.variants import Variant
 
 SIDES = {"entropy/rollout": False, "entropy/demonstration": True}
 FORK = ("red_intended", "red_released")
-
-
-@dataclass(frozen=True)
-class Variant:
-    """A training: its equation, how many of each kind a group has, and what the run says."""
-
-    method: str
-    case: plain.Case
-    rollouts: int
-    demonstrations: int
-    overrides: dict[str, Any] = field(default_factory=dict)
-    training: dict[str, Any] = field(default_factory=dict)
-
-
-def variant(method: str, rollouts: int, demonstrations: int, **options: Any) -> Variant:
-    return Variant(method, plain.METHODS[method], rollouts, demonstrations, **options)
-
-
-MIXTURE = {"mixture": {"warmup": 2, "decay": 4, "peak": 0.8, "valley": 0.1}}
-MU = partial(plain.cosine_mu, warmup=2, decay=4, peak=0.8, valley=0.1)
-RED = variant("red", 3, 1)
-VARIANTS = {
-    "sft": variant("sft", 0, 1, training={"entropy_every": 2}),
-    "grpo": variant("grpo", 4, 0, training={"entropy_every": 2}),
-    "grpo_2updates": variant("grpo", 4, 0, training={"updates_per_rollout": 2}),
-    "drgrpo": variant("drgrpo", 4, 0),
-    "dapo": variant("dapo", 4, 0),
-    "rl_sft": variant("rl_sft", 3, 1, training={"cosine_every": 2}),
-    "mix_policy_2updates": variant("mix_policy", 3, 1, training={"updates_per_rollout": 2}),
-    "luffy": variant("luffy", 3, 1, training={"cosine_every": 2}),
-    "srft": variant("srft", 3, 1, training={"cosine_every": 2}),
-    "relift": variant("relift", 4, 0, overrides={"second_step": {"buffer": 2, "entropy_coef": 0.5, "grad_clip": 4.0}}),
-    "bread": variant("bread", 4, 0),
-    "chord_mu": replace(variant("chord_mu", 4, 0, overrides=MIXTURE), case=replace(plain.METHODS["chord_mu"], mu=MU)),
-    "chord_phi": replace(
-        variant("chord_phi", 4, 0, overrides=MIXTURE), case=replace(plain.METHODS["chord_phi"], mu=MU)
-    ),
-    "hpt": variant("hpt", 4, 1),
-    "hpt_sequences": variant("hpt", 4, 1, training={"sequences_per_update": 7, "skip_norm": 15.0, "lr_steps": 10}),
-    "red": RED,
-    "red_2updates": replace(RED, training={"updates_per_rollout": 2}),
-    "red_window3": replace(
-        RED,
-        case=replace(plain.METHODS["red"], weights=lambda rl, sft: plain.entropy_ratio(rl, sft, 3, 0.0, math.inf)),
-        overrides={"weight": {"window": 3, "low": 0.0, "high": None}},
-    ),
-    "red_w_scrambled": replace(RED, case=plain.RUNS["red_w_scrambled"], overrides={"weight": {"target": "random"}}),
-    "red_intended": variant("red_intended", 3, 1),
-    "red_released": variant("red_released", 3, 1),
-}
 
 
 @dataclass(frozen=True)
@@ -169,7 +119,7 @@ class PlainTraining:
         return [self.sampled(group, problem, call) for group, (problem, call) in enumerate(calls, first)]
 
     def groups(self, step: int) -> list[Group]:
-        if self.variant.method == "dapo":
+        if self.variant.method in ("dapo", "gpg"):
             return self.informative(6)[: self.training.prompts_per_step]
         if self.variant.method in FORK:
             return self.drawn(step)
@@ -287,6 +237,8 @@ class PlainTraining:
         ]
         step = plain.Step(rows, toy.LIMIT, 1.0, mu, marked or [])
         kept = sorted({i for i, _ in terms(step).entropy})
+        if not kept:
+            return {}
         logged = self.mean_entropies([members[i] for i in kept], [old[i] for i in kept])
         logged["red/w"] = weigh(logged)
         step = replace(step, w=logged["red/w"])

@@ -9,7 +9,8 @@ from red import methods
 from red.errors import DataError
 from red.methods.dapo import DynamicSampling
 from tests.training import toy, trajectories
-from tests.training.plain_training import VARIANTS, PlainTraining
+from tests.training.plain_training import PlainTraining
+from tests.training.variants import VARIANTS
 
 # float32 against float64, five updates deep; measured 1e-5, and 5e-4 on a processor without vector units.
 RELATIVE = 1e-3
@@ -77,7 +78,7 @@ def test_a_step_counts_what_it_took_sampled_and_learned(name, trained):
 
 def test_every_method_is_trained_here():
     missing = sorted(set(methods.names()) - {variant.method for variant in VARIANTS.values()})
-    assert not missing, f"{', '.join(missing)}: add a variant to tests/training/plain_training.py"
+    assert not missing, f"{', '.join(missing)}: add a variant to tests/training/variants.py"
 
 
 BARE = [name for name in methods.names() if not methods.method(name).needs_demonstrations]

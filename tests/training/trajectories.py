@@ -18,7 +18,7 @@ from pathlib import Path
 import torch
 
 from tests.training import toy
-from tests.training.plain_training import VARIANTS
+from tests.training.variants import VARIANTS
 
 FILE = Path(__file__).with_name("trajectories.json")
 TIMED = ("time/", "gpu/")

@@ -60,6 +60,7 @@ ONE_RANK: dict[str, tuple[str, dict, dict, dict, list[int]]] = {
     "red_warm": ("red", {}, {"temperature": 0.7}, {}, []),
     "red_decay": ("red", {}, {"weight_decay": 0.1, "grad_clip": 0.02, "warmup": 0.4}, {}, []),
     "red_updates": ("red", {}, {"updates_per_rollout": 2}, {}, []),
+    "rl_plus_updates": ("rl_plus", {}, {"updates_per_rollout": 2}, {}, []),
     "hpt_sequences": ("hpt", {}, {"sequences_per_update": 5, "lr_steps": 20}, {}, []),
     "red_resumed": ("red", {}, {}, {}, [1, 3]),
     "relift_resumed": ("relift", RELIFT, {}, {}, [2]),
