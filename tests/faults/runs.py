@@ -48,8 +48,10 @@ def _metrics(run: Path) -> list[dict[str, Any]]:
 
 
 def _files(folder: Path) -> dict[str, bytes]:
-    """Contents by name, without the model's card, which names the commit that others may move, and its hash."""
-    files = [path for path in folder.rglob("*") if path.is_file() and path.name not in ("README.md", checksums.NAME)]
+    """Contents by name, without the model's card, which names the commit that others may move, the account of its
+    pretraining, which has the processor time, and the hashes of both."""
+    own = ("README.md", "pretraining.json", checksums.NAME)
+    files = [path for path in folder.rglob("*") if path.is_file() and path.name not in own]
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 

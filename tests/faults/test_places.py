@@ -49,8 +49,9 @@ def remount(place: Path, option: str) -> None:
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    """Contents by name."""
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    """Contents by name, without the logs from which a stage continues."""
+    found = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    return {name: content for name, content in found.items() if not name.startswith("state/")}
 
 
 def tail(line: str) -> str:

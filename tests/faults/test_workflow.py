@@ -149,15 +149,14 @@ def test_suspended(tmp_path: Path, undisturbed: Path):
     compare_all(undisturbed, place)
 
 
-@named("job of a workflow killed by the kernel for want of memory, same command")
+@named("job of a workflow killed by the kernel for want of memory: the workflow tries it again")
 def test_memory(no_memory: NoMemory, tmp_path: Path, undisturbed: Path):
     place = directory(tmp_path / "flow")
     process = start(place)
     in_training(place, process, "sft")
     no_memory.take(newest_job(process))
-    output, _ = process.communicate(timeout=300)
-    assert no_memory.kills == 1 and process.returncode == 1, output[-2000:]
-    finish(start(place))
+    finish(process)
+    assert no_memory.kills == 1
     compare_all(undisturbed, place)
 
 
