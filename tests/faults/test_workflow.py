@@ -187,7 +187,7 @@ def test_late(seconds: int, is_soon: bool, tmp_path: Path, undisturbed: Path):
     compare_all(undisturbed, place)
 
 
-@named("clock a day ahead until the workflow was killed: the same result")
+@named("clock a day ahead until the workflow was killed: refused in words, and nothing is trained again")
 def test_clock(tmp_path: Path, undisturbed: Path):
     place = directory(tmp_path / "flow")
     process = start(place)
@@ -198,6 +198,11 @@ def test_clock(tmp_path: Path, undisturbed: Path):
     for path in place.rglob("*"):
         os.utime(path, (later, later))
     start(place, "--unlock").communicate(timeout=300)
+    process = start(place)
+    output, _ = process.communicate(timeout=600)
+    assert process.returncode == 1 and "could indicate a clock skew problem" in output, output[-3000:]
+    for path in place.rglob("*"):
+        os.utime(path)
     finish(start(place))
     compare_all(undisturbed, place)
 
