@@ -32,7 +32,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     root = tmp_path_factory.mktemp("openrlhf_world")
     shape = Shape(
-        vocab_size=len(vocabulary.VOCABULARY),
+        vocab_size=vocabulary.tokenizer(varied=True).get_vocab_size(),
         hidden_size=64,
         intermediate_size=96,
         num_hidden_layers=2,
@@ -50,7 +50,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     checkpoints.save(
         checkpoints.Checkpoint(
             model,
-            Codec(vocabulary.tokenizer(), (vocabulary.EOS_ID,)),
+            Codec(vocabulary.tokenizer(varied=True), (vocabulary.EOS_ID,)),
             checkpoints.hugging_face_config(shape, vocabulary.EOS_ID, vocabulary.PAD_ID),
             {"do_sample": True, **ids},
             vocabulary.tokenizer_config(512),
