@@ -36,13 +36,16 @@ class Comparison:
     matrices: Mapping[tuple[str, str], pd.DataFrame]
     incomplete: tuple[str, ...]
 
+    def complete(self, run: str, benchmarks: Sequence[str]) -> list[int]:
+        """The seeds of a run that have all of the benchmarks."""
+        parts = [self.matrices.get((run, name)) for name in benchmarks]
+        seeds = [set() if part is None else set(part.index) for part in parts]
+        return sorted(set.intersection(*seeds)) if seeds else []
+
     def strata(self, run: str, benchmarks: Sequence[str], only: Sequence[int] = ()) -> list[np.ndarray]:
         """[seeds, problems] per benchmark for the seeds that are complete on all, or of `only`; [] without any."""
-        parts = [self.matrices[run, name] for name in benchmarks if (run, name) in self.matrices]
-        if not parts or len(parts) < len(benchmarks):
-            return []
-        seeds = list(only) or sorted(set.intersection(*(set(part.index) for part in parts)))
-        return [part.loc[seeds].to_numpy() for part in parts] if seeds else []
+        seeds = list(only) or self.complete(run, benchmarks)
+        return [self.matrices[run, name].loc[seeds].to_numpy() for name in benchmarks] if seeds else []
 
     def mean(self, run: str, benchmarks: Sequence[str]) -> float | None:
         """Unweighted mean over benchmarks; None where one of them is missing."""
@@ -77,12 +80,11 @@ class Comparison:
 
     def shared(self, run: str, other: str, benchmarks: Sequence[str]) -> list[int]:
         """The seeds that both have, complete on all of the benchmarks."""
-        both = (set(self.by_seed(name, benchmarks).index) for name in (run, other))
-        return sorted(set.intersection(*both))
+        return sorted(set(self.complete(run, benchmarks)) & set(self.complete(other, benchmarks)))
 
     def seeds(self, run: str, benchmarks: Sequence[str]) -> int:
         """Number of training seeds behind a mean."""
-        return len(strata[0]) if (strata := self.strata(run, benchmarks)) else 0
+        return len(self.complete(run, benchmarks))
 
 
 def on_shared_seeds(scores: pd.DataFrame) -> tuple[pd.DataFrame, tuple[str, ...]]:
