@@ -26,7 +26,7 @@ def build(tables: Tables) -> Figure:
     """A row per run of Table 2 and one per premise."""
     runs = by_group(tables.of_item("main_results", base=True))
     benchmarks = tables.group("math")
-    scores = tables.scores(runs)
+    scores = tables.scores(runs, benchmarks)
     accuracy = compare(scores)
     numbers = pd.DataFrame([_number(tables, run, accuracy, benchmarks) for run in runs], columns=HEADS)
     findings = judge(tables)
