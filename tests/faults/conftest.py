@@ -1,19 +1,21 @@
 """The campaign: each fault is a case of its own; with --record its outcome goes into results.json and README.md."""
 
 import re
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.faults.case import Program, refusal, succeed
-from tests.faults.memory import NoMemory, no_memory
+from tests.faults.memory import no_memory
 from tests.faults.record import Outcome, save
 from tests.faults.study import Study, make
 from tests.faults.world import World
 
 HERE = Path(__file__).parent
+# A fixture is found where conftest has it.
+__all__ = ["no_memory"]
 NAMES = pytest.StashKey[set[str] | None]()
 
 
@@ -36,13 +38,6 @@ def world(tiny_world: Path) -> World:
 def study(world: World, tmp_path_factory: pytest.TempPathFactory) -> Study:
     """Made once; a case puts back what it changes."""
     return make(tmp_path_factory.mktemp("study"), world)
-
-
-@pytest.fixture(name="no_memory")
-def a_place_without_memory() -> Iterator[NoMemory]:
-    """Needs the right to make control groups."""
-    with no_memory() as place:
-        yield place
 
 
 @pytest.fixture

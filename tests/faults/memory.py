@@ -3,7 +3,6 @@
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +14,7 @@ VERSIONS = (
     (CONTROLLER / "memory", "memory.limit_in_bytes", "memory.oom_control"),
     (CONTROLLER, "memory.max", "memory.events"),
 )
+SWAP = ("memory.swappiness", "memory.swap.max")
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,9 @@ class NoMemory:
         return sum(int(line.split()[1]) for line in lines if line.startswith("oom_kill "))
 
 
-@contextmanager
+@pytest.fixture
 def no_memory() -> Iterator[NoMemory]:
-    """One for a while; skips where there is no right to make it."""
+    """Needs the right to make control groups."""
     root, limit, events = VERSIONS[not VERSIONS[0][0].is_dir()]
     folder = root / f"red-faults-{os.getpid()}"
     try:
@@ -48,6 +48,9 @@ def no_memory() -> Iterator[NoMemory]:
         if not (folder / limit).exists():
             pytest.skip("control groups here do not limit memory")
         (folder / limit).write_text("65536")
+        for name in SWAP:
+            if (folder / name).exists():
+                (folder / name).write_text("0")  # to disk instead would be no kill
         yield NoMemory(folder, events)
     finally:
         until(lambda: not (folder / "cgroup.procs").read_text())

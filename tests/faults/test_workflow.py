@@ -110,8 +110,7 @@ def test_kills(runs: tuple[str, ...], tmp_path: Path, undisturbed: Path, remark)
     with_jobs = len(runs) > 1
     place, draw, kills = directory(tmp_path / "flow"), random.Random(SEED + (not with_jobs)), 0
     for run in runs:
-        process = start(place)
-        in_training(place, process, run)
+        process = in_training(place, run)
         time.sleep(draw.uniform(0, 0.6))
         if process.poll() is None:
             (os.killpg if with_jobs else os.kill)(process.pid, signal.SIGKILL)
@@ -129,19 +128,19 @@ def changed(path: Path) -> int:
     return path.stat().st_mtime_ns if path.exists() else 0
 
 
-def in_training(place: Path, process: subprocess.Popen[str], run: str) -> None:
-    """Wait until a run of a workflow has made a step, or the workflow ends."""
+def in_training(place: Path, run: str) -> subprocess.Popen[str]:
+    """The workflow, started, once a run of it has made a step, or the workflow has ended."""
     metrics = place / RUNS / run / "seed0" / "state" / "metrics.jsonl"
-    before = changed(metrics)
+    before, process = changed(metrics), start(place)
     while process.poll() is None and changed(metrics) == before:
         time.sleep(0.02)
+    return process
 
 
 @named("workflow suspended with its jobs for half a minute")
 def test_suspended(tmp_path: Path, undisturbed: Path):
     place = directory(tmp_path / "flow")
-    process = start(place)
-    in_training(place, process, "sft")
+    process = in_training(place, "sft")
     os.killpg(process.pid, signal.SIGSTOP)
     time.sleep(30)
     os.killpg(process.pid, signal.SIGCONT)
@@ -152,8 +151,7 @@ def test_suspended(tmp_path: Path, undisturbed: Path):
 @named("job of a workflow killed by the kernel for want of memory: the workflow tries it again")
 def test_memory(no_memory: NoMemory, tmp_path: Path, undisturbed: Path):
     place = directory(tmp_path / "flow")
-    process = start(place)
-    in_training(place, process, "sft")
+    process = in_training(place, "sft")
     no_memory.take(newest_job(process))
     finish(process)
     assert no_memory.kills == 1
@@ -190,8 +188,7 @@ def test_late(seconds: int, is_soon: bool, tmp_path: Path, undisturbed: Path):
 @named("clock a day ahead until the workflow was killed: refused in words, and nothing is trained again")
 def test_clock(tmp_path: Path, undisturbed: Path):
     place = directory(tmp_path / "flow")
-    process = start(place)
-    in_training(place, process, "sft_grpo")
+    process = in_training(place, "sft_grpo")
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     later = time.time() + 86400
