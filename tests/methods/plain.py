@@ -331,6 +331,7 @@ METHODS = {
     "rl_plus": Case(plain_further.rl_plus, "both"),
     "rl_sft": Case(rl_sft, "both"),
     "sft": Case(sft, "demonstrations"),
+    "sft_rl": Case(plain_further.sft_rl, "rollouts"),
     "srft": Case(srft, "both"),
     "superrl": Case(plain_further.superrl, "both"),
     "trsft": Case(plain_further.trsft, "demonstrations"),

@@ -40,6 +40,13 @@ def superrl(step: Step) -> Terms:
     )
 
 
+def sft_rl(step: Step) -> Terms:
+    """Section 17.8."""
+    rows, a = step.rollouts, advantage(step, "rollouts", None)
+    gain = lambda i, t: clipped(ratio(step, i, t), a[i], 0.2, 0.28)  # noqa: E731
+    return Terms(rollout=token_mean(step, rows, gain), entropy=mean_entropy(step, rows))
+
+
 def gpg(step: Step) -> Terms:
     """Section 17.3."""
     rows, a = step.mixed("rollouts"), advantage(step, "rollouts", None)

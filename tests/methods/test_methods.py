@@ -61,6 +61,7 @@ def problem(index):
         ("sft", 0, 1),
         ("grpo", 8, 0),
         ("drgrpo", 8, 0),
+        ("sft_rl", 8, 0),
         ("rl_sft", 7, 1),
         ("mix_policy", 7, 1),
         ("luffy", 7, 1),

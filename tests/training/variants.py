@@ -46,6 +46,7 @@ VARIANTS = {
     "hpt": variant("hpt", 4, 1),
     "superrl": variant("superrl", 4, 1),
     "dft": variant("dft", 0, 1),
+    "sft_rl": variant("sft_rl", 4, 0, training={"updates_per_rollout": 2}),
     "gpg": variant("gpg", 4, 0),
     "trsft": variant("trsft", 0, 1),
     "psft": variant("psft", 0, 1, training={"updates_per_rollout": 4}),
