@@ -14,7 +14,7 @@ from red.methods import method
 from red.methods.base import Mix, Problem, Reward, Sequence
 
 # What remembers, from step to step; everything else is a record.
-MEMORIES = {"AnchorSearch", "GradedSampler", "HardBuffer", "Loop", "WeightSchedule"}
+MEMORIES = {"AnchorSearch", "GradedSampler", "HardBuffer", "Loop", "NoiseController", "WeightSchedule"}
 
 
 def records():

@@ -23,6 +23,7 @@ from red.plumbing.storage import read_jsonl
 from red.training.guard import replay
 from red.training.loop import Loop
 from red.training.spec import Cluster, RunSpec, Training
+from tests.fixtures.runs import SETTINGS, UPDATES
 
 pytest.importorskip("ray", reason="needs OpenRLHF: make setup-engines")
 pytest.importorskip("deepspeed", reason="needs OpenRLHF: make setup-engines")
@@ -51,11 +52,18 @@ PLAIN = {
 OURS_ALONE = ("time/", "gpu/", "grad/")
 RELIFT = {"second_step": {"buffer": 2}}
 
-# Came last and were not yet compared under OpenRLHF.
-UNTRIED = ("dft", "trsft", "psft", "gpg", "nft", "superrl", "rl_plus")
 # name: (method, overrides of the method, changes of the training, changes of the cluster, stops)
 ONE_RANK: dict[str, tuple[str, dict, dict, dict, list[int]]] = {
-    **{name: (name, RELIFT if name == "relift" else {}, {}, {}, []) for name in methods.names() if name not in UNTRIED},
+    **{
+        name: (
+            name,
+            (SETTINGS | {"relift": RELIFT}).get(name, {}),
+            {"updates_per_rollout": UPDATES.get(name, 1)},
+            {},
+            [],
+        )
+        for name in methods.names()
+    },
     "red_zero3": ("red", {}, {}, {"zero_stage": 3}, []),
     "red_offload": ("red", {}, {}, {"zero_stage": 3, "offload_optimizer": True}, []),
     "red_one_by_one": ("red", {}, {}, {"micro_batch": 1}, []),
@@ -65,11 +73,15 @@ ONE_RANK: dict[str, tuple[str, dict, dict, dict, list[int]]] = {
     "hpt_sequences": ("hpt", {}, {"sequences_per_update": 5, "lr_steps": 20}, {}, []),
     "red_resumed": ("red", {}, {}, {}, [1, 3]),
     "relift_resumed": ("relift", RELIFT, {}, {}, [2]),
+    "gac_resumed": ("gac", {}, {}, {}, [2]),
+    "prefix_rft_updates": ("prefix_rft", {"mix": {"decay": 3}}, {"updates_per_rollout": 2}, {}, []),
 }
 TWO_RANKS = {
     "red_ranks": ("red", {}, {}, {"policy_gpus": 2}, []),
     "hpt_ranks": ("hpt", {}, {}, {"policy_gpus": 2}, []),
     "relift_ranks": ("relift", RELIFT, {}, {"policy_gpus": 2}, [2]),
+    "prefix_rft_ranks": ("prefix_rft", {"mix": {"decay": 3}}, {}, {"policy_gpus": 2}, []),
+    "trapo_ranks": ("trapo", SETTINGS["trapo"], {}, {"policy_gpus": 2}, []),
     "luffy_zero3_ranks": ("luffy", {}, {}, {"policy_gpus": 2, "zero_stage": 3}, []),
     "red_offload_ranks": ("red", {}, {}, {"policy_gpus": 2, "zero_stage": 3, "offload_optimizer": True}, []),
 }
@@ -266,7 +278,7 @@ def test_updates_of_too_large_a_gradient_are_left_out_and_counted(name, compared
     assert theirs_lost == pytest.approx(ours_lost, rel=1e-4, abs=1e-4 * max(map(abs, ours_lost)))
 
 
-@pytest.mark.parametrize("name", ["red_resumed", "relift_resumed"])
+@pytest.mark.parametrize("name", ["red_resumed", "relift_resumed", "gac_resumed"])
 def test_a_resumed_run_repeats_the_uninterrupted_one_exactly(name, remote):
     resumed, rows = collected(remote(name))
     whole, expected = collected(remote(name.removesuffix("_resumed")))
