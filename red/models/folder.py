@@ -35,7 +35,10 @@ def load_codec(directory: Path | str) -> Codec:
     template, special_tokens = _chat_template(directory, settings), _special_tokens(settings)
     ends: list[int | None] = [*_end_ids(directory, config)]
     ends = ends or [tokenizer.token_to_id(special_tokens.get("eos_token", ""))]
-    ends += [chat_end(tokenizer, template, special_tokens), tokenizer.token_to_id(CHATML_END)]
+    try:
+        ends += [chat_end(tokenizer, template, special_tokens), tokenizer.token_to_id(CHATML_END)]
+    except DataError as error:
+        raise DataError(f"{directory}: {error}") from None
     stop_ids = tuple(dict.fromkeys(id for id in ends if id is not None))
     if not stop_ids:
         raise DataError(f"{directory / 'config.json'}: eos_token_id is missing; responses could not end")

@@ -6,12 +6,18 @@ import pickle
 import re
 import shutil
 import struct
+import subprocess
+from dataclasses import replace
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from red import confinement
+from red.errors import RedError
 from red.plumbing.provenance import ROOT
+from red.text import chat
 from tests.faults.case import named, succeed, table
 from tests.faults.world import Spoil, World, not_finite, run_spec
 
@@ -238,3 +244,48 @@ def test_custom_code(tmp_path: Path, world: World):
     parent = world.copy_of_base(tmp_path, spoil)
     succeed(world.train(tmp_path / "run", run_spec("sft", steps=1), parent=parent))
     assert not (tmp_path / "mark").exists()
+
+
+LOOP = "{% for i in range(99999) %}"
+TEMPLATES: tuple[tuple[str, str, str], ...] = (
+    ("that computes for ever", LOOP * 4 + "{% endfor %}" * 4, r"model: .* more than 1 s of processor time"),
+    ("that is one endless step", "{{ 9 ** (9 ** 9) % 2 }}", r"model: .* more than (1 s|1024 MiB)"),
+    ("that takes all memory", "{{ 'a' * 10 ** 10 }}", r"model: .* more than 1024 MiB of memory"),
+    ("that writes for ever", "{{ 'a' * 2 ** 25 }}", r"model: .* more than 16,777,216 characters"),
+)
+
+
+@table("template, pattern", "model: chat template ", TEMPLATES)
+def test_endless_template(template: str, pattern: str, tmp_path: Path, world: World, check, monkeypatch):
+    monkeypatch.setattr(chat, "SECONDS", 1)
+    parent = world.copy_of_base(tmp_path, replace_text("chat_template.jinja", template))
+    check(pattern, world.train(tmp_path / "run", run_spec("sft", steps=1), parent=parent))
+
+
+@named("model: chat template that knows no answers, and refuses in its own words")
+def test_refusing_template(tmp_path: Path, world: World, check):
+    spoil = replace_text("chat_template.jinja", "{{ raise_exception('no users') }}")
+    spec = replace(run_spec("sft", steps=1), template="chat")
+    parent = world.copy_of_base(tmp_path, spoil)
+    check(r"refuses messages of user: no users", world.train(tmp_path / "run", spec, parent=parent))
+
+
+@pytest.mark.faults("fate of a process")
+@table("times", "process of a chat template killed ", [("once: the same prompt", 1), ("each time: one line", 3)])
+def test_killed_template(times: int, monkeypatch):
+    start, left = confinement.start, iter(range(times))
+
+    def killed(module: str) -> tuple[subprocess.Popen[bytes], Connection]:
+        process, channel = start(module)
+        if next(left, None) is not None:
+            process.kill()
+        return process, channel
+
+    monkeypatch.setattr(confinement, "start", killed)
+    chat._renderer.cache_clear()
+    words = [{"role": "user", "content": "1 + 1"}]
+    if times < chat.TRIES:
+        assert chat.render_chat("{{ messages[0].content }}", words, {}) == "1 + 1"
+    else:
+        with pytest.raises(RedError, match="3 processes in a row ended over one prompt"):
+            chat.render_chat("{{ messages[0].content }}", words, {})
