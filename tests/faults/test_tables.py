@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from red.plumbing.provenance import ROOT
 from red.plumbing.storage import write_jsonl
+from red.probes.row import ROWS, Row
 from red.tables.schema import DYNAMICS, PROBES, SCORES
 from tests.faults.case import named, table
 from tests.faults.world import BENCHMARK, Spoil
@@ -18,6 +20,13 @@ from tests.faults.world import BENCHMARK, Spoil
 pytestmark = pytest.mark.faults("bad input")
 REPORTED = ROOT / "config" / "reported.csv"
 RUN = {"run": "red", "method": "red", "seed": 0, "scale": "tiny", "status": "done", "steps": 2}
+PROBED = {"runs": ["red"], "prompts": 2}
+PROBE = tuple(
+    Row("entropy", step, example, None, None, quantity, 0.5)
+    for step in (0, 2)
+    for quantity in ("entropy_rollout", "entropy_demonstration", "thinking_rollout")
+    for example in "ab"
+)
 GRADE = {
     "id": "a",
     "index": 0,
@@ -76,6 +85,17 @@ def zero_body(folder: Path) -> None:
     content = bytearray(path.read_bytes())
     content[4:600] = bytes(596)
     path.write_bytes(bytes(content))
+
+
+def write_probe(path: Path, *rows: Row) -> None:
+    """Without a list of hashes, like files that somebody moved."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.Table.from_pylist(list(map(asdict, rows or PROBE)), ROWS), path)
+
+
+def probed(*rows: Row) -> Spoil:
+    """The run's probe."""
+    return lambda folder: write_probe(folder / "entropy.parquet", *rows)
 
 
 COLLECTED: tuple[tuple[str, Spoil, str | None], ...] = (
@@ -189,6 +209,24 @@ RESULTS: tuple[tuple[str, Spoil, str | None], ...] = (
         r"metrics\.jsonl: value: ",
     ),
     ("provenance truncated", content("provenance.json", "{"), r"provenance\.json: not valid JSON"),
+    ("probe of fewer prompts", probed(*PROBE[::2]), r"entropy\.parquet: \w+ at step \d is of 1 prompts, 2 are ordered"),
+    ("probe without a quantity", probed(*PROBE[:-2]), r"thinking_rollout at step 2 is of 0 prompts, 2 are ordered"),
+    ("probe with a row twice", probed(*PROBE, PROBE[0]), r"entropy_rollout of 'a': token None after 1 rows"),
+    (
+        "probe of other prompts for one quantity",
+        probed(*PROBE[:-1], replace(PROBE[-1], example="c")),
+        r"entropy\.parquet: \w+ at step \d: 'b' is not a prompt of all",
+    ),
+    (
+        "probe at another step",
+        probed(*[replace(row, step=row.step + 1) for row in PROBE]),
+        r"nobody ordered 'entropy_rollout' of 'entropy' at step 1",
+    ),
+    (
+        "another probe",
+        probed(*[replace(row, probe="tokens") for row in PROBE]),
+        r"nobody ordered 'entropy_rollout' of 'tokens' at step 0",
+    ),
     ("probe that is no parquet", content("entropy.parquet", "hello"), r"entropy\.parquet: not a parquet file"),
     ("a missing run is listed, not an error", lambda f: (f / "metrics.jsonl").unlink(), None),
 )
@@ -213,13 +251,13 @@ def collect(folder: Path, spoil: Spoil) -> list[Any]:
     (files / "metrics.jsonl").write_text('{"train/step": 0, "loss/total": 0.5}\n{"train/step": 1}')
     (files / "provenance.json").write_text('{"steps": 2}')
     write_jsonl(folder / "data" / "benchmarks" / "math500.jsonl", [{"id": "a"}])
-    pq.write_table(pa.table({"probe": ["entropy"], "value": [0.5]}), files / "entropy.parquet")
+    write_probe(files / "entropy.parquet")
     spoil(files)
     for path in files.iterdir():
         target = folder / PLACES[path.name] / "red" / "seed0" / path.name
         target.parent.mkdir(parents=True, exist_ok=True)
         path.rename(target)
-    spec = {"runs": [RUN], "benchmarks": [BENCHMARK], "probes": {"entropy": ["red"]}}
+    spec = {"runs": [RUN], "benchmarks": [BENCHMARK], "probes": {"entropy": PROBED}}
     return ["collect", "--spec", json.dumps(spec), "--results", folder, "--out", folder / "collected"]
 
 
