@@ -119,12 +119,23 @@ def find(entry: Mapping[str, Any], spec: Mapping[str, Any], results: Path) -> Ru
     files += [training / "metrics.jsonl", training / "provenance.json"] if training else []
     files += probes.values()
     lacks = [path.relative_to(results).as_posix() for path in files if not path.is_file()]
-    origin = (training or evaluation) / "provenance.json"
-    provenance = read_object(origin) if origin.is_file() else {}
+    of_answers = _origin(evaluation / "provenance.json", entry)
+    provenance = _origin(training / "provenance.json", entry) if training else of_answers
     asked, steps = entry.get("steps"), provenance.get("steps")
     if training and not lacks and not provenance.get("stopped") and steps != asked:
         lacks = [f"{training.relative_to(results).as_posix()}: {steps} steps, {asked} are asked for"]
     return Run(entry, evaluation, training, probes, tuple(lacks), provenance)
+
+
+def _origin(path: Path, entry: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A provenance, empty if there is none; DataError where it is that of another run: folders were mixed up."""
+    provenance = read_object(path) if path.is_file() else {}
+    spec = provenance.get("spec")
+    own = {key: spec.get(key) for key in ("run", "seed")} if isinstance(spec, Mapping) else {}
+    for key, value in own.items():
+        if value not in (None, entry[key]):
+            raise DataError(f"{path}: {key} is {value!r}, not {entry[key]!r}; make the files of this folder again")
+    return provenance
 
 
 def _scores(run: Run, benchmark: Mapping[str, Any], ids: Sequence[str]) -> Iterator[pa.RecordBatch]:

@@ -16,6 +16,7 @@ import pytest
 
 from red import confinement
 from red.errors import RedError
+from red.models.folder import load_codec
 from red.plumbing.provenance import ROOT
 from red.text import chat
 from tests.faults.case import named, succeed, table
@@ -91,6 +92,8 @@ def link(name: str, target: str) -> Spoil:
 PANIC = {"type": "Precompiled", "precompiled_charsmap": "AAAA"}
 # Exponential in the length of a text.
 BACKTRACKING = {"type": "Replace", "pattern": {"Regex": "((.+.+)+.+)+[^\\s\\S]"}, "content": ""}
+
+DOUBLING = {"type": "Sequence", "normalizers": [{"type": "Replace", "pattern": {"String": "1"}, "content": "11"}] * 40}
 
 
 def tokenizer(normalizer: dict[str, Any]) -> Spoil:
@@ -174,6 +177,29 @@ FOLDERS: tuple[tuple[str, Spoil, str], ...] = (
     ("config that is a pipe", pipe("config.json"), r"config\.json: not a regular file"),
     ("tokenizer that is a pipe", pipe("tokenizer.json"), r"tokenizer\.json: not a regular file"),
     ("weights that are a pipe", pipe("model.safetensors"), r"model\.safetensors: not a regular file"),
+    (
+        "document of 300 MB that nobody asked for",
+        lambda f: ((f / "notes").mkdir(), (f / "notes" / "x").touch(), os.truncate(f / "notes" / "x", 300 << 20)),
+        r"notes/x: larger than 256 MiB, and no weights",
+    ),
+    (
+        "weights of a terabyte of nothing",
+        lambda f: os.truncate(f / "model.safetensors", 1 << 40),
+        r"model\.safetensors: truncated or damaged",
+    ),
+    ("pipe in a folder of the folder", lambda f: ((f / "a").mkdir(), pipe("a/b")(f)), r"a/b: not a regular file"),
+    ("links in a circle", lambda f: (link("a", "b")(f), link("b", "a")(f)), r"/a: not a regular file"),
+    ("tokenizer that doubles a text forty times", tokenizer(DOUBLING), r"Sequence may make 1e\+12 characters of one"),
+    (
+        "tokenizer that doubles what it decodes",
+        change_keys("tokenizer.json", decoder={**DOUBLING, "type": "Sequence", "decoders": DOUBLING["normalizers"]}),
+        r"Sequence may make 1e\+12 characters of one",
+    ),
+    (
+        "tokenizer that begins with a book",
+        tokenizer({"type": "Prepend", "prepend": "x" * 10_000}),
+        r"Prepend may make 1e\+04 characters of one",
+    ),
     ("stray pipe", pipe("notes.json"), r"notes\.json: not a regular file"),
     ("config that never ends", link("config.json", "/dev/zero"), r"config\.json: a link that leads out"),
     ("weights that never end", link("model.safetensors", "/dev/zero"), r"model\.safetensors: a link that leads out"),
@@ -208,6 +234,17 @@ def test_hub_cache(tmp_path: Path, world: World):
         shutil.copy(path, blobs / f"hash-of-{path.name}")
         (snapshot / path.name).symlink_to(f"../../blobs/hash-of-{path.name}")
     succeed(world.train(tmp_path / "run", run_spec("sft", steps=1), parent=snapshot))
+
+
+@named("model: a tokenizer's own padding and truncation change nothing")
+def test_left_behind(tmp_path: Path, world: World):
+    """Settings of somebody's batches, which the library would apply to every text."""
+    short = {"direction": "Right", "max_length": 2, "strategy": "LongestFirst", "stride": 0}
+    wide = {"strategy": {"Fixed": 100}, "direction": "Right", "pad_to_multiple_of": None, "pad_id": 0}
+    wide |= {"pad_type_id": 0, "pad_token": "x"}
+    spoiled = world.copy_of_base(tmp_path, change_keys("tokenizer.json", truncation=short, padding=wide))
+    prompts = [load_codec(folder).prompt("Compute 12+7", None, "plain", None, "x") for folder in (world.base, spoiled)]
+    assert prompts[0] == prompts[1]
 
 
 @named("model: a link out of the folder is not copied by preparing it")

@@ -43,8 +43,9 @@ def write_tables(folder: Path) -> None:
     values = {"string": "x", "int64": 0, "bool": True, "double": 0.5}
     for name, schema in (("scores", SCORES), ("dynamics", DYNAMICS), ("probes", PROBES)):
         row = {field.name: [values[str(field.type)]] for field in schema} | {"run": ["red"], "method": ["red"]}
+        row |= {"benchmark": [BENCHMARK["benchmark"]]} if name == "scores" else {}
         pq.write_table(pa.table(row, schema=schema), folder / f"{name}.parquet")
-    (folder / "runs.json").write_text(json.dumps([RUN]))
+    (folder / "runs.json").write_text(json.dumps([{**RUN, "steps": 1}]))
     (folder / "benchmarks.json").write_text(json.dumps([BENCHMARK]))
 
 
@@ -63,6 +64,11 @@ def as_text(name: str) -> Callable[[pa.Table], pa.Table]:
 def sample(table: pa.Table, number: int) -> pa.Table:
     """Its row as another sample."""
     return table.set_column(table.schema.get_field_index("sample"), "sample", pa.array([number]))
+
+
+def other_seed(table: pa.Table) -> pa.Table:
+    """Its row as another seed's."""
+    return table.set_column(table.schema.get_field_index("seed"), "seed", pa.array([1]))
 
 
 def content(name: str, text: str) -> Spoil:
@@ -141,13 +147,39 @@ COLLECTED: tuple[tuple[str, Spoil, str | None], ...] = (
     ),
     (
         "scores that lack an answer",
-        changed("scores", lambda t: pa.concat_tables([t, t.set_column(2, "seed", pa.array([1])), sample(t, 1)])),
-        r"scores\.parquet: run 'red' seed 1 has 1 answers to x, 1 of 2 different ones",
+        changed("scores", lambda t: pa.concat_tables([t, other_seed(t), sample(t, 1)])),
+        r"scores\.parquet: run 'red' seed 1 has 1 answers to math500, 1 of 2 different ones",
     ),
     (
         "scores with an answer twice",
         changed("scores", lambda t: pa.concat_tables([t, t])),
-        r"scores\.parquet: run 'red' seed 0 has 2 answers to x, 1 of 1 different ones",
+        r"scores\.parquet: run 'red' seed 0 has 2 answers to math500, 1 of 1 different ones",
+    ),
+    (
+        "scores of a seed that nobody asked for",
+        changed("scores", lambda t: pa.concat_tables([t, other_seed(t)])),
+        r"scores\.parquet: answers of red seed 1, which runs\.json does not list as done",
+    ),
+    (
+        "scores that lack a seed",
+        content("runs.json", json.dumps([{**RUN, "steps": 1, "seed": seed} for seed in (0, 1)])),
+        r"scores\.parquet: run 'red' seed 1 has no answers to math500",
+    ),
+    (
+        "answers to a benchmark that is not listed",
+        content("benchmarks.json", "[]"),
+        r"scores\.parquet: answers to math500, which benchmarks\.json does not list",
+    ),
+    (
+        "dynamics that lack a step",
+        content("runs.json", json.dumps([{**RUN, "steps": 2}])),
+        r"dynamics\.parquet: run 'red' seed 0 has 1 of 2 steps",
+    ),
+    ("a run twice", content("runs.json", json.dumps([{**RUN, "steps": 1}] * 2)), r"runs\.json: red 0 is there twice"),
+    (
+        "a benchmark twice",
+        content("benchmarks.json", json.dumps([BENCHMARK] * 2)),
+        r"benchmarks\.json: math500 is there twice",
     ),
     ("whole ones are accepted", lambda f: None, None),
 )
@@ -209,6 +241,16 @@ RESULTS: tuple[tuple[str, Spoil, str | None], ...] = (
         r"metrics\.jsonl: value: ",
     ),
     ("provenance truncated", content("provenance.json", "{"), r"provenance\.json: not valid JSON"),
+    (
+        "training of another run",
+        content("provenance.json", '{"steps": 2, "spec": {"run": "grpo", "seed": 0}}'),
+        r"provenance\.json: run is 'grpo', not 'red'",
+    ),
+    (
+        "training of another seed",
+        content("provenance.json", '{"steps": 2, "spec": {"run": "red", "seed": 1}}'),
+        r"provenance\.json: seed is 1, not 0",
+    ),
     ("probe of fewer prompts", probed(*PROBE[::2]), r"entropy\.parquet: \w+ at step \d is of 1 prompts, 2 are ordered"),
     ("probe without a quantity", probed(*PROBE[:-2]), r"thinking_rollout at step 2 is of 0 prompts, 2 are ordered"),
     ("probe with a row twice", probed(*PROBE, PROBE[0]), r"entropy_rollout of 'a': token None after 1 rows"),
