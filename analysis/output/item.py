@@ -1,7 +1,7 @@
 """What an item returns: a table or a figure, its caption, and the numbers behind it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 import pandas as pd
@@ -48,6 +48,11 @@ class Table:
     spans: tuple[tuple[str, int], ...] = ()
     layout: str = ""
     facts: Mapping[str, Any] = field(default_factory=dict)
+
+    def shown(self) -> dict[str, Any]:
+        """What a reader sees, for pages and for JSON: {"stub", "columns", "spans", "rows": [{"label", "cells", "group"}]}."""
+        rows = [asdict(row) for row in self.rows]
+        return {"stub": self.stub, "columns": self.columns, "spans": self.spans, "rows": rows}
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,8 @@ def write(result: Table | Figure, name: str, out: Path) -> list[Path]:
     else:
         folder, files, caption = out / "figures", {**pictures(result)}, result.caption
     facts = {"item": name, "title": result.title, "caption": caption, **result.facts}
+    if isinstance(result, Table):
+        facts["table"] = result.shown()
     files |= {"csv": csv(result.numbers), "json": readable_json(facts)}
     own_page = result.page if isinstance(result, Figure) else None
     files["html"] = own_page or page(result, name, facts, files)

@@ -6,7 +6,8 @@ import re
 import numpy as np
 
 from analysis.measures.token_stages import STAGES, stages, thinking
-from analysis.output.token_page import page, script_json
+from analysis.output.template import script_json
+from analysis.output.token_page import page
 
 HOSTILE = "</script><script>alert(1)</script><!-- & \u2028 <img src=x onerror=alert(1)>"
 
