@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from red.tables.reader import Tables
 
 FOLDER = Path(__file__).parent / "items"
+FRONT = ("at_a_glance", "overview", "claims", "premises")  # what a report begins with
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,6 @@
 """The HTML page of an item: what it shows, caption, its data to download, and what made the numbers.
 
-One file without scripts or network. All rules of its style begin with `.item`, so that the front page of
-Snakemake's report can hold the overview as it is.
+One file without scripts or network.
 """
 
 import base64
@@ -31,8 +30,13 @@ def page(result: Table | Figure, name: str, facts: Mapping[str, Any], files: Map
         name=name,
         facts=facts,
         shown=result.shown() if isinstance(result, Table) else None,
-        files={suffix: data_uri(content, suffix) for suffix, content in files.items() if suffix in MIME},
+        files=links(files),
     )
+
+
+def links(files: Mapping[str, bytes | str]) -> dict[str, Markup]:
+    """Where each of the item's files can be saved from, by suffix."""
+    return {suffix: data_uri(content, suffix) for suffix, content in files.items() if suffix in MIME}
 
 
 def data_uri(content: bytes | str, suffix: str) -> Markup:

@@ -4,7 +4,7 @@ import re
 
 from snakemake.exceptions import WorkflowError
 
-from analysis.listing import listing
+from analysis.listing import FRONT, listing
 from red.errors import ConfigError
 from red.plumbing.documents import read_yaml
 from red.plumbing.provenance import fingerprint
@@ -91,6 +91,12 @@ def analysis_code(item):
     return fingerprint(*modules, "analysis/output/*.html", "red/escape.py")
 
 
+def report_code():
+    """Fingerprint of the page of all items."""
+    modules = sources("analysis.report", "analysis.report.__main__")
+    return fingerprint(*modules, "analysis/output/*.html", "red/escape.py")
+
+
 def tables_of(item):
     """The tables that an item reads: this study's, but for `sweep` and `sensitivity` those that were made before."""
     stored = Path(config.get("pathvars", {}).get(item, "")) / "collected"
@@ -114,9 +120,7 @@ def reported(item, path):
         return path
     about = LISTING[item]
     category = f"{about.kind.title()}s" if about.is_of_the_paper else "Diagnostics"
-    category = (
-        "Overview" if item in ("at_a_glance", "overview", "premises") else category
-    )
+    category = "Overview" if item in FRONT else category
     # The report sorts by letters, so a number of one digit is padded.
     heading = re.sub(r"^(\w+) (\d):", "\\1 \u2007\\2:", about.heading)
     seeds = ", ".join(map(str, config["seeds"]))
