@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from analysis.items.claims import CLAIMS
 from analysis.listing import listing
 from analysis.parts.trend import trend
 from analysis.report.page import LARGEST
@@ -39,8 +40,8 @@ def test_the_first_screen_says_what_was_run_and_what_came_out(opened):
     )
     ran, came, score = shown
     assert re.fullmatch(r"At tiny scale, \d+ runs trained for [\d to]+ steps with [\d to]+ seeds each, .*\.", ran)
-    assert came.startswith("RED reaches ") and "of 34 claims, " in came
-    assert sum(map(int, re.findall(r"\d+", score))) == 34
+    assert came.startswith("RED reaches ") and f"of {len(CLAIMS)} claims, " in came
+    assert sum(map(int, re.findall(r"\d+", score))) == len(CLAIMS)
 
 
 def test_every_item_has_an_anchor_and_shows_itself(opened):
