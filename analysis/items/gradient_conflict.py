@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from analysis.output.item import Figure
 from analysis.parts.account import account_of, result_figure
@@ -28,9 +29,13 @@ def build(tables: Tables) -> Figure:
     panels = [Panel(f"(a) {line.label}", "cosine", (line,), zero=True) for line in lines]
     curves = draw(tables, axes[0][:-1], panels)
     _same_height(axes[0][:-1])
+    for where in axes[0][:-1]:
+        where.xaxis.set_major_locator(MaxNLocator(2, integer=True))
+    for where in axes[0][1:-1]:
+        where.set_ylabel("")
     shares = _negative_shares(tables, runs, curves.seeds)
     right = axes[0][-1]
-    right.set_title("(b) Steps with cosine < 0")
+    right.set_title("(b) Below 0")
     if shares.empty:
         no_data(right, "not logged")
     for row, (run, frame) in enumerate(shares.groupby("run", sort=False)):

@@ -24,7 +24,7 @@ BOXES = {
     "advantage": Box(0.745, 0.60, 0.15, 0.13, "advantage $\\hat{A}_i$", SHARED),
     "shift": Box(0.79, 0.90, 0.25, 0.15, "II  policy shift\n$\\pi_{off}=\\beta+(1-\\beta)\\,\\pi$", TEACHER),
     "weight": Box(0.79, 0.16, 0.25, 0.19, WEIGHT_TEXT, TEACHER),
-    "update": Box(0.93, 0.60, 0.12, 0.24, "one update\nrollouts +\n$w$ · demonstr.", SHARED),
+    "update": Box(0.925, 0.60, 0.145, 0.24, "one update\nrollouts +\n$w$ · demonstr.", SHARED),
 }
 
 

@@ -74,9 +74,10 @@ def latex(table: Table, name: str) -> str:
 
     It is set on a page of its own, and made smaller where it is wider or higher than that.
     """
-    caption = f"{escape.latex(table.title)}. {escape.latex(_explained(table))}"
-    lines = [r"\begin{table}[p]", r"\centering", r"\scriptsize", rf"\caption{{{caption}}}"]
-    lines += [rf"\label{{tab:{name}}}", r"\normalsize", r"\sbox0{%"]
+    title = escape.latex(table.title)
+    caption = rf"\caption[{{{title}}}]{{\scriptsize {title}. {escape.latex(_explained(table))}}}"
+    lines = [r"\begin{table}[p]", r"\centering", caption]
+    lines += [rf"\label{{tab:{name}}}", r"\sbox0{%"]
     layout = table.layout or "l" + "c" * len(table.columns)
     lines += [rf"\begin{{tabular}}{{{layout}}}", r"\toprule"]
     if table.spans:
@@ -90,7 +91,7 @@ def latex(table: Table, name: str) -> str:
         lines.append(_tex_line(escape.latex(row.label), [_tex_cell(cell) for cell in row.cells]))
     lines += [r"\bottomrule", r"\end{tabular}}%"]
     lines.append(r"\ifdim\wd0>\linewidth\sbox0{\resizebox{\linewidth}{!}{\usebox0}}\fi")
-    lines.append(rf"\ifdim\dimexpr\ht0+\dp0>{ROOM}\sbox0{{\resizebox{{!}}{{{ROOM}}}{{\usebox0}}}}\fi")
+    lines.append(rf"\ifdim\dimexpr\ht0+\dp0>{ROOM}\sbox0{{\resizebox*{{!}}{{{ROOM}}}{{\usebox0}}}}\fi")
     lines += [r"\usebox0", r"\end{table}"]
     return "\n".join(lines) + "\n"
 

@@ -154,7 +154,7 @@ def _draw_curve(where: Axes, curve: pd.DataFrame, line: Line) -> None:
     marker = look.marker if len(curve) == 1 else ""
     if not np.array_equal(curve["mean"], curve["raw"]):
         # As pixels: hundreds of points would be most of the file.
-        where.plot(steps, curve["raw"], ls="", marker=".", ms=2, mew=0, alpha=0.3, color=look.color, rasterized=True)
+        where.plot(steps, curve["raw"], ls="", marker=".", ms=2.6, mew=0, alpha=0.4, color=look.color, rasterized=True)
     where.plot(steps, curve["mean"], color=look.color, ls=look.dashes, marker=marker, label=line.label)
     where.fill_between(steps, curve["low"], curve["high"], color=look.color, alpha=0.18, lw=0)
 

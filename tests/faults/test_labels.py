@@ -127,8 +127,10 @@ def test_card(label: str):
 @holds("labels in LaTeX", label=SHOWN)
 def test_latex(label: str):
     text, lines = visible(label), latex(table(label), "x").splitlines()
-    (caption,) = (line for line in lines if line.startswith(r"\caption{"))
-    explained = read_latex(caption.removeprefix(r"\caption{").removesuffix("}"))
+    (caption,) = (line for line in lines if line.startswith(r"\caption[{"))
+    short, _, long = caption.removeprefix(r"\caption[{").removesuffix("}").partition(r"}]{\scriptsize ")
+    assert read_latex(short) == text
+    explained = read_latex(long)
     assert explained == f"{text}. {visible(f'{label} {LEGEND} {PAPER}')}"
     rows = [line for line in lines if r"\begin{tabular}[t]" in line]
     assert len(rows) == 2
