@@ -11,6 +11,7 @@ import pandas as pd
 from analysis.listing import Listed, listing
 from analysis.output.token_page import without_files
 from red.errors import ConfigError
+from red.plumbing.records import suggestion
 from red.plumbing.storage import parse_json, read_bytes, read_text
 
 SUFFIXES = {"table": ("json", "csv", "tex"), "figure": ("json", "csv", "svg")}
@@ -44,7 +45,7 @@ def made(results: Path, items: Iterable[str]) -> tuple[Made, ...]:
     found = []
     for name in items:
         if name not in known:
-            raise ConfigError(f"item {name!r} is unknown; known: {', '.join(known)}")
+            raise ConfigError(f"no item {name!r}{suggestion(name, known)}")
         about = known[name]
         folder = results / f"{about.kind}s"
         files = {suffix: read_bytes(folder / f"{name}.{suffix}") for suffix in SUFFIXES[about.kind]}

@@ -1,7 +1,6 @@
 """Chosen metrics of chosen runs as a page to touch or as a picture."""
 
 from collections.abc import Sequence
-from difflib import get_close_matches
 
 from matplotlib.figure import Figure as Picture
 
@@ -11,6 +10,7 @@ from analysis.parts.trend import trend
 from analysis.report.curves import Curve, packed
 from analysis.report.page import asset
 from red.errors import ConfigError
+from red.plumbing.records import suggestion
 
 FIRST = ("entropy/rollout", "entropy/demonstration", "red/w", "accuracy/rollout", "loss/total")
 REACH = 40  # a trend reaches over a fortieth of the steps on either side
@@ -22,9 +22,7 @@ def chosen(curves: Sequence[Curve], metrics: Sequence[str]) -> list[str]:
     known = list(dict.fromkeys(curve.metric for curve in curves))
     for metric in metrics:
         if metric not in known:
-            close = get_close_matches(metric, known, 1, 0.4)
-            hint = f"; did you mean {close[0]}?" if close else ""
-            raise ConfigError(f"--metric: {metric!r} is in none of these logs{hint} Logged: {', '.join(sorted(known))}")
+            raise ConfigError(f"--metric: {metric!r} is in none of these logs{suggestion(metric, sorted(known))}")
     return list(metrics) or [metric for metric in FIRST if metric in known] or known[:3]
 
 

@@ -177,4 +177,4 @@ def test_the_library_of_the_curves_is_the_one_that_was_published():
 def test_an_unknown_item_is_named_in_one_line(results, collected, reported, capsys):
     places = ["--results", str(results), "--collected", str(collected), "--reported", str(reported)]
     assert main(["--items", "nope", *places, "--out", str(results / "report.html")]) == 2
-    assert capsys.readouterr().err.startswith("analysis.report: item 'nope' is unknown; known: ablations, ")
+    assert capsys.readouterr().err.startswith("analysis.report: no item 'nope'; one of ablations, ")

@@ -114,7 +114,7 @@ def report(repository: Path, study: Path, tmp_path_factory: pytest.TempPathFacto
     """Snakemake's, with ours beside it: hostile labels in the configuration and in the tables, folders with spaces."""
     hostile = [label for label in LABELS if label.isprintable() and label]
     labels = (" ".join(part) for part in zip(hostile[::3], hostile[1::3], hostile[2::3], strict=False))
-    runs = {run: {"label": next(labels), "row_group": next(labels)} for run in ("red", "luffy", "grpo", "sft")}
+    runs = {run: {"label": next(labels)} for run in ("red", "luffy", "grpo", "sft")}
     named = {name: {"label": next(labels)} for name in ("math500", "amc", "aime24")}
     places = {name: f"{name}/my run" for name in ("results", "logs", "benchmarks")}
     overlay = {"only": list(runs), "runs": runs, "benchmarks": named, "pathvars": places, "seeds": [0], "probes": {}}

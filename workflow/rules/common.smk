@@ -4,7 +4,7 @@ import re
 
 from snakemake.exceptions import WorkflowError
 
-from analysis.listing import FRONT, listing
+from analysis.listing import FRONT, check_items, listing
 from red.errors import ConfigError
 from red.plumbing.documents import read_yaml
 from red.plumbing.provenance import fingerprint
@@ -34,10 +34,7 @@ def checked():
         config.update(configuration.select(config))
         configuration.check(config)
         jobs.check(config)
-        unknown = [item for item in config["items"] if item not in LISTING]
-        if unknown:
-            known = ", ".join(LISTING)
-            raise ConfigError(f"items: {unknown[0]!r} is unknown; one of {known}")
+        check_items(config)
         return resources_of(config)
     except ConfigError as error:
         sys.exit(f"config: {error}")
