@@ -48,11 +48,15 @@ whole-slurm: setup
 	@! command -v sinfo >/dev/null || command -v squeue >/dev/null || command -v sacct >/dev/null \
 	  || { echo "sinfo is here but neither squeue nor sacct; the remedy: python -m red doctor"; exit 1; }
 
-## Train, evaluate and analyse at tiny scale; ends with results/tiny/report.html
+# Overlays on the default configuration, for `make reproduce CONFIG="mine.yaml more.yaml"`
+CONFIG :=
+OVERLAYS = $(if $(CONFIG),--configfile config/default.yaml $(CONFIG))
+FIND = import sys; from pathlib import Path; from red.study.config import load; print(load(*map(Path, sys.argv[1:]))["pathvars"]["results"])
+
+## Train, evaluate and analyse at tiny scale, or what CONFIG asks for; ends with report.html in the folder of results
 reproduce: whole-slurm
-	snakemake all --cores $(CORES) --rerun-incomplete --keep-going
+	snakemake all --cores $(CORES) $(OVERLAYS) --rerun-incomplete --keep-going
 	@$(MAKE) --no-print-directory provenance
-	@echo "Report: results/tiny/report.html"
 
 SWEEP := config/sweep.yaml
 RATES := results/sweep/rates.yaml
@@ -66,7 +70,8 @@ sweep: whole-slurm
 
 ## Beside the report: how each of its files was made, with jobs, times and software (Snakemake's own report)
 provenance: whole-slurm
-	snakemake all --cores 1 --quiet rules progress --report results/tiny/provenance.html \
+	results=$$(python -c '$(FIND)' config/default.yaml $(CONFIG)) \
+	  && snakemake all --cores 1 $(OVERLAYS) --quiet rules progress --report $$results/provenance.html \
 	  || { echo "No provenance: make reproduce has to end first; python -m red status shows what is missing"; exit 1; }
 
 STUDY = --configfile config/default.yaml config/sensitivity/common.yaml

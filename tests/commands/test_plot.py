@@ -71,7 +71,10 @@ def test_pictures_have_a_set_of_axes_per_metric(results):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("red", "--metric", "entropy/rl", "--out", "x.png"), "'entropy/rl' is in none of these logs; did you mean 'entropy/rollout'?"),
+        (
+            ("red", "--metric", "entropy/rl", "--out", "x.png"),
+            "'entropy/rl' is in none of these logs; did you mean 'entropy/rollout'?",
+        ),
         (("nope", "--out", "x.png"), "nope: neither a metrics.jsonl, nor a folder with one, nor a run of"),
         (("red", "--out", "x.pdf"), "--out x.pdf: expected a name that ends in .html, .png, .svg"),
     ],
