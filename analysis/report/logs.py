@@ -10,7 +10,7 @@ import seaborn as sns
 from analysis.parts.style import LOOKS
 from analysis.report.curves import Curve
 from red.errors import DataError
-from red.plumbing.storage import read_jsonl
+from red.plumbing.storage import numbered_lines, parse_row
 
 FILE, STEP = "metrics.jsonl", "train/step"
 
@@ -74,7 +74,15 @@ def _label(name: str, names: Sequence[str]) -> str:
 def _read(path: Path, run: str, label: str, color: str, seed: int | None) -> list[Curve]:
     """One curve per metric that is a number in some line."""
     points: dict[str, dict[int, float]] = {}
-    for row in read_jsonl(path, required=[STEP]):
+    for number, raw in numbered_lines(path):
+        if not raw.strip():
+            continue
+        try:
+            row = parse_row(raw, f"{path}: line {number}", [STEP])
+        except DataError:
+            if raw.endswith(b"\n"):
+                raise
+            break  # is being written
         step = row.pop(STEP)
         if not isinstance(step, int):
             raise DataError(f"{path}: {STEP} {step!r} is no integer")

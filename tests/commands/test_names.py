@@ -1,5 +1,7 @@
 """A wrong name is one line that says the right one: commands, items, groups, runs."""
 
+import json
+
 import pytest
 import yaml
 
@@ -30,6 +32,18 @@ def test_a_command_that_is_none_is_answered_with_the_nearest(capsys):
     assert capsys.readouterr().err == "red: no command 'stauts'; did you mean 'status'?\n"
     assert main(["zzz"]) == 2
     assert "one of collect, compare, " in capsys.readouterr().err
+
+
+def test_status_and_doctor_speak_to_programs(tmp_path, capsys):
+    places = {name: str(tmp_path / name) for name in ("results", "logs", "benchmarks")}
+    (tmp_path / "o.yaml").write_text(yaml.safe_dump({"only": ["red"], "seeds": [0], "pathvars": places}))
+    assert main(["status", "--json", "--configfile", str(tmp_path / "o.yaml")]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert {"run": "red", "seed": 0, "training": "waiting", "step": 0}.items() <= rows[-1].items()
+    status = main(["doctor", "--json", "--configfile", str(tmp_path / "o.yaml")])
+    checks = json.loads(capsys.readouterr().out)
+    assert status == any(check["verdict"] == "fail" for check in checks)
+    assert {"name", "verdict", "text"} == checks[0].keys()
 
 
 @pytest.mark.parametrize(

@@ -87,6 +87,13 @@ def test_a_wrong_name_is_one_line_that_says_the_right_ones(results, capsys, word
         assert "runs there: red" in said
 
 
+def test_a_line_that_is_being_written_is_left_for_the_next_time(results):
+    path = results / "elsewhere" / "state" / "metrics.jsonl"
+    path.write_text('{"train/step": 0, "red/w": 1}\n\n{"train/step": 1, "red/w": 2}\n{"train/st')
+    (line,) = drawn(results, str(results / "elsewhere"))["curves"]["lines"]
+    assert line["values"] == [1, 2]
+
+
 def test_a_row_without_its_step_is_named(results, capsys):
     path = results / "elsewhere" / "state" / "metrics.jsonl"
     path.write_text('{"train/step": 0}\n{"red/w": 1}\n')
