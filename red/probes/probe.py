@@ -19,7 +19,7 @@ from red.objective.aggregate import sequence_mean
 from red.plumbing.item_log import ItemLog
 from red.plumbing.progress import GenerationProgress
 from red.probes.reader import Draw, Measured, Reader
-from red.probes.row import Row
+from red.probes.row import OF_TOKENS, Row
 from red.ranges import Count, Natural
 from red.seeds import derive
 from red.text.equations import holds_equation
@@ -84,9 +84,11 @@ def measure(
         judge,
         need_demonstrations=True,
     )
-    problems = random.Random(derive(probe.seed, "probe")).sample(
-        loaded.problems, min(probe.prompts, len(loaded.problems))
-    )
+    if len(loaded.problems) < probe.prompts:
+        raise DataError(
+            f"{prompts}: {len(loaded.problems)} usable problems; the probe asks for {probe.prompts} prompts"
+        )
+    problems = random.Random(derive(probe.seed, "probe")).sample(loaded.problems, probe.prompts)
     bench = _Bench(probe, codec.tokenizer, judge, loaded.thought_open, problems, reader, log)
     bench.check_vocabulary(others.values())
     match probe.probe:
@@ -217,7 +219,9 @@ class _Bench:
             for sequence, values in zip(sequences, probabilities, strict=True):
                 for position, token in enumerate(sequence.response):
                     text = decoded(self.tokenizer, [token], skip_special_tokens=False)
-                    yield self._row(self.probe.step, sequence.problem, position, text, f"p_{name}", values[position])
+                    yield self._row(
+                        self.probe.step, sequence.problem, position, text, OF_TOKENS + name, values[position]
+                    )
 
     def _row(
         self, step: int, problem: Problem, position: int | None, token: str | None, quantity: str, value: float

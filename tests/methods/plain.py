@@ -33,6 +33,7 @@ from tests.methods.plain_step import (
     ratio,
     sequence_entropy,
     sequence_mean,
+    sequences_of,
     sg,
     token_mean,
 )
@@ -367,31 +368,6 @@ RUNS = {
     "uft_nll_10": Case(partial(plain_further.uft, c=0.01), "both"),
     "uft_nll_100": Case(partial(plain_further.uft, c=0.1), "both"),
 }
-
-
-def sequences_of(inputs: dict[str, Any], members: str) -> list[dict[str, Any]]:
-    """The input sequences that a method's step has. An expert's prompt is another one: a group of its own."""
-    rows = inputs["sequences"]
-    match members:
-        case "rollouts":
-            return [row for row in rows if not row["is_demonstration"]]
-        case "demonstrations":
-            return [row for row in rows if row["is_demonstration"]]
-        case "expert":
-            return [{**row, "group": row["group"] + 100} if row["is_demonstration"] else row for row in rows]
-        case "hybrids":
-            return [_hybrid(row) if row["is_demonstration"] else row for row in rows]
-        case "several":
-            # A whole demonstration in every other group; of the hybrids one whose prefix is not learned.
-            odd = [row["is_demonstration"] and row["group"] % 2 == 1 for row in rows]
-            return [_hybrid(row, row["group"] != 1) if one else row for row, one in zip(rows, odd, strict=True)]
-    return rows
-
-
-def _hybrid(row: dict[str, Any], prefix_kept: bool = True) -> dict[str, Any]:
-    """The demonstration's first half, then as if sampled."""
-    prefix = (1 + sum(row["mask"])) // 2
-    return {**row, "is_demonstration": False, "prefix": prefix, "prefix_kept": prefix_kept}
 
 
 def evaluate(terms: Callable[[Step], Terms], step: Step) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from statistics import fmean, stdev
+from typing import Any
 
 TINY = 1e-100
 
@@ -107,6 +108,31 @@ class Terms:
             + self.c_nll * self.nll.get(key, 0)
             - self.c_entropy * self.entropy.get(key, 0)
         )
+
+
+def sequences_of(inputs: dict[str, Any], members: str) -> list[dict[str, Any]]:
+    """The input sequences that a method's step has. An expert's prompt is another one: a group of its own."""
+    rows = inputs["sequences"]
+    match members:
+        case "rollouts":
+            return [row for row in rows if not row["is_demonstration"]]
+        case "demonstrations":
+            return [row for row in rows if row["is_demonstration"]]
+        case "expert":
+            return [{**row, "group": row["group"] + 100} if row["is_demonstration"] else row for row in rows]
+        case "hybrids":
+            return [_hybrid(row) if row["is_demonstration"] else row for row in rows]
+        case "several":
+            # A whole demonstration in every other group; of the hybrids one whose prefix is not learned.
+            odd = [row["is_demonstration"] and row["group"] % 2 == 1 for row in rows]
+            return [_hybrid(row, row["group"] != 1) if one else row for row, one in zip(rows, odd, strict=True)]
+    return rows
+
+
+def _hybrid(row: dict[str, Any], prefix_kept: bool = True) -> dict[str, Any]:
+    """The demonstration's first half, then as if sampled."""
+    prefix = (1 + sum(row["mask"])) // 2
+    return {**row, "is_demonstration": False, "prefix": prefix, "prefix_kept": prefix_kept}
 
 
 def sg(x: complex) -> float:
