@@ -36,6 +36,9 @@ OF_TOKENS = "p_"
 OF_PROMPTS = ("group_accuracy", "group_size", "length_rollout", "equation_rollout", "thinking_demonstration")
 """What `confidence` measures beside them, at step 0."""
 
+OF_RESPONSES = ("prompt", "verdict")
+"""What `tokens` says of each response beside them."""
+
 ARROW: dict[Any, pa.DataType] = dict.fromkeys((str, str | None), pa.string())
 ARROW |= dict.fromkeys((int, int | None), pa.int64()) | {float: pa.float64()}
 ROWS = pa.schema([(field.name, ARROW[field.type]) for field in fields(Row)])
@@ -46,8 +49,9 @@ def quantities(probe: str, models: Iterable[str], step: int) -> frozenset[tuple[
     if probe == "entropy":
         names = ["entropy_rollout", "entropy_demonstration", "thinking_rollout"]
         return frozenset((at, name) for at in (0, step) for name in names)
-    own, of_prompts = ("small", OF_PROMPTS) if probe == "confidence" else ("trained", ())
-    return frozenset((step, OF_TOKENS + name) for name in (own, *models)) | {(0, name) for name in of_prompts}
+    own = "small" if probe == "confidence" else "trained"
+    beside = {(0, name) for name in OF_PROMPTS} if probe == "confidence" else {(step, name) for name in OF_RESPONSES}
+    return frozenset((step, OF_TOKENS + name) for name in (own, *models)) | beside
 
 
 def write(rows: Iterable[Row], path: Path) -> None:
