@@ -39,7 +39,10 @@ def run(options: argparse.Namespace) -> int:
         f"Sharing saves {_hours(saved.hours)} {_unit(forecast)} and {_tokens(saved.sampled + saved.trained)} "
         "tokens against training each method with its own copy of the runs it starts from."
     )
-    print("Formulas: red/study/estimate.py. Assumptions: sections `hardware`, `shape`, `lengths`, `behaviour`.")
+    measured = f" Of `hardware`, measured: {', '.join(forecast.known)}." if forecast.known else ""
+    print(
+        f"Formulas: red/study/estimate.py. Assumptions: sections `hardware`, `shape`, `lengths`, `behaviour`.{measured}"
+    )
     return 0
 
 

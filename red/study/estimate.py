@@ -32,7 +32,7 @@ from typing import Any
 
 from red.engines import engine
 from red.study import jobs
-from red.study.resources import STAGES, Resources, resources_of
+from red.study.resources import STAGES, Resources, measured_of, resources_of
 from red.study.runs import run_spec, w_source
 from red.training.spec import RunSpec
 
@@ -85,10 +85,14 @@ class Row:
 
 @dataclass(frozen=True)
 class Estimate:
-    """All runs. What is not measured lies between its forecast / factor and x factor, as far as is known."""
+    """All runs. What is not measured lies between its forecast / factor and x factor, as far as is known.
+
+    `known` are the keys of section `hardware` that were measured on the device.
+    """
 
     scale: str
     device: str
+    known: tuple[str, ...]
     rows: tuple[Row, ...]
     other: Cost
     alone: Cost
@@ -161,6 +165,7 @@ def estimate(config: Mapping[str, Any]) -> Estimate:
     return Estimate(
         scale=config["scale"],
         device=resources.hardware.name,
+        known=tuple(sorted(measured_of(resources.hardware))),
         rows=tuple(rows),
         other=_other_cost(config, resources),
         alone=_alone(config, seeds, costs),

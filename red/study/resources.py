@@ -6,10 +6,13 @@ field has a default that fits the tiny scale.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import Any
 
 from red.engines import engine
+from red.errors import ConfigError, DataError
 from red.plumbing.records import merged
+from red.plumbing.storage import read_object
 from red.ranges import Count, Natural, NonNegative, Positive, Share
 from red.training.spec import RunSpec
 
@@ -38,7 +41,8 @@ class Hardware:
     `tflops`: training, floating-point operations done per second / 1e12 (peak x utilization).
     `decode_tokens_per_s`: sampled tokens per second in a training's rollouts, where the longest response
     is waited for, with a model of `decode_parameters`; inversely proportional to the parameters.
-    `startup_s`: seconds of one job before its first step.
+    `startup_s`: seconds of one job before its first step. `measured`: a file that `python -m bench gpu` wrote on
+    this device; what it measured replaces the values here, and what it did not stays a forecast.
     """
 
     name: str = "CPU core"
@@ -47,6 +51,7 @@ class Hardware:
     decode_tokens_per_s: Positive = 30000.0
     decode_parameters: Positive = 138e3
     startup_s: NonNegative = 4.0
+    measured: str | None = None
 
 
 @dataclass(frozen=True)
@@ -133,4 +138,26 @@ def resources_of(config: Mapping[str, Any]) -> Resources:
         for part in fields(Resources)
         if part.name != "stages"
     }
+    facts["hardware"] = _with_measured(facts["hardware"])
     return Resources(stages=merged(Stages(), config.get("resources") or {}, "resources"), **facts)
+
+
+def measured_of(hardware: Hardware) -> Mapping[str, Any]:
+    """What its file measured: keys of `Hardware` and their values. ConfigError if the file cannot say."""
+    if hardware.measured is None:
+        return {}
+    try:
+        document = read_object(Path(hardware.measured))
+    except DataError as error:
+        raise ConfigError(f"hardware.measured: {error}; `python -m bench gpu` writes it where there is a GPU") from None
+    if document.get("tried_only") is not False or not isinstance(document.get("hardware"), Mapping):
+        raise ConfigError(
+            f"hardware.measured: {hardware.measured}: measures nothing (python -m bench gpu --tiny?); "
+            "give what `python -m bench gpu` wrote, or null"
+        )
+    found: Mapping[str, Any] = document["hardware"]
+    return found
+
+
+def _with_measured(hardware: Hardware) -> Hardware:
+    return merged(hardware, measured_of(hardware), f"hardware.measured: {hardware.measured}: hardware")

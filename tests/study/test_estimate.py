@@ -1,5 +1,6 @@
 """Forecasts: formulas on round numbers, calibration by benchmark files, and what sharing saves."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -107,6 +108,41 @@ def test_the_paper_asks_for_the_gpus_of_its_cluster_section(repository):
     found = estimate.estimate(document)
     assert found.gpus_per_node == document["cluster"]["policy_gpus"]
     assert found.total.hours > 100 and found.device.startswith("H100")
+
+
+def written(folder: Path, **changes) -> dict:
+    """Section `hardware` with a file as `python -m bench gpu` writes it."""
+    file = folder / "gpu.json"
+    document = {"tried_only": False, "hardware": {"name": "NVIDIA X", "tflops": 300.0}, **changes}
+    file.write_text(json.dumps(document))
+    return {"hardware": {"name": "H100 80 GB", "tflops": 250, "startup_s": 9, "measured": str(file)}}
+
+
+def test_what_a_gpu_measured_replaces_the_forecast_and_nothing_else(tiny, tmp_path):
+    found = resources_of(written(tmp_path)).hardware
+    assert (found.name, found.tflops, found.startup_s) == ("NVIDIA X", 300.0, 9)
+    forecast = estimate.estimate({**tiny, **written(tmp_path)})
+    assert (forecast.device, forecast.known) == ("NVIDIA X", ("name", "tflops"))
+    assert estimate.estimate(tiny).known == ()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"tried_only": True}, "measures nothing"),
+        ({"hardware": None}, "measures nothing"),
+        ({"hardware": {"tflop": 3}}, r"gpu\.json: hardware\.tflop: unknown key"),
+        ({"hardware": {"tflops": -1}}, r"hardware\.tflops"),
+    ],
+)
+def test_a_file_that_measures_nothing_is_refused(tmp_path, changes, message):
+    with pytest.raises(ConfigError, match=message):
+        resources_of(written(tmp_path, **changes))
+
+
+def test_a_missing_file_of_a_gpu_says_what_writes_it():
+    with pytest.raises(ConfigError, match=r"hardware\.measured: nowhere\.json.*python -m bench gpu"):
+        resources_of({"hardware": {"measured": "nowhere.json"}})
 
 
 @pytest.mark.parametrize(
