@@ -41,6 +41,8 @@ class Hardware:
     `tflops`: training, floating-point operations done per second / 1e12 (peak x utilization).
     `decode_tokens_per_s`: sampled tokens per second in a training's rollouts, where the longest response
     is waited for, with a model of `decode_parameters`; inversely proportional to the parameters.
+    `answer_tokens_per_s`: the same where a long queue keeps the device busy, as in an evaluation, a probe or the search
+    for wrong responses (None: no faster).
     `startup_s`: seconds of one job before its first step. `measured`: a file that `python -m bench gpu` wrote on
     this device; what it measured replaces the values here, and what it did not stays a forecast.
     """
@@ -50,6 +52,7 @@ class Hardware:
     tflops: Positive = 0.02
     decode_tokens_per_s: Positive = 30000.0
     decode_parameters: Positive = 138e3
+    answer_tokens_per_s: Positive | None = None
     startup_s: NonNegative = 4.0
     measured: str | None = None
 
@@ -68,12 +71,16 @@ class Shape:
 
 @dataclass(frozen=True)
 class Lengths:
-    """Mean tokens of a prompt, a rollout, a demonstration and a generation; a forecast, not a limit."""
+    """Mean tokens of a prompt, a rollout, a demonstration and a generation; a forecast, not a limit.
+
+    `generation_of`: of the generations of single runs, and of those that are `like` them.
+    """
 
     prompt: Positive = 12.0
     rollout: Positive = 25.0
     demonstration: Positive = 45.0
     generation: Positive = 30.0
+    generation_of: Mapping[str, Positive] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
