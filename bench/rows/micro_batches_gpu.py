@@ -1,7 +1,7 @@
 """The sequences of one rank's update as micro-batches: many of similar length at once, or one by one."""
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from itertools import accumulate
 from typing import Any
 
@@ -12,17 +12,20 @@ from bench.card import measured, product_rate
 from bench.row import Bar, Case, Done, Row, Run, Setting, Side
 from bench.rows.training_step_gpu import SHAPE, TINY, body, logp_of, parameters
 from bench.rows.vocabulary_gpu import HEADS
+from red.engines.openrlhf.batches import deal
 
 PACKED = "red_packed"
 
 ROW = Row(
     title="Update of a Qwen2.5-1.5B shape on a GPU, bfloat16: 28 rollouts and 4 demonstrations, activations recomputed",
-    work="tokens",
+    work="response tokens",
     sides=(
-        Side("ours", "main", "sorted by length, at most so many tokens at once, the vocabulary in blocks"),
+        Side(
+            "ours", "main", "sorted by length, at most so many tokens at once, blocks of the vocabulary for responses"
+        ),
         Side("packed", "main", "the same micro-batches in one row without padding, torch's varlen_attn"),
-        Side("single", "main", "one sequence at a time, the vocabulary in blocks"),
-        Side("wide", "main", "one sequence at a time, logits in float32"),
+        Side("single", "main", "one sequence at a time, blocks of the vocabulary for responses"),
+        Side("wide", "main", "one sequence at a time, logits of prompts and responses in float32"),
     ),
     cases=(
         Case(
@@ -33,6 +36,7 @@ ROW = Row(
                 "demonstrations": 4,
                 "long": 3800,
                 "most": 8192,
+                "prompt": 200,
                 "tokens": 16_384,
                 "device": "cuda",
                 "shape": SHAPE,
@@ -49,6 +53,7 @@ ROW = Row(
         "demonstrations": 1,
         "long": 20,
         "most": 40,
+        "prompt": 3,
         "tokens": 48,
         "device": "cpu",
         "shape": TINY,
@@ -58,77 +63,73 @@ ROW = Row(
 
 def prepare(setting: Setting) -> Run:
     """A run is one pass and its gradient over all sequences."""
-    size, device = setting.size, setting.size["device"]
+    size, device, side = setting.size, setting.size["device"], setting.side
+    dtype = torch.bfloat16 if device == "cuda" else torch.float32
     torch.manual_seed(0)
-    rows = [torch.randint(size["shape"]["vocab_size"], (length,)) for length in lengths(size)]
-    budget = size["tokens"] if setting.side in ("ours", "packed") else 1
-    parts = [[row.to(device) for row in part] for part in micro_batches(rows, budget)]
-    model = body(size["shape"], device, attention(device) if setting.side == "packed" else "sdpa")
+    rows = [torch.randint(size["shape"]["vocab_size"], (size["prompt"] + n,), device=device) for n in lengths(size)]
+    budget = size["tokens"] if side in ("ours", "packed") else 1
+    parts = [[rows[index] for index in part] for part in deal([len(row) for row in rows], 1, budget)]
+    model = body(size["shape"], device, attention(device) if side == "packed" else "sdpa").to(dtype)
     model.gradient_checkpointing_enable({"use_reentrant": False})
     model.train()
-    head = HEADS["wide" if setting.side == "wide" else "ours"](device)
-    batch: Callable[[list[Tensor]], dict[str, Any]] = packed if setting.side == "packed" else padded
-    tokens = sum(map(len, rows))
+    head = HEADS["wide" if side == "wide" else "ours"](device)
+    read = 1 if side == "wide" else size["prompt"]
+    batches = [(packed if side == "packed" else padded)(part, read) for part in parts]
+    tokens, answered = sum(map(len, rows)), sum(len(row) - size["prompt"] for row in rows)
     operations, rate = 8.0 * parameters(model) * tokens, product_rate(device)
+    facts = {
+        "micro-batches": float(len(parts)),
+        "computed per response token": sum(batch["ids"].numel() for batch in batches) / answered,
+        "logits per response token": sum(len(batch["target"]) for batch in batches) / answered,
+    }
 
     def run() -> Done:
         total: list[float] = []
 
         def work() -> None:
-            for part in parts:
-                logp = logp_of(model, head=head, **batch(part)).float().sum()
-                logp.backward()
-                total.append(logp.item())
+            for part, batch in zip(parts, batches, strict=True):
+                logp = logp_of(model, head=head, **batch).float()
+                of_responses = torch.cat([torch.arange(read, len(row)) for row in part]) >= size["prompt"]
+                counted = logp[of_responses.to(device)].sum()
+                counted.backward()
+                total.append(counted.item())
 
         seconds, peak = measured(device, work)
         model.zero_grad()
-        facts = {"TFLOP/s": operations / seconds / 1e12, "share of product rate": operations / seconds / rate}
-        return Done(
-            tokens, 0.0, peak, seconds, facts={**facts, "micro-batches": len(parts), "logp": sum(total) / tokens}
-        )
+        speed = {"TFLOP/s": operations / seconds / 1e12, "share of product rate": operations / seconds / rate}
+        return Done(answered, 0.0, peak, seconds, facts={**facts, **speed, "logp": sum(total) / answered})
 
     return run
 
 
 def lengths(size: Mapping[str, Any]) -> list[int]:
-    """Tokens of each sequence; the mean of the rollouts' distribution is `mean`."""
+    """Tokens of each response; the mean of the rollouts' distribution is `mean`."""
     draw = random.Random(0)
     rollouts = [draw.lognormvariate(0, 0.7) * size["mean"] / 1.278 for _ in range(size["rollouts"])]
     return [min(max(int(n), 2), size["most"]) for n in rollouts] + [size["long"]] * size["demonstrations"]
 
 
-def micro_batches(rows: list[Tensor], budget: int) -> list[list[Tensor]]:
-    """Longest first; a micro-batch has at most `budget` tokens with its padding, or one sequence."""
-    parts: list[list[Tensor]] = []
-    for row in sorted(rows, key=len, reverse=True):
-        if parts and (len(parts[-1]) + 1) * len(parts[-1][0]) <= budget:
-            parts[-1].append(row)
-        else:
-            parts.append([row])
-    return parts
-
-
-def padded(part: list[Tensor]) -> dict[str, Any]:
+def padded(part: list[Tensor], read: int) -> dict[str, Any]:
     """Filled up at the end, which causal attention does not see: no mask, so the fast kernel is taken."""
     width = max(map(len, part))
     ids = torch.nn.utils.rnn.pad_sequence(part, batch_first=True)
-    starts = [width * i for i in range(len(part))]
-    return {"ids": ids, **_places(part, starts)}
+    return {"ids": ids, **_places(part, [width * i for i in range(len(part))], read)}
 
 
-def packed(part: list[Tensor]) -> dict[str, Any]:
+def packed(part: list[Tensor], read: int) -> dict[str, Any]:
     """One row; positions begin anew with each sequence."""
     starts = [0, *accumulate(map(len, part))]
     ends = torch.tensor(starts, dtype=torch.int32, device=part[0].device)
     position = torch.cat([torch.arange(len(row), device=row.device) for row in part])
     how = {"position_ids": position[None], "red_ends": ends, "red_longest": max(map(len, part))}
-    return {"ids": torch.cat(part)[None], **_places(part, starts[:-1]), **how}
+    return {"ids": torch.cat(part)[None], **_places(part, starts[:-1], read), **how}
 
 
-def _places(part: list[Tensor], starts: list[int]) -> dict[str, Tensor]:
-    device = part[0].device
-    places = [torch.arange(start, start + len(row) - 1, device=device) for start, row in zip(starts, part, strict=True)]
-    return {"places": torch.cat(places), "target": torch.cat([row[1:] for row in part])}
+def _places(part: list[Tensor], starts: list[int], read: int) -> dict[str, Tensor]:
+    """Where tokens from number `read` on are predicted."""
+    device, pairs = part[0].device, list(zip(starts, part, strict=True))
+    places = [torch.arange(start + read - 1, start + len(row) - 1, device=device) for start, row in pairs]
+    return {"places": torch.cat(places), "target": torch.cat([row[read:] for row in part])}
 
 
 def attention(device: str) -> str:

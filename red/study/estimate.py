@@ -11,7 +11,8 @@ Formulas (N parameters, tokens as forecast by `resources.lengths`, hardware at w
                (6 N forward and backward, 2 N recomputed activations; + 2 N with several updates
                per rollout, which need the old log-probabilities)
     memory   = 16 N / devices (weights, gradients, master copy and two moments) + 2 N (gathered weights)
-               + tokens per forward x (layers x hidden x 2 + vocabulary x 10), or the sampler's share
+               + tokens per forward x layers x hidden x 2 + 12 x the logits of a block of the vocabulary,
+               and the sampler's share beside it, or in its place where the two sleep in turn
     answers  = problems x samples x the run's own length, at the rate of a full queue
     disk     = checkpoint and snapshots, b N each, and the lines of metrics; answers, by their tokens and rows; models
                (those of the hub twice, here and in its cache); resume states only while a training runs.
@@ -45,6 +46,9 @@ BYTES_PER_STEP = 3000.0
 BYTES_PER_ANSWER = 400.0
 BYTES_PER_TOKEN_OF_PROBE = 16.0
 UNMEASURED_FACTOR = 2.0
+# Of `red.objective.vocabulary` on a GPU: a block, in float32, its exponential and its gradient.
+LOGITS_AT_ONCE = 2**26
+BYTES_PER_LOGIT = 12.0
 
 
 @dataclass(frozen=True)
@@ -285,11 +289,13 @@ def memory(spec: RunSpec, resources: Resources) -> float:
     shape, training = resources.shape, spec.training
     devices = max(resources.gpus(spec), 1)
     tokens = max(training.tokens_per_forward, training.max_prompt_tokens + training.max_new_tokens)
-    activations = tokens * (shape.layers * shape.hidden_size * 2 + shape.vocabulary * 10)
+    logits = min(tokens * shape.vocabulary, LOGITS_AT_ONCE)
+    activations = tokens * shape.layers * shape.hidden_size * 2 + BYTES_PER_LOGIT * logits
     learner = 16 * shape.parameters / devices + 2 * shape.parameters + activations
     shares = engine(spec.training.engine).needs(spec).reads_cluster and spec.build_method().mix.rollouts != "none"
     sampler = spec.cluster.vllm_memory * resources.hardware.memory_gib * GIB if shares else 0.0
-    return max(learner, sampler)
+    both = shares and spec.cluster.colocate and not spec.cluster.sleep
+    return learner + sampler if both else max(learner, sampler)
 
 
 def _bytes_of_model(source: str) -> float:

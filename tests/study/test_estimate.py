@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from red.errors import ConfigError
+from red.objective import vocabulary
 from red.study import config, estimate, jobs
 from red.study.resources import Hardware, Lengths, Resources, Shape, resources_of
 from red.study.runs import run_spec
@@ -58,7 +59,23 @@ def test_dynamic_sampling_pays_for_what_it_drops(tiny):
 def test_memory_is_weights_gathered_weights_and_activations(tiny):
     found = estimate.memory(spec(tiny, "grpo", tokens_per_forward=100, max_new_tokens=50), ROUND)
     tokens = 64 + 50
-    assert found == 16e3 + 2e3 + tokens * (2 * 10 * 2 + 100 * 10)
+    assert found == 16e3 + 2e3 + tokens * (2 * 10 * 2 + 100 * 12)
+
+
+def test_no_more_logits_are_held_than_a_block_of_the_vocabulary(tiny):
+    wide = replace(ROUND, shape=replace(ROUND.shape, vocabulary=10**9))
+    assert estimate.LOGITS_AT_ONCE == vocabulary.BLOCK_ELSEWHERE
+    found = estimate.memory(spec(tiny, "grpo", tokens_per_forward=100, max_new_tokens=50), wide)
+    assert found == 16e3 + 2e3 + (64 + 50) * 2 * 10 * 2 + 12 * vocabulary.BLOCK_ELSEWHERE
+
+
+def test_who_does_not_sleep_is_there_beside_the_other(tiny):
+    run = spec(tiny, "grpo", engine="openrlhf")
+    awake, asleep = (replace(run, cluster=replace(run.cluster, sleep=sleep)) for sleep in (False, True))
+    share = run.cluster.vllm_memory * ROUND.hardware.memory_gib * 2**30
+    learner = estimate.memory(replace(run, cluster=replace(run.cluster, colocate=False, vllm_memory=1e-12)), ROUND)
+    assert estimate.memory(asleep, ROUND) == max(learner, share)
+    assert estimate.memory(awake, ROUND) == learner + share
 
 
 def test_time_asked_for_is_at_least_ten_minutes_and_at_most_the_limit(tiny):

@@ -23,6 +23,7 @@ from red.models.passes import Pass
 from red.objective.batch import Batch
 from red.plumbing.storage import read_object, write_directory
 from red.sampling.response import Response
+from red.training.spec import Training
 from red.training.update import Update, UpdateResult
 
 if TYPE_CHECKING:
@@ -34,14 +35,14 @@ WEIGHTS = ("*.safetensors", "*.safetensors.index.json", "*.bin")
 class RemotePolicy:
     """Satisfies `red.training.policy.Policy` through OpenRLHF's trainer: its actors, vLLM engines and state."""
 
-    def __init__(self, trainer: "BasePPOTrainer", parent: Path, temperature: float, gpus: int) -> None:
+    def __init__(self, trainer: "BasePPOTrainer", parent: Path, training: Training, gpus: int) -> None:
         self.trainer, self.actors, self.args = trainer, trainer.actor_model_group, trainer.args
-        self.parent, self.gpus = parent, gpus
+        self.parent, self.gpus, self.tokens = parent, gpus, training.tokens_per_forward
         self.codec = load_codec(parent)
         self.pad_id = trainer.tokenizer.pad_token_id
         self.ranks = self.args.actor.num_nodes * self.args.actor.num_gpus_per_node
         self.vllm = VllmGenerate(
-            trainer.vllm_engines or (), self.codec.stop_ids, temperature, self.args.vllm.enable_sleep
+            trainer.vllm_engines or (), self.codec.stop_ids, training.temperature, self.args.vllm.enable_sleep
         )
         self.engines_are_current = True
         self.seconds_syncing = 0.0
@@ -59,7 +60,7 @@ class RemotePolicy:
 
     def measure(self, sequences: Seq[Sequence]) -> Pass:
         """Log-probabilities and entropies from the training engine, without gradient."""
-        order = self._deal(sequences, self.args.rollout.micro_batch_size)
+        order = self._deal(sequences)
         batches = [tensors(sequences, indices, self.pad_id) for indices in order]
         columns = {name: [batch[name] for batch in batches] for name in batches[0]}
         refs = self.actors.async_run_method_batch(method_name="measure", **columns)
@@ -92,10 +93,7 @@ class RemotePolicy:
             update.largest_norm,
         )
         ray.get(self.actors.async_run_method("begin", ranks))
-        experiences = [
-            self._experience(update.sequences, indices, before)
-            for indices in self._deal(update.sequences, self.args.train.micro_batch_size)
-        ]
+        experiences = [self._experience(update.sequences, indices, before) for indices in self._deal(update.sequences)]
         ray.get(self.actors.async_run_method_batch(method_name="append", experience=experiences))
         self.trainer.ppo_train(0)
         results: list[RankResult] = ray.get(self.actors.async_run_method("result"))
@@ -150,5 +148,5 @@ class RemotePolicy:
         rows = torch.tensor([max(index, 0) for index in indices])
         return Experience(**batch, action_log_probs=old, info={"row": rows})
 
-    def _deal(self, sequences: Seq[Sequence], micro_batch: int) -> list[list[int]]:
-        return deal([len(s.prompt) + len(s.response) for s in sequences], self.ranks, micro_batch)
+    def _deal(self, sequences: Seq[Sequence]) -> list[list[int]]:
+        return deal([len(s.prompt) + len(s.response) for s in sequences], self.ranks, self.tokens)
