@@ -88,7 +88,7 @@ class ObjectiveTrainer(ActorPPOTrainer):
         """Of the last update. DeepSpeed leaves out an update whose gradient is not finite."""
         applied = self.actor.model.was_step_applied()
         norm = self.strategy.get_grad_norm(self.actor) if applied else None
-        return RankResult(self.loss.logp, self.loss.terms, norm)
+        return RankResult(self.loss.rows, self.loss.terms, norm)
 
     def broadcast_to_vllm(self) -> None:
         """The weights to every engine: by handle where both are on one GPU, else from rank 0 over their group."""

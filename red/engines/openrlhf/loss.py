@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, fields
 
+import torch
 from torch import Tensor
 
 from red.objective.batch import Batch, Plan
@@ -28,12 +29,12 @@ class RankUpdate:
 
 @dataclass(frozen=True)
 class RankResult:
-    """What one rank saw: live log-probabilities of each of its rows, and its part of the loss terms.
+    """What one rank saw: live log-probabilities and entropies (2, n) of each of its rows, its part of the loss terms.
 
     `norm` is that of the whole gradient before clipping, None if the update was left out.
     """
 
-    logp: dict[int, Tensor]
+    rows: dict[int, Tensor]
     terms: dict[str, float]
     norm: float | None
 
@@ -53,7 +54,7 @@ class ObjectiveLoss:
     def begin(self, update: RankUpdate) -> None:
         """Forget the last update."""
         self.update = update
-        self.logp: dict[int, Tensor] = {}
+        self.rows: dict[int, Tensor] = {}
         self.terms = dict.fromkeys((f.name for f in fields(Loss)), 0.0)
 
     def __call__(self, rows: Tensor, logp: Tensor, entropy: Tensor, old: Tensor, mask: Tensor) -> Tensor:
@@ -62,12 +63,12 @@ class ObjectiveLoss:
         assert self.update is not None
         batch = Batch(logp, logp.detach() if self.update.on_policy else old, entropy, mask.to(logp.dtype))
         loss = objective(batch, self.update.spec, self.update.plan.rows(rows).to(logp.device))
-        self._record(rows, loss, logp.detach(), mask)
+        self._record(rows, loss, torch.stack([logp.detach(), entropy.detach()], 1).cpu(), mask.bool().cpu())
         return loss.total * self.ranks
 
-    def _record(self, rows: Tensor, loss: Loss, logp: Tensor, mask: Tensor) -> None:
+    def _record(self, rows: Tensor, loss: Loss, values: Tensor, counted: Tensor) -> None:
         for name, value in loss.values().items():
             self.terms[name] += value
-        for row, values, counted in zip(rows.tolist(), logp.cpu(), mask.bool().cpu(), strict=True):
-            if counted.any():
-                self.logp[row] = values[counted]
+        for row, of_row, places in zip(rows.tolist(), values, counted, strict=True):
+            if places.any():
+                self.rows[row] = of_row[:, places]
