@@ -36,7 +36,7 @@ from typing import Any
 from red.engines import engine
 from red.study import jobs
 from red.study.resources import STAGES, Resources, measured_of, resources_of
-from red.study.runs import lineage, run_seeds, run_spec, w_source
+from red.study.runs import entry, lineage, parent_of, run_seeds, run_spec, w_source
 from red.training.spec import RunSpec
 
 GIB = 2.0**30
@@ -179,7 +179,7 @@ def estimate(config: Mapping[str, Any]) -> Estimate:
     answers = {run: evaluation_cost(config, resources, run) for run in evaluated}
     answered = _measured(config, "generate", evaluated, dict.fromkeys(evaluated, resources["generate"].gpu))
     answers, _ = _calibrated(answers, answered)
-    bases = len(evaluated[jobs.BASE])
+    bases, needed = len(evaluated[jobs.BASE]), _needed_by(config)
     models = [
         (resources.shape.large_parameters if name == "large" else resources.shape.parameters)
         * _bytes_of_model(model["source"])
@@ -199,7 +199,7 @@ def estimate(config: Mapping[str, Any]) -> Estimate:
             gpus[run],
             run in trained,
             run in answered,
-            _buys(config, run),
+            (*spec.items, *needed.get(run, ())),
         )
         for run, spec in specs.items()
     ]
@@ -216,13 +216,15 @@ def estimate(config: Mapping[str, Any]) -> Estimate:
     )
 
 
-def _buys(config: Mapping[str, Any], run: str) -> tuple[str, ...]:
-    """The items that show a run, then the runs that start from it or take their w from it."""
-    others = [other for other in config["runs"] if run_seeds(config, other)]
-    starting = [other for other in others if run == next(jobs.parents(config, other), (None, None))[0]]
-    weighted = [other for other in others if run == w_source(config, other)]
-    items = run_spec(config, run, 0).items
-    return (*items, *(f"start of {other}" for other in starting), *(f"w of {other}" for other in weighted))
+def _needed_by(config: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Of each run, those that start from it or take their w from it."""
+    needed: dict[str, list[str]] = {}
+    for run in (run for run in config["runs"] if run_seeds(config, run)):
+        parent, source = parent_of(entry(config, run).get("init_from"))[0], w_source(config, run)
+        for other, why in ((parent, "start"), (source, "w")):
+            if other is not None:
+                needed.setdefault(other, []).append(f"{why} of {run}")
+    return needed
 
 
 def training_cost(spec: RunSpec, resources: Resources) -> Cost:

@@ -17,6 +17,7 @@ CORRUPTED = ("red_noisy_labels", "red_adversarial_chains", "mix_policy_noisy_lab
 CLIPS = ("red_clip_0_g", "red_clip_1_inf", "red_window5", "red_window10")
 ABLATIONS = dict.fromkeys((*CONTROLS, *CORRUPTED, *CLIPS), 0.4)
 SEEDS, PROBLEMS = (0, 1, 2), 10
+BENCHMARKS = [one["benchmark"] for one in synthetic.benchmarks() if one["group"] == "math"]
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +27,7 @@ def tables(reported) -> Tables:
         {"run": run, "seed": seed, "benchmark": benchmark, "problem": f"p{i}", "correct": (i + seed) % 10 < 10 * share}
         for run, share in shares.items()
         for seed in SEEDS
-        for benchmark in ("math500", "aime25")
+        for benchmark in BENCHMARKS
         for i in range(PROBLEMS)
     ]
     scores = pd.DataFrame(rows).assign(

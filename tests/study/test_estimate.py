@@ -73,7 +73,7 @@ def test_who_does_not_sleep_is_there_beside_the_other(tiny):
     run = spec(tiny, "grpo", engine="openrlhf")
     awake, asleep = (replace(run, cluster=replace(run.cluster, sleep=sleep)) for sleep in (False, True))
     share = run.cluster.vllm_memory * ROUND.hardware.memory_gib * 2**30
-    learner = estimate.memory(replace(run, cluster=replace(run.cluster, colocate=False, vllm_memory=1e-12)), ROUND)
+    learner = estimate.memory(replace(run, cluster=replace(run.cluster, vllm_memory=1e-12)), ROUND)
     assert estimate.memory(asleep, ROUND) == max(learner, share)
     assert estimate.memory(awake, ROUND) == learner + share
 

@@ -38,7 +38,7 @@ class Receiver(WorkerWrap):
 class RolloutActor(vllm_engine.RolloutRayActor.__ray_actor_class__):
     """One engine; its workers are `Receiver`s."""
 
-    async def __init__(self, *positional: Any, **named: Any) -> None:
+    async def __init__(self, *positional: Any, **named: Any) -> None:  # type: ignore[misc]  # as Ray allows
         named["worker_extension_cls"] = f"{Receiver.__module__}.{Receiver.__qualname__}"
         await super().__init__(*positional, **named)
 

@@ -25,17 +25,17 @@ class Head:
     A method of the layer's module, so that DeepSpeed has gathered the weights whenever it is called.
     """
 
-    def __init__(self, layer: torch.nn.Module, temperature: float, cap: float | None) -> None:
+    def __init__(self, layer: torch.nn.Linear, temperature: float, cap: float | None) -> None:
         self.layer, self.temperature, self.cap = layer, temperature, cap
         self.places = self.target = torch.empty(0, dtype=torch.long)
 
     def __call__(self, hidden: Tensor) -> Tensor:
         """(2, N) log-probabilities at `temperature` and entropies at 1 of `target`, each read at one of `places` of the
         flat batch."""
-        source, weight = hidden.flatten(0, 1)[self.places], self.layer.weight
-        if self.layer.bias is not None:
+        source, weight, bias = hidden.flatten(0, 1)[self.places], self.layer.weight, self.layer.bias
+        if bias is not None:
             source = torch.cat([source, source.new_ones(len(source), 1)], 1)
-            weight = torch.cat([weight, self.layer.bias[:, None]], 1)
+            weight = torch.cat([weight, bias[:, None]], 1)
         return torch.stack(logp_and_entropy(source, weight, self.target, self.temperature, self.cap))
 
 
