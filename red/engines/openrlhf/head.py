@@ -77,5 +77,7 @@ class LogitlessActor(Actor):
             self.head.places = sources[real].nonzero()[:, 0]
         self.head.target = sequences.roll(-1, dims=1)[sources]
         empty = torch.zeros(actions.shape, device=sequences.device)
-        logp, entropy = (empty.masked_scatter(actions, values) for values in self.model(**arguments).logits)
+        logp, entropy = (
+            empty.masked_scatter(actions, values) for values in self.model(**arguments, use_cache=False).logits
+        )
         return logp, entropy
