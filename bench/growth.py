@@ -41,9 +41,11 @@ def settings() -> Iterator[Setting]:
     spec, resources = run_spec(document, "red", 0), resources_of(document)
     yield Setting("as configured: 1.5B, 8 of 8,192 tokens, one node", spec, resources)
 
-    def with_training(name: str, lengths: dict[str, float], **changes: Any) -> Setting:
-        changed = replace(resources, lengths=replace(resources.lengths, **lengths))
+    def with_training(name: str, rollout: float, **changes: Any) -> Setting:
+        changed = replace(resources, lengths=replace(resources.lengths, rollout=rollout))
         return Setting(name, replace(spec, training=replace(spec.training, **changes)), changed)
+
+    rollout = resources.lengths.rollout
 
     for billions in (0.5, 3.1, 7.6):
         shape = replace(resources.shape, parameters=1e9 * billions)
@@ -51,13 +53,10 @@ def settings() -> Iterator[Setting]:
         sleeping = replace(spec, cluster=replace(spec.cluster, sleep=billions > 7))
         yield Setting(f"{billions:g}B parameters", sleeping, replace(resources, shape=shape))
     for factor in (0.5, 2):
-        mean = {"rollout": factor * resources.lengths.rollout}
-        most = int(factor * spec.training.max_new_tokens)
-        yield with_training(
-            f"responses of {most:,} tokens at most, mean {mean['rollout']:,.0f}", mean, max_new_tokens=most
-        )
+        mean, most = factor * rollout, int(factor * spec.training.max_new_tokens)
+        yield with_training(f"responses of {most:,} tokens at most, mean {mean:,.0f}", mean, max_new_tokens=most)
     for size in (16, 32):
-        yield with_training(f"groups of {size}", {}, group_size=size)
+        yield with_training(f"groups of {size}", rollout, group_size=size)
     for nodes in (2, 4):
         cluster = replace(spec.cluster, nodes=nodes, rollout_engines=nodes * spec.cluster.rollout_engines)
         yield Setting(f"{nodes} nodes", replace(spec, cluster=cluster), resources)

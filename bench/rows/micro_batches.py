@@ -18,24 +18,24 @@ SHAPE = {
 }
 
 ROW = Row(
-    title="Update of a small body before 151,936 words: 14 rollouts and 2 demonstrations, float32, one core",
+    title="Update of a small body before 151,936 words: 7 rollouts and 1 demonstration, float32, one core",
     work="response tokens",
     sides=(
-        Side("ours", "main", "as the OpenRLHF engine makes it: sorted, at most 2,048 tokens at once, no logits kept"),
+        Side("ours", "main", "as the OpenRLHF engine makes it: sorted, at most 1,024 tokens at once, no logits kept"),
         Side("single", "main", "one sequence at a time, blocks of the vocabulary for responses"),
         Side("wide", "main", "as OpenRLHF makes it: one sequence at a time, logits of prompts and responses"),
     ),
     cases=(
         Case(
-            "mean 180 tokens, prompts of 60",
+            "mean 120 tokens, prompts of 40",
             {
-                "rollouts": 14,
-                "mean": 180,
-                "demonstrations": 2,
-                "long": 380,
-                "most": 820,
-                "prompt": 60,
-                "tokens": 2048,
+                "rollouts": 7,
+                "mean": 120,
+                "demonstrations": 1,
+                "long": 250,
+                "most": 540,
+                "prompt": 40,
+                "tokens": 1024,
                 "device": "cpu",
                 "shape": SHAPE,
             },

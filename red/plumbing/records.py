@@ -6,7 +6,7 @@ import functools
 import sys
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import Annotated, Any, TypeVar
 
 from red.errors import ConfigError
@@ -23,7 +23,7 @@ def from_mapping(cls: type[T], values: Mapping[str, Any], path: str) -> T:
     """
     if not isinstance(values, Mapping):
         raise ConfigError(f"{path}: expected a mapping, found {values!r}")
-    hints = _hints(cls)
+    hints = _hints(typing.cast(Hashable, cls))
     fields = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
     for key in values:
         if key not in fields:
@@ -39,7 +39,7 @@ def merged(record: T, values: Mapping[str, Any], path: str) -> T:
     """`record` with `values` merged in, nested records merged field by field."""
     cls = type(record)
     current = {f.name: getattr(record, f.name) for f in dataclasses.fields(record)}  # type: ignore[arg-type]
-    hints = _hints(cls)
+    hints = _hints(typing.cast(Hashable, cls))
     changes = {}
     for key, value in values.items():
         where = f"{path}.{key}"
@@ -53,7 +53,7 @@ def merged(record: T, values: Mapping[str, Any], path: str) -> T:
 
 
 @functools.cache
-def _hints(cls: type) -> dict[str, Any]:
+def _hints(cls: Hashable) -> dict[str, Any]:
     """Of the fields of a dataclass; a plan asks for the same few thousands of times."""
     return typing.get_type_hints(cls, include_extras=True)
 

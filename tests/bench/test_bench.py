@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch.nn.functional import scaled_dot_product_attention
 
-from bench import gpu, report, row
+from bench import gpu, growth, report, row
 from bench.compare import REPOSITORY, Here, Missing, Worker, compare
 from bench.row import Bar, Case, Row, Side
 from bench.rows import micro_batches_gpu, training_step_gpu, vocabulary_gpu
@@ -155,6 +155,10 @@ def test_section_hardware_gets_what_was_measured_and_no_more():
     measured = {"micro_batches_gpu": {"cases": [{"runs": runs}]}}
     assert gpu.hardware(measured, "cpu") == {"name": "CPU", "tflops": 4.0}
     assert gpu.hardware({}, "cpu") == {"name": "CPU"}
+
+
+def test_the_page_has_the_table_of_growth_as_it_is_forecast():
+    assert "\n".join(growth.table()) in report.README.read_text()
 
 
 def test_a_row_that_fails_leaves_the_others_and_its_reason(tmp_path):
