@@ -45,7 +45,7 @@ class Engine(torch.nn.Module):
 def compared(name: str) -> dict:
     """Largest differences of values and gradients to transformers' own logits, padded and packed."""
     torch.manual_seed(0)
-    config = transformers.AutoConfig.for_model(name, **SIZES, **ARCHITECTURES[name])
+    config = transformers.AutoConfig.for_model(name, **{**SIZES, **ARCHITECTURES[name]})
     network = transformers.AutoModelForCausalLM.from_config(config).float()
     with torch.no_grad():
         for parameter in network.parameters():
