@@ -364,6 +364,7 @@ CLAIMS = (
         (*MIXTURE, *SHIFT),
         lambda d: higher(d.accuracy, "red_ii", "offline_self", d.math),
     ),
+    Claim("ours", "RED is above SFT→RL", (*MIXTURE, "P4"), lambda d: higher(d.accuracy, "red", "sft_rl", d.math)),
     Claim("ours", "w is above its noise (changes beyond 2 s.e. on most steps)", W, _w_is_signal),
     Claim("ours", "w is better than its controls", (*MIXTURE, *W), _w_beats_controls),
 )

@@ -71,6 +71,7 @@ LOOKS = {
     "drgrpo": Look("#3a9bd9", DOTTED, "."),
     "sft_grpo": Look("#7a5195", DASHED, "v"),
     "sft_dapo": Look("#7a5195", SOLID, "^"),
+    "sft_rl": Look("#7a5195", DENSE, "s"),
     "mix_policy": Look("#009e73", LONG, "D"),
     "rl_sft": Look("#8c6d1f", DASHDOT, "p"),
     "luffy": Look("#00508f", DASHED, "P"),

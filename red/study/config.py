@@ -16,7 +16,6 @@ from red.plumbing.documents import MESSAGE, deep_merge, read_yaml
 from red.plumbing.records import from_mapping, suggestion
 from red.study.runs import entry, lineage, parent_of, run_seeds, run_spec, w_source
 from red.study.sweep import rated, swept
-from red.training.spec import RunSpec
 
 MOST = 2**63 - 1  # that the collected tables hold
 DROPPABLE = ("benchmarks", "corruptions", "probes", "rates")
@@ -80,8 +79,7 @@ def check(config: Mapping[str, Any]) -> None:
     for run in sorted(config["runs"], key=lambda run: len(lineage(config, run))):
         for seed in run_seeds(config, run) or [0]:  # also what is not trained here
             spec = run_spec(config, run, seed)
-        _check_group(spec)
-        _check_updates(spec)
+        spec.build_method()
         _check_corruption(config, run)
     _check_parents(config)
     _check_weight_sources(config)
@@ -137,22 +135,6 @@ def _check_values(value: Any, path: str) -> None:
 def _is_text(value: str) -> bool:
     """Whether it can be written to files and logs: no control characters but line ends and tabs."""
     return not any(unicodedata.category(c) in ("Cc", "Cs") for c in value if c not in "\n\t")
-
-
-def _check_group(spec: RunSpec) -> None:
-    """Whether the group has room for rollouts beside the demonstration; builds the method."""
-    mix, size = spec.build_method().mix, spec.training.group_size
-    if mix.rollouts != "none" and mix.samples(size) < 1:
-        raise ConfigError(f"runs.{spec.run}.group_size: {size} leaves no rollout beside the demonstration")
-
-
-def _check_updates(spec: RunSpec) -> None:
-    """Whether the policy before a step is ever another one, where demonstrations are clipped against it."""
-    term, training = spec.build_method().objective.demonstration, spec.training
-    if term.kind == "ratio_old" and training.updates_per_rollout == 1 and training.sequences_per_update is None:
-        raise ConfigError(
-            f"runs.{spec.run}.updates_per_rollout: 1 makes {spec.method} plain SFT, whose ratio is always 1; take more"
-        )
 
 
 def _check_corruption(config: Mapping[str, Any], run: str) -> None:

@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from collections.abc import Sequence as Seq
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field, replace
 from typing import Any
 
 import torch
@@ -19,8 +19,9 @@ from red.data.memory import remembered, tokenizer_files
 from red.data.problems import Limits, ProblemOrder, ProblemSet, load_problems
 from red.errors import DataError
 from red.grading.reward import RewardJudge
-from red.methods.base import Group, Memory, Method
+from red.methods.base import Group, Memory, Method, MixtureController
 from red.models.passes import Pass
+from red.objective.noise import gradient_noise
 from red.seeds import derive
 from red.text.tokens import decoded
 from red.training import measures
@@ -49,6 +50,7 @@ class Loop:
     schedule: WeightSchedule
     guard: Guard
     memory: Memory | None
+    mixture: MixtureController | None
     thought_open: bool
     counts: Mapping[str, int]
     step: int = 0
@@ -87,6 +89,7 @@ class Loop:
             schedule=WeightSchedule(method.objective.weight, derive(run.seed, "weight"), logged_w(files.w_log)),
             guard=Guard(files.out / "failed_update", method.objective, training.temperature),
             memory=method.second_step.start() if method.second_step else None,
+            mixture=method.mixture_control.start() if method.mixture_control else None,
             thought_open=problems.thought_open,
             counts=problems.counts,
         )
@@ -127,6 +130,7 @@ class Loop:
             "cursor": self.order.cursor,
             "schedule": self.schedule.state(),
             "memory": [] if self.memory is None else self.memory.state(),
+            "mixture": {} if self.mixture is None else self.mixture.state(),
             "guard": self.guard.state(),
             "totals": dict(self.totals),
         }
@@ -137,6 +141,8 @@ class Loop:
         self.schedule.load(state["schedule"])
         if self.memory is not None:
             self.memory.load(state["memory"])
+        if self.mixture is not None:
+            self.mixture.load(state["mixture"])
         self.guard.load(state["guard"])
         self.totals = dict(state["totals"])
 
@@ -177,17 +183,24 @@ class Loop:
         if not enrolled.sequences:
             return {}
         # w is made of the entropies of the pass that gives the old log-probabilities; a settled one does not wait.
-        before = old or self.policy.before(enrolled.sequences, read=not self.schedule.is_settled)
-        metrics = self._missing_entropy(step, groups, enrolled.is_demonstration)
+        read = self.mixture is not None or not self.schedule.is_settled
+        before = old or self.policy.before(enrolled.sequences, read)
+        metrics = self._missing_entropy(step, groups, enrolled)
         if before is not None:
             measured = before.measured()
             metrics |= self._entropies(step, number, enrolled, measured.entropy, measured.mask)
         mu = None if spec.mixture is None else mixture_mu(step, spec.mixture)
+        plan = enrolled.plan(spec, self.schedule.last, mu, self._random(step, groups))
+        if self.mixture is not None:
+            noise = gradient_noise(measured.batch(measured), spec.nll, plan) if number == 0 else None
+            if noise is not None:
+                self.mixture.step(plan.mu, astuple(noise))
+            plan = replace(plan, mu=self.mixture.mu)
         update = Update(
             step,
             enrolled.sequences,
             spec,
-            enrolled.plan(spec, self.schedule.last, mu, self._random(step, groups)),
+            plan,
             before,
             on_policy=old is None,
             lr=learning_rate(step, training),
@@ -203,7 +216,7 @@ class Loop:
         metrics |= {**measures.policy_metrics(result.batch, update.plan, spec), **result.metrics}
         metrics |= self._judged(result, update)
         if mu is not None:
-            metrics["loss/mu"] = mu
+            metrics["loss/mu"] = plan.mu
         self.guard.watch(metrics.get("logp/wrong_mean"))
         self.learned.update(measures.learned(update.sequences))
         return metrics | {f"loss/{name}": result.terms[name] for name in ("total", "rollout", "demonstration", "nll")}
@@ -212,7 +225,7 @@ class Loop:
         self, step: int, number: int, enrolled: Enrolment, entropy_st: Tensor, mask_st: Tensor
     ) -> dict[str, float]:
         """The entropies of both kinds of member; those of a step's first update move w."""
-        entropy = measures.step_entropy(entropy_st, mask_st, enrolled.is_demonstration)
+        entropy = measures.step_entropy(entropy_st, mask_st, enrolled.is_rollout, enrolled.is_demonstration)
         moved = {}
         if number == 0:
             moved = measures.weight_metrics(self.schedule.step(step, entropy), self.method.objective)
@@ -255,22 +268,23 @@ class Loop:
         norm = {"opt/grad_norm": result.norm, "opt/clipped": float(result.norm > update.clip)} if whole else {}
         return norm | {"opt/skipped": float(self.guard.skipped)}
 
-    def _missing_entropy(self, step: int, groups: Seq[Group], demonstration_s: Tensor) -> dict[str, float]:
+    def _missing_entropy(self, step: int, groups: Seq[Group], enrolled: Enrolment) -> dict[str, float]:
         """A method without one kind of member still gets its entropy measured, now and then."""
         every = self.run.training.entropy_every
         problems = [g.problem for g in groups if g.problem.demonstration]
         if not every or step % every or not problems:
             return {}
         sampler = self._sampler("entropy", step)
-        if not demonstration_s.any():
+        if not enrolled.is_demonstration.any():
             sequences = [sampler.demonstration(p) for p in problems]
-        elif demonstration_s.all():
+        elif not enrolled.is_rollout.any():
             sequences = [rollout for (rollout,) in sampler(problems, 1)]
         else:
             return {}
         measured = self.policy.measure(sequences).measured()
         is_demonstration = torch.tensor([s.is_demonstration for s in sequences])
-        return measures.entropy_metrics(measures.step_entropy(measured.entropy, measured.mask, is_demonstration))
+        kinds = ~is_demonstration, is_demonstration
+        return measures.entropy_metrics(measures.step_entropy(measured.entropy, measured.mask, *kinds))
 
     def _random(self, step: int, groups: Seq[Group]) -> Tensor | None:
         """The control that puts w on a random 1/group_size of the members in the loss."""

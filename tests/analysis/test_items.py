@@ -14,7 +14,7 @@ from analysis.parts.style import plt
 from red.tables.reader import Tables, from_frames, read_reported
 from tests.fixtures import synthetic
 
-WITHOUT_RUNS = {"pipeline", "objective_forms", "propositions"}
+WITHOUT_RUNS = {"pipeline", "objective_forms", "propositions", "methods"}
 ELSEWHERE = {"sweep"}  # of another study: tests/analysis/test_sweep.py
 ITEMS = listing()
 ORIGIN = {"spec_hash": "a", "code": "b", "method": "red"}

@@ -31,11 +31,18 @@ class Sequence:
     old_logp: list[float]
     entropy: list[complex]
     kept: bool = True
+    prefix: int = 0
+    prefix_kept: bool = True
 
     @property
     def counted(self) -> list[int]:
         """Positions that count."""
         return [t for t, m in enumerate(self.mask) if m]
+
+    @property
+    def copied(self) -> list[int]:
+        """Those of them that were copied from the demonstration: all, none, or a prefix."""
+        return self.counted if self.is_demonstration else self.counted[: self.prefix]
 
 
 @dataclass(frozen=True)
@@ -50,7 +57,11 @@ class Step:
 
     @property
     def rollouts(self) -> Rows:
-        return [i for i, s in enumerate(self.sequences) if not s.is_demonstration]
+        return [i for i, s in enumerate(self.sequences) if not (s.is_demonstration or s.prefix)]
+
+    @property
+    def hybrids(self) -> Rows:
+        return [i for i, s in enumerate(self.sequences) if s.prefix]
 
     @property
     def demonstrations(self) -> Rows:
@@ -62,9 +73,8 @@ class Step:
 
     def members(self, group: int, over: str) -> Rows:
         """Rows of a group: all of them ("union") or its rollouts ("rollouts")."""
-        return [
-            i for i, s in enumerate(self.sequences) if s.group == group and (over == "union" or not s.is_demonstration)
-        ]
+        every = [i for i, s in enumerate(self.sequences) if s.group == group]
+        return every if over == "union" else [i for i in every if i in self.rollouts]
 
     def accuracy(self, group: int, over: str = "rollouts") -> float:
         """Mean verdict; 0 for a group without such members."""

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from red.seeds import derive
-from tests.methods import plain
+from tests.methods import plain, plain_further
 from tests.training import toy
 from tests.training.variants import Variant
 
@@ -33,6 +33,7 @@ class Member:
     accuracy: float
     reward: float
     kept: bool = True
+    prefix: int = 0
 
 
 Group = tuple[int, list[Member]]
@@ -59,6 +60,7 @@ class PlainTraining:
         self.cursor, self.generated, self.trained = 0, 0, 0
         self.entropies: dict[str, list[float]] = {name: [] for name in SIDES}
         self.hard: list[int] = []
+        self.mu, self.noise = 0.5, list[float]()
 
     # --- what enters a step -------------------------------------------------------------------------
 
@@ -123,14 +125,69 @@ class PlainTraining:
             return self.informative(6)[: self.training.prompts_per_step]
         if self.variant.method in FORK:
             return self.drawn(step)
+        if self.variant.method == "uft":
+            return self.behind_prefixes(step)
+        if self.variant.method == "prefix_rft":
+            return self.with_a_hybrid(step)
+        if self.variant.method == "trapo":
+            return self.in_micro_groups()
         groups = self.batch()
         if self.variant.method == "bread":
             return self.anchored(groups)
-        if self.variant.method.startswith("chord"):
+        if self.variant.method.startswith(("chord", "gac")):
             draw = random.Random(derive(self.run.seed, "expert", step))
             experts = draw.choices(range(len(toy.PROBLEMS)), k=self.training.prompts_per_step)
             groups += [(problem, [self.demonstration(100 + i, problem)]) for i, problem in enumerate(experts)]
         return groups
+
+    def behind_prefixes(self, step: int) -> list[Group]:
+        """Section 17.9."""
+        problems, found = self.next_problems(), []
+        for group, (problem, call) in enumerate(zip(problems, self.calls.pop(0), strict=True)):
+            draw = random.Random(derive(self.run.seed, f"prefix of p{problem}", step))
+            chance = plain_further.prefix_chance(step, self.variant.overrides["mix"]["prefix_steps"])
+            chunks = sum(draw.random() < chance for _ in range(5))
+            sentences = toy.demonstration(problem).split(". ")[:-1]
+            shown = "".join(f"{sentence}. " for sentence in sentences[: round(chunks * len(sentences) / 5)])
+            _, members = self.sampled(group, problem, call)
+            assert members[0].prompt == self.encoded(f"Compute {toy.PROBLEMS[problem][0]}.\nA:{shown}")
+            taught = [replace(self.demonstration(group, problem), response=self.encoded(shown))] if shown else []
+            found.append((problem, members + taught))
+        return found
+
+    def with_a_hybrid(self, step: int) -> list[Group]:
+        """Section 17.11."""
+        mix, groups = self.variant.overrides["mix"], self.batch()
+        for group, ((problem, members), call) in enumerate(zip(groups, self.calls.pop(0), strict=True)):
+            draw = random.Random(derive(self.run.seed, f"prefix of p{problem}", step)).random()
+            longest, shortest = mix["longest"], mix["shortest"]
+            fallen = min(step / mix["decay"], 1.0)
+            least = shortest + (longest - shortest) * (1 + math.cos(math.pi * fallen)) / 2
+            members.append(self.hybrid(group, problem, least + (longest - least) * draw, call))
+        return groups
+
+    def in_micro_groups(self) -> list[Group]:
+        """Section 17.12: two rollouts, and one more in each of two micro-groups."""
+        groups = self.batch()
+        for ratio, limit in ((0.5, 0.6), (1.0, 0.9)):
+            failing = [sum(m.reward for m in members) / len(members) < limit for _, members in groups]
+            calls = iter(self.calls.pop(0) if ratio < 1 or not all(failing) else [])
+            for group, ((problem, members), helped) in enumerate(zip(groups, failing, strict=True)):
+                if helped and ratio == 1:
+                    members.append(self.demonstration(group, problem))
+                else:
+                    members.append(self.hybrid(group, problem, ratio if helped else 0.0, next(calls)))
+        return groups
+
+    def hybrid(self, group: int, problem: int, share: float, call: tuple[tuple[int, ...], list[list[int]]]) -> Member:
+        """The share of the demonstration, then the script's one answer to it."""
+        taught = self.taught(problem)[: toy.LIMIT]
+        prefix = taught[: max(1, math.floor(share * len(taught)))] if share else []
+        prompt, [response] = call
+        member = self.member(group, problem, prefix + response)
+        assert list(prompt) == member.prompt + prefix and len(prefix) < len(taught)
+        self.generated += len(response)
+        return replace(member, prefix=len(prefix))
 
     def informative(self, rounds: int) -> list[Group]:
         """Section 3.3."""
@@ -232,6 +289,7 @@ class PlainTraining:
                 [1] * len(m.response),
                 *_lists(logp, before, entropy),
                 m.kept,
+                m.prefix,
             )
             for m, (logp, entropy), (before, _) in zip(members, now, old, strict=True)
         ]
@@ -242,6 +300,9 @@ class PlainTraining:
         logged = self.mean_entropies([members[i] for i in kept], [old[i] for i in kept])
         logged["red/w"] = weigh(logged)
         step = replace(step, w=logged["red/w"])
+        if self.variant.method == "gac":
+            step = replace(step, mu=self.adapted(step))
+            logged["loss/mu"] = step.mu
         if cosine:
             logged |= self.cosine(terms, step, now)
         gradient = self.gradient(terms, step, now)
@@ -255,6 +316,18 @@ class PlainTraining:
         logged |= {f"loss/{name}": losses[name] for name in ("total", "rollout", "demonstration", "nll")}
         return logged | ({"opt/grad_norm": norm} if applied else {})
 
+    def adapted(self, step: plain.Step) -> float:
+        """Section 17.10."""
+        control = self.variant.overrides["mixture_control"]
+        found = plain_further.noise(step)
+        old = self.noise or found
+        self.noise = [control["decay"] * o + (1 - control["decay"]) * f for o, f in zip(old, found, strict=True)]
+        r, s, d = self.noise
+        moved = control["mu_decay"] * self.mu + (1 - control["mu_decay"]) * (d / 2 + r) / (d + s + r + 1e-8)
+        aim = (1 - control["prior_share"]) * min(max(moved, 0.05), 0.9) + control["prior_share"] * step.mu
+        self.mu = min(max(aim, self.mu - control["cap"]), self.mu + control["cap"])
+        return self.mu
+
     def mean_entropies(self, members: list[Member], now: Pass) -> dict[str, float]:
         """Section 12.2: mean over sequences of the mean over tokens."""
         found = {}
@@ -262,7 +335,7 @@ class PlainTraining:
             means = [
                 h.mean().item()
                 for m, (_, h) in zip(members, now, strict=True)
-                if m.is_demonstration is is_demonstration
+                if m.is_demonstration is is_demonstration and not m.prefix
             ]
             if means:
                 found[name] = sum(means) / len(means)
