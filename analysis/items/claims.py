@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import ttest_1samp
 
-from analysis.measures.compare import ALPHA
+from analysis.measures.compare import ALPHA, original
 from analysis.measures.confidence import slope
 from analysis.measures.entropy import phases_of
 from analysis.measures.evidence import (
@@ -31,7 +31,6 @@ from analysis.measures.evidence import (
     verdict,
 )
 from analysis.measures.noise import CONTROLS, below_two_errors, entropy_changes
-from analysis.measures.originals import original
 from analysis.measures.premises import Finding, failed, judge
 from analysis.measures.responses import read_responses
 from analysis.output.item import Cell, Row, Table

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from analysis.measures.compare import PAIRED, Comparison, compare, percent
+from analysis.measures.compare import PAIRED, Comparison, compare, original, percent
 from analysis.measures.noise import (
     CONTROLS,
     HIGH,
@@ -21,7 +21,6 @@ from analysis.measures.noise import (
     logged_noise,
     noise_weights,
 )
-from analysis.measures.originals import original
 from analysis.output.item import Figure
 from analysis.parts.account import account_of, result_figure
 from analysis.parts.style import BLACK, GREY, LOOKS, canvas, legend_below, no_data

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from analysis.measures.originals import full_name
+from analysis.measures.compare import full_name
 from red.tables.reader import Run
 
 LABELS = {

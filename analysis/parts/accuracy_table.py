@@ -6,8 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.measures.compare import FEWER, PAIRED, Comparison, compare, on_shared_seeds, ranks
-from analysis.measures.originals import full_name
+from analysis.measures.compare import FEWER, PAIRED, Comparison, compare, full_name, on_shared_seeds, ranks
 from analysis.output.item import Cell, Mark, Row, Table
 from analysis.parts.account import account_of
 from analysis.parts.cells import number, percent_cell

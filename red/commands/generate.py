@@ -27,11 +27,11 @@ def run(options: argparse.Namespace) -> int:
     from red.errors import ConfigError
     from red.evaluation.generate import generate
     from red.evaluation.spec import GenerationSpec
-    from red.evaluation.spread import Spread, devices
     from red.plumbing.provenance import Start, write_provenance
     from red.plumbing.records import from_mapping, to_mapping
     from red.plumbing.storage import argument, read_text
     from red.sampling import open_backend
+    from red.sampling.spread import Spread, devices
 
     started = Start()
     if len(options.checkpoint) != len(options.out):

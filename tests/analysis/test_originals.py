@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from analysis.listing import builder
-from analysis.measures.originals import full_name, original
+from analysis.measures.compare import full_name, original
 from analysis.parts.style import plt
 from red.tables.reader import Tables, from_frames, read_reported
 from tests.fixtures import synthetic

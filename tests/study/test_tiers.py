@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from analysis.items import claims
-from analysis.measures.originals import SHORT
+from analysis.measures.compare import SHORT
 from red.study import config, estimate, jobs
 from red.study.runs import lineage, run_seeds, run_spec
 

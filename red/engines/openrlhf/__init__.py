@@ -5,7 +5,7 @@ Nothing of OpenRLHF is copied or forked. Its driver runs as it is, with three of
 - `controller.Controller` (of `BasePPOTrainer`) runs `red.training.loop`, so every method's `mix`, the
   schedule of w, fine-tuning steps and metrics are those of the local engine. Its rollouts come from vLLM
   in token ids, its rewards from `red.grading`.
-- `engine.RolloutActor` (of `RolloutRayActor`) takes the weights in buckets.
+- `samples.RolloutActor` (of `RolloutRayActor`) takes the weights in buckets.
 - `actor.PolicyActor` (of `PolicyModelActor`) measures log-probabilities and entropies before an update and
   accumulates the gradient of `loss.ObjectiveLoss`, in DeepSpeed's engine. Counts and advantages cover the whole
   optimizer step, over all micro-batches and ranks. No logits are made: `head.LogitlessActor`.

@@ -57,7 +57,7 @@ def _openrlhf(task: Task) -> None:
     from openrlhf.trainer.ray import ppo_actor, vllm_engine
 
     from red.engines.openrlhf.actor import PolicyActor
-    from red.engines.openrlhf.engine import RolloutActor
+    from red.engines.openrlhf.samples import RolloutActor
 
     controller = ray.remote(Controller)
     ppo_actor.PolicyModelActor = ray.remote(num_gpus=1)(PolicyActor)

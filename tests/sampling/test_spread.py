@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from red.errors import ConfigError, DataError, RedError
-from red.evaluation.spread import Spread, devices
 from red.sampling import open_backend
 from red.sampling.base import Request, Sampling
 from red.sampling.response import Response
+from red.sampling.spread import Spread, devices
 
 FORK = multiprocessing.get_context("fork")  # a start of Python for each process would cost seconds
 REQUESTS = [Request((prompt,), 10 * prompt + sample) for prompt in range(2, 7) for sample in range(3)]
