@@ -1,13 +1,17 @@
-"""python -m bench [ROW...] [--repeats N] [--case NAME] [--world DIR] [--list | --table]"""
+"""python -m bench [ROW...] [--repeats N] [--case NAME] [--world DIR] [--list | --table]
+
+python -m bench gpu [--tiny] [--out FOLDER]: the rows of a GPU, within 8 minutes
+"""
 
 import argparse
 import os
 import platform
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
-from bench import report
+from bench import gpu, report
 from bench import world as tiny
 from bench.compare import REPOSITORY, compare
 from bench.row import Row, load, names
@@ -15,43 +19,66 @@ from red.plumbing.partials import overwrite
 from red.plumbing.storage import read_object, readable_json
 
 RESULTS = Path(__file__).parent / "results"
+GPU = "gpu"
 WORLDS = (REPOSITORY / "results" / "tiny", REPOSITORY / "bench" / ".world")
 
 
 def main() -> int:
     """Run the rows, one file of results each, and write the table from all files there are."""
-    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("rows", nargs="*", metavar="ROW", help=f"of {', '.join(names())}; none: all")
+    parser = argparse.ArgumentParser(
+        prog="python -m bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("rows", nargs="*", metavar="ROW", help=f"of {', '.join(names())}; none: all; gpu: a GPU's")
     parser.add_argument("--repeats", type=int, default=5, help="turns per case")
     parser.add_argument("--case", help="only this case of the rows")
     parser.add_argument("--world", type=Path, help="folder with models and data of the tiny world")
     parser.add_argument("--list", action="store_true", help="show rows and cases")
     parser.add_argument("--table", action="store_true", help="only write the table")
+    parser.add_argument("--tiny", action="store_true", help="try the rows of a GPU on a CPU; measures nothing")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="folder for the files of results")
     options = parser.parse_args()
-    unknown = sorted(set(options.rows) - set(names()))
+    rows = {name: load(name)[0] for name in names()}
+    unknown = sorted(set(options.rows) - {*rows, GPU})
     if unknown:
-        parser.error(f"no row {', '.join(unknown)}; there are {', '.join(names())}")
-    chosen = {name: load(name)[0] for name in options.rows or names()}
+        parser.error(f"no row {', '.join(unknown)}; there are {', '.join(rows)}, and {GPU} for those of a GPU")
+    if options.tiny and options.out == RESULTS:
+        parser.error("--tiny measures nothing: give --out another folder")
+    chosen = {name: row for name, row in rows.items() if not options.rows or is_named(name, row, options.rows)}
     if options.list:
         for name, row in chosen.items():
             print(f"{name}: {row.title}", *(f"  {case.name}" for case in row.cases), sep="\n")
         return 0
     if not options.table:
-        world = options.world.resolve() if options.world else ready_world()
-        for name, row in chosen.items():
-            if row.needs == "cuda" and not has_cuda():
-                say(f"{name}: no GPU here")
-                continue
-            run(name, row, world, options)
-    report.write(RESULTS, {name: load(name)[0] for name in names()})
+        fill(chosen, options)
+    if options.out == RESULTS:
+        report.write(RESULTS, rows)
     return 0
+
+
+def is_named(name: str, row: Row, asked: list[str]) -> bool:
+    """Whether it is among the rows that were asked for."""
+    return name in asked or (GPU in asked and row.on_gpu)
+
+
+def fill(chosen: Mapping[str, Row], options: argparse.Namespace) -> None:
+    """Measure the rows, those of a GPU in one process if there is one."""
+    options.out.mkdir(parents=True, exist_ok=True)
+    if on_gpu := {name: row for name, row in chosen.items() if row.on_gpu}:
+        if options.tiny or has_cuda():
+            gpu.measure(on_gpu, options.out, machine(), options.repeats, options.tiny, say)
+        else:
+            say(f"{', '.join(on_gpu)}: no GPU here")
+    if on_cpu := {name: row for name, row in chosen.items() if not row.on_gpu}:
+        world = options.world.resolve() if options.world else ready_world()
+        for name, row in on_cpu.items():
+            run(name, row, world, options)
 
 
 def run(name: str, row: Row, world: Path, options: argparse.Namespace) -> None:
     """Measure one row and store it."""
     cases = [case for case in row.cases if options.case in (None, case.name)]
     results = compare(name, row, cases, world, options.repeats, say) | {"machine": machine()}
-    path = RESULTS / f"{name}.json"
+    path = options.out / f"{name}.json"
     if options.case and path.exists():
         others = [case for case in read_object(path)["cases"] if case["name"] != options.case]
         order = [case.name for case in row.cases]

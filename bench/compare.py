@@ -1,16 +1,19 @@
-"""Runs the sides of a row in alternation, one warm process each, on the same core."""
+"""Runs the sides of a row in alternation: one warm process each, on the same core, or all of them in this one."""
 
 import json
+import math
 import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from bench.row import Case, Row, Side
+from bench.row import Case, Row, Side, load
+from bench.worker import Served
 
 REPOSITORY = Path(__file__).parent.parent
 PEERS = Path(__file__).parent / ".venv" / "bin" / "python"
@@ -27,6 +30,40 @@ ENVIRONMENT = {
 
 class Missing(Exception):
     """A side cannot run here; the text says why."""
+
+
+class Way(Protocol):
+    """One side, waiting for orders."""
+
+    def ask(self, order: dict[str, Any]) -> dict[str, Any]:
+        """The answer to one order; Missing with the reason if it cannot be given."""
+
+    def stop(self) -> None:
+        """No more orders."""
+
+
+# (row, side, folder of the world, folder for logs) to a way; Missing if the side cannot be started.
+Start = Callable[[str, Side, Path, Path], Way]
+
+
+@dataclass
+class Here:
+    """A side in this process: a GPU's memory is counted exactly, and each start of torch would cost seconds of it."""
+
+    served: Served
+
+    @classmethod
+    def start(cls, row: str, side: Side, world: Path, _folder: Path) -> "Here":
+        """Whatever the side needs has to be installed in this interpreter."""
+        return cls(Served(load(row)[1], side.name, world))
+
+    def ask(self, order: dict[str, Any]) -> dict[str, Any]:
+        """Missing with the reason if the side fails."""
+        return _whole(self.served.answer(order))
+
+    def stop(self) -> None:
+        """Let go of what was prepared."""
+        self.served.run = None
 
 
 @dataclass
@@ -69,10 +106,7 @@ class Worker:
         if not line:
             last = self.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]
             raise Missing(f"the process ended ({last[0] if last else 'no message'})")
-        answer: dict[str, Any] = json.loads(line)
-        if "error" in answer:
-            raise Missing(answer["error"])
-        return answer
+        return _whole(json.loads(line))
 
     def stop(self) -> None:
         """End of input ends the process."""
@@ -89,10 +123,26 @@ def interpreter(venv: str) -> Path:
     return Path(sys.executable) if venv == "main" else Path(os.environ.get("RED_BENCH_PEERS", PEERS))
 
 
+def _whole(answer: dict[str, Any]) -> dict[str, Any]:
+    if "error" in answer:
+        raise Missing(answer["error"])
+    return answer
+
+
 def compare(
-    name: str, row: Row, cases: list[Case], world: Path, repeats: int, report: Callable[[str], None]
+    name: str,
+    row: Row,
+    cases: list[Case],
+    world: Path,
+    repeats: int,
+    report: Callable[[str], None],
+    start: Start = Worker.start,
+    until: float = math.inf,
 ) -> dict[str, Any]:
-    """Everything that was measured, ready for JSON. A side that cannot run is listed with its reason."""
+    """Everything that was measured, ready for JSON. A side that cannot run is listed with its reason.
+
+    Missing if that is the first. After `until` (of the monotonic clock) no further case or turn begins.
+    """
     results: dict[str, Any] = {
         "row": name,
         "title": row.title,
@@ -109,13 +159,15 @@ def compare(
         results["missing"].setdefault(side.name, {})[case] = str(reason)
 
     with tempfile.TemporaryDirectory() as folder:
-        workers: dict[str, Worker] = {}
+        workers: dict[str, Way] = {}
         for side in row.sides:
             try:
-                workers[side.name] = Worker.start(name, side, world, Path(folder))
+                workers[side.name] = start(name, side, world, Path(folder))
             except Missing as reason:
                 missing(side, "every case", reason)
         for case in cases:
+            if time.monotonic() > until:
+                raise Missing("the time was over")
             ready = []
             for side in row.sides:
                 try:
@@ -127,6 +179,8 @@ def compare(
                     missing(side, case.name, reason)
             runs: dict[str, list[dict[str, Any]]] = {side: [] for side in ready}
             for turn in range(case.repeats or repeats):
+                if turn and time.monotonic() > until:
+                    break
                 for side_name in ready if turn % 2 == 0 else reversed(ready):
                     runs[side_name].append(workers[side_name].ask({"run": True}))
                 report(

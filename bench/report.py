@@ -22,12 +22,14 @@ def write(folder: Path, rows: dict[str, Row], readme: Path = README) -> None:
 
 def section(name: str, row: Row, path: Path) -> str:
     """Heading, table and notes of one row."""
-    lines = [f"### {row.title}", "", f"`python -m bench {name}`", ""]
+    lines = [f"### {row.title}", "", f"`python -m bench {'gpu' if row.on_gpu else name}`", ""]
     if path.exists():
         results = read_object(path)
+        if "gpu" in results["machine"]:
+            lines += [f"On {results['machine']['gpu']}.", ""]
         lines += [*table(row, results), "", *missing(results), *verdicts(row, results)]
     else:
-        lines += ["Not measured" + (": no GPU here. The command above fills it." if row.needs else "."), ""]
+        lines += ["Not measured" + (": no GPU here. The command above fills it." if row.on_gpu else "."), ""]
     lines += [f"- {side.name}: {side.about}." for side in row.sides if side.about]
     return "\n".join([*lines, "", row.notes, ""])
 
@@ -83,6 +85,10 @@ def verdicts(row: Row, results: dict[str, Any]) -> list[str]:
 def verdict(bar: Bar, case: dict[str, Any], ours: str) -> str:
     """The bar in words, and whether it is met."""
     runs = case["runs"]
+    if bar.side == ours and bar.quantity != "time":
+        value = statistics.median(run["facts"][bar.quantity] for run in runs[ours])
+        met = "met" if value >= bar.value else "NOT met"
+        return f"{bar.quantity} at least {bar.value:g}: {value:.3g}, {met}"
     if bar.side == ours:
         seconds = statistics.median(run["seconds"] for run in runs[ours])
         return f"at most {bar.value:g} s: {seconds:.2f} s, {'met' if seconds <= bar.value else 'NOT met'}"

@@ -2,7 +2,7 @@
 
 import importlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ class Case:
 class Bar:
     """`value` is the least ratio theirs / ours of `quantity` ("time" or "memory") against `side`.
 
-    With `side` "ours" it is an upper limit in seconds.
+    With `side` "ours" it is an upper limit in seconds, or the least of the fact that `quantity` names.
     """
 
     side: str
@@ -44,7 +44,8 @@ class Bar:
 class Row:
     """Sides are compared case by case; the first side is ours. `work` names the unit of work.
 
-    `notes` says what limits the ratios. `needs` is "cuda" for a row that only a GPU can fill.
+    `notes` says what limits the ratios. A row with `tiny` is measured on a GPU; `tiny` are the sizes that replace
+    those of its cases where it is only tried, on a CPU.
     """
 
     title: str
@@ -53,7 +54,16 @@ class Row:
     cases: tuple[Case, ...]
     bars: tuple[Bar, ...] = ()
     notes: str = ""
-    needs: str = ""
+    tiny: Mapping[str, Any] | None = None
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether only a GPU can fill the row."""
+        return self.tiny is not None
+
+    def tried(self) -> "Row":
+        """The same row with one case, at its tiny size."""
+        return replace(self, cases=(Case("tiny", {**self.cases[0].size, **(self.tiny or {})}, 1),), bars=())
 
 
 @dataclass(frozen=True)
@@ -69,11 +79,13 @@ class Setting:
 class Done:
     """One run: how much work it was, and facts to record. `kept_mib` is memory that every way must return.
 
-    `seconds` and `cpu_seconds` replace the measured ones where a library hides its steps in a longer call.
+    `seconds` and `cpu_seconds` replace the measured ones where a library hides its steps in a longer call, `peak_mib`
+    the process's memory by the device's.
     """
 
     work: float
     kept_mib: float = 0.0
+    peak_mib: float | None = None
     seconds: float | None = None
     cpu_seconds: float | None = None
     facts: Mapping[str, float] = field(default_factory=dict)

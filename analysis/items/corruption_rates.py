@@ -66,14 +66,15 @@ def _draw(panel: Axes, tables: Tables, points: pd.DataFrame) -> None:
 
 def _numbers(runs: Sequence[Run], accuracy: Comparison) -> pd.DataFrame:
     known = corruptions(runs)
-    labels = {one.run.name: one.run.label for one in known if one.kind == "clean"}
+    clean = {one.parent: one.run for one in known if one.kind == "clean"}
     rows = []
     lines = sorted({(one.parent, one.kind) for one in known if one.kind != "clean"})
     for parent, kind in lines:
-        points = [(0, parent)] + [(c.rate, c.run.name) for c in known if (c.parent, c.kind) == (parent, kind)]
+        points = [(0, clean[parent].name)] if parent in clean else []
+        points += [(c.rate, c.run.name) for c in known if (c.parent, c.kind) == (parent, kind)]
         for rate, run in sorted(points):
             for benchmark in BENCHMARKS:
                 if estimate := accuracy.estimate(run, [benchmark]):
-                    label = labels.get(parent, parent)
+                    label = clean[parent].label if parent in clean else parent
                     rows.append((parent, label, kind, rate, benchmark, run, *percent(estimate), estimate.seeds))
     return pd.DataFrame(rows, columns=COLUMNS)

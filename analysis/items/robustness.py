@@ -32,9 +32,9 @@ def build(tables: Tables) -> Table:
     rows: list[Row] = []
     numbers: list[dict[str, Any]] = []
 
-    def accuracy_cell(run: str, benchmark: str, kind: str) -> Cell:
+    def accuracy_cell(run: str, benchmark: str, kind: str, printed: str) -> Cell:
         estimate = accuracy.estimate(run, [benchmark])
-        paper = tables.paper("robustness", run, benchmark, "accuracy")
+        paper = tables.paper("robustness", printed, benchmark, "accuracy")
         about = {"run": run, "demonstrations": LABELS[kind]}
         numbers.append(about | number(benchmark, "accuracy", estimate, 100, "percent", paper))
         numbers.append(about | number(benchmark, "length", length.estimate(run, [benchmark], FEWER), 1, "tokens"))
@@ -43,10 +43,10 @@ def build(tables: Tables) -> Table:
     for clean in (one for one in known if one.kind == "clean"):
         corrupted = {(c.kind, c.rate): c.run.name for c in known if c.parent == clean.parent}
         for benchmark in BENCHMARKS:
-            cells = [accuracy_cell(clean.run.name, benchmark, "clean")]
+            cells = [accuracy_cell(clean.run.name, benchmark, "clean", clean.parent)]
             for kind in KINDS:
                 name = corrupted.get((kind, DEFAULT_RATE), f"{clean.parent}_{kind}")
-                cells.append(accuracy_cell(name, benchmark, kind))
+                cells.append(accuracy_cell(name, benchmark, kind, name))
                 change = accuracy.difference(name, clean.run.name, [benchmark])
                 cells.append(difference_cell(change))
                 numbers.append(difference_number(name, benchmark, "change from clean", change))

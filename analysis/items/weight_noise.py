@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from analysis.measures.compare import PAIRED, Comparison, compare, percent
+from analysis.measures.compare import PAIRED, Comparison, compare, original, percent
 from analysis.measures.noise import (
     CONTROLS,
     HIGH,
@@ -33,21 +33,23 @@ IDEAL_NOISE, LOGGED_NOISE = "noise, equal spread", "noise, logged s.e."
 def build(tables: Tables) -> Figure:
     """(a) histogram of w and of noise; (b) share of entropy changes below 2 s.e.; (c) accuracy."""
     red, *controls = tables.named("red", *CONTROLS)
+    (reference,) = tables.named(original(tables, "red", CONTROLS[0]))
+    compared = [reference, *controls]
     math = tables.group("math")
-    scores = tables.scores([red, *controls], math)
+    scores = tables.scores(compared, math)
     accuracy = compare(scores)
     changes = entropy_changes(tables, red)
     rollouts = int(red.spec.get("training", {}).get("group_size", 8)) - 1
     histogram = _histogram(tables, red, changes, rollouts)
     shares = below_two_errors(changes)
-    comparison = _comparison(accuracy, [red, *controls], math)
+    comparison = _comparison(accuracy, compared, math)
     picture, axes = canvas(1, 3, 2.8, width_ratios=[1.45, 0.8, 1.0])
     _draw_histogram(axes[0][0], histogram)
     _draw_shares(axes[0][1], shares)
     _draw_comparison(axes[0][2], comparison)
     legend_below(picture, [axes[0][0]])
     logged = () if len(changes) else ("entropies and their standard errors of RED",)
-    account = account_of(tables, [red, *controls], PAIRED, scores, [*accuracy.incomplete, *logged])
+    account = account_of(tables, _once(red, *compared), PAIRED, scores, [*accuracy.incomplete, *logged])
     return result_figure(
         tables,
         "Weight w against its noise floor",
@@ -61,6 +63,10 @@ def build(tables: Tables) -> Figure:
         pd.concat([histogram, shares, comparison], ignore_index=True),
         account,
     )
+
+
+def _once(*runs: Run) -> list[Run]:
+    return list({run.name: run for run in runs}.values())
 
 
 def _histogram(tables: Tables, red: Run, changes: pd.DataFrame, rollouts: int) -> pd.DataFrame:
@@ -79,10 +85,11 @@ def _histogram(tables: Tables, red: Run, changes: pd.DataFrame, rollouts: int) -
 
 
 def _comparison(accuracy: Comparison, runs: Sequence[Run], benchmarks: Sequence[str]) -> pd.DataFrame:
-    rows = []
+    """The first of `runs`, and the others against it."""
+    rows, reference = [], runs[0].name
     for run in runs:
         one = accuracy.estimate(run.name, benchmarks)
-        against = accuracy.difference("red", run.name, benchmarks) if run.name != "red" else None
+        against = accuracy.difference(reference, run.name, benchmarks) if run.name != reference else None
         row = dict(zip(("value", "low", "high"), percent(one), strict=True))
         row |= {"p": against.p if against else np.nan, "seeds": one.seeds if one else 0}
         rows.append({"panel": "c", "quantity": "accuracy (%)", "source": run.label, "run": run.name, **row})
@@ -131,7 +138,7 @@ def _draw_comparison(where: Axes, comparison: pd.DataFrame) -> None:
         if np.isnan(row.value):
             where.text(0.5, place, "missing", transform=where.get_yaxis_transform(), ha="center", color=GREY)
             continue
-        style = LOOKS["red"] if row.run == "red" else None
+        style = LOOKS["red"] if row.run not in CONTROLS else None
         errors = [[row.value - row.low], [row.high - row.value]]
         where.errorbar(
             row.value,

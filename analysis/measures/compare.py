@@ -8,9 +8,11 @@ import pandas as pd
 
 from analysis.output.item import Mark
 from red.statistics.intervals import RESAMPLES, Difference, Interval, adjust, mean_interval, paired_difference
+from red.tables.reader import Run, Tables
 
 ALPHA = 0.05
 SEED = 20_250_501
+SHORT = "_short"  # ends the name of a run that is its original but for fewer steps
 FEWER = 2_000  # resamples for bands and secondary columns
 PAIRED = (
     "Intervals: 95 % bootstrap over problems and training seeds; comparisons are paired by problem, with "
@@ -170,3 +172,19 @@ def bootstrap_mean(values: np.ndarray, resamples: int = FEWER) -> Estimate:
         return Estimate(float(values.mean()) if len(values) else np.nan, np.nan, np.nan, 1, len(values))
     interval = mean_interval(values, np.random.default_rng(SEED), resamples)
     return Estimate(interval.mean, interval.low, interval.high, 1, len(values))
+
+
+def original(tables: Tables, name: str, beside: str) -> str:
+    """The run `name`, or `<name>_short` where `beside` made as few steps as that one.
+
+    A difference between runs of unequal length would be one of lengths, too.
+    """
+    steps = {run.name: run.steps for run in tables.runs}
+    short = name + SHORT
+    is_short = short in steps and beside in steps and steps[beside] == steps[short] != steps.get(name)
+    return short if is_short else name
+
+
+def full_name(run: Run) -> str:
+    """The name of the run of full length: the paper's numbers and colors are kept under it."""
+    return run.name.removesuffix(SHORT)

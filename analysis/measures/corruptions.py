@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from analysis.measures.compare import full_name
 from red.tables.reader import Run
 
 LABELS = {
@@ -18,7 +19,7 @@ _NAME = re.compile(rf"(?P<parent>\w+?)_(?P<kind>{'|'.join(LABELS)})(?:_q(?P<rate
 
 @dataclass(frozen=True)
 class Corruption:
-    """`parent`: the run on clean demonstrations. `rate`: corrupted prompts in percent."""
+    """`parent`: the run on clean demonstrations, by its full name. `rate`: corrupted prompts in percent."""
 
     run: Run
     parent: str
@@ -35,6 +36,6 @@ def corruptions(runs: Iterable[Run]) -> list[Corruption]:
     return [
         Corruption(run, match["parent"], match["kind"], int(match["rate"] or DEFAULT_RATE))
         if match
-        else Corruption(run, run.name, "clean", 0)
+        else Corruption(run, full_name(run), "clean", 0)
         for run, match in matches
     ]

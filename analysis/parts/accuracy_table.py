@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.measures.compare import FEWER, PAIRED, Comparison, compare, on_shared_seeds, ranks
+from analysis.measures.compare import FEWER, PAIRED, Comparison, compare, full_name, on_shared_seeds, ranks
 from analysis.output.item import Cell, Mark, Row, Table
 from analysis.parts.account import account_of
 from analysis.parts.cells import number, percent_cell
@@ -129,9 +129,9 @@ def _cells(
         accuracy = by_metric["accuracy"].estimate(run.name, names)
         length = by_metric["length"].estimate(run.name, names, FEWER)
         paper, paper_length = (
-            tables.paper_mean(item, run.name, names, metric)
+            tables.paper_mean(item, full_name(run), names, metric)
             if column == OVERALL
-            else tables.paper(item, run.name, column, metric)
+            else tables.paper(item, full_name(run), column, metric)
             for metric in ("accuracy", "length")
         )
         mark = marks[column].get(run.name, "")

@@ -20,10 +20,14 @@ ROW = Row(
     cases=(
         Case("python -m red --help", {"what": "help"}),
         Case("paper scale, dry run", {"what": "paper"}, 3),
+        Case("1,000 runs beside those of the tiny scale, dry run", {"what": "many", "runs": 1000}, 1),
         Case("shortened reproduction, nothing to do", {"what": "nothing"}, 3),
         Case("edited analysis module to its new figure", {"what": "edited"}, 3),
     ),
-    bars=(Bar("ours", "time", 0.5, "python -m red --help"),),
+    bars=(
+        Bar("ours", "time", 0.5, "python -m red --help"),
+        Bar("ours", "time", 10.0, "1,000 runs beside those of the tiny scale, dry run"),
+    ),
     notes="Nearly all of a plan's time is Snakemake's own start (about 1 s) and its graph of files.",
 )
 
@@ -35,6 +39,9 @@ def prepare(setting: Setting) -> Run:
         return lambda: _done([sys.executable, "-m", "red", "--help"], REPOSITORY)
     if what == "paper":
         return lambda: _done(_snakemake("all", "-n", "--quiet", "--configfile", "config/paper.yaml"), REPOSITORY)
+    if what == "many":
+        overlay = _many(setting.size["runs"])
+        return lambda: _done(_snakemake("all", "-n", "--quiet", "--configfile", MINIMAL[0], str(overlay)), REPOSITORY)
     copy = _finished_copy()
     if what == "nothing":
         return lambda: _done(_snakemake("all", "--configfile", *MINIMAL), copy)
@@ -64,6 +71,18 @@ def _done(command: list[str], folder: Path) -> Done:
         stderr=subprocess.PIPE,
     )
     return Done(1)
+
+
+def _many(count: int) -> Path:
+    """An overlay of so many further runs, none of which is like another."""
+    overlay = Path(tempfile.mkdtemp()) / "many.yaml"
+    runs = (
+        f"  many_{i}: {{like: red, seeds: [0], weight: {{window: {i + 1}}}, label: RED {i}, items: []}}"
+        for i in range(count)
+    )
+    folders = "pathvars: {results: results/many, logs: logs/many, benchmarks: benchmarks/many}"
+    overlay.write_text("\n".join([folders, "runs:", *runs]), encoding="utf-8")
+    return overlay
 
 
 def _finished_copy() -> Path:

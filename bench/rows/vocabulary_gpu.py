@@ -4,7 +4,10 @@ from collections.abc import Callable
 from functools import partial
 
 import torch
+from torch import Tensor
+from torch.nn.functional import linear
 
+from bench.card import MIB, measured
 from bench.row import Bar, Case, Done, Row, Run, Setting, Side
 from bench.rows import vocabulary
 
@@ -13,61 +16,77 @@ ROW = Row(
     work="tokens",
     sides=(
         Side("ours", "main", "red.objective.vocabulary.logp_and_entropy"),
+        Side("wide", "main", "logits in float32, logsumexp, gather: what OpenRLHF's and TRL's operations come to"),
         Side("openrlhf", "main", "logits in float32, then openrlhf.models.utils"),
-        Side("trl", about="logits, then selective_log_softmax_and_entropy of trl.trainer.utils"),
-        Side("compiled", "main", "logits, log_softmax, gather under torch.compile"),
+        Side("trl", "main", "logits, then selective_log_softmax_and_entropy of trl.trainer.utils"),
+        Side("liger", "main", "LigerFusedLinearCrossEntropyFunction (log-probability only)"),
+        Side("compiled", "main", "side wide under torch.compile"),
     ),
     cases=(Case("16,384 tokens", {"tokens": 16_384, "words": vocabulary.WORDS, "device": "cuda"}),),
-    bars=(Bar("openrlhf", "time", 1 / 1.1),),
-    needs="cuda",
+    bars=(Bar("wide", "time", 1 / 1.1), Bar("wide", "memory", 8)),
+    tiny={"tokens": 8, "words": 300, "device": "cpu"},
 )
 
 
 def prepare(setting: Setting) -> Run:
-    """As in row `vocabulary`; peak GPU memory beyond inputs and gradients is among the facts."""
+    """As in row `vocabulary`; memory is the GPU's beyond the inputs and the two gradients."""
     size = setting.size
     device, dtype = size["device"], torch.bfloat16
+    head = HEADS[setting.side](device)
+    torch.manual_seed(0)
     hidden = torch.randn(size["tokens"], vocabulary.WIDTH, device=device, dtype=dtype).requires_grad_()
-    embedding = torch.randn(size["words"], vocabulary.WIDTH, device=device, dtype=dtype).mul_(0.03).requires_grad_()
+    scaled = torch.randn(size["words"], vocabulary.WIDTH, device=device, dtype=dtype).mul_(0.03)
+    embedding = scaled.requires_grad_()
     target = torch.randint(size["words"], (size["tokens"],), device=device)
-    logp_and_entropy = HEADS[setting.side]()
+    kept = (hidden.numel() + embedding.numel()) * 2 / MIB
 
     def run() -> Done:
-        held = start(device)
-        logp, _ = logp_and_entropy(hidden, embedding, target)
-        logp.float().sum().backward()
-        peak = peak_mib(device, held) - (hidden.numel() + embedding.numel()) * 2 / 2**20
+        found: list[Tensor] = []
+
+        def work() -> None:
+            logp, _ = head(hidden, embedding, target)
+            logp.float().sum().backward()
+            found.append(logp.detach())
+
+        seconds, peak = measured(device, work)
         hidden.grad = embedding.grad = None
-        return Done(size["tokens"], facts={"GPU MiB": peak})
+        facts = {"logp": found[0].float().mean().item()}
+        return Done(size["tokens"], kept if peak is not None else 0.0, peak, seconds, facts=facts)
 
     return run
 
 
-def start(device: str) -> int:
-    """Finish what is queued and begin a new maximum; returns the bytes that are held."""
+def wide() -> vocabulary.Head:
+    """All logits at once, in float32; the entropy without gradient."""
+
+    def head(hidden: Tensor, embedding: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        logits = linear(hidden, embedding).float()
+        total = logits.logsumexp(-1)
+        logp = logits.gather(-1, target[:, None])[:, 0] - total
+        with torch.no_grad():
+            entropy = total - (logits.softmax(-1) * logits).sum(-1)
+        return logp, entropy
+
+    return head
+
+
+def compiled(device: str) -> vocabulary.Head:
+    """On a CPU it would measure another compiler."""
     if device != "cuda":
-        return 0
-    torch.cuda.synchronize()
-    torch.cuda.reset_peak_memory_stats()
-    return torch.cuda.memory_allocated()
+        raise NotImplementedError("torch.compile is measured on a GPU only")
+    return torch.compile(wide())
 
 
-def peak_mib(device: str, held: int) -> float:
-    """GPU memory beyond the `held` bytes, after waiting for the device."""
-    if device != "cuda":
-        return 0.0
-    torch.cuda.synchronize()
-    return (torch.cuda.max_memory_allocated() - held) / 2**20
+def anywhere(make: Callable[[], vocabulary.Head]) -> Callable[[str], vocabulary.Head]:
+    """A side that does not ask for the device."""
+    return lambda _device: make()
 
 
-def compiled() -> vocabulary.Head:
-    """The plain way under torch.compile."""
-    return torch.compile(vocabulary.plain())
-
-
-HEADS: dict[str, Callable[[], vocabulary.Head]] = {
-    "ours": vocabulary.ours,
-    "openrlhf": partial(vocabulary.openrlhf, wide=True),
-    "trl": vocabulary.trl,
+HEADS: dict[str, Callable[[str], vocabulary.Head]] = {
+    "ours": anywhere(vocabulary.ours),
+    "wide": anywhere(wide),
+    "openrlhf": anywhere(partial(vocabulary.openrlhf, wide=True)),
+    "trl": anywhere(vocabulary.trl),
+    "liger": anywhere(vocabulary.liger),
     "compiled": compiled,
 }

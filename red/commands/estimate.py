@@ -9,6 +9,7 @@ from red.commands import add_overlays, configuration
 if TYPE_CHECKING:
     from red.study.estimate import Estimate
 
+LARGEST = 10
 HELP = "forecast device-hours, memory, tokens and disk of a configuration"
 
 
@@ -29,17 +30,21 @@ def run(options: argparse.Namespace) -> int:
     jobs.check(document)
     forecast = estimate.estimate(document)
     if options.json:
-        totals = {name: to_mapping(getattr(forecast, name)) for name in ("total", "training", "saved")}
+        totals = {name: to_mapping(getattr(forecast, name)) for name in ("total", "training", "evaluation", "saved")}
         print(json.dumps({**to_mapping(forecast), **totals, "trainings": forecast.trainings}, sort_keys=True))
         return 0
     _print_table(forecast)
+    _print_purchases(forecast)
     print(headline(forecast))
     saved = forecast.saved
     print(
         f"Sharing saves {_hours(saved.hours)} {_unit(forecast)} and {_tokens(saved.sampled + saved.trained)} "
         "tokens against training each method with its own copy of the runs it starts from."
     )
-    print("Formulas: red/study/estimate.py. Assumptions: sections `hardware`, `shape`, `lengths`, `behaviour`.")
+    measured = f" Of `hardware`, measured: {', '.join(forecast.known)}." if forecast.known else ""
+    print(
+        f"Formulas: red/study/estimate.py. Assumptions: sections `hardware`, `shape`, `lengths`, `behaviour`.{measured}"
+    )
     return 0
 
 
@@ -84,13 +89,30 @@ def _print_table(forecast: "Estimate") -> None:
             str(row.seeds),
             str(row.steps),
             mark + _hours(training.hours),
-            "~" + _hours(evaluation.hours),
+            ("" if row.evaluated else "~") + _hours(evaluation.hours),
             _size(row.memory),
             _tokens(training.sampled),
             _tokens(training.trained),
             _size(training.disk + evaluation.disk),
             _size(row.state),
         )
+    console(width=None if sys.stdout.isatty() else 140).print(table)
+
+
+def _print_purchases(forecast: "Estimate") -> None:
+    from rich.table import Table
+
+    from red.escape import terminal
+    from red.plumbing.terminal import console
+
+    table = Table(title=f"The {LARGEST} largest costs", title_justify="left")
+    table.add_column("what")
+    table.add_column(_unit(forecast), justify="right")
+    table.add_column("share", justify="right")
+    table.add_column("what it buys: items, and the runs that need it")
+    for one in forecast.purchases[:LARGEST]:
+        share = one.cost.seconds / forecast.total.seconds
+        table.add_row(terminal(one.name), _hours(one.cost.hours), f"{share:.0%}", terminal(", ".join(one.buys) or "-"))
     console(width=None if sys.stdout.isatty() else 140).print(table)
 
 

@@ -2,7 +2,11 @@
 
 import argparse
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
+
+from red.plumbing.terminal import number
+from red.ranges import Natural
 
 HELP = "answer benchmarks with one or more checkpoints; continues from OUT/state"
 
@@ -13,6 +17,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--checkpoint", required=True, type=Path, action="append", help="model folder")
     parser.add_argument("--benchmarks", required=True, type=Path, help="folder of <benchmark>.jsonl")
     parser.add_argument("--system", type=Path, help="file with the training data's system prompt (or empty)")
+    parser.add_argument("--gpus", type=number(Natural), default=0, help="with more than one, each answers a share")
     parser.add_argument("--code", default="", help="fingerprint of the code, kept in the provenance")
     parser.add_argument("--out", required=True, type=Path, action="append", help="folder of the answers")
 
@@ -26,6 +31,7 @@ def run(options: argparse.Namespace) -> int:
     from red.plumbing.records import from_mapping, to_mapping
     from red.plumbing.storage import argument, read_text
     from red.sampling import open_backend
+    from red.sampling.spread import Spread, devices
 
     started = Start()
     if len(options.checkpoint) != len(options.out):
@@ -35,7 +41,11 @@ def run(options: argparse.Namespace) -> int:
     system = read_text(options.system) if options.system else ""
     spec = from_mapping(GenerationSpec, {**document, "system": system or None}, "spec")
     jobs = list(zip(options.checkpoint, options.out, strict=True))
-    generate(jobs, spec, options.benchmarks, open_backend, _letters_only)
+    opened = open_backend
+    if options.gpus > 1:
+        gpus = devices(options.gpus)
+        opened = lambda name: Spread(partial(open_backend, name), gpus)  # noqa: E731
+    generate(jobs, spec, options.benchmarks, opened, _letters_only)
     files = [options.benchmarks / f"{name}.jsonl" for name in spec.benchmarks]
     for checkpoint, out in jobs:
         write_provenance(

@@ -10,11 +10,9 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from red.data.problems import ProblemSet
 from red.methods.base import Problem
@@ -23,20 +21,14 @@ from red.plumbing.provenance import fingerprint, spec_hash
 from red.plumbing.sources import sources
 from red.plumbing.storage import read_guarded, write_guarded
 
+# pyarrow is imported where a file is read or written: the bench of a GPU has torch and transformers only.
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 MODULES = ("red.data.problems", "red.grading.reward")
 LIBRARIES = ("tokenizers", "math-verify")
 TOKENIZER = ("tokenizer*", "special_tokens_map.json", "chat_template*")
-TOKENS = pa.list_(pa.int32())
-SCHEMA = pa.schema(
-    [
-        ("id", pa.string()),
-        ("prompt", TOKENS),
-        ("answer", pa.string()),
-        ("demonstration", TOKENS),
-        ("accuracy", pa.float64()),
-        ("ends", TOKENS),
-    ]
-)
+TOKENS = ("prompt", "demonstration", "ends")
 
 
 def remembered(folder: Path, inputs: Mapping[str, Any], make: Callable[[], ProblemSet]) -> ProblemSet:
@@ -65,8 +57,19 @@ def _content(value: Any) -> Any:
     return [_content(part) for part in value] if isinstance(value, list) else value
 
 
+def _schema() -> "pa.Schema":
+    import pyarrow as pa
+
+    words = {"id": pa.string(), "answer": pa.string(), "accuracy": pa.float64()}
+    names = ("id", "prompt", "answer", "demonstration", "accuracy", "ends")
+    return pa.schema([(name, words.get(name, pa.list_(pa.int32()))) for name in names])
+
+
 def _write(path: Path, problems: ProblemSet) -> None:
     """A folder that cannot be written costs time, not the training."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     rows = [
         {
             "id": problem.id,
@@ -79,7 +82,7 @@ def _write(path: Path, problems: ProblemSet) -> None:
         for problem in problems.problems
     ]
     about = {"counts": dict(problems.counts), "thought_open": problems.thought_open}
-    table = pa.Table.from_pylist(rows, SCHEMA.with_metadata({"red": json.dumps(about)}))
+    table = pa.Table.from_pylist(rows, _schema().with_metadata({"red": json.dumps(about)}))
     buffer = io.BytesIO()
     pq.write_table(table, buffer, compression="zstd")
     try:
@@ -90,6 +93,9 @@ def _write(path: Path, problems: ProblemSet) -> None:
 
 def _read(path: Path) -> ProblemSet | None:
     """None if the file is damaged or may not be read."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     try:
         payload = read_guarded(path)
     except OSError:
@@ -100,13 +106,11 @@ def _read(path: Path) -> ProblemSet | None:
     # Neither this nor from_dlpack imports pandas, unlike read_table and to_numpy: most of a second.
     table = pq.ParquetFile(pa.BufferReader(payload)).read()
     about = json.loads(table.schema.metadata[b"red"])
-    columns = [
-        _tokens(table, field.name) if field.type == TOKENS else table[field.name].to_pylist() for field in SCHEMA
-    ]
+    columns = [_tokens(table, name) if name in TOKENS else table[name].to_pylist() for name in _schema().names]
     return ProblemSet(tuple(map(Problem, *columns)), about["counts"], about["thought_open"])
 
 
-def _tokens(table: pa.Table, name: str) -> Iterator[tuple[int, ...]]:
+def _tokens(table: "pa.Table", name: str) -> Iterator[tuple[int, ...]]:
     """One tuple per row, by way of one array: row by row would take minutes again."""
     column = table[name].combine_chunks()
     values, offsets = (np.from_dlpack(array).tolist() for array in (column.flatten(), column.offsets))

@@ -4,6 +4,7 @@ An engine is a package here with `train` and `needs` (see `Engine`). It is found
 when a run names it; its heavy packages only when it trains.
 """
 
+import functools
 import importlib
 import pkgutil
 from dataclasses import dataclass
@@ -50,9 +51,10 @@ class Engine(Protocol):
         """Without importing what it needs."""
 
 
-def names() -> list[str]:
-    """Every engine that a run may name."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__) if module.ispkg)
+@functools.cache
+def names() -> tuple[str, ...]:
+    """Every engine that a run may name. The folder is listed once: a plan asks for each of its runs."""
+    return tuple(sorted(module.name for module in pkgutil.iter_modules(__path__) if module.ispkg))
 
 
 def engine(name: str, path: str = "engine") -> Engine:

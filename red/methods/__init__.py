@@ -1,5 +1,6 @@
 """Methods, one small file each. A method is found by its module name; there is no list to edit."""
 
+import functools
 import importlib
 import pkgutil
 from collections.abc import Mapping
@@ -14,10 +15,11 @@ from red.plumbing.records import merged
 NOT_METHODS = {"base", "row"}
 
 
-def names() -> list[str]:
-    """Every method that a run may name."""
+@functools.cache
+def names() -> tuple[str, ...]:
+    """Every method that a run may name. The folder is listed once: a plan asks for each of its runs."""
     modules = {module.name for module in pkgutil.iter_modules(__path__)}
-    return sorted(modules - NOT_METHODS)
+    return tuple(sorted(modules - NOT_METHODS))
 
 
 def method(name: str, overrides: Mapping[str, Any] | None = None, path: str = "method") -> Method:

@@ -2,10 +2,11 @@
 
 import dataclasses
 import difflib
+import functools
 import sys
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import Annotated, Any, TypeVar
 
 from red.errors import ConfigError
@@ -22,7 +23,7 @@ def from_mapping(cls: type[T], values: Mapping[str, Any], path: str) -> T:
     """
     if not isinstance(values, Mapping):
         raise ConfigError(f"{path}: expected a mapping, found {values!r}")
-    hints = typing.get_type_hints(cls, include_extras=True)
+    hints = _hints(typing.cast(Hashable, cls))
     fields = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
     for key in values:
         if key not in fields:
@@ -38,7 +39,7 @@ def merged(record: T, values: Mapping[str, Any], path: str) -> T:
     """`record` with `values` merged in, nested records merged field by field."""
     cls = type(record)
     current = {f.name: getattr(record, f.name) for f in dataclasses.fields(record)}  # type: ignore[arg-type]
-    hints = typing.get_type_hints(cls, include_extras=True)
+    hints = _hints(typing.cast(Hashable, cls))
     changes = {}
     for key, value in values.items():
         where = f"{path}.{key}"
@@ -49,6 +50,12 @@ def merged(record: T, values: Mapping[str, Any], path: str) -> T:
         else:
             changes[key] = converted(hints[key], value, where)
     return _made(cls, {**current, **changes}, path)
+
+
+@functools.cache
+def _hints(cls: Hashable) -> dict[str, Any]:
+    """Of the fields of a dataclass; a plan asks for the same few thousands of times."""
+    return typing.get_type_hints(cls, include_extras=True)
 
 
 def _made(cls: type[T], values: Mapping[str, Any], path: str) -> T:

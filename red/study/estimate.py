@@ -11,29 +11,32 @@ Formulas (N parameters, tokens as forecast by `resources.lengths`, hardware at w
                (6 N forward and backward, 2 N recomputed activations; + 2 N with several updates
                per rollout, which need the old log-probabilities)
     memory   = 16 N / devices (weights, gradients, master copy and two moments) + 2 N (gathered weights)
-               + tokens per forward x (layers x hidden x 2 + vocabulary x 10), or the sampler's share
+               + tokens per forward x layers x hidden x 2 + 12 x the logits of a block of the vocabulary,
+               and the sampler's share beside it, or in its place where the two sleep in turn
+    answers  = problems x samples x the run's own length, at the rate of a full queue
     disk     = checkpoint and snapshots, b N each, and the lines of metrics; answers, by their tokens and rows; models
                (those of the hub twice, here and in its cache); resume states only while a training runs.
                b, the bytes of a state and the number of states are the engine's (`red.engines.Stored`)
-    probes   = rollouts at the decode rate + 2 N operations per token that is read, times the GPUs of the job
+    probes   = rollouts at the rate of a full queue + 2 N operations per token that is read, times the GPUs of the job
     wrong responses: rollouts of the base until the largest rate has enough
 
-Where the workflow has `benchmark:` files of the same scale, their seconds replace the estimate, and the
-other runs are scaled by the median ratio of measured to estimated.
+Where the workflow has `benchmark:` files of the same scale, their seconds replace the estimate, and the rest is
+scaled by the median ratio of measured to estimated, trainings and evaluations each by their own.
 """
 
 import csv
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 from red.engines import engine
 from red.study import jobs
-from red.study.resources import STAGES, Resources, resources_of
-from red.study.runs import run_spec, w_source
+from red.study.resources import STAGES, Resources, measured_of, resources_of
+from red.study.runs import entry, lineage, parent_of, run_seeds, run_spec, w_source
 from red.training.spec import RunSpec
 
 GIB = 2.0**30
@@ -43,6 +46,9 @@ BYTES_PER_STEP = 3000.0
 BYTES_PER_ANSWER = 400.0
 BYTES_PER_TOKEN_OF_PROBE = 16.0
 UNMEASURED_FACTOR = 2.0
+# Of `red.objective.vocabulary` on a GPU: a block, in float32, its exponential and its gradient.
+LOGITS_AT_ONCE = 2**26
+BYTES_PER_LOGIT = 12.0
 
 
 @dataclass(frozen=True)
@@ -70,7 +76,7 @@ class Cost:
 @dataclass(frozen=True)
 class Row:
     """One run: cost of a seed's training and evaluation, peak memory per device, the disk of its resume states
-    while it runs, and its GPUs."""
+    while it runs, its GPUs, which of the two costs are measured, and what it is trained for."""
 
     run: str
     seeds: int
@@ -81,16 +87,32 @@ class Row:
     state: float
     gpus: int
     measured: bool
+    evaluated: bool
+    buys: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Purchase:
+    """One thing that is paid for, and the items and runs that need it."""
+
+    name: str
+    cost: Cost
+    buys: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """All runs. What is not measured lies between its forecast / factor and x factor, as far as is known."""
+    """All runs. What is not measured lies between its forecast / factor and x factor, as far as is known.
+
+    `known` are the keys of section `hardware` that were measured on the device. `others` are neither trained nor
+    evaluated: models, wrong responses, probes.
+    """
 
     scale: str
     device: str
+    known: tuple[str, ...]
     rows: tuple[Row, ...]
-    other: Cost
+    others: tuple[Purchase, ...]
     alone: Cost
     factor: float
     measured: int
@@ -102,14 +124,32 @@ class Estimate:
         return _sum(row.training.times(row.seeds) for row in self.rows)
 
     @property
+    def evaluation(self) -> Cost:
+        """Cost of answering all benchmarks with all of them."""
+        return _sum(row.evaluation.times(row.seeds) for row in self.rows)
+
+    @property
     def total(self) -> Cost:
         """Cost of training, evaluation and preparation."""
-        return self.training + _sum(row.evaluation.times(row.seeds) for row in self.rows) + self.other
+        return self.training + self.evaluation + _sum(one.cost for one in self.others)
+
+    @property
+    def purchases(self) -> list[Purchase]:
+        """Everything that is paid for, the dearest first."""
+        trainings = [
+            Purchase(f"training {row.run}, {row.seeds} x {row.steps} steps", row.training.times(row.seeds), row.buys)
+            for row in self.rows
+            if row.steps
+        ]
+        evaluations = Purchase("evaluation of all runs", self.evaluation, ("every table of accuracies",))
+        return sorted([*trainings, evaluations, *self.others], key=lambda one: -one.cost.seconds)
 
     @property
     def hours_between(self) -> tuple[float, float]:
-        """Device-hours at least and at most: measured trainings as they were, the rest with its factor."""
-        measured = _sum(row.training.times(row.seeds) for row in self.rows if row.measured).hours
+        """Device-hours at least and at most: what is measured as it was, the rest with its factor."""
+        trained = _sum(row.training.times(row.seeds) for row in self.rows if row.measured)
+        evaluated = _sum(row.evaluation.times(row.seeds) for row in self.rows if row.evaluated)
+        measured = (trained + evaluated).hours
         rest = self.total.hours - measured
         return measured + rest / self.factor, measured + rest * self.factor
 
@@ -133,41 +173,58 @@ def estimate(config: Mapping[str, Any]) -> Estimate:
     specs = {run: run_spec(config, run, its_seeds[0]) for run, its_seeds in seeds.items()}
     forecast = {run: training_cost(spec, resources) for run, spec in specs.items()}
     gpus = {run: resources.gpus(spec) for run, spec in specs.items()}
-    seconds = _measured(config, seeds, gpus)
-    factor, ratio = _calibration([seconds[run] / forecast[run].seconds for run in seconds])
-    costs = {run: _with_seconds(cost, seconds.get(run, cost.seconds * ratio)) for run, cost in forecast.items()}
-    evaluation = evaluation_cost(config, resources)
-    bases = len(jobs.base_seeds(config))
+    trained = _measured(config, "train", seeds, gpus)
+    costs, factor = _calibrated(forecast, trained)
+    evaluated = {jobs.BASE: jobs.base_seeds(config), **seeds}
+    answers = {run: evaluation_cost(config, resources, run) for run in evaluated}
+    answered = _measured(config, "generate", evaluated, dict.fromkeys(evaluated, resources["generate"].gpu))
+    answers, _ = _calibrated(answers, answered)
+    bases, needed = len(evaluated[jobs.BASE]), _needed_by(config)
     models = [
         (resources.shape.large_parameters if name == "large" else resources.shape.parameters)
         * _bytes_of_model(model["source"])
         for name, model in jobs.models(config).items()
     ]
-    rows = [Row(jobs.BASE, bases, 0, Cost(disk=sum(models) / bases), evaluation, 0, 0, 0, False)]
-    rows += [
+    stored = Cost(disk=sum(models) / bases)
+    base = Row(jobs.BASE, bases, 0, stored, answers[jobs.BASE], 0, 0, 0, False, jobs.BASE in answered, ())
+    rows = [
         Row(
             run,
             len(seeds[run]),
             spec.training.steps,
             costs[run],
-            evaluation,
+            answers[run],
             memory(spec, resources),
             state_bytes(spec, resources),
             gpus[run],
-            run in seconds,
+            run in trained,
+            run in answered,
+            (*spec.items, *needed.get(run, ())),
         )
         for run, spec in specs.items()
     ]
     return Estimate(
         scale=config["scale"],
         device=resources.hardware.name,
-        rows=tuple(rows),
-        other=_other_cost(config, resources),
+        known=tuple(sorted(measured_of(resources.hardware))),
+        rows=(base, *rows),
+        others=tuple(_others(config, resources)),
         alone=_alone(config, seeds, costs),
         factor=factor,
-        measured=len(seconds),
+        measured=len(trained),
         gpus_per_node=_gpus_per_node(specs.values(), resources),
     )
+
+
+def _needed_by(config: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Of each run, those that start from it or take their w from it."""
+    needed: dict[str, list[str]] = {}
+    for run in (run for run in config["runs"] if run_seeds(config, run)):
+        parent, source = parent_of(entry(config, run).get("init_from"))[0], w_source(config, run)
+        for other, why in ((parent, "start"), (source, "w")):
+            if other is not None:
+                needed.setdefault(other, []).append(f"{why} of {run}")
+    return needed
 
 
 def training_cost(spec: RunSpec, resources: Resources) -> Cost:
@@ -209,16 +266,24 @@ def training_minutes(spec: RunSpec, resources: Resources, attempt: int = 1) -> i
     return min(resources["train"].runtime, int(math.ceil(max(minutes, 10)) * 2 ** (attempt - 1)))
 
 
-def evaluation_cost(config: Mapping[str, Any], resources: Resources) -> Cost:
-    """Cost of answering all benchmarks with one checkpoint."""
+def evaluation_cost(config: Mapping[str, Any], resources: Resources, run: str) -> Cost:
+    """Cost of answering all benchmarks with one checkpoint of a run, at the length of its own answers."""
     answers = sum(
         _problems(name, entry) * entry["samples"]
         for name, entry in ((n, jobs.benchmark_spec(config, n)) for n in config["benchmarks"])
     )
-    sampled = answers * resources.lengths.generation
+    sampled = answers * generation_length(config, resources, run)
     start = resources.hardware.startup_s * max(resources["generate"].gpu, 1)
     disk = sampled * BYTES_PER_TOKEN_OF_TEXT + answers * BYTES_PER_ANSWER
-    return Cost(sampled / _decode_rate(resources) + start, sampled, 0, disk)
+    return Cost(sampled / _answer_rate(resources) + start, sampled, 0, disk)
+
+
+def generation_length(config: Mapping[str, Any], resources: Resources, run: str) -> float:
+    """Mean tokens of an answer: the run's own, else that of what it is like, else of its method, else of all."""
+    lengths = resources.lengths
+    names = () if run == jobs.BASE else (*lineage(config, run), run_spec(config, run, 0).method)
+    mean = next((lengths.generation_of[name] for name in names if name in lengths.generation_of), lengths.generation)
+    return float(min(mean, config["evaluation"]["max_new_tokens"]))
 
 
 def memory(spec: RunSpec, resources: Resources) -> float:
@@ -226,11 +291,13 @@ def memory(spec: RunSpec, resources: Resources) -> float:
     shape, training = resources.shape, spec.training
     devices = max(resources.gpus(spec), 1)
     tokens = max(training.tokens_per_forward, training.max_prompt_tokens + training.max_new_tokens)
-    activations = tokens * (shape.layers * shape.hidden_size * 2 + shape.vocabulary * 10)
+    logits = min(tokens * shape.vocabulary, LOGITS_AT_ONCE)
+    activations = tokens * shape.layers * shape.hidden_size * 2 + BYTES_PER_LOGIT * logits
     learner = 16 * shape.parameters / devices + 2 * shape.parameters + activations
     shares = engine(spec.training.engine).needs(spec).reads_cluster and spec.build_method().mix.rollouts != "none"
     sampler = spec.cluster.vllm_memory * resources.hardware.memory_gib * GIB if shares else 0.0
-    return max(learner, sampler)
+    both = shares and spec.cluster.colocate and not spec.cluster.sleep
+    return learner + sampler if both else max(learner, sampler)
 
 
 def _bytes_of_model(source: str) -> float:
@@ -243,6 +310,12 @@ def _decode_rate(resources: Resources) -> float:
     return hardware.decode_tokens_per_s * hardware.decode_parameters / resources.shape.parameters
 
 
+def _answer_rate(resources: Resources) -> float:
+    """Tokens per second of a device whose queue is full."""
+    faster = resources.hardware.answer_tokens_per_s
+    return _decode_rate(resources) * (1.0 if faster is None else faster / resources.hardware.decode_tokens_per_s)
+
+
 def _problems(name: str, entry: Mapping[str, Any]) -> int:
     from red.world.benchmarks import RECIPES
 
@@ -250,15 +323,17 @@ def _problems(name: str, entry: Mapping[str, Any]) -> int:
     return min(whole, entry["limit"] or whole)
 
 
-def _other_cost(config: Mapping[str, Any], resources: Resources) -> Cost:
+def _others(config: Mapping[str, Any], resources: Resources) -> Iterator[Purchase]:
     """Embedded models, wrong responses for noisy labels, and probes."""
     embedded = sum(model.get("source") == "embedded" for model in jobs.models(config).values())
-    total = Cost(seconds=embedded * resources.behaviour.pretraining_s)
-    if jobs.noisy(config):
-        total += wrong_responses_cost(config, resources)
-    for _, _, probe in jobs.probed(config):
-        total += probe_cost(config, probe, resources)
-    return total
+    if embedded:
+        yield Purchase("models", Cost(seconds=embedded * resources.behaviour.pretraining_s), ("every run",))
+    if noisy := jobs.noisy(config):
+        yield Purchase("wrong responses", wrong_responses_cost(config, resources), tuple(noisy))
+    counts = Counter(probe for _, _, probe in jobs.probed(config))
+    for probe, count in counts.items():
+        runs = tuple(dict.fromkeys(run for run, _, name in jobs.probed(config) if name == probe))
+        yield Purchase(f"probe {probe}, {count} jobs", probe_cost(config, probe, resources).times(count), runs)
 
 
 def wrong_responses_cost(config: Mapping[str, Any], resources: Resources) -> Cost:
@@ -274,7 +349,7 @@ def wrong_responses_cost(config: Mapping[str, Any], resources: Resources) -> Cos
     mean = samples if spec["backend"] == "local" else always_right * samples + (1 - always_right) * min(2, samples)
     sampled = prompts * mean * resources.lengths.rollout
     start = resources.hardware.startup_s * max(resources["wrong_responses"].gpu, 1)
-    return Cost(sampled / _decode_rate(resources) + start, sampled)
+    return Cost(sampled / _answer_rate(resources) + start, sampled)
 
 
 def probe_cost(config: Mapping[str, Any], probe: str, resources: Resources) -> Cost:
@@ -290,7 +365,7 @@ def probe_cost(config: Mapping[str, Any], probe: str, resources: Resources) -> C
         operations += 2 * shape.large_parameters * demonstrations
     gpus = max(jobs.probe_gpus(config, probe), 1)
     # The layers of a model that is spread over GPUs are computed one after the other.
-    seconds = sampled / _decode_rate(resources) + operations / (resources.hardware.tflops * 1e12)
+    seconds = sampled / _answer_rate(resources) + operations / (resources.hardware.tflops * 1e12)
     return Cost((seconds + resources.hardware.startup_s) * gpus, sampled, 0, sampled * BYTES_PER_TOKEN_OF_PROBE)
 
 
@@ -314,12 +389,14 @@ def _gpus_per_node(specs: Iterable[RunSpec], resources: Resources) -> int:
     return max([*of_runs, *(resources[stage].gpu for stage in STAGES if stage != "train")])
 
 
-def _measured(config: Mapping[str, Any], seeds: Mapping[str, list[int]], gpus: Mapping[str, int]) -> dict[str, float]:
-    """Mean device-seconds of the finished trainings of each run.
+def _measured(
+    config: Mapping[str, Any], stage: str, seeds: Mapping[str, list[int]], gpus: Mapping[str, int]
+) -> dict[str, float]:
+    """Mean device-seconds of a stage of each run, where it has finished.
 
     Wall clock also on a CPU: Snakemake samples processor time too rarely for short jobs.
     """
-    folder = Path(config.get("pathvars", {}).get("benchmarks", "benchmarks")) / "train"
+    folder = Path(config.get("pathvars", {}).get("benchmarks", "benchmarks")) / stage
     means = {}
     for run, its_seeds in seeds.items():
         files = [folder / run / f"seed{seed}.tsv" for seed in its_seeds]
@@ -327,6 +404,14 @@ def _measured(config: Mapping[str, Any], seeds: Mapping[str, list[int]], gpus: M
         if values:
             means[run] = sum(values) / len(values) * max(gpus[run], 1)
     return means
+
+
+def _calibrated(forecast: Mapping[str, Cost], measured: Mapping[str, float]) -> tuple[dict[str, Cost], float]:
+    """The costs with what was measured, the others scaled, and the factor of their uncertainty."""
+    factor, ratio = _calibration([measured[run] / forecast[run].seconds for run in measured])
+    return {
+        run: replace(cost, seconds=measured.get(run, cost.seconds * ratio)) for run, cost in forecast.items()
+    }, factor
 
 
 def _seconds(path: Path) -> float | None:
@@ -351,10 +436,6 @@ def _calibration(ratios: list[float]) -> tuple[float, float]:
         return 1.5, middle
     spread = math.sqrt(sum(math.log(r / middle) ** 2 for r in ratios) / (len(ratios) - 1))
     return max(math.exp(2 * spread), 1.05), middle
-
-
-def _with_seconds(cost: Cost, seconds: float) -> Cost:
-    return Cost(seconds, cost.sampled, cost.trained, cost.disk)
 
 
 def _sum(costs: Iterable[Cost]) -> Cost:

@@ -6,10 +6,13 @@ field has a default that fits the tiny scale.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import Any
 
 from red.engines import engine
+from red.errors import ConfigError, DataError
 from red.plumbing.records import merged
+from red.plumbing.storage import read_object
 from red.ranges import Count, Natural, NonNegative, Positive, Share
 from red.training.spec import RunSpec
 
@@ -38,7 +41,10 @@ class Hardware:
     `tflops`: training, floating-point operations done per second / 1e12 (peak x utilization).
     `decode_tokens_per_s`: sampled tokens per second in a training's rollouts, where the longest response
     is waited for, with a model of `decode_parameters`; inversely proportional to the parameters.
-    `startup_s`: seconds of one job before its first step.
+    `answer_tokens_per_s`: the same where a long queue keeps the device busy, as in an evaluation, a probe or the search
+    for wrong responses (None: no faster).
+    `startup_s`: seconds of one job before its first step. `measured`: a file that `python -m bench gpu` wrote on
+    this device; what it measured replaces the values here, and what it did not stays a forecast.
     """
 
     name: str = "CPU core"
@@ -46,7 +52,9 @@ class Hardware:
     tflops: Positive = 0.02
     decode_tokens_per_s: Positive = 30000.0
     decode_parameters: Positive = 138e3
+    answer_tokens_per_s: Positive | None = None
     startup_s: NonNegative = 4.0
+    measured: str | None = None
 
 
 @dataclass(frozen=True)
@@ -63,12 +71,16 @@ class Shape:
 
 @dataclass(frozen=True)
 class Lengths:
-    """Mean tokens of a prompt, a rollout, a demonstration and a generation; a forecast, not a limit."""
+    """Mean tokens of a prompt, a rollout, a demonstration and a generation; a forecast, not a limit.
+
+    `generation_of`: of the generations of single runs, and of those that are `like` them.
+    """
 
     prompt: Positive = 12.0
     rollout: Positive = 25.0
     demonstration: Positive = 45.0
     generation: Positive = 30.0
+    generation_of: Mapping[str, Positive] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -133,4 +145,26 @@ def resources_of(config: Mapping[str, Any]) -> Resources:
         for part in fields(Resources)
         if part.name != "stages"
     }
+    facts["hardware"] = _with_measured(facts["hardware"])
     return Resources(stages=merged(Stages(), config.get("resources") or {}, "resources"), **facts)
+
+
+def measured_of(hardware: Hardware) -> Mapping[str, Any]:
+    """What its file measured: keys of `Hardware` and their values. ConfigError if the file cannot say."""
+    if hardware.measured is None:
+        return {}
+    try:
+        document = read_object(Path(hardware.measured))
+    except DataError as error:
+        raise ConfigError(f"hardware.measured: {error}; `python -m bench gpu` writes it where there is a GPU") from None
+    if document.get("tried_only") is not False or not isinstance(document.get("hardware"), Mapping):
+        raise ConfigError(
+            f"hardware.measured: {hardware.measured}: measures nothing (python -m bench gpu --tiny?); "
+            "give what `python -m bench gpu` wrote, or null"
+        )
+    found: Mapping[str, Any] = document["hardware"]
+    return found
+
+
+def _with_measured(hardware: Hardware) -> Hardware:
+    return merged(hardware, measured_of(hardware), f"hardware.measured: {hardware.measured}: hardware")

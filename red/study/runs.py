@@ -62,10 +62,21 @@ def snapshots(config: Mapping[str, Any], run: str) -> set[int]:
     """Steps of `run` that another run branches from (`init_from: run@step`)."""
     steps = set()
     for other in config["runs"]:
-        parent, step = parent_of(entry(config, other).get("init_from"))
+        parent, step = parent_of(_init_from(config, other))
         if parent == run and step is not None:
             steps.add(step)
     return steps
+
+
+def _init_from(config: Mapping[str, Any], run: str) -> str | None:
+    """The key of that name alone, without merging lines: every run is asked for each."""
+    runs = config["runs"]
+    for _ in range(len(runs)):  # a cycle ends somewhere else, with its message
+        line = runs.get(run) or {}
+        if "init_from" in line or "like" not in line:
+            return line.get("init_from")
+        run = line["like"]
+    return None
 
 
 def parent_of(init_from: str | None) -> tuple[str | None, int | None]:

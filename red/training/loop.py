@@ -34,7 +34,7 @@ from red.training.schedule import learning_rate, logged_w, mixture_mu, shares
 from red.training.spec import RunSpec
 from red.training.state import forget_after
 from red.training.update import Enrolment, Update, UpdateResult
-from red.training.weight import StepEntropy, WeightSchedule
+from red.training.weight import WeightSchedule
 
 
 @dataclass
@@ -182,14 +182,13 @@ class Loop:
         enrolled = Enrolment.of(groups, spec)
         if not enrolled.sequences:
             return {}
-        before = old or self.policy.forward(enrolled.sequences)
-        # w is made of the entropies of the pass that gives the old log-probabilities.
-        measured = before.measured()
-        kinds = enrolled.is_rollout, enrolled.is_demonstration
-        entropy = measures.step_entropy(measured.entropy, measured.mask, *kinds)
-        metrics = measures.entropy_metrics(entropy) | self._missing_entropy(step, groups, entropy)
-        if number == 0:
-            metrics |= measures.weight_metrics(self.schedule.step(step, entropy), spec)
+        # w is made of the entropies of the pass that gives the old log-probabilities; a settled one does not wait.
+        read = self.mixture is not None or not self.schedule.is_settled
+        before = old or self.policy.before(enrolled.sequences, read)
+        metrics = self._missing_entropy(step, groups, enrolled)
+        if before is not None:
+            measured = before.measured()
+            metrics |= self._entropies(step, number, enrolled, measured.entropy, measured.mask)
         mu = None if spec.mixture is None else mixture_mu(step, spec.mixture)
         plan = enrolled.plan(spec, self.schedule.last, mu, self._random(step, groups))
         if self.mixture is not None:
@@ -212,6 +211,8 @@ class Loop:
             cosine=bool(training.cosine_every) and step % training.cosine_every == 0,
         )
         result = self.policy.step(update)
+        if before is None:
+            metrics |= self._entropies(step, number, enrolled, result.batch.entropy_st, result.batch.mask_st)
         metrics |= {**measures.policy_metrics(result.batch, update.plan, spec), **result.metrics}
         metrics |= self._judged(result, update)
         if mu is not None:
@@ -219,6 +220,16 @@ class Loop:
         self.guard.watch(metrics.get("logp/wrong_mean"))
         self.learned.update(measures.learned(update.sequences))
         return metrics | {f"loss/{name}": result.terms[name] for name in ("total", "rollout", "demonstration", "nll")}
+
+    def _entropies(
+        self, step: int, number: int, enrolled: Enrolment, entropy_st: Tensor, mask_st: Tensor
+    ) -> dict[str, float]:
+        """The entropies of both kinds of member; those of a step's first update move w."""
+        entropy = measures.step_entropy(entropy_st, mask_st, enrolled.is_rollout, enrolled.is_demonstration)
+        moved = {}
+        if number == 0:
+            moved = measures.weight_metrics(self.schedule.step(step, entropy), self.method.objective)
+        return measures.entropy_metrics(entropy) | moved
 
     def _second_step(self, step: int, groups: Seq[Group]) -> dict[str, float]:
         """The method's second kind of step, with moments of its own, on the demonstrations that are due."""
@@ -237,7 +248,7 @@ class Loop:
             enrolled.sequences,
             second.objective,
             enrolled.plan(second.objective, 1.0, None),
-            self.policy.forward(enrolled.sequences),
+            self.policy.before(enrolled.sequences, read=False),
             on_policy=True,
             lr=learning_rate(step, self.run.training),
             clip=second.grad_clip,
@@ -257,16 +268,16 @@ class Loop:
         norm = {"opt/grad_norm": result.norm, "opt/clipped": float(result.norm > update.clip)} if whole else {}
         return norm | {"opt/skipped": float(self.guard.skipped)}
 
-    def _missing_entropy(self, step: int, groups: Seq[Group], entropy: StepEntropy) -> dict[str, float]:
+    def _missing_entropy(self, step: int, groups: Seq[Group], enrolled: Enrolment) -> dict[str, float]:
         """A method without one kind of member still gets its entropy measured, now and then."""
         every = self.run.training.entropy_every
         problems = [g.problem for g in groups if g.problem.demonstration]
         if not every or step % every or not problems:
             return {}
         sampler = self._sampler("entropy", step)
-        if entropy.demonstration is None:
+        if not enrolled.is_demonstration.any():
             sequences = [sampler.demonstration(p) for p in problems]
-        elif entropy.rollout is None:
+        elif not enrolled.is_rollout.any():
             sequences = [rollout for (rollout,) in sampler(problems, 1)]
         else:
             return {}

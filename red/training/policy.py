@@ -28,8 +28,11 @@ class Policy(Protocol):
     def generate(self) -> Generate:
         """Samples from the current weights."""
 
-    def forward(self, sequences: Seq[Sequence]) -> Pass:
-        """The pass before an update that follows at once; it may carry the graph of that update."""
+    def before(self, sequences: Seq[Sequence], read: bool) -> Pass | None:
+        """The pass before an update that follows at once; it may carry the graph of that update.
+
+        None where nobody reads it before the update and the update makes one itself.
+        """
 
     def measure(self, sequences: Seq[Sequence]) -> Pass:
         """A pass without gradient."""

@@ -53,7 +53,8 @@ class Training:
 class Cluster:
     """Hardware of one OpenRLHF training; counts are per run. The local engine ignores it.
 
-    ZeRO 1 stops at a gradient of zero, as a step without any right or any wrong answer has.
+    With `sleep`, vLLM and the optimizer that share GPUs leave these to each other in turn, where their memory does not
+    hold both. ZeRO 1 stops at a gradient of zero, as a step without any right or any wrong answer has.
     """
 
     nodes: Count = 1
@@ -63,7 +64,7 @@ class Cluster:
     colocate: bool = True
     zero_stage: Literal[2, 3] = 2
     offload_optimizer: bool = False
-    micro_batch: Count = 1
+    sleep: bool = True
     packing: bool = True
     attention: str = "flash_attention_2"
     gradient_checkpointing: bool = True

@@ -20,16 +20,17 @@ class Update:
     """Everything that an engine needs for one update.
 
     `sequences` are those that a term of the loss reads, `plan` counts over all members of the update.
-    `before` is the pass of the policy that sampled; with `on_policy` that policy is the one that moves,
-    so every ratio is 1. `moments` names the optimizer, `clip` bounds the gradient's norm, one above `skip` leaves the
-    update out, `cosine` asks for the angle between the gradients of rollouts and demonstrations.
+    `before` is the pass of the policy that sampled; with `on_policy` that policy is the one that moves: every ratio
+    is 1, and `before` may be None, because the pass of the update itself has the same values. `moments` names the
+    optimizer, `clip` bounds the gradient's norm, one above `skip` leaves the update out, `cosine` asks for the angle
+    between the gradients of rollouts and demonstrations.
     """
 
     step: int
     sequences: Seq[Sequence]
     spec: ObjectiveSpec
     plan: Plan
-    before: Pass
+    before: Pass | None
     on_policy: bool
     lr: float
     clip: float
@@ -46,7 +47,9 @@ class Update:
 
 @dataclass(frozen=True)
 class UpdateResult:
-    """What an update did. `norm` (before clipping) is NaN where the engine left the update out as not finite."""
+    """What an update did. `batch` is of the policy before it moved, its entropies of the policy that sampled. `norm`
+    (before clipping) is NaN where the engine left the update out as not finite.
+    """
 
     batch: Batch
     terms: Mapping[str, float]

@@ -46,6 +46,11 @@ class WeightSchedule:
     history: list[tuple[float, float]] = field(default_factory=list)
     last: float = 1.0
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether the next w is known before its step's entropies are."""
+        return self.spec.kind == "constant" and self.last == self.spec.value
+
     def step(self, number: int, entropy: StepEntropy) -> WeightStep:
         """w of step `number`. Without rollouts or demonstrations, w and the references stay."""
         measured = self._ratio(entropy)

@@ -1,11 +1,13 @@
 """Forecasts: formulas on round numbers, calibration by benchmark files, and what sharing saves."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from red.errors import ConfigError
+from red.objective import vocabulary
 from red.study import config, estimate, jobs
 from red.study.resources import Hardware, Lengths, Resources, Shape, resources_of
 from red.study.runs import run_spec
@@ -57,7 +59,23 @@ def test_dynamic_sampling_pays_for_what_it_drops(tiny):
 def test_memory_is_weights_gathered_weights_and_activations(tiny):
     found = estimate.memory(spec(tiny, "grpo", tokens_per_forward=100, max_new_tokens=50), ROUND)
     tokens = 64 + 50
-    assert found == 16e3 + 2e3 + tokens * (2 * 10 * 2 + 100 * 10)
+    assert found == 16e3 + 2e3 + tokens * (2 * 10 * 2 + 100 * 12)
+
+
+def test_no_more_logits_are_held_than_a_block_of_the_vocabulary(tiny):
+    wide = replace(ROUND, shape=replace(ROUND.shape, vocabulary=10**9))
+    assert estimate.LOGITS_AT_ONCE == vocabulary.BLOCK_ELSEWHERE
+    found = estimate.memory(spec(tiny, "grpo", tokens_per_forward=100, max_new_tokens=50), wide)
+    assert found == 16e3 + 2e3 + (64 + 50) * 2 * 10 * 2 + 12 * vocabulary.BLOCK_ELSEWHERE
+
+
+def test_who_does_not_sleep_is_there_beside_the_other(tiny):
+    run = spec(tiny, "grpo", engine="openrlhf")
+    awake, asleep = (replace(run, cluster=replace(run.cluster, sleep=sleep)) for sleep in (False, True))
+    share = run.cluster.vllm_memory * ROUND.hardware.memory_gib * 2**30
+    learner = estimate.memory(replace(run, cluster=replace(run.cluster, vllm_memory=1e-12)), ROUND)
+    assert estimate.memory(asleep, ROUND) == max(learner, share)
+    assert estimate.memory(awake, ROUND) == learner + share
 
 
 def test_time_asked_for_is_at_least_ten_minutes_and_at_most_the_limit(tiny):
@@ -107,6 +125,41 @@ def test_the_paper_asks_for_the_gpus_of_its_cluster_section(repository):
     found = estimate.estimate(document)
     assert found.gpus_per_node == document["cluster"]["policy_gpus"]
     assert found.total.hours > 100 and found.device.startswith("H100")
+
+
+def written(folder: Path, **changes) -> dict:
+    """Section `hardware` with a file as `python -m bench gpu` writes it."""
+    file = folder / "gpu.json"
+    document = {"tried_only": False, "hardware": {"name": "NVIDIA X", "tflops": 300.0}, **changes}
+    file.write_text(json.dumps(document))
+    return {"hardware": {"name": "H100 80 GB", "tflops": 250, "startup_s": 9, "measured": str(file)}}
+
+
+def test_what_a_gpu_measured_replaces_the_forecast_and_nothing_else(tiny, tmp_path):
+    found = resources_of(written(tmp_path)).hardware
+    assert (found.name, found.tflops, found.startup_s) == ("NVIDIA X", 300.0, 9)
+    forecast = estimate.estimate({**tiny, **written(tmp_path)})
+    assert (forecast.device, forecast.known) == ("NVIDIA X", ("name", "tflops"))
+    assert estimate.estimate(tiny).known == ()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"tried_only": True}, "measures nothing"),
+        ({"hardware": None}, "measures nothing"),
+        ({"hardware": {"tflop": 3}}, r"gpu\.json: hardware\.tflop: unknown key"),
+        ({"hardware": {"tflops": -1}}, r"hardware\.tflops"),
+    ],
+)
+def test_a_file_that_measures_nothing_is_refused(tmp_path, changes, message):
+    with pytest.raises(ConfigError, match=message):
+        resources_of(written(tmp_path, **changes))
+
+
+def test_a_missing_file_of_a_gpu_says_what_writes_it():
+    with pytest.raises(ConfigError, match=r"hardware\.measured: nowhere\.json.*python -m bench gpu"):
+        resources_of({"hardware": {"measured": "nowhere.json"}})
 
 
 @pytest.mark.parametrize(

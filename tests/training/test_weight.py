@@ -131,3 +131,12 @@ def test_the_over_length_penalty_falls_over_the_buffer():
 def test_sasr_weighs_the_two_norms():
     assert sft_probability(1.0, 3.0, 1.0) == 0.25
     assert sft_probability(1.0, 3.0, 3.0) == 0.1
+
+
+def test_only_a_constant_that_is_reached_needs_no_entropies_before_its_step():
+    constant, two = WeightSchedule(Weight()), WeightSchedule(Weight(value=2.0))
+    assert constant.is_settled and not two.is_settled
+    two.step(0, StepEntropy(1.0, 1.0))
+    assert two.is_settled and two.last == 2.0
+    for kind in ("entropy_ratio", "mean_of", "resampled_from"):
+        assert not WeightSchedule(Weight(kind=kind), source=(1.0,)).is_settled

@@ -43,7 +43,7 @@ rule generate:
     shell:
         "python -m red generate --spec {params.spec:q} --code {params.code:q}"
         " --checkpoint {input.checkpoint:q} --benchmarks {params.benchmarks:q}"
-        " --system {input.system:q} --out {params.folder:q} > {log:q} 2>&1"
+        " --system {input.system:q} --gpus {resources.gpu:q} --out {params.folder:q} > {log:q} 2>&1"
 
 
 # Apart from generate: a better grader costs no device time.

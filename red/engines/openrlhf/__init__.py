@@ -1,13 +1,14 @@
 """The paper-scale engine: OpenRLHF 0.11.2 (Ray, DeepSpeed, vLLM) around our loop and our objective.
 
-Nothing of OpenRLHF is copied or forked. Its driver runs as it is, with two of its classes replaced:
+Nothing of OpenRLHF is copied or forked. Its driver runs as it is, with three of its classes replaced:
 
 - `controller.Controller` (of `BasePPOTrainer`) runs `red.training.loop`, so every method's `mix`, the
   schedule of w, fine-tuning steps and metrics are those of the local engine. Its rollouts come from vLLM
   in token ids, its rewards from `red.grading`.
+- `samples.RolloutActor` (of `RolloutRayActor`) takes the weights in buckets.
 - `actor.PolicyActor` (of `PolicyModelActor`) measures log-probabilities and entropies before an update and
-  makes `loss.ObjectiveLoss` the loss of OpenRLHF's training step. Counts and advantages cover the whole
-  optimizer step, over all micro-batches and ranks.
+  accumulates the gradient of `loss.ObjectiveLoss`, in DeepSpeed's engine. Counts and advantages cover the whole
+  optimizer step, over all micro-batches and ranks. No logits are made: `head.LogitlessActor`.
 
 What cannot be done this way, and why:
 
@@ -16,7 +17,7 @@ What cannot be done this way, and why:
 - Asynchronous and partial rollouts: w and the ratios assume that the rollouts of a step come from the
   policy before it.
 - OpenRLHF's dynamic batches: it fixes the number of sequences of an update beforehand, and filters, gates
-  and expert batches change it. Use packing with a small `micro_batch` in its place.
+  and expert batches change it. `batches.deal` makes micro-batches of at most `tokens_per_forward` tokens.
 - Ring attention and tensor parallelism of the policy: OpenRLHF sends such ranks copies of one
   micro-batch, which the plan would count twice.
 - Resuming on another number of GPUs: DeepSpeed's shards belong to their ranks.

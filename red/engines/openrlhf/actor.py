@@ -8,13 +8,21 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
+import deepspeed
+import ray
 import torch
+from openrlhf.trainer.ppo_utils.experience import Experience
 from openrlhf.trainer.ray import ppo_actor
 from openrlhf.trainer.ray.ppo_actor import ActorPPOTrainer
+from openrlhf.trainer.ray.utils import get_physical_gpu_id
 from openrlhf.utils.deepspeed import DeepspeedStrategy
+from openrlhf.utils.distributed_util import torch_dist_barrier_and_cuda_sync
 from torch import Tensor
+from torch.multiprocessing.reductions import reduce_tensor
 
-from red.engines.openrlhf.loss import ObjectiveLoss, RankResult, RankUpdate, entropy_of, needs_entropy
+from red.engines.openrlhf.batches import buckets
+from red.engines.openrlhf.head import LogitlessActor
+from red.engines.openrlhf.loss import ObjectiveLoss, RankResult, RankUpdate
 
 
 class PlainStrategy(DeepspeedStrategy):
@@ -38,41 +46,79 @@ class ObjectiveTrainer(ActorPPOTrainer):
     """One call of `ppo_train` is one optimizer step over everything in the buffer."""
 
     def attach(self) -> None:
-        """After the stock constructor: our loss, and a hook that hands it the entropies."""
-        self.actor_loss_fn = ObjectiveLoss(self.actor.temperature)
-        self.actor.register_forward_hook(self.actor_loss_fn.observe)
+        """After the stock constructor: our policy, loss and buffer."""
+        self.actor.__class__ = LogitlessActor
+        self.actor.attach()
+        self.loss = ObjectiveLoss(torch.distributed.get_world_size())
+        # OpenRLHF's own would take the controller's micro-batches apart.
+        self.replay_buffer: list[Experience] = []
         accumulate_in_float32(self.actor.model.optimizer)
         self.limit = limited(self.actor.model.optimizer)
         self.moments = "main"
         self.idle: dict[Tensor, dict[str, Any]] = defaultdict(dict)
 
     def begin(self, update: RankUpdate) -> None:
-        """Learning rate, clip, largest norm, moments and shuffle of the next update."""
+        """Learning rate, clip, largest norm, moments and seed of the next update."""
         optimizer = self.actor.model.optimizer
         self.use_moments(update.moments)
         for group in optimizer.param_groups:
             group["lr"] = update.lr
         optimizer.clip_grad = update.clip
         self.limit.largest_norm = update.largest_norm
-        # 0 makes OpenRLHF compute entropies without adding a bonus of its own.
-        self.args.actor.entropy_coef = 0.0 if needs_entropy(update.spec) else None
-        self.actor_loss_fn.begin(update)
+        self.loss.begin(update)
         torch.manual_seed(update.seed)
 
-    def training_step(
-        self, experience: Any, kl_ctl: float, step: int, loss_batch_info: dict[str, Any] | None = None
-    ) -> dict[str, Any]:
-        """Number `step` of the micro-batches; the last one applies the accumulated gradient."""
-        last = len(self.replay_buffer) // self.micro_train_batch_size - 1
-        self.actor.model.set_gradient_accumulation_boundary(step == last)
-        self.actor_loss_fn.rows = torch.stack(list(experience.info["row"])).view(-1).long()
-        return super().training_step(experience, kl_ctl, step, loss_batch_info)
+    def ppo_train(self, _kl_ctl: float) -> dict[str, float]:
+        """The micro-batches in their order; the last one applies the accumulated gradient.
+
+        Without OpenRLHF's own metrics, which nobody reads: they cost an exchange between all ranks for each.
+        """
+        device = torch.cuda.current_device()
+        for left, batch in zip(reversed(range(len(self.replay_buffer))), self.replay_buffer, strict=True):
+            self.actor.model.set_gradient_accumulation_boundary(left == 0)
+            rows = batch.info["row"]
+            batch.to_device(device)
+            logp, entropy = self.actor(batch.sequences, batch.action_mask, batch.attention_mask)
+            loss = self.loss(rows, logp, entropy, batch.action_log_probs, batch.action_mask)
+            self.strategy.backward(loss, self.actor, self.actor_optim)
+            self.strategy.optimizer_step(self.actor_optim, self.actor, self.actor_scheduler, name="actor")
+        return {}
 
     def result(self) -> RankResult:
         """Of the last update. DeepSpeed leaves out an update whose gradient is not finite."""
         applied = self.actor.model.was_step_applied()
         norm = self.strategy.get_grad_norm(self.actor) if applied else None
-        return RankResult(self.actor_loss_fn.logp, self.actor_loss_fn.terms, norm)
+        return RankResult(self.loss.rows, self.loss.terms, norm)
+
+    def broadcast_to_vllm(self) -> None:
+        """The weights to every engine: by handle where both are on one GPU, else from rank 0 over their group."""
+        first = torch.distributed.get_rank() == 0
+        waiting = [engine.reset_prefix_cache.remote() for engine in self.vllm_engines] if first else []
+        torch.cuda.empty_cache()
+        for bucket in buckets(self.actor.model.module.named_parameters()):
+            gathered = deepspeed.zero.GatheredParameters(
+                [weight for _, weight in bucket], enabled=self.args.ds.zero_stage == 3
+            )
+            with gathered:
+                flat = torch.cat([weight.data.flatten() for _, weight in bucket])
+                contents = [(name, tuple(weight.shape)) for name, weight in bucket]
+            handles = self._handles(flat) if self.use_cuda_ipc else None
+            if first:
+                sent = [e.receive_weights.remote(contents, flat.dtype, handles) for e in self.vllm_engines]
+                if handles is None:
+                    self._model_update_group.broadcast(flat, src=0, stream=torch.cuda.current_stream())
+                ray.get(sent)
+            if self.use_cuda_ipc:
+                torch_dist_barrier_and_cuda_sync()  # the others' tensors must live until their engines have read them
+        ray.get(waiting)
+        torch.cuda.empty_cache()
+        torch_dist_barrier_and_cuda_sync()
+
+    def _handles(self, flat: Tensor) -> dict[Any, Any]:
+        """The same tensor on every rank's GPU, by the GPU's number."""
+        found: list[Any] = [None] * torch.distributed.get_world_size()
+        torch.distributed.all_gather_object(found, (get_physical_gpu_id(), reduce_tensor(flat)))
+        return dict(found)
 
     def use_moments(self, name: str) -> None:
         """A second kind of step has AdamW moments of its own: exchange the two sets."""
@@ -136,16 +182,9 @@ class PolicyActor(ppo_actor.PolicyModelActor.__ray_actor_class__):
         device = torch.cuda.current_device()
         self.actor.eval()
         with torch.no_grad():
-            logp, output = self.actor(
-                sequences.to(device),
-                action_mask.to(device),
-                attention_mask.to(device),
-                return_output=True,
-                return_entropy=True,
-            )
-            entropy = entropy_of(output, self.actor.temperature)[:, -action_mask.shape[1] :]
+            found = self.actor(sequences.to(device), action_mask.to(device), attention_mask.to(device))
         self.actor.train()
-        return torch.stack([logp, entropy * action_mask.to(device)]).cpu()
+        return torch.stack(found).cpu()
 
     def begin(self, update: RankUpdate) -> None:
         """Announce the update whose sequences are appended next."""

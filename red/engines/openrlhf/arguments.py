@@ -55,15 +55,15 @@ def arguments(run: RunSpec, files: RunFiles) -> list[str]:
         "vllm.tensor_parallel_size": cluster.tensor_parallel,
         "vllm.gpu_memory_utilization": cluster.vllm_memory,
         "vllm.enable_prefix_caching": True,
-        "vllm.enable_sleep": colocate,
+        "vllm.enable_sleep": colocate and cluster.sleep,
         # Who runs the policy without fused kernels wants to see through: tests, or a debugger.
         "vllm.enforce_eager": cluster.attention == "eager",
         "train.colocate_all": colocate,
         # One accumulation step: `ObjectiveTrainer` says which micro-batch is an update's last.
-        "train.batch_size": cluster.micro_batch * ranks(cluster),
-        "train.micro_batch_size": cluster.micro_batch,
+        "train.batch_size": ranks(cluster),
+        "train.micro_batch_size": 1,
         "train.seed": run.seed,
-        "rollout.micro_batch_size": cluster.micro_batch,
+        "rollout.micro_batch_size": 1,
         "rollout.temperature": training.temperature,
         "data.max_len": training.max_prompt_tokens + training.max_new_tokens,
         "ds.zero_stage": cluster.zero_stage,
@@ -71,7 +71,7 @@ def arguments(run: RunSpec, files: RunFiles) -> list[str]:
         "ds.grad_accum_dtype": "fp32",
         "ds.attn_implementation": cluster.attention,
         "ds.packing_samples": cluster.packing,
-        "ds.enable_sleep": colocate,
+        "ds.enable_sleep": colocate and cluster.sleep,
         "algo.advantage.estimator": "reinforce",
         "algo.kl.init_coef": 0,
         # Rewards come from the controller; without a name here OpenRLHF would start a reward model.

@@ -1,5 +1,6 @@
-"""Micro-batches as OpenRLHF's actors take them: who gets which sequence, and its tensors."""
+"""Micro-batches as OpenRLHF's actors take them: who gets which sequence, and its tensors; buckets of weights."""
 
+from collections.abc import Iterable, Iterator
 from collections.abc import Sequence as Seq
 
 import torch
@@ -9,17 +10,30 @@ from red.methods.base import Sequence
 from red.models.passes import Pass
 
 FILLER = -1
+# Weights in one message to vLLM: a round of calls per message is what a synchronisation waits for.
+BUCKET = 2**28
 
 
-def deal(lengths: Seq[int], ranks: int, micro_batch: int) -> list[list[int]]:
-    """Micro-batches of indices, rank after rank, equally many for each; FILLER fills up.
+def deal(lengths: Seq[int], ranks: int, tokens: int) -> list[list[int]]:
+    """Micro-batches of indices, rank after rank, equally many for each; one of a FILLER alone fills up.
 
-    Sequences of similar length share a micro-batch, and every rank gets the same mix of lengths.
+    Longest first, so sequences of similar length share a micro-batch; it has at most `tokens` tokens with its padding,
+    or one sequence. Every rank gets the same mix of lengths.
     """
     order = sorted(range(len(lengths)), key=lambda i: (-lengths[i], i))
-    order += [FILLER] * (-len(order) % (ranks * micro_batch))
-    shares = [order[rank::ranks] for rank in range(ranks)]
-    return [share[i : i + micro_batch] for share in shares for i in range(0, len(share), micro_batch)]
+    shares = [_cut(order[rank::ranks], lengths, tokens) for rank in range(ranks)]
+    most = max(map(len, shares))
+    return [part for share in shares for part in [*share, *[[FILLER]] * (most - len(share))]]
+
+
+def _cut(share: Seq[int], lengths: Seq[int], tokens: int) -> list[list[int]]:
+    parts: list[list[int]] = []
+    for index in share:
+        if parts and (len(parts[-1]) + 1) * lengths[parts[-1][0]] <= tokens:
+            parts[-1].append(index)
+        else:
+            parts.append([index])
+    return parts
 
 
 def tensors(sequences: Seq[Sequence], indices: Seq[int], pad_id: int) -> dict[str, Tensor]:
@@ -57,6 +71,21 @@ def left_aligned(rows: Seq[Tensor]) -> tuple[Tensor, Tensor]:
     value = torch.nn.utils.rnn.pad_sequence(list(rows), batch_first=True)
     ones = [torch.ones_like(row) for row in rows]
     return value, torch.nn.utils.rnn.pad_sequence(ones, batch_first=True)
+
+
+def buckets(weights: Iterable[tuple[str, Tensor]], size: int = BUCKET) -> Iterator[list[tuple[str, Tensor]]]:
+    """Neighbors of one type, of at most `size` numbers together, or one tensor; under ZeRO-3 the whole one counts."""
+    bucket: list[tuple[str, Tensor]] = []
+    held = 0
+    for name, weight in weights:
+        count = getattr(weight, "ds_numel", weight.numel())
+        if bucket and (held + count > size or bucket[0][1].dtype != weight.dtype):
+            yield bucket
+            bucket, held = [], 0
+        bucket.append((name, weight))
+        held += count
+    if bucket:
+        yield bucket
 
 
 def _padded(rows: Seq[Seq[int]], value: int) -> Tensor:

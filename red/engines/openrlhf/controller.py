@@ -69,7 +69,7 @@ class Controller(BasePPOTrainer):
         """Train from the newest state to the end, or until the driver is asked to stop."""
         run, files = self.task.run, self.task.files
         with RewardJudge(run.cluster.graders, run.build_method().reward.rule) as judge:
-            policy = RemotePolicy(self, files.parent, run.training.temperature, self.task.gpus)
+            policy = RemotePolicy(self, files.parent, run.training, self.task.gpus)
             loop = Loop.start(run, files, policy, judge)
             ended = loop.train(lambda *_: None, self.task.stop.exists, 60 * run.cluster.state_minutes)
         if ended:

@@ -54,12 +54,14 @@ def train(run: RunSpec, files: RunFiles, report: Report) -> Trained:
 
 def _openrlhf(task: Task) -> None:
     from openrlhf.trainer import ppo_trainer
-    from openrlhf.trainer.ray import ppo_actor
+    from openrlhf.trainer.ray import ppo_actor, vllm_engine
 
     from red.engines.openrlhf.actor import PolicyActor
+    from red.engines.openrlhf.samples import RolloutActor
 
     controller = ray.remote(Controller)
     ppo_actor.PolicyModelActor = ray.remote(num_gpus=1)(PolicyActor)
+    vllm_engine.RolloutRayActor = ray.remote(RolloutActor)
     ppo_trainer.PPOTrainer = SimpleNamespace(
         remote=lambda *positional, **named: controller.remote(task, *positional, **named)
     )

@@ -23,6 +23,7 @@ from red.models.passes import Pass
 from red.objective.batch import Batch
 from red.plumbing.storage import read_object, write_directory
 from red.sampling.response import Response
+from red.training.spec import Training
 from red.training.update import Update, UpdateResult
 
 if TYPE_CHECKING:
@@ -34,14 +35,14 @@ WEIGHTS = ("*.safetensors", "*.safetensors.index.json", "*.bin")
 class RemotePolicy:
     """Satisfies `red.training.policy.Policy` through OpenRLHF's trainer: its actors, vLLM engines and state."""
 
-    def __init__(self, trainer: "BasePPOTrainer", parent: Path, temperature: float, gpus: int) -> None:
+    def __init__(self, trainer: "BasePPOTrainer", parent: Path, training: Training, gpus: int) -> None:
         self.trainer, self.actors, self.args = trainer, trainer.actor_model_group, trainer.args
-        self.parent, self.gpus = parent, gpus
+        self.parent, self.gpus, self.tokens = parent, gpus, training.tokens_per_forward
         self.codec = load_codec(parent)
         self.pad_id = trainer.tokenizer.pad_token_id
         self.ranks = self.args.actor.num_nodes * self.args.actor.num_gpus_per_node
         self.vllm = VllmGenerate(
-            trainer.vllm_engines or (), self.codec.stop_ids, temperature, self.args.vllm.enable_sleep
+            trainer.vllm_engines or (), self.codec.stop_ids, training.temperature, self.args.vllm.enable_sleep
         )
         self.engines_are_current = True
         self.seconds_syncing = 0.0
@@ -59,7 +60,7 @@ class RemotePolicy:
 
     def measure(self, sequences: Seq[Sequence]) -> Pass:
         """Log-probabilities and entropies from the training engine, without gradient."""
-        order = self._deal(sequences, self.args.rollout.micro_batch_size)
+        order = self._deal(sequences)
         batches = [tensors(sequences, indices, self.pad_id) for indices in order]
         columns = {name: [batch[name] for batch in batches] for name in batches[0]}
         refs = self.actors.async_run_method_batch(method_name="measure", **columns)
@@ -72,15 +73,12 @@ class RemotePolicy:
         values, mask = left_aligned([logp[i] for i in rows])
         return Pass(values, left_aligned([entropy[i] for i in rows])[0], mask)
 
-    def forward(self, sequences: Seq[Sequence]) -> Pass:
-        """The graph of an update is made anew on the ranks, micro-batch by micro-batch."""
-        return self.measure(sequences)
+    def before(self, sequences: Seq[Sequence], read: bool) -> Pass | None:
+        """The graph of an update is made anew on the ranks, and has the same values: measured only to be read."""
+        return self.measure(sequences) if read else None
 
     def step(self, update: Update) -> UpdateResult:
         """One optimizer step on all ranks."""
-        before = update.before
-        metrics = self.vllm.kl(update.sequences, before) | {"time/sync_s": self.seconds_syncing}
-        self.seconds_syncing = 0.0
         ranks = RankUpdate(
             update.spec,
             update.plan,
@@ -93,19 +91,22 @@ class RemotePolicy:
         )
         ray.get(self.actors.async_run_method("begin", ranks))
         experiences = [
-            self._experience(update.sequences, indices, before)
-            for indices in self._deal(update.sequences, self.args.train.micro_batch_size)
+            self._experience(update.sequences, indices, update.before) for indices in self._deal(update.sequences)
         ]
         ray.get(self.actors.async_run_method_batch(method_name="append", experience=experiences))
         self.trainer.ppo_train(0)
         results: list[RankResult] = ray.get(self.actors.async_run_method("result"))
         self.engines_are_current = not self.vllm.engines
-        rows = {index: values for result in results for index, values in result.logp.items()}
-        now, mask = left_aligned([rows[i] for i in range(len(update.sequences))])
+        rows = {index: values for result in results for index, values in result.rows.items()}
+        logp, mask = left_aligned([rows[i][0] for i in range(len(update.sequences))])
+        now = Pass(logp, left_aligned([rows[i][1] for i in range(len(update.sequences))])[0], mask)
+        before = update.before or now
+        metrics = self.vllm.kl(update.sequences, before) | {"time/sync_s": self.seconds_syncing}
+        self.seconds_syncing = 0.0
         terms = {name: sum(r.terms[name] for r in results) for name in results[0].terms}
         norm = results[0].norm
-        old = now if update.on_policy else before.logp
-        return UpdateResult(Batch(now, old, before.entropy, mask), terms, math.nan if norm is None else norm, metrics)
+        batch = Batch(now.logp, now.logp if update.on_policy else before.logp, before.entropy, mask)
+        return UpdateResult(batch, terms, math.nan if norm is None else norm, metrics)
 
     def checkpoint(self) -> checkpoints.Checkpoint:
         """The weights, fetched through the file system."""
@@ -143,12 +144,14 @@ class RemotePolicy:
         self.engines_are_current = not self.vllm.engines
         return state
 
-    def _experience(self, sequences: Seq[Sequence], indices: Seq[int], before: Pass) -> Experience:
+    def _experience(self, sequences: Seq[Sequence], indices: Seq[int], before: Pass | None) -> Experience:
         """For the actors' buffers; `row` leads back to the plan. A filler, without actions, points to row 0."""
         batch = tensors(sequences, indices, self.pad_id)
-        old = spread(before, indices, batch["action_mask"])
+        old = torch.zeros(batch["action_mask"].shape)
+        if before is not None:
+            old = spread(before, indices, batch["action_mask"])
         rows = torch.tensor([max(index, 0) for index in indices])
         return Experience(**batch, action_log_probs=old, info={"row": rows})
 
-    def _deal(self, sequences: Seq[Sequence], micro_batch: int) -> list[list[int]]:
-        return deal([len(s.prompt) + len(s.response) for s in sequences], self.ranks, micro_batch)
+    def _deal(self, sequences: Seq[Sequence]) -> list[list[int]]:
+        return deal([len(s.prompt) + len(s.response) for s in sequences], self.ranks, self.tokens)

@@ -57,18 +57,6 @@ def gloo_weight_sync(module: ModuleType) -> None:
     module.stateless_init_process_group = lambda host, port, rank, size, _device: Communicator(host, port, rank, size)
 
 
-def receive_on_worker_device(module: ModuleType) -> None:
-    """The receive buffer is made on the worker's device, not on "cuda"."""
-    import torch
-
-    def update_weight(self: Any, name: str, dtype: Any, shape: Any, empty_cache: bool = False) -> None:
-        weight = torch.empty(shape, dtype=dtype, device=self.device)
-        self._model_update_group.broadcast(weight, src=0)
-        self.model_runner.model.load_weights(weights=[(name, weight)])
-
-    module.WorkerWrap.update_weight = update_weight
-
-
 def live_linear_weights(module: ModuleType) -> None:
     """vLLM repacks linear weights on a CPU and drops the originals: updates would miss them, and a
     tied head would silently keep the old ones."""
@@ -123,7 +111,6 @@ AFTER: dict[str, Callable[[ModuleType], None]] = {
     "torch": torch_cuda,
     "deepspeed.comm.torch": no_shared_memory_build,
     "openrlhf.utils.distributed_util": gloo_weight_sync,
-    "openrlhf.trainer.ray.vllm_worker_wrap": receive_on_worker_device,
     "openrlhf.utils.utils": float32_weights,
     "vllm.engine.arg_utils": float32_rollouts,
     "vllm.model_executor.layers.utils": live_linear_weights,

@@ -136,7 +136,7 @@ def policy_of(case: dict, run: RunSpec, files: RunFiles, gradients: dict[str, to
     if case.get("broken"):
         model.model.norm.weight.data[0] = float("nan")
     actor = Actor(model, temperature=run.training.temperature)
-    actor.packing_samples = False
+    actor.packing_samples = run.cluster.packing
     tokenizer = get_tokenizer(str(files.parent), None, "left", strategy)
     options = {
         "optim": "adam",
@@ -155,15 +155,7 @@ def policy_of(case: dict, run: RunSpec, files: RunFiles, gradients: dict[str, to
     folder = Path(args.ckpt.path, "_actor")
     if folder.exists():
         worker.checkpoint_states = strategy.load_ckpt(worker.actor.model, str(folder))[1]
-    worker.trainer = ActorPPOTrainer(
-        strategy,
-        worker.actor,
-        None,
-        optimizer,
-        scheduler,
-        tokenizer=tokenizer,
-        micro_train_batch_size=args.train.micro_batch_size,
-    )
+    worker.trainer = ActorPPOTrainer(strategy, worker.actor, None, optimizer, scheduler, tokenizer=tokenizer)
     worker.trainer.__class__ = ObjectiveTrainer
     worker.trainer.attach()
     worker._load_idle_moments()
@@ -183,7 +175,7 @@ def policy_of(case: dict, run: RunSpec, files: RunFiles, gradients: dict[str, to
     trainer.kl_ctl, trainer.wandb_logger, trainer.tensorboard_logger = FixedKLController(0.0), None, None
     trainer.best_eval_metric_key, trainer.best_eval_metric_value = "", float("-inf")
     trainer._latest_eval_metric_value = None
-    policy = RemotePolicy(trainer, files.parent, run.training.temperature, gpus=0)
+    policy = RemotePolicy(trainer, files.parent, run.training, gpus=0)
     policy.generate = recorded(policy.codec.stop_ids[0], policy.codec.tokenizer.get_vocab_size())
     return policy
 

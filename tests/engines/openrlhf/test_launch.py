@@ -86,9 +86,12 @@ def test_options_follow_the_run_and_its_cluster(files):
     assert option(words, "actor.adam.lr") == "2e-06"
     assert words[words.index("--actor.adam.betas") + 1 :][:2] == ["0.9", "0.95"]
     # One accumulation step per micro-batch: our trainer sets the boundaries.
-    assert option(words, "train.batch_size") == "4"
+    assert option(words, "train.batch_size") == "4" and option(words, "train.micro_batch_size") == "1"
     assert option(words, "ds.grad_accum_dtype") == "fp32"
-    assert {"--train.colocate_all", "--vllm.enable_sleep", "--ds.enable_sleep"} <= set(words)
+    sleeping = {"--vllm.enable_sleep", "--ds.enable_sleep"}
+    assert {"--train.colocate_all", *sleeping} <= set(words)
+    awake = arguments(replace(RUN, cluster=Cluster(sleep=False)), files)
+    assert "--train.colocate_all" in awake and not sleeping & set(awake)
     assert option(words, "ckpt.path") == str((files.out / "state" / "deepspeed").resolve())
 
 

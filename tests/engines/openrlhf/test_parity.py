@@ -40,15 +40,9 @@ SMALL = {
     "max_prompt_tokens": 60,
     "lr": 1e-3,
     "entropy_every": 2,
+    "tokens_per_forward": 150,
 }
-PLAIN = {
-    "policy_gpus": 1,
-    "colocate": False,
-    "micro_batch": 3,
-    "packing": False,
-    "attention": "eager",
-    "gradient_checkpointing": False,
-}
+PLAIN = {"policy_gpus": 1, "colocate": False, "packing": False, "attention": "eager", "gradient_checkpointing": False}
 OURS_ALONE = ("time/", "gpu/", "grad/")
 RELIFT = {"second_step": {"buffer": 2}}
 
@@ -66,7 +60,10 @@ ONE_RANK: dict[str, tuple[str, dict, dict, dict, list[int]]] = {
     },
     "red_zero3": ("red", {}, {}, {"zero_stage": 3}, []),
     "red_offload": ("red", {}, {}, {"zero_stage": 3, "offload_optimizer": True}, []),
-    "red_one_by_one": ("red", {}, {}, {"micro_batch": 1}, []),
+    "red_one_by_one": ("red", {}, {"tokens_per_forward": 1}, {}, []),
+    "red_at_once": ("red", {}, {"tokens_per_forward": 10**6}, {}, []),
+    "red_packed": ("red", {}, {}, {"packing": True}, []),
+    "hpt_packed": ("hpt", {}, {}, {"packing": True}, []),
     "red_warm": ("red", {}, {"temperature": 0.7}, {}, []),
     "red_decay": ("red", {}, {"weight_decay": 0.1, "grad_clip": 0.02, "warmup": 0.4}, {}, []),
     "red_updates": ("red", {}, {"updates_per_rollout": 2}, {}, []),
@@ -98,19 +95,19 @@ LEFT_OUT = {
     "red_left_out_zero3": ("red", {}, {"skip_norm": 1e-9}, {"zero_stage": 3}, []),
 }
 # One supervised update of 32 sequences in bfloat16, as on a GPU.
-BFLOAT16: dict[str, tuple[dict, dict]] = {
-    "bf16_broken": ({"dtype": "bf16", "broken": True}, {}),
-    "bf16_at_once": ({"dtype": "bf16"}, {"micro_batch": 32}),
-    "bf16_one_by_one": ({"dtype": "bf16"}, {"micro_batch": 1}),
-    "bf16_zero3": ({"dtype": "bf16"}, {"micro_batch": 1, "zero_stage": 3}),
-    "bf16_offload": ({"dtype": "bf16"}, {"micro_batch": 1, "zero_stage": 3, "offload_optimizer": True}),
+BFLOAT16: dict[str, tuple[dict, int, dict]] = {
+    "bf16_broken": ({"dtype": "bf16", "broken": True}, 150, {}),
+    "bf16_at_once": ({"dtype": "bf16"}, 10**6, {}),
+    "bf16_one_by_one": ({"dtype": "bf16"}, 1, {}),
+    "bf16_zero3": ({"dtype": "bf16"}, 1, {"zero_stage": 3}),
+    "bf16_offload": ({"dtype": "bf16"}, 1, {"zero_stage": 3, "offload_optimizer": True}),
 }
 
 
 def case_of(name: str, world: Path) -> dict[str, Any]:
     if name in BFLOAT16:
-        extra, cluster = BFLOAT16[name]
-        training = {"steps": 5 if "broken" in extra else 1, "prompts_per_step": 32}
+        extra, tokens, cluster = BFLOAT16[name]
+        training = {"steps": 5 if "broken" in extra else 1, "prompts_per_step": 32, "tokens_per_forward": tokens}
         return {**_case(name, ("sft", {}, training, cluster, []), world), **extra}
     return _case(name, {**EVERY, **LEFT_OUT, **PARTS}[name], world)
 

@@ -32,7 +32,6 @@ CPU = Cluster(
     policy_gpus=1,
     rollout_engines=1,
     colocate=False,
-    micro_batch=4,
     packing=False,
     attention="eager",
     gradient_checkpointing=False,
@@ -51,6 +50,7 @@ def spec(method: str, **training: Any) -> RunSpec:
         "max_prompt_tokens": 60,
         "lr": LARGE,
         "lr_schedule": "constant",
+        "tokens_per_forward": 200,
     }
     return RunSpec(
         run=method,
