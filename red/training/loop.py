@@ -212,7 +212,9 @@ class Loop:
             cosine=bool(training.cosine_every) and step % training.cosine_every == 0,
         )
         result = self.policy.step(update)
-        metrics |= {**measures.policy_metrics(result.batch, update.plan, spec), **result.metrics}
+        # Entropies are those before the update under either engine.
+        batch = replace(result.batch, entropy_st=measured.entropy)
+        metrics |= {**measures.policy_metrics(batch, update.plan, spec), **result.metrics}
         metrics |= self._judged(result, update)
         if mu is not None:
             metrics["loss/mu"] = plan.mu
