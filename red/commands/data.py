@@ -129,12 +129,14 @@ def _wrong_responses(spec: Mapping[str, Any], options: argparse.Namespace) -> No
     from red.data.sources import read_demonstrations
     from red.data.wrong_responses import WrongResponsesSpec, wrong_responses
     from red.grading.reward import RewardJudge
+    from red.models.folder import check_files
     from red.plumbing.item_log import ItemLog
 
     search = from_mapping(WrongResponsesSpec, spec, "wrong_responses")
     rows, clean = _prompt_rows(options), read_demonstrations(options.demonstrations)
     files = {"prompts": input_hash(options.prompts), "demonstrations": input_hash(options.demonstrations)}
     # Without the rate: a larger one goes on where a smaller one stopped.
+    check_files(options.model)
     made_from = {**to_mapping(replace(search, rate=0.0)), **files, "model": folder_hash(options.model)}
     state = options.out.parent / "state"
     with only_here(state / "wrong_responses.lock", "sampling"), RewardJudge(options.workers) as judge:

@@ -29,6 +29,7 @@ def run(options: argparse.Namespace) -> int:
     from red.errors import ConfigError
     from red.escape import terminal
     from red.grading.reward import RewardJudge
+    from red.models.folder import check_files
     from red.plumbing.checksums import folder_hash, input_hash, refuse_foreign
     from red.plumbing.item_log import ItemLog
     from red.plumbing.provenance import spec_hash
@@ -47,6 +48,8 @@ def run(options: argparse.Namespace) -> int:
     if any(not folder for folder in folders.values()):
         raise ConfigError("--model: give NAME=DIR")
     others = {name: Path(folder) for name, folder in folders.items()}
+    for folder in (*others.values(), options.checkpoint):
+        check_files(folder)
     models = {name: folder_hash(folder) for name, folder in {**others, "": options.checkpoint}.items()}
     files = {"prompts": input_hash(options.prompts), "demonstrations": input_hash(options.demonstrations)}
     name = f"{probe.probe}.{spec_hash({**to_mapping(probe), **files, 'models': models})}.jsonl"

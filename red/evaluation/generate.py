@@ -17,11 +17,11 @@ from red.evaluation.answers import AnswerLog, Key, share_storage
 from red.evaluation.catalog import Benchmark
 from red.evaluation.spec import GenerationSpec
 from red.models.folder import load_codec, window
-from red.plumbing.checksums import folder_hash, refuse_foreign
+from red.plumbing.checksums import folder_hash, listed, refuse_foreign
 from red.plumbing.partials import remove_partials
 from red.plumbing.progress import GenerationProgress
 from red.plumbing.provenance import spec_hash
-from red.plumbing.storage import checked_line, only_here, product, write_json, write_jsonl
+from red.plumbing.storage import checked_line, discard, only_here, product, write_json, write_jsonl
 from red.sampling.base import Backend, Request, Sampling
 from red.sampling.response import Response
 from red.seeds import derive
@@ -193,11 +193,14 @@ def _finish(work: Work, out: Path, spec: GenerationSpec) -> None:
     work.log.close()
     keys = work.samples()
     final = out / f"{work.benchmark.name}.generations.jsonl"
+    before = listed(out).get(final.name)
     with product(final) as stream:
         for key in keys:
             stream.write(checked_line(work.log.rows[key]))
     if len(work.log.rows) == len(keys):
         share_storage(final, work.log.path)
+    if listed(out).get(final.name) != before:
+        discard(out / f"{work.benchmark.name}.grades.jsonl")  # verdicts on other answers
     write_json(out / f"{work.benchmark.name}.json", _description(work, spec))
 
 

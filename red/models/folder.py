@@ -1,14 +1,18 @@
 """A model folder without its weights: the documents in it, the tokenizer, the end tokens, the chat template."""
 
+import json
+import math
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from safetensors import safe_open
 from tokenizers import Tokenizer
 
 from red.errors import DataError, foreign
 from red.plumbing import checksums
-from red.plumbing.storage import read_bytes, read_object, read_text
+from red.plumbing.storage import LARGEST_DOCUMENT, read_bytes, read_object, read_text
 from red.text.codec import Codec, chat_end
 
 CHAT_TEMPLATE = "chat_template.jinja"
@@ -16,6 +20,8 @@ CHAT_TEMPLATE = "chat_template.jinja"
 WEIGHTS = ("*.safetensors", "*.index.json", "*.bin", "*.pt", "*.pth", "*.gguf", "*.h5", "*.msgpack", "*.onnx")
 # Base models have it in their vocabulary, and some learned to write it, although their config does not name it.
 CHATML_END = "<|im_end|>"
+MOST_GROWTH = 1000
+"""Characters that a tokenizer may make of one."""
 
 
 def load_codec(directory: Path | str) -> Codec:
@@ -35,7 +41,10 @@ def load_codec(directory: Path | str) -> Codec:
     template, special_tokens = _chat_template(directory, settings), _special_tokens(settings)
     ends: list[int | None] = [*_end_ids(directory, config)]
     ends = ends or [tokenizer.token_to_id(special_tokens.get("eos_token", ""))]
-    ends += [chat_end(tokenizer, template, special_tokens), tokenizer.token_to_id(CHATML_END)]
+    try:
+        ends += [chat_end(tokenizer, template, special_tokens), tokenizer.token_to_id(CHATML_END)]
+    except DataError as error:
+        raise DataError(f"{directory}: {error}") from None
     stop_ids = tuple(dict.fromkeys(id for id in ends if id is not None))
     if not stop_ids:
         raise DataError(f"{directory / 'config.json'}: eos_token_id is missing; responses could not end")
@@ -49,23 +58,56 @@ def read_tokenizer(directory: Path) -> Tokenizer:
         raise DataError(f"{path}: no such file; a checkpoint needs its tokenizer.json beside the weights")
     content = read_bytes(path)
     with foreign(f"{path}: not a tokenizer"):
-        return Tokenizer.from_buffer(content)
+        tokenizer = Tokenizer.from_buffer(content)
+        # Left behind by somebody's batches; every text here is read whole, and alone.
+        tokenizer.no_truncation()
+        tokenizer.no_padding()
+    for part in (tokenizer.normalizer, tokenizer.decoder):
+        if part is not None and (growth := _growth(json.loads(part.__getstate__()))) > MOST_GROWTH:
+            raise DataError(
+                f"{path}: {type(part).__name__} may make {growth:.0e} characters of one; not a tokenizer to use"
+            )
+    return tokenizer
+
+
+def _growth(part: Mapping[str, Any]) -> float:
+    """How many characters a part of a tokenizer makes of one, at most; a few rules in a row would fill all memory."""
+    match part["type"]:
+        case "Sequence":
+            return math.prod(map(_growth, part.get("normalizers") or part.get("decoders") or ()))
+        case "Replace":
+            length = len(part["pattern"].get("String", ""))
+            return max(1.0, len(part["content"]) / length if length else len(part["content"]) + 1)
+        case "Prepend":
+            return len(part["prepend"]) + 1.0
+    return 1.0
 
 
 def check_files(directory: Path) -> None:
-    """DataError unless everything in a model folder is a regular file of its own.
+    """DataError unless everything in a model folder is a regular file of its own, of a size that can be.
 
     A link may lead to another place of the folder or to the blobs of the hub's own cache. Anything else could hang a
     library that opens it, never end, or put somebody's secret into a copy.
     """
     root = directory.resolve()
     homes = [root, *([root.parents[1] / "blobs"] if root.parent.name == "snapshots" else [])]
-    for path in sorted(directory.iterdir()) if directory.is_dir() else ():
-        place = path.resolve()
+    for path in sorted(directory.rglob("*")):
+        place = Path(os.path.realpath(path))  # which does not mind a loop
         if not any(place.is_relative_to(home) for home in homes):
             raise DataError(f"{path}: a link that leads out of the folder, to {place}; copy the file there")
         if not place.is_file() and not place.is_dir():
             raise DataError(f"{path}: not a regular file; remove it")
+        if place.is_file() and not any(part.startswith(".") for part in path.relative_to(directory).parts):
+            _check_size(path)
+
+
+def _check_size(path: Path) -> None:
+    """All files of a folder are read for its hash. What git keeps, hidden and in pieces, has no limit."""
+    if path.suffix == ".safetensors":
+        with foreign(f"{path}: truncated or damaged, copy it again"), safe_open(path, framework="np"):
+            pass  # it compares the size with what the header says
+    elif not any(path.match(pattern) for pattern in WEIGHTS) and path.stat().st_size > LARGEST_DOCUMENT:
+        raise DataError(f"{path}: larger than {LARGEST_DOCUMENT >> 20} MiB, and no weights; remove it")
 
 
 def window(directory: Path) -> int | None:

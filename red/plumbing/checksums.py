@@ -112,7 +112,7 @@ def refuse_foreign_folder(path: Path) -> None:
                 continue
             name = file.relative_to(path).as_posix()
             is_regular = file.is_file() and not file.is_symlink()
-            if name not in NEUTRAL and not (is_regular and file_hash(file) in own.get(name, ())):
+            if not is_regular or (name not in NEUTRAL and file_hash(file) not in own.get(name, ())):
                 raise DataError(f"{file}: {FOREIGN}")
 
 
@@ -139,9 +139,12 @@ def _list(path: Path, hashes: frozenset[str]) -> None:
 
 
 def _write(folder: Path, hashes: Hashes) -> None:
+    path = folder / NAME
+    if os.path.lexists(path) and (path.is_symlink() or not path.is_file()):
+        raise DataError(f"{path}: is {_kind(path)}, not a list that this program wrote; move it away")
     lines = [f"{digest}  {name}\n" for name in sorted(hashes) for digest in sorted(hashes[name])]
     if lines:
-        overwrite(folder / NAME, "".join(lines).encode("utf-8", "surrogateescape"))
+        overwrite(path, "".join(lines).encode("utf-8", "surrogateescape"))
 
 
 def _files(folder: Path) -> Iterator[tuple[str, Path]]:

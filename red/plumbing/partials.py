@@ -76,13 +76,15 @@ def replacing(path: Path, publish: Callable[[Path, Path], object] = os.replace) 
     For the program's own folders. What a command makes goes through `red.plumbing.storage`, which looks first at
     what it would replace.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     partial = partial_of(path)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         stream = partial.open("xb")
     except OSError as error:
         error.filename = str(path)
         raise
+    except ValueError as error:  # a NUL byte in the name
+        raise DataError(f"{path}: {error}") from None
     try:
         with naming(path), stream:
             yield stream

@@ -40,6 +40,7 @@ def product(path: Path) -> AbstractContextManager[BinaryIO]:
 
 
 def _publish(partial: Path, path: Path) -> None:
+    checksums.refuse_foreign(path)  # again: writing may have taken hours
     with checksums.listing(path, checksums.file_hash(partial)):
         os.replace(partial, path)
 
@@ -48,6 +49,12 @@ def write_atomic(path: Path, content: bytes | str) -> None:
     """One product: readers see the old file or the new one, never a part."""
     with product(path) as stream:
         stream.write(content.encode() if isinstance(content, str) else content)
+
+
+def discard(path: Path) -> None:
+    """Take away a product that is out of date; DataError if it is not ours."""
+    checksums.refuse_foreign(path)
+    path.unlink(missing_ok=True)
 
 
 def write_directory(path: Path, fill: Callable[[Path], None]) -> None:
@@ -67,6 +74,7 @@ def write_directory(path: Path, fill: Callable[[Path], None]) -> None:
             if file.is_file():
                 with file.open("rb") as stream:
                     os.fsync(stream.fileno())
+        checksums.refuse_foreign_folder(path)  # again: filling it may have taken hours
         if path.exists():
             path.rename(before)
         partial.rename(path)

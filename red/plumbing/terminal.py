@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Callable
 from io import TextIOWrapper
@@ -11,6 +12,9 @@ from red.errors import ConfigError, RedError, one_line
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+# How torch says that memory is short, as RuntimeError.
+SHORTAGE = re.compile("can't allocate memory|out of memory")
 
 
 class Parser(argparse.ArgumentParser):
@@ -48,7 +52,8 @@ def number(kind: Any) -> Callable[[str], int]:
 
 
 def ended(program: str, run: Callable[[], int]) -> int:
-    """The exit status of a command. A mistake or a full disk ends with one line on stderr and status 2."""
+    """The exit status of a command. A mistake, a full disk or too little memory ends with one line on stderr and status
+    2, ctrl-C with 130."""
     _open_streams()
     try:
         status = run()
@@ -59,6 +64,14 @@ def ended(program: str, run: Callable[[], int]) -> int:
     except (RedError, OSError) as error:
         print(f"{program}: {one_line(error)}", file=sys.stderr)
         status = 2
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, MemoryError) and not SHORTAGE.search(str(error)):
+            raise
+        print(f"{program}: not enough memory: ask for less at once; {one_line(error)[:200]}", file=sys.stderr)
+        status = 2
+    except KeyboardInterrupt:
+        print(f"{program}: interrupted", file=sys.stderr)
+        status = 130
     try:
         sys.stdout.flush()
     except OSError:  # Python would try, and complain, once more at its end

@@ -15,7 +15,10 @@ from red.plumbing.storage import write_atomic
 
 @dataclass(frozen=True)
 class Row:
-    """One number. `example` is a prompt id; `position` counts response tokens from 0."""
+    """One number. `example` is a prompt id; `position` counts response tokens from 0.
+
+    `token`: the text that the number is about, a token or what `quantity` names.
+    """
 
     probe: str
     step: int
@@ -27,10 +30,28 @@ class Row:
 
 
 CHUNK = 65536
+OF_TOKENS = "p_"
+"""How the quantities begin that have a row per token: a model's probability of it."""
+
+OF_PROMPTS = ("group_accuracy", "group_size", "length_rollout", "equation_rollout", "thinking_demonstration")
+"""What `confidence` measures beside them, at step 0."""
+
+OF_RESPONSES = ("prompt", "verdict")
+"""What `tokens` says of each response beside them."""
 
 ARROW: dict[Any, pa.DataType] = dict.fromkeys((str, str | None), pa.string())
 ARROW |= dict.fromkeys((int, int | None), pa.int64()) | {float: pa.float64()}
 ROWS = pa.schema([(field.name, ARROW[field.type]) for field in fields(Row)])
+
+
+def quantities(probe: str, models: Iterable[str], step: int) -> frozenset[tuple[int, str]]:
+    """(step, quantity) of everything that a probe measures of a run at its last `step`, beside these other models."""
+    if probe == "entropy":
+        names = ["entropy_rollout", "entropy_demonstration", "thinking_rollout"]
+        return frozenset((at, name) for at in (0, step) for name in names)
+    own = "small" if probe == "confidence" else "trained"
+    beside = {(0, name) for name in OF_PROMPTS} if probe == "confidence" else {(step, name) for name in OF_RESPONSES}
+    return frozenset((step, OF_TOKENS + name) for name in (own, *models)) | beside
 
 
 def write(rows: Iterable[Row], path: Path) -> None:

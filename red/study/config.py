@@ -13,7 +13,7 @@ from red.errors import ConfigError
 from red.evaluation.spec import EvaluationSettings
 from red.plumbing import tracking
 from red.plumbing.documents import MESSAGE, deep_merge, read_yaml
-from red.plumbing.records import from_mapping, suggestion
+from red.plumbing.records import closest, from_mapping, suggestion
 from red.study.runs import entry, lineage, parent_of, run_seeds, run_spec, w_source
 from red.study.sweep import rated, swept
 
@@ -51,7 +51,7 @@ def select(config: Mapping[str, Any]) -> dict[str, Any]:
     while waiting:
         run = waiting.pop()
         if run not in config["runs"]:
-            raise ConfigError(f"only: no run named {run!r}")
+            raise ConfigError(f"only: no run named {run!r}{closest(run, config['runs'])}")
         if run in selected and not run_seeds(config, run):
             raise ConfigError(f"only: {run} has no seeds here; give it some: runs: {{{run}: {{seeds: [0]}}}}")
         kept.add(run)
@@ -108,6 +108,8 @@ def check_structure(config: Mapping[str, Any]) -> None:
             raise ConfigError(f"{'.'.join([*path, key])}: unknown key{suggestion(key, known)}"[:MESSAGE])
         rule = error.schema.get("description")  # instead of a pattern, which nobody can read
         message = f"{str(error.instance)[:40]!r} {rule}" if rule else error.message
+        if error.validator == "enum" and isinstance(error.instance, str):
+            message += closest(error.instance, error.validator_value)
         raise ConfigError(f"{'.'.join(path) or 'the top level'}: {message.splitlines()[0][:MESSAGE]}")
 
 
@@ -158,7 +160,7 @@ def _check_parents(config: Mapping[str, Any]) -> None:
             continue
         path = f"runs.{run}.init_from"
         if parent not in config["runs"]:
-            raise ConfigError(f"{path}: no run named {parent!r}")
+            raise ConfigError(f"{path}: no run named {parent!r}{closest(parent, config['runs'])}")
         steps = run_spec(config, parent, 0).training.steps
         if step is not None and not 0 < step < steps:
             raise ConfigError(f"{path}: step {step} is not inside {parent}'s {steps} steps")

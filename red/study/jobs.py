@@ -289,7 +289,10 @@ def collect_spec(config: Config) -> dict[str, Any]:
         }
         for name, one in known.items()
     ]
-    probes = {probe: entry["runs"] for probe, entry in config.get("probes", {}).items()}
+    probes = {
+        probe: {"runs": entry["runs"], "prompts": entry["prompts"], "models": probe_models(config, probe)}
+        for probe, entry in config.get("probes", {}).items()
+    }
     return {"runs": runs, "benchmarks": benchmarks, "probes": probes}
 
 

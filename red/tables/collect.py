@@ -16,6 +16,7 @@ from red.plumbing.records import converted
 from red.plumbing.roll_call import RollCall
 from red.plumbing.storage import product, read_jsonl, read_object, write_json
 from red.tables.entries import checked
+from red.tables.probed import Attendance, Order
 from red.tables.schema import ASKED_KEYS, BENCHMARK_KEYS, DYNAMICS, ORIGIN, PROBES, RUN, SCORES
 
 BATCH = 65536
@@ -58,11 +59,12 @@ def collect(spec: Mapping[str, Any], results: Path, out: Path) -> list[Run]:
 
     `spec` is what `red.study.jobs.collect_spec` returns. A run that lacks a file is listed as missing and has
     no rows at all. A damaged file is a DataError that names it and the line; so is one that does not hold exactly the
-    rows that were ordered: every sample of every problem of the benchmark's file, every step.
+    rows that were ordered: every sample of every problem of the benchmark's file, every step,
+    every quantity of every prompt of a probe.
     """
     checked(spec.get("runs"), ASKED_KEYS, "--spec: runs")
     checked(spec.get("benchmarks"), BENCHMARK_KEYS | {"samples": int}, "--spec: benchmarks")
-    converted(Mapping[str, tuple[str, ...]], spec.get("probes", {}), "--spec: probes")
+    orders = converted(Mapping[str, Order], spec.get("probes", {}), "--spec: probes")
     _check(spec)
     runs = [find(entry, spec, results) for entry in spec["runs"]]
     whole = [run for run in runs if not run.lacks]
@@ -77,10 +79,11 @@ def collect(spec: Mapping[str, Any], results: Path, out: Path) -> list[Run]:
         for run in whole:
             if run.training is not None:
                 write(_dynamics(run, run.training))
+    attendance = {name: Attendance(name, order) for name, order in orders.items()}
     with table_file(out / "probes.parquet", PROBES) as write:
         for run in whole:
-            for path in run.probes.values():
-                write(_probes(run, path))
+            for name, path in run.probes.items():
+                write(attendance[name].taken(path, run.entry.get("steps") or 0, _probes(run, path)))
     write_json(out / "benchmarks.json", spec["benchmarks"])
     write_json(out / "runs.json", [run.line() for run in runs])
     return runs
@@ -109,19 +112,30 @@ def find(entry: Mapping[str, Any], spec: Mapping[str, Any], results: Path) -> Ru
     training = results / "runs" / where if entry["method"] != "base" else None
     probes = {
         name: results / "probes" / where / f"{name}.parquet"
-        for name, names in spec.get("probes", {}).items()
-        if entry["run"] in names
+        for name, order in spec.get("probes", {}).items()
+        if entry["run"] in order["runs"]
     }
     files = [evaluation / f"{benchmark['benchmark']}.grades.jsonl" for benchmark in spec["benchmarks"]]
     files += [training / "metrics.jsonl", training / "provenance.json"] if training else []
     files += probes.values()
     lacks = [path.relative_to(results).as_posix() for path in files if not path.is_file()]
-    origin = (training or evaluation) / "provenance.json"
-    provenance = read_object(origin) if origin.is_file() else {}
+    of_answers = _origin(evaluation / "provenance.json", entry)
+    provenance = _origin(training / "provenance.json", entry) if training else of_answers
     asked, steps = entry.get("steps"), provenance.get("steps")
     if training and not lacks and not provenance.get("stopped") and steps != asked:
         lacks = [f"{training.relative_to(results).as_posix()}: {steps} steps, {asked} are asked for"]
     return Run(entry, evaluation, training, probes, tuple(lacks), provenance)
+
+
+def _origin(path: Path, entry: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A provenance, empty if there is none; DataError where it is that of another run: folders were mixed up."""
+    provenance = read_object(path) if path.is_file() else {}
+    spec = provenance.get("spec")
+    own = {key: spec.get(key) for key in ("run", "seed")} if isinstance(spec, Mapping) else {}
+    for key, value in own.items():
+        if value not in (None, entry[key]):
+            raise DataError(f"{path}: {key} is {value!r}, not {entry[key]!r}; make the files of this folder again")
+    return provenance
 
 
 def _scores(run: Run, benchmark: Mapping[str, Any], ids: Sequence[str]) -> Iterator[pa.RecordBatch]:

@@ -14,6 +14,7 @@ from red.errors import DataError
 from red.escape import visible
 from red.plumbing.partials import open_regular
 from red.plumbing.storage import read_json
+from red.tables import complete
 from red.tables.entries import checked
 from red.tables.schema import BENCHMARK_KEYS, DYNAMICS, ORIGIN, PROBES, RUN_KEYS, SCORES
 from red.tables.source import AGAIN, among, open_scores, open_table, problem_means, read
@@ -235,9 +236,10 @@ def load(collected: Path, reported: Path | None = None) -> Tables:
 
     Without `reported` no number of the paper is known.
     """
+    runs, benchmarks = (read_json(collected / name) for name in ("runs.json", "benchmarks.json"))
     tables = Tables(
-        runs=runs_from(read_json(collected / "runs.json"), str(collected / "runs.json")),
-        benchmarks=benchmarks_from(read_json(collected / "benchmarks.json"), str(collected / "benchmarks.json")),
+        runs=runs_from(runs, str(collected / "runs.json")),
+        benchmarks=benchmarks_from(benchmarks, str(collected / "benchmarks.json")),
         scores_source=open_scores(collected / "scores.parquet"),
         dynamics_source=open_table(collected / "dynamics.parquet", DYNAMICS),
         probes_source=open_table(collected / "probes.parquet", PROBES),
@@ -245,6 +247,8 @@ def load(collected: Path, reported: Path | None = None) -> Tables:
     )
     for name in ("scores", "dynamics", "probes"):
         _check_versions(getattr(tables, f"{name}_source"), collected / f"{name}.parquet", tables.runs)
+    complete.check_scores(tables.scores_source, collected / "scores.parquet", runs, benchmarks)
+    complete.check_steps(tables.dynamics_source, collected / "dynamics.parquet", runs)
     return tables
 
 
@@ -274,6 +278,7 @@ def from_frames(
 def runs_from(entries: Sequence[Mapping[str, Any]], where: str) -> tuple[Run, ...]:
     """Entries of one (run, seed) each, joined into runs; `status` is `done` or `missing`."""
     checked(entries, RUN_KEYS, where)
+    complete.check_entries(entries, ["run", "seed"], where)
     seeds: dict[str, list[Mapping[str, Any]]] = {}
     for entry in entries:
         seeds.setdefault(entry["run"], []).append(entry)
@@ -283,6 +288,7 @@ def runs_from(entries: Sequence[Mapping[str, Any]], where: str) -> tuple[Run, ..
 def benchmarks_from(entries: Sequence[Mapping[str, Any]], where: str) -> tuple[Benchmark, ...]:
     """The benchmarks in the order of the configuration."""
     checked(entries, BENCHMARK_KEYS, where)
+    complete.check_entries(entries, ["benchmark"], where)
     found = [Benchmark(*(entry[key] for key in BENCHMARK_KEYS)) for entry in entries]
     return tuple(replace(one, label=visible(one.label)) for one in found)
 

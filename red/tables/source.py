@@ -43,9 +43,9 @@ def open_scores(path: Path) -> ds.Dataset:
     source = open_table(path, SCORES)
     run, answer = ["run", "seed", "benchmark"], ["benchmark", "problem", "sample"]
     rows = read(source, ["run", "seed", *answer])
-    ordered = _counts(rows.group_by(answer).aggregate([]), ["benchmark"])
-    own = _counts(rows.group_by(["run", "seed", *answer]).aggregate([]), run)
-    for key, count in _counts(rows, run).items():
+    ordered = counts(rows.group_by(answer).aggregate([]), ["benchmark"])
+    own = counts(rows.group_by(["run", "seed", *answer]).aggregate([]), run)
+    for key, count in counts(rows, run).items():
         name, seed, benchmark = key
         if not count == own[key] == ordered[benchmark,]:
             found = f"{count} answers to {benchmark}, {own[key]} of {ordered[benchmark,]} different ones"
@@ -53,7 +53,7 @@ def open_scores(path: Path) -> ds.Dataset:
     return source
 
 
-def _counts(table: pa.Table, keys: Sequence[str]) -> dict[tuple[Any, ...], int]:
+def counts(table: pa.Table, keys: Sequence[str]) -> dict[tuple[Any, ...], int]:
     """Rows by the values of `keys`."""
     rows = table.group_by(list(keys)).aggregate([([], "count_all")]).to_pylist()
     return {tuple(row[key] for key in keys): row["count_all"] for row in rows}

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from red.errors import DataError
-from red.text.chat import render_chat
+from red.text.chat import Refused, render_chat
 from red.text.template import CHAT, question_text, render
 from red.text.tokens import Encoding, Tokenizer, decoded, encoded, encoded_from_start, encoded_plainly
 
@@ -125,7 +125,7 @@ def chat_end(tokenizer: Tokenizer, chat_template: str | None, special_tokens: Ma
     messages = [{"role": "user", "content": "1"}, {"role": "assistant", "content": "answer"}]
     try:
         text = render_chat(chat_template, messages, special_tokens, opens_answer=False)
-    except DataError:  # a template for prompts only
+    except Refused:  # a template for prompts only
         return None
     _, answer, after = text.rpartition("answer")
     added = {token.content: id for id, token in tokenizer.get_added_tokens_decoder().items() if token.special}

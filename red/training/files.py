@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from red.errors import DataError, one_line
+from red.models.folder import check_files
 from red.plumbing import checksums
 from red.plumbing.checksums import folder_hash, input_hash
 from red.plumbing.partials import is_partial, remove_partials
@@ -74,8 +75,9 @@ class RunFiles:
         return self.out / "state.before"
 
     def check(self) -> None:
-        """DataError, before any work is done, if the folder holds files that the training would replace or delete and
-        that are not of one."""
+        """DataError, before any work is done, for a parent that is no folder of a model, or if the output folder holds
+        files that the training would replace or delete and that are not of one."""
+        check_files(self.parent)
         for folder in (self.state, self.before):
             if folder.is_symlink() or (folder.exists() and not _is_state(folder)):
                 raise DataError(f"{folder}: {checksums.FOREIGN}")

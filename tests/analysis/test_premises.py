@@ -1,5 +1,6 @@
 """Premises on both sides of their thresholds, in tables made for one number each; and what claims make of them."""
 
+import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 
@@ -12,6 +13,7 @@ from analysis.measures.compare import Comparison, compare
 from analysis.measures.evidence import Measurements, above_all, direction_below, higher, trend
 from analysis.measures.noise import CONTROLS
 from analysis.measures.premises import PREMISES, Finding, Observed, failed, judge
+from red.plumbing.storage import read_json
 from red.study import config
 from red.study.runs import run_spec
 from red.tables.reader import Tables, from_frames, load, read_reported
@@ -236,12 +238,12 @@ def test_the_short_sft_is_the_one_with_a_hybrids_number_of_demonstrations(report
 
 def test_a_run_of_a_hybrid_method_changes_no_premise(study, collected, reported, tmp_path):
     """Answers and probes of all other runs are taken away."""
-    for path in collected.iterdir():
-        if path.suffix == ".parquet":
-            frame = pd.read_parquet(path)
-            frame[frame["run"].isin([*ACCURACY])].to_parquet(tmp_path / path.name, index=False)
-        else:
-            (tmp_path / path.name).write_bytes(path.read_bytes())
+    for path in collected.glob("*.parquet"):
+        frame = pd.read_parquet(path)
+        frame[frame["run"].isin([*ACCURACY])].to_parquet(tmp_path / path.name, index=False)
+    runs = [run for run in read_json(collected / "runs.json") if run["run"] in ACCURACY]
+    (tmp_path / "runs.json").write_text(json.dumps(runs))
+    (tmp_path / "benchmarks.json").write_bytes((collected / "benchmarks.json").read_bytes())
     whole, part = judge(study), judge(load(tmp_path, reported))
     assert [one.value for one in whole] == pytest.approx([one.value for one in part], nan_ok=True)
 

@@ -9,13 +9,14 @@ from red.evaluation import benchmarks
 from red.evaluation.answers import AnswerLog
 from red.plumbing.storage import read_jsonl, write_json, write_jsonl
 from red.tables.collect import _dynamics, _probes, _scores, find
+from red.tables.probed import Attendance, Order
 from red.training.metrics_log import append
 from red.training.state import save_state
 from tests.faults.case import succeed
 from tests.faults.world import BENCHMARK, World, grade, run_spec
 
 ENTRY = {"run": "fault", "method": "sft", "seed": 3, "scale": "tiny", "steps": 2, "label": "Fault", "items": []}
-SPEC = {"runs": [ENTRY], "benchmarks": [BENCHMARK], "probes": {"entropy": ["fault"]}}
+SPEC = {"runs": [ENTRY], "benchmarks": [BENCHMARK], "probes": {"entropy": {"runs": ["fault"], "prompts": 2}}}
 PROBE = {"probe": "entropy", "prompts": 2, "samples": 1, "template": "plain", "max_prompt_tokens": 64}
 PROBE |= {"max_new_tokens": 40, "step": 2}
 WHERE = Path("fault", "seed3")
@@ -48,7 +49,9 @@ class Study:
         """What `red collect` makes of the files."""
         run = find(ENTRY, SPEC, self.results)
         ids = [problem.id for problem in benchmarks.read(self.results / PROBLEMS)]
-        made = (_scores(run, BENCHMARK, ids), _dynamics(run, self.run), _probes(run, run.probes["entropy"]))
+        probe = run.probes["entropy"]
+        probed = Attendance("entropy", Order(("fault",), 2)).taken(probe, 2, _probes(run, probe))
+        made = (_scores(run, BENCHMARK, ids), _dynamics(run, self.run), probed)
         return run.line(), [[batch.to_pylist() for batch in batches] for batches in made]
 
     def grade(self, evaluation: Path) -> list[str]:

@@ -91,7 +91,8 @@ OVERLAYS: tuple[tuple[str, str, str], ...] = (
     ),
     ("no samples", "benchmarks: {amc: {samples: 0}}", r"benchmarks\.amc\.samples: must be at least 1, found 0"),
     ("probe of an unknown run", "probes: {entropy: {runs: [nobody]}}", r"probes\.entropy\.runs: no run named 'nobody'"),
-    ("unknown probe", "probes: {x: {runs: [red]}}", r"probes\.x: unknown; one of"),
+    ("probe without a number of prompts", "probes: {x: {runs: [red]}}", r"probes\.x: 'prompts' is a required property"),
+    ("unknown probe", "probes: {x: {runs: [red], prompts: 1, samples: 1}}", r"probes\.x: unknown; one of"),
     ("like a run that is not there", "runs: {x: {like: y}}", r"runs\.x\.like: no run named 'y'"),
     ("like itself", "runs: {x: {like: x}}", r"runs\.x\.like: a cycle: x -> x"),
     ("cycle of like", "runs: {x: {like: y}, y: {like: z}, z: {like: x}}", r"like: a cycle: x -> y -> z -> x"),
@@ -143,7 +144,7 @@ OVERLAYS: tuple[tuple[str, str, str], ...] = (
         r"runs\.red\.label: .* must be one line",
     ),
     ("label that legends leave out", "runs: {red: {label: _red}}", r"runs\.red\.label: '_red' must be one line"),
-    ("group of several lines", 'base: {row_group: "a\\tb"}', r"base\.row_group: .* must be one line"),
+    ("group of several lines", 'base: {row_group: "a\\tb"}', r"base\.row_group: 'a\\tb' is not one of"),
     (
         "label of a benchmark of several lines",
         'benchmarks: {amc: {label: "a\\nb"}}',

@@ -81,7 +81,7 @@ def small_document() -> dict[str, Any]:
     return {
         **document,
         "runs": {run: document["runs"][run] for run in kept},
-        "probes": {"confidence": {"runs": ["base"]}},
+        "probes": {"confidence": {"runs": ["base"], "prompts": 8, "samples": 2}},
     }
 
 

@@ -6,12 +6,19 @@ import pickle
 import re
 import shutil
 import struct
+import subprocess
+from dataclasses import replace
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from red import confinement
+from red.errors import RedError
+from red.models.folder import load_codec
 from red.plumbing.provenance import ROOT
+from red.text import chat
 from tests.faults.case import named, succeed, table
 from tests.faults.world import Spoil, World, not_finite, run_spec
 
@@ -85,6 +92,8 @@ def link(name: str, target: str) -> Spoil:
 PANIC = {"type": "Precompiled", "precompiled_charsmap": "AAAA"}
 # Exponential in the length of a text.
 BACKTRACKING = {"type": "Replace", "pattern": {"Regex": "((.+.+)+.+)+[^\\s\\S]"}, "content": ""}
+
+DOUBLING = {"type": "Sequence", "normalizers": [{"type": "Replace", "pattern": {"String": "1"}, "content": "11"}] * 40}
 
 
 def tokenizer(normalizer: dict[str, Any]) -> Spoil:
@@ -168,6 +177,29 @@ FOLDERS: tuple[tuple[str, Spoil, str], ...] = (
     ("config that is a pipe", pipe("config.json"), r"config\.json: not a regular file"),
     ("tokenizer that is a pipe", pipe("tokenizer.json"), r"tokenizer\.json: not a regular file"),
     ("weights that are a pipe", pipe("model.safetensors"), r"model\.safetensors: not a regular file"),
+    (
+        "document of 300 MB that nobody asked for",
+        lambda f: ((f / "notes").mkdir(), (f / "notes" / "x").touch(), os.truncate(f / "notes" / "x", 300 << 20)),
+        r"notes/x: larger than 256 MiB, and no weights",
+    ),
+    (
+        "weights of a terabyte of nothing",
+        lambda f: os.truncate(f / "model.safetensors", 1 << 40),
+        r"model\.safetensors: truncated or damaged",
+    ),
+    ("pipe in a folder of the folder", lambda f: ((f / "a").mkdir(), pipe("a/b")(f)), r"a/b: not a regular file"),
+    ("links in a circle", lambda f: (link("a", "b")(f), link("b", "a")(f)), r"/a: not a regular file"),
+    ("tokenizer that doubles a text forty times", tokenizer(DOUBLING), r"Sequence may make 1e\+12 characters of one"),
+    (
+        "tokenizer that doubles what it decodes",
+        change_keys("tokenizer.json", decoder={**DOUBLING, "type": "Sequence", "decoders": DOUBLING["normalizers"]}),
+        r"Sequence may make 1e\+12 characters of one",
+    ),
+    (
+        "tokenizer that begins with a book",
+        tokenizer({"type": "Prepend", "prepend": "x" * 10_000}),
+        r"Prepend may make 1e\+04 characters of one",
+    ),
     ("stray pipe", pipe("notes.json"), r"notes\.json: not a regular file"),
     ("config that never ends", link("config.json", "/dev/zero"), r"config\.json: a link that leads out"),
     ("weights that never end", link("model.safetensors", "/dev/zero"), r"model\.safetensors: a link that leads out"),
@@ -204,6 +236,17 @@ def test_hub_cache(tmp_path: Path, world: World):
     succeed(world.train(tmp_path / "run", run_spec("sft", steps=1), parent=snapshot))
 
 
+@named("model: a tokenizer's own padding and truncation change nothing")
+def test_left_behind(tmp_path: Path, world: World):
+    """Settings of somebody's batches, which the library would apply to every text."""
+    short = {"direction": "Right", "max_length": 2, "strategy": "LongestFirst", "stride": 0}
+    wide = {"strategy": {"Fixed": 100}, "direction": "Right", "pad_to_multiple_of": None, "pad_id": 0}
+    wide |= {"pad_type_id": 0, "pad_token": "x"}
+    spoiled = world.copy_of_base(tmp_path, change_keys("tokenizer.json", truncation=short, padding=wide))
+    prompts = [load_codec(folder).prompt("Compute 12+7", None, "plain", None, "x") for folder in (world.base, spoiled)]
+    assert prompts[0] == prompts[1]
+
+
 @named("model: a link out of the folder is not copied by preparing it")
 def test_prepared_link(tmp_path: Path, world: World, check):
     model = world.copy_of_base(tmp_path, link("notes.json", "/etc/passwd"))
@@ -238,3 +281,48 @@ def test_custom_code(tmp_path: Path, world: World):
     parent = world.copy_of_base(tmp_path, spoil)
     succeed(world.train(tmp_path / "run", run_spec("sft", steps=1), parent=parent))
     assert not (tmp_path / "mark").exists()
+
+
+LOOP = "{% for i in range(99999) %}"
+TEMPLATES: tuple[tuple[str, str, str], ...] = (
+    ("that computes for ever", LOOP * 4 + "{% endfor %}" * 4, r"model: .* more than 1 s of processor time"),
+    ("that is one endless step", "{{ 9 ** (9 ** 9) % 2 }}", r"model: .* more than (1 s|1024 MiB)"),
+    ("that takes all memory", "{{ 'a' * 10 ** 10 }}", r"model: .* more than 1024 MiB of memory"),
+    ("that writes for ever", "{{ 'a' * 2 ** 25 }}", r"model: .* more than 16,777,216 characters"),
+)
+
+
+@table("template, pattern", "model: chat template ", TEMPLATES)
+def test_endless_template(template: str, pattern: str, tmp_path: Path, world: World, check, monkeypatch):
+    monkeypatch.setattr(chat, "SECONDS", 1)
+    parent = world.copy_of_base(tmp_path, replace_text("chat_template.jinja", template))
+    check(pattern, world.train(tmp_path / "run", run_spec("sft", steps=1), parent=parent))
+
+
+@named("model: chat template that knows no answers, and refuses in its own words")
+def test_refusing_template(tmp_path: Path, world: World, check):
+    spoil = replace_text("chat_template.jinja", "{{ raise_exception('no users') }}")
+    spec = replace(run_spec("sft", steps=1), template="chat")
+    parent = world.copy_of_base(tmp_path, spoil)
+    check(r"refuses messages of user: no users", world.train(tmp_path / "run", spec, parent=parent))
+
+
+@pytest.mark.faults("fate of a process")
+@table("times", "process of a chat template killed ", [("once: the same prompt", 1), ("each time: one line", 3)])
+def test_killed_template(times: int, monkeypatch):
+    start, left = confinement.start, iter(range(times))
+
+    def killed(module: str) -> tuple[subprocess.Popen[bytes], Connection]:
+        process, channel = start(module)
+        if next(left, None) is not None:
+            process.kill()
+        return process, channel
+
+    monkeypatch.setattr(confinement, "start", killed)
+    chat._renderer.cache_clear()
+    words = [{"role": "user", "content": "1 + 1"}]
+    if times < chat.TRIES:
+        assert chat.render_chat("{{ messages[0].content }}", words, {}) == "1 + 1"
+    else:
+        with pytest.raises(RedError, match="3 processes in a row ended over one prompt"):
+            chat.render_chat("{{ messages[0].content }}", words, {})

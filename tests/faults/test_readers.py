@@ -5,8 +5,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from hypothesis import strategies as st
 
@@ -21,7 +19,7 @@ from red.training.schedule import logged_w
 from tests.faults.case import execute, table
 from tests.faults.fuzz import EXAMPLES, altered, folder, holds, mutated, refused_or
 from tests.faults.test_benchmarks import ANSWER, LOCAL, ROW
-from tests.faults.test_tables import GRADE, RUN, analysis, write_tables
+from tests.faults.test_tables import GRADE, PROBED, RUN, analysis, write_probe, write_tables
 from tests.faults.world import BENCHMARK, ENTRY, World, grade, run_spec
 
 pytestmark = pytest.mark.faults("fuzzing")
@@ -199,7 +197,7 @@ def test_collected(draw: st.DataObject):
         "evaluations/red/seed0/math500.grades.jsonl": [GRADE, {**GRADE, "index": 1}],
         "runs/red/seed0/metrics.jsonl": [{"train/step": step, "loss/total": 0.5} for step in (0, 1)],
         "runs/red/seed0/provenance.json": {"spec_hash": "x", "code": "y", "steps": 2, "environment": {"commit": "z"}},
-        "spec": {"runs": [STATED], "benchmarks": [BENCHMARK], "probes": {"entropy": ["base"]}},
+        "spec": {"runs": [STATED], "benchmarks": [BENCHMARK], "probes": {"entropy": {"runs": ["base"], "prompts": 2}}},
     }
     victim = draw.draw(st.sampled_from(sorted(documents)))
     documents[victim] = altered(documents[victim], draw)
@@ -218,10 +216,9 @@ def test_probes(draw: st.DataObject):
         write_rows(place / "runs" / "red" / "seed0" / "metrics.jsonl", [{"train/step": 0}, {"train/step": 1}])
         write_rows(place / "runs" / "red" / "seed0" / "provenance.json", {"steps": 2})
         path = place / "probes" / "red" / "seed0" / "entropy.parquet"
-        path.parent.mkdir(parents=True)
-        pq.write_table(pa.table({"probe": ["entropy"], "value": [0.5]}), path)
+        write_probe(path)
         path.write_bytes(mutated(path.read_bytes(), draw))
-        spec = json.dumps({"runs": [STATED], "benchmarks": [BENCHMARK], "probes": {"entropy": ["red"]}})
+        spec = json.dumps({"runs": [STATED], "benchmarks": [BENCHMARK], "probes": {"entropy": PROBED}})
         survives(["collect", "--spec", spec, "--results", place, "--out", place / "out"])
 
 

@@ -116,7 +116,7 @@ def test_sigterm(at: str, tmp_path: Path, world: World, remark):
 @named("killed by the clock, six times")
 def test_clock(tmp_path: Path, world: World, remark):
     """SIGKILL from outside, which also lands inside C code and system calls."""
-    spec, draw, kills = run_spec("red", steps=40), random.Random(SEED), 0
+    spec, draw, kills = run_spec("red", steps=80), random.Random(SEED), 0
     arguments = world.train(tmp_path / "run", spec)
     for _ in range(6):
         process = subprocess.Popen([*MOMENTS, "{}", "--", *arguments], cwd=ROOT, env=ENVIRONMENT)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from red.plumbing.provenance import ROOT
 from red.plumbing.storage import write_jsonl
+from red.probes.row import ROWS, Row
 from red.tables.schema import DYNAMICS, PROBES, SCORES
 from tests.faults.case import named, table
 from tests.faults.world import BENCHMARK, Spoil
@@ -18,6 +20,13 @@ from tests.faults.world import BENCHMARK, Spoil
 pytestmark = pytest.mark.faults("bad input")
 REPORTED = ROOT / "config" / "reported.csv"
 RUN = {"run": "red", "method": "red", "seed": 0, "scale": "tiny", "status": "done", "steps": 2}
+PROBED = {"runs": ["red"], "prompts": 2}
+PROBE = tuple(
+    Row("entropy", step, example, None, None, quantity, 0.5)
+    for step in (0, 2)
+    for quantity in ("entropy_rollout", "entropy_demonstration", "thinking_rollout")
+    for example in "ab"
+)
 GRADE = {
     "id": "a",
     "index": 0,
@@ -34,8 +43,9 @@ def write_tables(folder: Path) -> None:
     values = {"string": "x", "int64": 0, "bool": True, "double": 0.5}
     for name, schema in (("scores", SCORES), ("dynamics", DYNAMICS), ("probes", PROBES)):
         row = {field.name: [values[str(field.type)]] for field in schema} | {"run": ["red"], "method": ["red"]}
+        row |= {"benchmark": [BENCHMARK["benchmark"]]} if name == "scores" else {}
         pq.write_table(pa.table(row, schema=schema), folder / f"{name}.parquet")
-    (folder / "runs.json").write_text(json.dumps([RUN]))
+    (folder / "runs.json").write_text(json.dumps([{**RUN, "steps": 1}]))
     (folder / "benchmarks.json").write_text(json.dumps([BENCHMARK]))
 
 
@@ -54,6 +64,11 @@ def as_text(name: str) -> Callable[[pa.Table], pa.Table]:
 def sample(table: pa.Table, number: int) -> pa.Table:
     """Its row as another sample."""
     return table.set_column(table.schema.get_field_index("sample"), "sample", pa.array([number]))
+
+
+def other_seed(table: pa.Table) -> pa.Table:
+    """Its row as another seed's."""
+    return table.set_column(table.schema.get_field_index("seed"), "seed", pa.array([1]))
 
 
 def content(name: str, text: str) -> Spoil:
@@ -76,6 +91,17 @@ def zero_body(folder: Path) -> None:
     content = bytearray(path.read_bytes())
     content[4:600] = bytes(596)
     path.write_bytes(bytes(content))
+
+
+def write_probe(path: Path, *rows: Row) -> None:
+    """Without a list of hashes, like files that somebody moved."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.Table.from_pylist(list(map(asdict, rows or PROBE)), ROWS), path)
+
+
+def probed(*rows: Row) -> Spoil:
+    """The run's probe."""
+    return lambda folder: write_probe(folder / "entropy.parquet", *rows)
 
 
 COLLECTED: tuple[tuple[str, Spoil, str | None], ...] = (
@@ -121,13 +147,39 @@ COLLECTED: tuple[tuple[str, Spoil, str | None], ...] = (
     ),
     (
         "scores that lack an answer",
-        changed("scores", lambda t: pa.concat_tables([t, t.set_column(2, "seed", pa.array([1])), sample(t, 1)])),
-        r"scores\.parquet: run 'red' seed 1 has 1 answers to x, 1 of 2 different ones",
+        changed("scores", lambda t: pa.concat_tables([t, other_seed(t), sample(t, 1)])),
+        r"scores\.parquet: run 'red' seed 1 has 1 answers to math500, 1 of 2 different ones",
     ),
     (
         "scores with an answer twice",
         changed("scores", lambda t: pa.concat_tables([t, t])),
-        r"scores\.parquet: run 'red' seed 0 has 2 answers to x, 1 of 1 different ones",
+        r"scores\.parquet: run 'red' seed 0 has 2 answers to math500, 1 of 1 different ones",
+    ),
+    (
+        "scores of a seed that nobody asked for",
+        changed("scores", lambda t: pa.concat_tables([t, other_seed(t)])),
+        r"scores\.parquet: answers of red seed 1, which runs\.json does not list as done",
+    ),
+    (
+        "scores that lack a seed",
+        content("runs.json", json.dumps([{**RUN, "steps": 1, "seed": seed} for seed in (0, 1)])),
+        r"scores\.parquet: run 'red' seed 1 has no answers to math500",
+    ),
+    (
+        "answers to a benchmark that is not listed",
+        content("benchmarks.json", "[]"),
+        r"scores\.parquet: answers to math500, which benchmarks\.json does not list",
+    ),
+    (
+        "dynamics that lack a step",
+        content("runs.json", json.dumps([{**RUN, "steps": 2}])),
+        r"dynamics\.parquet: run 'red' seed 0 has 1 of 2 steps",
+    ),
+    ("a run twice", content("runs.json", json.dumps([{**RUN, "steps": 1}] * 2)), r"runs\.json: red 0 is there twice"),
+    (
+        "a benchmark twice",
+        content("benchmarks.json", json.dumps([BENCHMARK] * 2)),
+        r"benchmarks\.json: math500 is there twice",
     ),
     ("whole ones are accepted", lambda f: None, None),
 )
@@ -189,6 +241,34 @@ RESULTS: tuple[tuple[str, Spoil, str | None], ...] = (
         r"metrics\.jsonl: value: ",
     ),
     ("provenance truncated", content("provenance.json", "{"), r"provenance\.json: not valid JSON"),
+    (
+        "training of another run",
+        content("provenance.json", '{"steps": 2, "spec": {"run": "grpo", "seed": 0}}'),
+        r"provenance\.json: run is 'grpo', not 'red'",
+    ),
+    (
+        "training of another seed",
+        content("provenance.json", '{"steps": 2, "spec": {"run": "red", "seed": 1}}'),
+        r"provenance\.json: seed is 1, not 0",
+    ),
+    ("probe of fewer prompts", probed(*PROBE[::2]), r"entropy\.parquet: \w+ at step \d is of 1 prompts, 2 are ordered"),
+    ("probe without a quantity", probed(*PROBE[:-2]), r"thinking_rollout at step 2 is of 0 prompts, 2 are ordered"),
+    ("probe with a row twice", probed(*PROBE, PROBE[0]), r"entropy_rollout of 'a': token None after 1 rows"),
+    (
+        "probe of other prompts for one quantity",
+        probed(*PROBE[:-1], replace(PROBE[-1], example="c")),
+        r"entropy\.parquet: \w+ at step \d: 'b' is not a prompt of all",
+    ),
+    (
+        "probe at another step",
+        probed(*[replace(row, step=row.step + 1) for row in PROBE]),
+        r"nobody ordered 'entropy_rollout' of 'entropy' at step 1",
+    ),
+    (
+        "another probe",
+        probed(*[replace(row, probe="tokens") for row in PROBE]),
+        r"nobody ordered 'entropy_rollout' of 'tokens' at step 0",
+    ),
     ("probe that is no parquet", content("entropy.parquet", "hello"), r"entropy\.parquet: not a parquet file"),
     ("a missing run is listed, not an error", lambda f: (f / "metrics.jsonl").unlink(), None),
 )
@@ -213,13 +293,13 @@ def collect(folder: Path, spoil: Spoil) -> list[Any]:
     (files / "metrics.jsonl").write_text('{"train/step": 0, "loss/total": 0.5}\n{"train/step": 1}')
     (files / "provenance.json").write_text('{"steps": 2}')
     write_jsonl(folder / "data" / "benchmarks" / "math500.jsonl", [{"id": "a"}])
-    pq.write_table(pa.table({"probe": ["entropy"], "value": [0.5]}), files / "entropy.parquet")
+    write_probe(files / "entropy.parquet")
     spoil(files)
     for path in files.iterdir():
         target = folder / PLACES[path.name] / "red" / "seed0" / path.name
         target.parent.mkdir(parents=True, exist_ok=True)
         path.rename(target)
-    spec = {"runs": [RUN], "benchmarks": [BENCHMARK], "probes": {"entropy": ["red"]}}
+    spec = {"runs": [RUN], "benchmarks": [BENCHMARK], "probes": {"entropy": PROBED}}
     return ["collect", "--spec", json.dumps(spec), "--results", folder, "--out", folder / "collected"]
 
 

@@ -11,6 +11,7 @@ from red.grading.algebra import pool as pool_module
 from red.grading.algebra import worker
 from red.grading.algebra.pool import Job, Pool
 from red.grading.verdict import Undecided
+from red.plumbing.provenance import ROOT
 
 EASY = Undecided("a+b", "b+a")
 # Exponential for the parser of math-verify; a grader would refuse it before.
@@ -152,7 +153,7 @@ def test_a_worker_that_cannot_start_is_one_clear_error(monkeypatch, tmp_path):
 
 def test_the_timer_of_a_worker_counts_processor_time(monkeypatch):
     monkeypatch.setattr(worker, "SECONDS", 0.2)
-    monkeypatch.setattr(worker, "limit", lambda kind, value: None)
+    monkeypatch.setattr(worker.confinement, "limit", lambda kind, value: None)
     previous = signal.signal(signal.SIGPROF, worker._overtime)
 
     def endless(gold: str, answer: str) -> str:
@@ -181,7 +182,7 @@ def test_a_confined_worker_has_no_side_effects(action, tmp_path):
         "import os, socket, subprocess; from red.grading.algebra.worker import confine; confine()\n"
         f"try:\n    {action}\nexcept PermissionError:\n    raise SystemExit(7)"
     )
-    environment = os.environ | {"PYTHONPATH": str(pool_module._ROOT)}
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
     ended = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, env=environment, check=False)
     assert ended.returncode == 7
     assert not list(tmp_path.iterdir())
@@ -192,7 +193,7 @@ def test_memory_of_a_confined_worker_is_limited():
         "from red.grading.algebra.worker import confine; confine()\n"
         "try:\n    bytearray(4 << 30)\nexcept MemoryError:\n    raise SystemExit(7)"
     )
-    environment = os.environ | {"PYTHONPATH": str(pool_module._ROOT)}
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
     assert subprocess.run([sys.executable, "-c", program], env=environment, check=False).returncode == 7
 
 
@@ -205,6 +206,6 @@ def test_memory_that_the_machine_lacks_is_told_from_memory_that_an_answer_takes(
         "worker.confine()\n"
         "print(worker.timed(lambda gold, answer: str(bytearray(4 << 30)), '', ''), end='')"
     )
-    environment = os.environ | {"PYTHONPATH": str(pool_module._ROOT)}
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
     done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout == reply

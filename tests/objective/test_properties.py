@@ -95,7 +95,7 @@ def stop_gradients(values, replay):
 @pytest.mark.parametrize("name", methods.names())
 def test_the_gradient_is_that_of_finite_differences_with_stop_gradients_held(name):
     spec = spec_of(name)
-    batch, members = draw(7, hybrids=True)
+    batch, members = draw(7, groups=8, hybrids=True)
     whole = plan(members, spec, weight=2.5, mu=0.4 if spec.mixture else None)
     direction = torch.randn(batch.logp_st.shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     held = []

@@ -13,10 +13,11 @@ from red.plumbing.item_log import ItemLog
 from red.plumbing.storage import read_jsonl
 from red.probes.local import LocalReader
 from red.probes.probe import KEY, Probe, measure
+from red.probes.row import OF_PROMPTS, quantities
+from red.study.jobs import PROBE_MODELS
 from red.text.equations import holds_equation
 
 LIMIT = 40
-OF_PROMPT = ("group_accuracy", "group_size", "length_rollout", "equation_rollout", "thinking_demonstration")
 
 
 @pytest.fixture(scope="module")
@@ -40,9 +41,9 @@ def other(tiny_world, tmp_path_factory):
 def found(tiny_world, tmp_path):
     """Rows of a probe; the log is new unless its path is given."""
 
-    def measured(probe, trained, others, reader=None, log=None):
+    def measured(probe, trained, others, reader=None, log=None, prompts=5):
         files = tiny_world / "prompts.jsonl", tiny_world / "demonstrations" / "clean.jsonl"
-        spec = Probe(probe, 5, 1 if probe == "tokens" else 3, "plain", 64, LIMIT, step=7)
+        spec = Probe(probe, prompts, 1 if probe == "tokens" else 3, "plain", 64, LIMIT, step=7)
         items = ItemLog(log or tmp_path / f"{uuid4()}.jsonl", KEY)
         with RewardJudge() as judge:
             return list(measure(spec, trained, others, *files, judge, reader or LocalReader(), items))
@@ -74,7 +75,7 @@ def plain_probabilities(model, tokenizer, prompt, tokens):
 
 def test_token_probabilities_are_those_of_each_model(rows, base, other, tiny_world):
     found = rows("confidence", base, large=other)
-    assert found.keys() == {*OF_PROMPT, "p_small", "p_large"}
+    assert found.keys() == {*OF_PROMPTS, "p_small", "p_large"}
     questions = {row["id"]: row["question"] for row in read_jsonl(tiny_world / "prompts.jsonl")}
     for name, folder in (("p_small", base), ("p_large", other)):
         checkpoint = checkpoints.load(folder)
@@ -101,7 +102,7 @@ def test_what_premises_need_is_told_of_the_same_texts(found, base, other, tmp_pa
     rows = found("confidence", base, {"large": other}, kept)
     told = {(row.quantity, row.example): row.value for row in rows}
     examples = {row.example for row in rows}
-    assert len(examples) == 5 and all((name, example) in told for name in OF_PROMPT for example in examples)
+    assert len(examples) == 5 and all((name, example) in told for name in OF_PROMPTS for example in examples)
     for example in examples:
         own = [r.response.tokens for r in kept.seen if r.problem.id == example]
         assert told["group_size", example] == len(own) == 3
@@ -120,12 +121,37 @@ def test_a_probe_of_tokens_shows_one_rollout_per_prompt():
         Probe("tokens", 5, 8, "plain", 64, LIMIT)
 
 
+def test_a_probe_of_more_prompts_than_are_usable_is_refused(found, base):
+    with pytest.raises(DataError, match=r"prompts\.jsonl: 64 usable problems; the probe asks for 65 prompts"):
+        found("tokens", base, {}, prompts=65)
+
+
+@pytest.mark.parametrize(("probe", "others"), PROBE_MODELS.items())
+def test_what_is_measured_is_what_is_ordered_of_it(probe, others, found, base):
+    rows = found(probe, base, dict.fromkeys(others, base))
+    assert {(row.step, row.quantity) for row in rows} == quantities(probe, others, 7)
+
+
 def test_tokens_are_measured_on_the_trained_model_s_own_responses(rows, base, other):
     found = rows("tokens", other, base=base)
     texts = [[(row.example, row.position, row.token) for row in found[name]] for name in ("p_trained", "p_base")]
     assert texts[0] == texts[1]
     assert {row.step for row in found["p_trained"]} == {7}
     assert values(rows("tokens", base, base=base)["p_base"]) == values(rows("tokens", base, base=base)["p_trained"])
+
+
+def test_tokens_come_with_the_prompt_the_gold_answer_and_the_verdict_on_them(rows, tiny_world, base, other):
+    found = rows("tokens", base, base=base)
+    asked = {row["id"]: row for row in read_jsonl(tiny_world / "prompts.jsonl")}
+    texts = {}
+    for row in found["p_trained"]:
+        texts[row.example] = texts.get(row.example, "") + row.token
+    for prompt, verdict in zip(found["prompt"], found["verdict"], strict=True):
+        problem = asked[prompt.example]
+        assert problem["question"] in prompt.token and verdict.token == problem["answer"]
+        boxed = re.findall(r"\\boxed\{([^}]*)\}", texts[prompt.example])
+        assert verdict.value == float(boxed[-1:] == [problem["answer"]])
+    assert len(found["prompt"]) == len(texts) == 5
 
 
 def test_entropies_are_measured_before_and_after_on_the_same_prompts(rows, base, other):

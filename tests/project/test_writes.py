@@ -11,7 +11,17 @@ WRITES |= {"overwrite", "replacing", "write_guarded"}
 KNOWN = {
     "red/plumbing/partials.py": {"open", "rmtree", "unlink", "replacing"},
     "red/plumbing/checksums.py": {"overwrite"},
-    "red/plumbing/storage.py": {"open", "replace", "rename", "rmtree", "overwrite", "replacing", "link", "copy2"},
+    "red/plumbing/storage.py": {
+        "open",
+        "unlink",
+        "replace",
+        "rename",
+        "rmtree",
+        "overwrite",
+        "replacing",
+        "link",
+        "copy2",
+    },
     # Logs that grow, in a folder of the program's own.
     "red/plumbing/item_log.py": {"open", "overwrite", "replacing", "copyfileobj"},
     "red/training/metrics_log.py": {"open", "overwrite"},

@@ -142,7 +142,7 @@ def test_an_edit_at_paper_scale_reruns_what_the_file_is_part_of(path, paper, rep
 
 def test_a_method_is_part_of_its_runs_and_of_its_importers(tiny):
     trained = {run for run in tiny["runs"] if "red/methods/chord_mu.py" in sources(*code.training(tiny, run))}
-    assert trained == {"chord_mu", "chord_phi"}
+    assert trained == {"chord_mu", "chord_phi", "gac", "gac_guided"}
 
 
 def commands(document: dict, results: Path) -> list[tuple[str, list]]:

@@ -69,7 +69,8 @@ def test_a_seed_that_sft_lacks_is_compared_with_its_first(tiny):
 
 
 def test_the_tables_are_made_from_every_grade_metric_and_probe(tiny):
-    document = config.select({**tiny, "only": ["red"], "seeds": [0], "probes": {"tokens": {"runs": ["red", "grpo"]}}})
+    tokens = {**tiny["probes"]["tokens"], "runs": ["red", "grpo"]}
+    document = config.select({**tiny, "only": ["red"], "seeds": [0], "probes": {"tokens": tokens}})
     files = paths.collected(document)
     assert len(files) == len(set(files)) == 3 * len(tiny["benchmarks"]) + 1 + 1
     assert "<results>/evaluations/base/seed0/amc.grades.jsonl" in files

@@ -5,13 +5,15 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from red.errors import ConfigError, DataError
+from red.probes.row import Row
+from red.probes.row import write as write_probe
 from red.tables.collect import collect
 
+ENTROPIES = ("entropy_rollout", "entropy_demonstration", "thinking_rollout")
 GRADE = {"correct": True, "correct_lenient": True, "reason": "equal", "tokens": 7, "truncated": False}
 
 
@@ -22,7 +24,12 @@ def write(path: Path, *rows: dict) -> None:
 
 def entry(run: str, method: str = "red", seed: int = 0) -> dict:
     about = {"run": run, "method": method, "seed": seed, "scale": "tiny", "label": run.upper()}
-    return about | {"row_group": "red", "items": ["main_results"], "steps": 2, "spec": {"run": run}}
+    return about | {
+        "row_group": "red",
+        "items": ["main_results"],
+        "steps": 0 if run == "base" else 2,
+        "spec": {"run": run},
+    }
 
 
 @pytest.fixture
@@ -37,16 +44,23 @@ def results(tmp_path: Path) -> Path:
     lines = [{"train/step": s, "red/w": 1.5 + s, "entropy/rollout": None, "note": "x"} for s in range(2)]
     write(run / "metrics.jsonl", *lines)
     write(run / "provenance.json", {"spec_hash": "h", "code": "c", "steps": 2, "stopped": ""})
-    probe = tmp_path / "probes" / "red" / "seed0" / "entropy.parquet"
-    probe.parent.mkdir(parents=True)
-    row = {"probe": ["entropy"], "step": [2], "example": ["a"], "position": pa.array([None], pa.int64())}
-    pq.write_table(pa.table(row | {"quantity": ["entropy_rollout"], "value": [0.5]}), probe)
+    probe(tmp_path, 2)
     return tmp_path
+
+
+def probe(results: Path, last: int) -> None:
+    """Of one prompt, before the training and after its last step."""
+    rows = [Row("entropy", step, "a", None, None, name, 0.5) for step in (0, last) for name in ENTROPIES]
+    write_probe(rows, results / "probes" / "red" / "seed0" / "entropy.parquet")
 
 
 def spec(*runs: dict, samples: int = 2) -> dict:
     about = {"benchmark": "amc", "label": "AMC", "group": "math", "metric": "avg_at_k", "source": "amc"}
-    return {"runs": list(runs), "benchmarks": [{**about, "samples": samples}], "probes": {"entropy": ["red"]}}
+    return {
+        "runs": list(runs),
+        "benchmarks": [{**about, "samples": samples}],
+        "probes": {"entropy": {"runs": ["red"], "prompts": 1}},
+    }
 
 
 def tables(folder: Path) -> dict[str, list[dict]]:
@@ -122,6 +136,7 @@ def test_a_run_of_fewer_steps_than_asked_for_is_missing(results, tmp_path):
     assert run.lacks == ("runs/red/seed0: 2 steps, 5 are asked for",)
     stopped = results / "runs" / "red" / "seed0" / "provenance.json"
     write(stopped, {"spec_hash": "h", "code": "c", "steps": 2, "stopped": "log pi of wrong rollouts"})
+    probe(results, 5)  # the step that the configuration names
     (run,) = collect(spec({**entry("red"), "steps": 5}), results, tmp_path / "out")
     assert not run.lacks
 

@@ -7,11 +7,12 @@ from random import Random
 from typing import Any
 
 from red.data.sources import Demonstration, Prompts
+from red.errors import DataError
 from red.plumbing.records import from_mapping
 from red.ranges import Count, Natural
 from red.seeds import derive
 from red.world import mixture
-from red.world.problems import Problem, parse
+from red.world.problems import ATTEMPTS, Problem, parse
 from red.world.spec import World
 from red.world.styles import teacher_response
 
@@ -48,8 +49,7 @@ class DemonstrationsSpec:
 def prompts(spec: Mapping[str, Any]) -> Prompts:
     """Questions of the tiny world; none of them is in a benchmark or in the pretraining texts."""
     settings = from_mapping(PromptsSpec, spec, "prompts")
-    fitting = (_row(*drawn) for drawn in enumerate(_problems(settings)) if _fits(*drawn, settings))
-    rows = list(islice(fitting, settings.skip, settings.skip + settings.count))
+    rows = list(islice(_fitting(settings), settings.skip, settings.skip + settings.count))
     return Prompts(rows)
 
 
@@ -65,6 +65,17 @@ def demonstrations(spec: Mapping[str, Any], prompts: Sequence[Mapping[str, Any]]
 def _problems(settings: PromptsSpec) -> Iterator[Problem]:
     random = Random(derive(settings.seed, "prompts"))
     return mixture.stream(random, "training", lambda random: mixture.training_problem(random, settings.world))
+
+
+def _fitting(settings: PromptsSpec) -> Iterator[dict[str, Any]]:
+    """DataError where none comes any more."""
+    last = 0
+    for index, problem in enumerate(_problems(settings)):
+        if _fits(index, problem, settings):
+            yield _row(index, problem)
+            last = index
+        elif index - last > ATTEMPTS:
+            raise DataError(f"prompts.longest: no demonstration of {settings.longest} tokens in {ATTEMPTS:,} questions")
 
 
 def _fits(index: int, problem: Problem, settings: PromptsSpec) -> bool:

@@ -1,7 +1,6 @@
 """Long-lived worker processes that can be killed: symbolic comparison without risk.
 
-Workers are separate programs rather than forks, so a pool may be used beside CUDA, threads or Ray,
-and nothing is started before the first comparison. One thread at a time may use a pool.
+Nothing is started before the first comparison. One thread at a time may use a pool.
 
 A reason is about the answer alone. Only what a comparison itself uses up ends it: its processor time (`timeout`), or
 the worker's whole memory, every time (`crash`). A worker that was killed, suspended or starved says nothing about the
@@ -12,13 +11,13 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections import deque
 from dataclasses import dataclass, field
-from multiprocessing.connection import Connection, Pipe, wait
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
+from red import confinement
 from red.errors import ConfigError, RedError
 from red.grading import verdict
 from red.grading.algebra import worker as program
@@ -40,7 +39,6 @@ LIFETIME = 1_000
 """Comparisons after which a worker is replaced, because sympy's caches only grow."""
 
 _STARTUP = 300.0
-_ROOT = Path(__file__).resolve().parents[3]
 
 
 # Signals of a program that went wrong by itself, as a bomb may make it every time.
@@ -225,15 +223,4 @@ def processor_seconds(pid: int) -> float:
 
 
 def _start() -> _Worker:
-    ours, theirs = Pipe()
-    path = os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH"))))
-    with theirs:
-        process = subprocess.Popen(
-            [sys.executable, "-P", "-m", program.__name__, str(theirs.fileno())],
-            pass_fds=[theirs.fileno()],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            env=os.environ | {"PYTHONPATH": path, "PYTHONHASHSEED": "0"},
-        )
-    return _Worker(process, ours, time.monotonic())
+    return _Worker(*confinement.start(program.__name__), time.monotonic())

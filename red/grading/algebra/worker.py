@@ -1,15 +1,12 @@
 """A worker process that compares answers: `python -m red.grading.algebra.worker CHANNEL`.
 
-CHANNEL is an inherited file descriptor. Requests and replies are JSON messages, one at a time:
-`[gold, prediction, boxed]` -> `reason`, or EXHAUSTED or DEPRIVED. The first message out is `ready`, or `broken: why`.
-The process is confined: memory and processor time are limited, and it may neither write files,
-start programs nor reach the network.
+Requests and replies are JSON messages, one at a time: `[gold, prediction, boxed]` -> `reason`, or EXHAUSTED or
+DEPRIVED. The first message out is `ready`, or `broken: why`. The process is confined (red.confinement).
 """
 
 import gc
 import json
 import mmap
-import os
 import resource
 import signal
 import sys
@@ -17,8 +14,8 @@ import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
 
+from red import confinement
 from red.grading import verdict
 
 MEMORY = 3 << 30
@@ -32,29 +29,6 @@ SECONDS = 5.0
 
 EXHAUSTED = "all of MEMORY was not enough"
 DEPRIVED = "the machine had too little memory"
-
-_FORBIDDEN = (
-    "os.system",
-    "os.exec",
-    "os.posix_spawn",
-    "os.spawn",
-    "os.fork",
-    "subprocess.Popen",
-    "socket.",
-    "os.remove",
-    "os.rename",
-    "os.mkdir",
-    "os.rmdir",
-    "os.symlink",
-    "os.link",
-    "os.truncate",
-    "os.chmod",
-    "os.kill",
-    "shutil.",
-    "ftplib.",
-    "urllib.",
-)
-_WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 
 
 class Overtime(BaseException):
@@ -87,7 +61,7 @@ def main() -> None:
 def timed(compare: Callable[[str, str], str], gold: str, prediction: str) -> str:
     """The reason that `compare` gives, or timeout or crash, or which memory was used up."""
     # The kernel ends a process that outlives both its timer and its parent.
-    limit(resource.RLIMIT_CPU, int(time.process_time() + 4 * SECONDS))
+    confinement.limit(resource.RLIMIT_CPU, int(time.process_time() + 4 * SECONDS))
     reason = ""
     try:
         signal.setitimer(signal.ITIMER_PROF, SECONDS)
@@ -125,24 +99,9 @@ def could_have(size: int) -> bool:
 
 
 def confine() -> None:
-    """Limit memory and forbid side effects from here on."""
-    limit(resource.RLIMIT_AS, MEMORY)
-    limit(resource.RLIMIT_CORE, 0)
+    """Limit memory, forbid side effects, and make the timer raise Overtime, from here on."""
     signal.signal(signal.SIGPROF, _overtime)
-    sys.dont_write_bytecode = True
-    sys.addaudithook(refuse_side_effects)
-
-
-def limit(kind: int, value: int) -> None:
-    """Set a soft limit, as far as the hard one allows."""
-    _, hard = resource.getrlimit(kind)
-    resource.setrlimit(kind, (value if hard == resource.RLIM_INFINITY else min(value, hard), hard))
-
-
-def refuse_side_effects(event: str, arguments: tuple[Any, ...]) -> None:
-    """Audit hook: no writing, no programs, no network."""
-    if event.startswith(_FORBIDDEN) or (event == "open" and _WRITING & arguments[2]):
-        raise PermissionError(f"a grading worker may not {event}")
+    confinement.confine(MEMORY)
 
 
 def _overtime(signum: int, frame: object) -> None:
