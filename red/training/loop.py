@@ -211,9 +211,12 @@ class Loop:
             cosine=bool(training.cosine_every) and step % training.cosine_every == 0,
         )
         result = self.policy.step(update)
+        batch = result.batch
         if before is None:
-            metrics |= self._entropies(step, number, enrolled, result.batch.entropy_st, result.batch.mask_st)
-        metrics |= {**measures.policy_metrics(result.batch, update.plan, spec), **result.metrics}
+            metrics |= self._entropies(step, number, enrolled, batch.entropy_st, batch.mask_st)
+        else:  # entropies are those before the update under either engine
+            batch = replace(batch, entropy_st=before.measured().entropy)
+        metrics |= {**measures.policy_metrics(batch, update.plan, spec), **result.metrics}
         metrics |= self._judged(result, update)
         if mu is not None:
             metrics["loss/mu"] = plan.mu
