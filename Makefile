@@ -20,7 +20,7 @@ $(1) $(INSTALL) setuptools==77.0.3
 DS_BUILD_OPS=0 $(1) $(INSTALL) --no-deps --requirement $(2)
 endef
 
-.PHONY: setup setup-engines setup-gpu whole-slurm reproduce sweep sensitivity report test coverage test-slow test-engines test-rehearsal test-slurm smoke rehearsal lint bench bench-setup faults mutants docs clean
+.PHONY: setup setup-engines setup-gpu whole-slurm reproduce sweep sensitivity provenance test coverage test-slow test-engines test-rehearsal test-slurm smoke rehearsal lint bench bench-setup faults mutants docs clean
 
 setup: $(VENV)/.complete
 setup-engines: $(VENV)/.engines-complete
@@ -48,10 +48,15 @@ whole-slurm: setup
 	@! command -v sinfo >/dev/null || command -v squeue >/dev/null || command -v sacct >/dev/null \
 	  || { echo "sinfo is here but neither squeue nor sacct; the remedy: python -m red doctor"; exit 1; }
 
-## Train, evaluate and analyse at tiny scale; ends with results/tiny/report.html
+# Overlays on the default configuration, for `make reproduce CONFIG="mine.yaml more.yaml"`
+CONFIG :=
+OVERLAYS = $(if $(CONFIG),--configfile config/default.yaml $(CONFIG))
+FIND = import sys; from pathlib import Path; from red.study.config import load; print(load(*map(Path, sys.argv[1:]))["pathvars"]["results"])
+
+## Train, evaluate and analyse at tiny scale, or what CONFIG asks for; ends with report.html in the folder of results
 reproduce: whole-slurm
-	snakemake all --cores $(CORES) --rerun-incomplete --keep-going
-	@$(MAKE) --no-print-directory report
+	snakemake all --cores $(CORES) $(OVERLAYS) --rerun-incomplete --keep-going
+	@$(MAKE) --no-print-directory provenance
 
 SWEEP := config/sweep.yaml
 RATES := results/sweep/rates.yaml
@@ -63,10 +68,11 @@ sweep: whole-slurm
 	snakemake all --cores $(CORES) --rerun-incomplete --keep-going --configfile config/default.yaml $(RATES) $(SWEEP)
 	python -m red sweep | tee $(RATES)
 
-report: whole-slurm
-	snakemake all --cores 1 --quiet rules progress --report results/tiny/report.html \
-	  || { echo "No report: make reproduce has to end first; python -m red status shows what is missing"; exit 1; }
-	@echo "Report: results/tiny/report.html"
+## Beside the report: how each of its files was made, with jobs, times and software (Snakemake's own report)
+provenance: whole-slurm
+	results=$$(python -c '$(FIND)' config/default.yaml $(CONFIG)) \
+	  && snakemake all --cores 1 $(OVERLAYS) --quiet rules progress --report $$results/provenance.html \
+	  || { echo "No provenance: make reproduce has to end first; python -m red status shows what is missing"; exit 1; }
 
 STUDY = --configfile config/default.yaml config/sensitivity/common.yaml
 
@@ -115,7 +121,7 @@ REHEARSAL = --configfile config/paper.yaml config/rehearsal.yaml $(OVERLAY)
 rehearsal: setup-engines whole-slurm
 	export $$(grep -v '^#' $(SHIM)/cpu.env) PYTHONPATH="$(CURDIR)/$(SHIM)/site" PATH="$(CURDIR)/$(SHIM)/bin:$$PATH"; \
 	snakemake all --cores $(CORES) $(REHEARSAL) --rerun-incomplete --keep-going --show-failed-logs
-	snakemake all --cores 1 $(REHEARSAL) --quiet rules progress --report results/rehearsal/report.html
+	snakemake all --cores 1 $(REHEARSAL) --quiet rules progress --report results/rehearsal/provenance.html
 
 lint: setup
 	ruff check .

@@ -3,18 +3,20 @@
 import ast
 import importlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from red.errors import ConfigError
+from red.plumbing.records import suggestion
 
 if TYPE_CHECKING:
     from analysis.output.item import Figure, Table
     from red.tables.reader import Tables
 
 FOLDER = Path(__file__).parent / "items"
+FRONT = ("at_a_glance", "overview", "claims", "premises")  # what a report begins with
 
 
 @dataclass(frozen=True)
@@ -48,9 +50,20 @@ def listing() -> dict[str, Listed]:
     return items
 
 
+def check_items(config: Mapping[str, Any]) -> None:
+    """ConfigError if an item that the configuration asks for, or that a run says it is in, is none."""
+    known = listing()
+    asked = {"items": config["items"], "base.items": (config.get("base") or {}).get("items", ())}
+    asked |= {f"runs.{name}.items": run.get("items", ()) for name, run in config["runs"].items()}
+    for where, names in asked.items():
+        for name in names:
+            if name not in known:
+                raise ConfigError(f"{where}: no item {name!r}{suggestion(name, known)}")
+
+
 def builder(name: str) -> "Callable[[Tables], Table | Figure]":
     """`build` of one item; ConfigError lists the items if there is none of that name."""
     if name not in (known := listing()):
-        raise ConfigError(f"item {name!r} is unknown; known: {', '.join(known)}")
+        raise ConfigError(f"no item {name!r}{suggestion(name, known)}")
     build: Callable[[Tables], Table | Figure] = importlib.import_module(f"analysis.items.{name}").build
     return build

@@ -5,7 +5,9 @@ import pkgutil
 import sys
 from collections.abc import Sequence
 
-from red import commands
+from red import __version__, commands
+from red.errors import ConfigError
+from red.plumbing.records import suggestion
 from red.plumbing.terminal import Parser, ended
 
 
@@ -20,6 +22,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(argv: Sequence[str], names: Sequence[str], command: str | None) -> int:
     parser = Parser(prog="red", description="Hybrid SFT+RL training of small language models.")
+    parser.add_argument("--version", action="version", version=f"red {__version__}")
+    if command is None and argv and not argv[0].startswith("-"):
+        raise ConfigError(f"no command {argv[0]!r}{suggestion(argv[0], names)}")
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name in names:
         if command is None or name == command:

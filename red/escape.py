@@ -10,13 +10,17 @@ import re
 
 FORMULA = tuple("=+-@＝＋－＠\t\r\n")
 MARKDOWN = str.maketrans({c: "\\" + c for c in "\\`*_[]|$~#"} | {"&": "&amp;", "<": "&lt;", ">": "&gt;"})
+GREEK = ["alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda", "mu"]
+GREEK += ["nu", "xi", "pi", "rho", "sigma", "tau", "upsilon", "phi", "chi", "psi", "omega"]
 LATEX = str.maketrans(
     {character: "\\" + character for character in "&%$#_{}"}
     | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
     | {"`": r"\textasciigrave{}"}
     | {"†": r"$^\dagger$", "‡": r"$^\ddagger$", "→": r"$\rightarrow$", "−": "$-$", "≤": r"$\leq$", "≥": r"$\geq$"}
-    | {"β": r"$\beta$", "π": r"$\pi$", "ρ": r"$\rho$", "Δ": r"$\Delta$", "<": "$<$", ">": "$>$"}
-    | {"∞": r"$\infty$", "±": r"$\pm$"}
+    | {"∞": r"$\infty$", "±": r"$\pm$", "·": r"$\cdot$", "×": r"$\times$", "√": r"$\surd$", "∈": r"$\in$"}
+    | {"Σ": r"$\Sigma$", "Δ": r"$\Delta$", "<": "$<$", ">": "$>$", "∇": r"$\nabla$"}
+    | {"…": r"\ldots{}", "–": r"\textendash{}", "—": r"\textemdash{}"}
+    | {letter: rf"$\{name}$" for letter, name in zip("αβγδεζηθικλμνξπρστυφχψω", GREEK, strict=True)}
 )
 
 

@@ -53,15 +53,24 @@ DISTILLED = ("P5", "P6")  # long responses to start from, and RL that learns
 
 Test = Callable[[Measurements], Evidence]
 
+# When a claim is shown, as its row says it: the effect, and how clear it has to be.
+ABOVE, BELOW = f"above 0, p < {ALPHA:g}", f"below 0, p < {ALPHA:g}"
+ABOVE_EACH = f"above each, p < {ALPHA:g}"
+WITHIN_MARGIN = f"interval above −{MARGIN:g}"
+
 
 @dataclass(frozen=True)
 class Claim:
-    """One statement, where the paper makes it, the premises without which it cannot be tested, and how it is tested."""
+    """One statement, where the paper makes it, the premises without which it cannot be tested, and how it is tested.
+
+    `threshold`: when the test says `shown`.
+    """
 
     where: str
     statement: str
     needs: tuple[str, ...]
     test: Test
+    threshold: str = ABOVE
 
     @property
     def needed(self) -> str:
@@ -77,7 +86,8 @@ def build(tables: Tables) -> Table:
     rows = tuple(Row(claim.statement, _cells(claim, evidence)) for claim, evidence in findings)
     numbers = pd.DataFrame(
         [
-            {"claim": claim.statement, "where": claim.where, "needs": claim.needed, **asdict(evidence)}
+            {"claim": claim.statement, "where": claim.where, "needs": claim.needed, "threshold": claim.threshold}
+            | asdict(evidence)
             for claim, evidence in findings
         ]
     ).rename(columns={"text": "found"})
@@ -95,10 +105,10 @@ def build(tables: Tables) -> Table:
         f"that such a test finds in 80 % of studies, {POWER:g} standard errors of the paired bootstrap, in the unit of "
         f"the effect (one seed: without the variation of training). {account.text()}",
         stub="Claim",
-        columns=("Where", "Needs", "Verdict", "Measured", "p", "Detectable", "Seeds"),
+        columns=("Where", "Needs", "Verdict", "Measured", "Shown if", "p", "Detectable", "Seeds"),
         rows=rows,
         numbers=numbers,
-        layout="p{5cm}lp{1.6cm}p{1.8cm}p{6.5cm}ccc",
+        layout="p{5cm}lp{1.6cm}p{1.8cm}p{6.5cm}p{2.4cm}ccc",
         facts=account.facts() | {"verdicts": {name: int(n) for name, n in counts.items()}},
     )
 
@@ -113,8 +123,8 @@ def _testable(found: Evidence, broken: Sequence[Finding]) -> Evidence:
 
 def _cells(claim: Claim, found: Evidence) -> tuple[Cell, ...]:
     detectable = "–" if found.detectable is None else f"{found.detectable:.2g}"
-    texts = (claim.where, claim.needed, found.verdict, found.text, _p(found.p), detectable, found.seeds or "–")
-    return tuple(map(Cell, texts))
+    texts = (claim.where, claim.needed, found.verdict, found.text, claim.threshold)
+    return tuple(map(Cell, (*texts, _p(found.p), detectable, found.seeds or "–")))
 
 
 def _p(value: float | None) -> str:
@@ -235,22 +245,38 @@ def _w_beats_controls(data: Measurements) -> Evidence:
 
 
 CLAIMS = (
-    Claim("Fig. 1", "RL after distillation shortens responses", DISTILLED, _after_distillation("length/rollout", -1)),
-    Claim("Fig. 1", "and makes rollouts faster", DISTILLED, _wall_clock(_after_distillation("time/rollout_s", -1))),
+    Claim(
+        "Fig. 1",
+        "RL after distillation shortens responses",
+        DISTILLED,
+        _after_distillation("length/rollout", -1),
+        BELOW,
+    ),
+    Claim(
+        "Fig. 1", "and makes rollouts faster", DISTILLED, _wall_clock(_after_distillation("time/rollout_s", -1)), BELOW
+    ),
     Claim(
         "Fig. 1",
         "and removes over-thinking words",
         (*DISTILLED, "P13"),
         _after_distillation("words/overthink_per_1k", -1),
+        BELOW,
     ),
     Claim("Fig. 1", "while accuracy rises", RL, _after_distillation("accuracy/rollout", 1, relative=False)),
-    Claim("Table 1", "RL lowers entropy on rollouts", RL, _phase_of("grpo", 0, "entropy_rollout", -1)),
-    Claim("Table 1", "SFT from base lowers entropy on rollouts", ("P12",), _phase_of("sft", 0, "entropy_rollout", -1)),
+    Claim("Table 1", "RL lowers entropy on rollouts", RL, _phase_of("grpo", 0, "entropy_rollout", -1), BELOW),
+    Claim(
+        "Table 1",
+        "SFT from base lowers entropy on rollouts",
+        ("P12",),
+        _phase_of("sft", 0, "entropy_rollout", -1),
+        BELOW,
+    ),
     Claim(
         "Table 1",
         "SFT from base lowers entropy on demonstrations",
         ("P12",),
         _phase_of("sft", 0, "entropy_demonstration", -1),
+        BELOW,
     ),
     Claim("Sec. 4.2", "SFT after RL raises entropy on rollouts", W, _phase_of("sft", -1, "entropy_rollout", 1)),
     Claim(
@@ -258,6 +284,7 @@ CLAIMS = (
         "RED lowers entropy on demonstrations",
         (*W, "P12"),
         lambda d: trend(d.tables, "red", "entropy/demonstration", -1, " nats"),
+        BELOW,
     ),
     Claim("Table 2", "SFT is above pure RL", (*RL, "P14"), lambda d: higher(d.accuracy, "sft", "grpo", d.math)),
     Claim(
@@ -271,6 +298,7 @@ CLAIMS = (
         "RED is above all baselines",
         (*MIXTURE, "P4", "P14"),
         lambda d: above_all(d.accuracy, "red", BASELINES, d.math),
+        ABOVE_EACH,
     ),
     Claim(
         "Table 2", "RED is above SFT+DAPO", (*MIXTURE, "P4"), lambda d: higher(d.accuracy, "red", "sft_dapo", d.math)
@@ -292,36 +320,42 @@ CLAIMS = (
         "both components are above each alone",
         (*MIXTURE, *W, *SHIFT),
         lambda d: above_all(d.accuracy, "red", ("red_i", "red_ii"), d.math),
+        ABOVE_EACH,
     ),
     Claim(
         "Table 2",
         "RED's answers are shorter than SFT's",
         ("P5", "P10"),
         lambda d: higher(d.length, "red", "sft", d.math, sign=-1, unit=" tokens"),
+        BELOW,
     ),
     Claim(
         "Table 3",
         "RED is best out of domain",
         MIXTURE,
         lambda d: above_all(d.accuracy, "red", ("luffy", "srft", "relift"), d.tables.group("out_of_domain")),
+        ABOVE_EACH,
     ),
     Claim(
         "Table 4",
         "clip (1, G) with window 1 is best",
         (*MIXTURE, *W),
         lambda d: above_all(d.accuracy, "red", ABLATIONS, TWO),
+        ABOVE_EACH,
     ),
     Claim(
         "Table 5",
         f"noisy labels cost RED less than {MARGIN:g} points",
         ("P3", "P8"),
         lambda d: drop_below(d.accuracy, "red_noisy_labels", "red", TWO, MARGIN),
+        WITHIN_MARGIN,
     ),
     Claim(
         "Table 5",
         f"adversarial chains cost RED less than {MARGIN:g} points",
         ("P3", "P8"),
         lambda d: drop_below(d.accuracy, "red_adversarial_chains", "red", TWO, MARGIN),
+        WITHIN_MARGIN,
     ),
     Claim(
         "Table 5",
@@ -333,9 +367,11 @@ CLAIMS = (
         "Fig. 5", "the small model's confidence rises with its accuracy", ("P2", "P12"), _confidence_slope("small", 1)
     ),
     Claim("Fig. 5", "the large model is more confident", ("P12",), _large_above_small),
-    Claim("Fig. 5", "the gap closes with accuracy", ("P2", "P12"), _confidence_slope("gap", -1)),
-    Claim("Fig. 6", "RED's offline policy is nearer to the large model than LUFFY's", ("P2", "P12"), _red_estimate),
-    Claim("Fig. 7", "GRPO makes thinking words less likely", ("P13",), _thinking_words("grpo", -1)),
+    Claim("Fig. 5", "the gap closes with accuracy", ("P2", "P12"), _confidence_slope("gap", -1), BELOW),
+    Claim(
+        "Fig. 6", "RED's offline policy is nearer to the large model than LUFFY's", ("P2", "P12"), _red_estimate, BELOW
+    ),
+    Claim("Fig. 7", "GRPO makes thinking words less likely", ("P13",), _thinking_words("grpo", -1), BELOW),
     Claim("Fig. 7", "RED does not: thinking words get more likely", ("P13",), _thinking_words("red", 1)),
     Claim("Fig. 9", "demonstrations leave the clipping range more often", SHIFT, _out_of_range),
     Claim(
@@ -343,6 +379,7 @@ CLAIMS = (
         "offline policy 1 lowers entropy on rollouts",
         (*W, "P11"),
         lambda d: trend(d.tables, "mix_policy", "entropy/rollout", -1, " nats"),
+        BELOW,
     ),
     Claim(
         "Fig. 10",
@@ -356,6 +393,7 @@ CLAIMS = (
         (*MIXTURE, *SHIFT),
         lambda d: higher(d.accuracy, "red_ii", "offline_self", d.math),
     ),
+    Claim("ours", "RED is above SFT→RL", (*MIXTURE, "P4"), lambda d: higher(d.accuracy, "red", "sft_rl", d.math)),
     Claim("ours", "w is above its noise (changes beyond 2 s.e. on most steps)", W, _w_is_signal),
-    Claim("ours", "w is better than its controls", (*MIXTURE, *W), _w_beats_controls),
+    Claim("ours", "w is better than its controls", (*MIXTURE, *W), _w_beats_controls, ABOVE_EACH),
 )

@@ -7,7 +7,7 @@ the base model, and the gap between them. Bands: bootstrap over demonstrations.
 from analysis.measures.confidence import RESAMPLING, by_accuracy, demonstrations
 from analysis.output.item import Figure
 from analysis.parts.account import account_of, result_figure
-from analysis.parts.curves import band
+from analysis.parts.curves import accuracy_axis, band
 from analysis.parts.style import BLACK, BLUE, MAGENTA, Look, canvas, legend_below, no_data
 from red.tables.reader import Tables
 
@@ -31,8 +31,7 @@ def build(tables: Tables) -> Figure:
         if not where.lines:
             no_data(where, "not probed")
             continue
-        where.set_xlabel("group accuracy of the base model")
-        where.set_xlim(-0.03, 1.03)
+        accuracy_axis(where, numbers)
     axes[0][0].set(title="(a) Token probability", ylabel="mean token probability")
     axes[0][1].set(title="(b) Gap", ylabel="difference")
     if axes[0][1].lines:

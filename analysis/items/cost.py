@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from analysis.measures.compare import PAIRED, Estimate, compare, percent
 from analysis.measures.spending import SUMS, TOTALS, spending
@@ -38,7 +39,13 @@ def build(tables: Tables) -> Figure:
             no_data(where, "no finished runs")
             continue
         factor, unit = next((u for u in UNITS if here["cost"].max() >= u[0]), (1, ""))
-        for row in here.itertuples():
+        base = here[here["run"] == BASE]
+        if len(base):
+            where.axhline(
+                base["accuracy"].iloc[0], color=styles[BASE].color, lw=0.8, ls=":", label=base["label"].iloc[0]
+            )
+        # Costs are ratios, and most runs lie within a factor of two.
+        for row in here[here["cost"] > 0].itertuples():
             style = styles[row.run]
             errors = [[row.accuracy - row.low], [row.high - row.accuracy]]
             where.errorbar(
@@ -49,10 +56,14 @@ def build(tables: Tables) -> Figure:
                 ls="",
                 marker=style.marker,
                 label=row.label,
-                elinewidth=0.5,
+                elinewidth=0.4,
+                ms=4,
             )
         where.set_xlabel(f"{unit}{QUANTITIES[quantity]}".replace("of GPU", "GPU"))
-        where.set_xlim(left=-0.04 * here["cost"].max() / factor)
+        where.set_xscale("log")
+        where.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=6))
+        where.xaxis.set_major_formatter("{x:g}")
+        where.xaxis.set_minor_formatter(NullFormatter())
     axes[0][0].set_ylabel("accuracy, mean of benchmarks (%)")
     legend_below(picture, axes[0], columns=5)
     unpaid = [f"cost log of {run.label}" for run in runs if run.name not in {BASE, *spent["run"]}]
@@ -62,7 +73,8 @@ def build(tables: Tables) -> Figure:
         "Accuracy against cost of training",
         "Unweighted mean accuracy over the mathematics benchmarks against the tokens generated and "
         "trained on and the time used, means over seeds. A run that starts from another's checkpoint pays "
-        "for that one too. The base model is not charged for pre-training. The CSV adds rollout seconds.",
+        "for that one too. Costs are on a logarithmic axis; the dotted line is the base model, which is not charged "
+        "for pre-training. The CSV adds rollout seconds.",
         picture,
         numbers,
         account,

@@ -20,7 +20,7 @@ def build(tables: Tables) -> Figure:
     panels = [Panel(run.label, "nats", entropy_lines(run)) for run in runs]
     picture, axes = canvas(1, len(runs), 2.1, sharey=True)
     curves = draw(tables, axes[0], panels)
-    probed = _probed(tables, runs)
+    probed = _probed(tables, runs, curves.seeds)
     for run, where in zip(runs, axes[0], strict=True):
         if not where.lines and (probed["run"] == run.name).any():
             where.clear()
@@ -58,10 +58,11 @@ def build(tables: Tables) -> Figure:
     )
 
 
-def _probed(tables: Tables, runs: tuple[Run, ...]) -> pd.DataFrame:
-    """Probe means by step over seeds, as (run, label, metric, step, mean, low, high, seeds)."""
+def _probed(tables: Tables, runs: tuple[Run, ...], only: frozenset[int]) -> pd.DataFrame:
+    """Probe means by step over the seeds of the curves, as (run, label, metric, step, mean, low, high, seeds)."""
     rows = tables.probes("entropy", ["run", "seed", "step", "quantity", "value"], runs)
     rows = rows[rows["quantity"].isin(METRICS)]
+    rows = rows[rows["seed"].isin(only)] if only else rows
     seeds = rows.groupby(["run", "quantity", "step", "seed"])["value"].mean()
     points = seeds.groupby(["run", "quantity", "step"]).agg(["mean", "min", "max", "count"]).reset_index()
     points["metric"] = points.pop("quantity").map(METRICS)

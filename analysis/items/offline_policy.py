@@ -7,7 +7,7 @@ absolute token error.
 from analysis.measures.confidence import RESAMPLING, by_accuracy, demonstrations
 from analysis.output.item import Figure
 from analysis.parts.account import account_of, result_figure
-from analysis.parts.curves import band
+from analysis.parts.curves import accuracy_axis, band
 from analysis.parts.style import GREY, LOOKS, MAGENTA, Look, canvas, legend_below, no_data
 from red.tables.reader import Tables
 
@@ -15,7 +15,7 @@ RED, LUFFY = LOOKS["red"].color, LOOKS["luffy"].color
 LINES = {
     "large": ("large model", Look(MAGENTA, "-", "s")),
     "red": ("RED: β + (1−β)π", Look(RED, "-", "X")),
-    "luffy_shape": ("LUFFY: π + 0.1", Look(LUFFY, (0, (4, 1.6)), "P")),
+    "luffy_shape": ("LUFFY: π + 0.1 (may exceed 1)", Look(LUFFY, (0, (4, 1.6)), "P")),
     "luffy_one": ("LUFFY, MixPolicy: 1", Look(LUFFY, (0, (1, 1.3)), "D")),
     "small": ("small model: π", Look(GREY, (0, (5, 1.4, 1, 1.4)), "o")),
 }
@@ -33,8 +33,7 @@ def build(tables: Tables) -> Figure:
         if not where.lines:
             no_data(where, "not probed")
             continue
-        where.set_xlabel("group accuracy of the base model")
-        where.set_xlim(-0.03, 1.03)
+        accuracy_axis(where, numbers)
         where.set_ylim(0, 1.06 * max(line.get_ydata().max() for line in where.lines))
     axes[0][0].set(title="(a) Estimate", ylabel="mean over tokens")
     axes[0][1].set(title="(b) Token error", ylabel="mean absolute error")

@@ -23,7 +23,7 @@ def build(tables: Tables) -> Figure:
     ]
     picture, axes = canvas(1, len(runs), 2.2, sharey=True)
     curves = draw(tables, axes[0], panels)
-    axes[0][0].set_ylim(0, 1)
+    axes[0][0].set_ylim(bottom=0)
     for where in axes[0][1:]:
         where.set_ylabel("")
     legend_below(picture, axes[0])

@@ -24,7 +24,7 @@ BOXES = {
     "advantage": Box(0.745, 0.60, 0.15, 0.13, "advantage $\\hat{A}_i$", SHARED),
     "shift": Box(0.79, 0.90, 0.25, 0.15, "II  policy shift\n$\\pi_{off}=\\beta+(1-\\beta)\\,\\pi$", TEACHER),
     "weight": Box(0.79, 0.16, 0.25, 0.19, WEIGHT_TEXT, TEACHER),
-    "update": Box(0.93, 0.60, 0.12, 0.24, "one update\nrollouts +\n$w$ · demonstr.", SHARED),
+    "update": Box(0.925, 0.60, 0.145, 0.24, "one update\nrollouts +\n$w$ · demonstr.", SHARED),
 }
 
 
@@ -48,9 +48,11 @@ def build(tables: Tables) -> Figure:
     arrow(axes, at["advantage"]("right"), at["update"]("left"))
     arrow(axes, (MEETING, at["shift"]("bottom")[1]), (MEETING, at["update"]("top")[1]))
     arrow(axes, (MEETING, at["weight"]("top")[1]), (MEETING, at["update"]("bottom")[1]))
+    title = "One training step of RED"
+    picture.suptitle(title, x=0.01, ha="left")
     numbers = pd.DataFrame([{"box": name, "text": box.text.replace("\n", " ")} for name, box in BOXES.items()])
     return Figure(
-        title="One training step of RED",
+        title=title,
         caption="A drawing, no data. Seven rollouts and one demonstration form the group of a prompt. "
         "Component I weighs the demonstrations by the quotient of the entropy changes on demonstrations and "
         "on rollouts; component II takes the offline policy from the accuracy of the group's rollouts. "

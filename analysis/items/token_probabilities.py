@@ -1,11 +1,13 @@
 """Figure 7: token probabilities.
 
-How training changed the probability of each token of the trained model's own responses, and the mean change of thinking
-words by stage. Choose problem and pair of models on the page; hover, click or use the arrow keys for both probabilities
-of a token.
+How training changed the probability of each token of the trained models' own responses to one problem, and the mean
+change of thinking words by stage. On the page of tokens choose a problem and read the models side by side; hover, click
+or use the arrow keys for both probabilities of a token.
 """
 
 from collections.abc import Collection, Sequence
+from functools import partial
+from textwrap import shorten, wrap
 from typing import Any
 
 import numpy as np
@@ -28,7 +30,7 @@ from red.text.thinking_words import WORDS
 COLORS = LinearSegmentedColormap.from_list("change", ["#6fa8dc", "white", "#f08c78"])
 FULL_CHANGE, UNCHANGED = 0.5, 0.02
 PAGE_PROBLEMS = 12
-LINE_CHARACTERS, PANEL_LINES = 94, 6
+LINE_CHARACTERS, PANEL_LINES, PROMPT_LINES = 94, 6, 3
 INCHES_PER_LINE = 0.17
 RESAMPLING = "Intervals: 95 % bootstrap over problems (a problem's value is its mean over the words)."
 
@@ -61,13 +63,14 @@ def build(tables: Tables) -> Figure:
         picture=_picture(responses, runs, numbers, heading),
         numbers=numbers,
         facts=account.facts(),
-        page=page(heading, caption, page_data(responses, runs)),
+        page=partial(page, heading, caption, page_data(responses, runs)),
     )
 
 
 def page_data(responses: Sequence[Response], runs: Sequence[Run]) -> dict[str, Any]:
     """The data of `token_page.page` for the first problems."""
     problems = sorted({response.example for response in responses})[:PAGE_PROBLEMS]
+    about = {one.example: {"prompt": one.prompt, "gold": one.gold} for one in responses if one.example in problems}
     by_run: dict[str, dict[str, dict[str, Any]]] = {}
     for response in responses:
         if response.example in problems:
@@ -75,6 +78,7 @@ def page_data(responses: Sequence[Response], runs: Sequence[Run]) -> dict[str, A
                 "tokens": list(response.tokens),
                 "stage": response.stage.tolist(),
                 "thinking": response.thinking.astype(int).tolist(),
+                "correct": response.correct,
                 "trained": _rounded(response.trained),
                 **{name: _rounded(values) for name, values in response.references.items()},
             }
@@ -84,7 +88,8 @@ def page_data(responses: Sequence[Response], runs: Sequence[Run]) -> dict[str, A
         if run.name in by_run
     ]
     labels = {name: label for name, (_, label) in REFERENCES.items()}
-    return {"stages": list(STAGES), "models": models, "references": labels, "responses": by_run}
+    data = {"stages": list(STAGES), "models": models, "references": labels}
+    return data | {"problems": about, "responses": by_run}
 
 
 def _rounded(values: np.ndarray) -> list[float]:
@@ -104,14 +109,15 @@ def _picture(responses: Sequence[Response], runs: Sequence[Run], numbers: pd.Dat
     placed = [_placed(response) for response in responses]
     lines = [1 + max((line for line, *_ in pieces), default=0) for pieces in placed] or [2]
     upper_height = sum(INCHES_PER_LINE * count + 0.33 for count in lines) + 0.65
+    upper_height += 0.14 * len(_problem(responses))
     picture = Picture(figsize=(FULL, upper_height + 2.1))
     upper, lower = picture.subfigures(2, 1, squeeze=False, height_ratios=[upper_height, 2.1])[:, 0]
     panels = upper.subplots(len(lines), 1, squeeze=False, height_ratios=lines)[:, 0]
     labels = {run.name: run.label for run in runs}
     for where, response, pieces, count in zip(panels, responses, placed, lines, strict=False):
         reference = REFERENCES[_first_reference(response)][1]
-        title = f"{labels[response.run]} minus {reference}, problem {visible(response.example)}"
-        where.set_title(title)
+        verdict = {True: ", right", False: ", wrong", None: ""}[response.correct]
+        where.set_title(f"{labels[response.run]}{verdict}; minus {reference}")
         where.set(xlim=(0, LINE_CHARACTERS), ylim=(count, 0), xticks=[], yticks=[])
         where.grid(False)
         where.spines[:].set_visible(False)
@@ -124,8 +130,18 @@ def _picture(responses: Sequence[Response], runs: Sequence[Run], numbers: pd.Dat
     scale = ScalarMappable(Normalize(-FULL_CHANGE, FULL_CHANGE), COLORS)
     bar = upper.colorbar(scale, ax=panels.tolist(), location="bottom", shrink=0.5, aspect=40, extend="both")
     bar.set_label("change of probability (dotted line: lower, solid line: higher)")
-    picture.suptitle(heading, x=0.01, ha="left")
+    picture.suptitle("\n".join([heading, *_problem(responses)]), x=0.01, ha="left")
     return picture
+
+
+def _problem(responses: Sequence[Response]) -> list[str]:
+    """Id, prompt and gold answer in a few short lines."""
+    if not responses:
+        return []
+    first = responses[0]
+    prompt = shorten(visible(first.prompt), PROMPT_LINES * LINE_CHARACTERS, placeholder=" …")
+    gold = f"; answer {visible(first.gold)}" if first.gold else ""
+    return [f"Problem {visible(first.example)}{gold}", *wrap(prompt, LINE_CHARACTERS)]
 
 
 def _first_reference(response: Response) -> str:
@@ -212,6 +228,8 @@ def _points(axes: Sequence[Axes], runs: Sequence[Run], numbers: pd.DataFrame, pr
             continue
         for row, run in enumerate(runs):
             points = here[here["run"] == run.name].set_index("stage").reindex(STAGES)
+            if points["mean"].isna().all():
+                continue
             x = np.arange(len(STAGES)) + 0.16 * (row - (len(runs) - 1) / 2)
             errors = np.abs([points["mean"] - points["low"], points["high"] - points["mean"]])
             style = styles[run.name]

@@ -15,7 +15,10 @@ REFERENCES = {"base": ("p_base", "base model"), "sft": ("p_sft", "SFT checkpoint
 
 @dataclass(frozen=True)
 class Response:
-    """One response of a trained model with the probabilities of its tokens under each model."""
+    """One response of a trained model with the probabilities of its tokens under each model.
+
+    `prompt`, `gold` and `correct` (the verdict) are those of its problem, empty or None where they were not recorded.
+    """
 
     run: str
     example: str
@@ -24,6 +27,9 @@ class Response:
     references: dict[str, np.ndarray]
     stage: np.ndarray
     thinking: np.ndarray
+    prompt: str = ""
+    gold: str = ""
+    correct: bool | None = None
 
     def change(self, reference: str) -> np.ndarray:
         """Trained minus reference probability of each token."""
@@ -44,7 +50,8 @@ def read_responses(tables: Tables, runs: Sequence[Run]) -> list[Response]:
     names = {quantity: name for name, (quantity, _) in REFERENCES.items()}
     order = {run.name: index for index, run in enumerate(runs)}
     responses = []
-    for (run, example), part in rows.groupby(["run", "example"]):
+    for (run, example), both in rows.groupby(["run", "example"]):
+        part, about = both[both["position"].notna()], both[both["position"].isna()].set_index("quantity")
         wide = part.pivot_table(index="position", columns="quantity", values="value", aggfunc="first").sort_index()
         if "p_trained" not in wide:
             continue
@@ -52,7 +59,10 @@ def read_responses(tables: Tables, runs: Sequence[Run]) -> list[Response]:
         tokens = tuple(texts.reindex(wide.index, fill_value="").astype(str))
         references = {names[q]: wide[q].to_numpy(dtype=float) for q in wide if q in names}
         trained = wide["p_trained"].to_numpy(dtype=float)
-        responses.append(Response(run, str(example), tokens, trained, references, stages(tokens), thinking(tokens)))
+        prompt, gold = (str(about["token"].get(name, "")) for name in ("prompt", "verdict"))
+        right = bool(about["value"]["verdict"]) if "verdict" in about.index else None
+        kinds = stages(tokens), thinking(tokens)
+        responses.append(Response(run, str(example), tokens, trained, references, *kinds, prompt, gold, right))
     return sorted(responses, key=lambda response: (order.get(response.run, len(order)), response.example))
 
 

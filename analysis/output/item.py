@@ -1,7 +1,7 @@
 """What an item returns: a table or a figure, its caption, and the numbers behind it."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 import pandas as pd
@@ -49,14 +49,20 @@ class Table:
     layout: str = ""
     facts: Mapping[str, Any] = field(default_factory=dict)
 
+    def shown(self) -> dict[str, Any]:
+        """What a reader sees, for pages and for JSON: stub, columns, spans and rows."""
+        rows = [asdict(row) for row in self.rows]
+        return {"stub": self.stub, "columns": self.columns, "spans": self.spans, "rows": rows}
+
 
 @dataclass(frozen=True)
 class Figure:
-    """A picture and the numbers it shows; `page` is an optional self-contained HTML document."""
+    """A picture and the numbers it shows. `page`, where there is one, makes a self-contained HTML document of its own;
+    it gets the other files by suffix."""
 
     title: str
     caption: str
     picture: Picture
     numbers: pd.DataFrame
     facts: Mapping[str, Any] = field(default_factory=dict)
-    page: str | None = None
+    page: Callable[[Mapping[str, bytes | str]], str] | None = None

@@ -1,26 +1,26 @@
 """The HTML page of Figure 7: one self-contained file, no network, all text set as text."""
 
 import json
-from pathlib import Path
+import re
+from collections.abc import Mapping
 from typing import Any
 
-from analysis.output.template import fill
-from red import escape
-
-TEMPLATE = Path(__file__).with_suffix(".html")
+from analysis.output.item_page import links
+from analysis.output.template import render, script_json
 
 
-def page(heading: str, note: str, data: dict[str, Any]) -> str:
-    """The page with its data inside.
+def page(heading: str, note: str, data: dict[str, Any], files: Mapping[str, bytes | str]) -> str:
+    """The page with its data inside, and the item's other files to save.
 
     `data`: {"stages": [str], "models": [{"run", "label", "references": [str]}], "references": {name:
-    label}, "responses": {run: {example: {"tokens": [str], "stage": [int], "thinking": [0 or 1], "trained":
-    [float], <reference>: [float]}}}}.
+    label}, "problems": {example: {"prompt": str, "gold": str}}, "responses": {run: {example: {"tokens": [str], "stage":
+    [int], "thinking": [0 or 1], "correct": bool or None, "trained": [float], <reference>: [float]}}}}.
     """
-    return fill(TEMPLATE, HEADING=escape.html(heading), NOTE=escape.html(note), DATA=script_json(data))
+    return render("token_page.html", heading=heading, note=note, data=script_json(data), files=links(files))
 
 
-def script_json(value: Any) -> str:
-    """JSON that cannot end the script element it stands in, nor start a comment or an entity."""
-    text = json.dumps(value, ensure_ascii=True, separators=(",", ":"), allow_nan=False)
-    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+def without_files(page_with_files: str, heading: str, note: str) -> str:
+    """The same page for a place that has the files already."""
+    data = re.search(r'<script type="application/json" id="data">(.*?)</script>', page_with_files, re.DOTALL)
+    assert data is not None, "a page of this module"
+    return page(heading, note, json.loads(data[1]), {})

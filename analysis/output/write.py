@@ -9,17 +9,25 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from matplotlib.figure import Figure as Picture
 
 from analysis.output.item import Cell, Figure, Row, Table
 from analysis.output.item_page import page
 from red import escape
 from red.plumbing.storage import readable_json, write_atomic
 
+WITHOUT: dict[str, dict[str, None]] = {
+    "svg": {"Date": None, "Creator": None},
+    "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+    "png": {"Software": None},
+}
+ROOM = r"0.7\textheight"  # what a caption leaves of a page
 LEGEND = (
     "Bold: highest and better than every other ranked row by the paired test (Holm-adjusted p < 0.05). "
     "Underlined: second and better than every lower row. "
-    "† highest, ‡ second, but not separable by that test. Paper: the number printed there."
+    "† highest, ‡ second, but not separable by that test."
 )
+PAPER = "Paper: the number printed there, at its scale."
 
 
 def write(result: Table | Figure, name: str, out: Path) -> list[Path]:
@@ -27,14 +35,17 @@ def write(result: Table | Figure, name: str, out: Path) -> list[Path]:
     files: dict[str, str | bytes]
     if isinstance(result, Table):
         folder, files = out / "tables", {"tex": latex(result, name), "md": markdown(result)}
-        marked = any(cell.mark for row in result.rows for cell in row.cells)
-        caption = f"{result.caption} {LEGEND}" if marked else result.caption
+        caption = _explained(result)
     else:
         folder, files, caption = out / "figures", {**pictures(result)}, result.caption
     facts = {"item": name, "title": result.title, "caption": caption, **result.facts}
+    if isinstance(result, Table):
+        facts["table"] = result.shown()
+    elif result.page:
+        facts["has_page"] = True
     files |= {"csv": csv(result.numbers), "json": readable_json(facts)}
     own_page = result.page if isinstance(result, Figure) else None
-    files["html"] = own_page or page(result, name, facts, files)
+    files["html"] = own_page(files) if own_page else page(result, name, facts, files)
     for suffix, content in files.items():
         write_atomic(folder / f"{name}.{suffix}", content)
     return [folder / f"{name}.{suffix}" for suffix in files]
@@ -47,25 +58,26 @@ def csv(numbers: pd.DataFrame) -> str:
 
 
 def pictures(figure: Figure) -> dict[str, bytes]:
-    """The picture in each format, without creation dates or program versions."""
-    no_metadata = {
-        "svg": {"Date": None, "Creator": None},
-        "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
-        "png": {"Software": None},
-    }
-    files = {}
-    for suffix, metadata in no_metadata.items():
-        stream = io.BytesIO()
-        figure.picture.savefig(stream, format=suffix, metadata=metadata)
-        files[suffix] = stream.getvalue()
-    return files
+    """The picture in each format."""
+    return {suffix: drawn(figure.picture, suffix) for suffix in WITHOUT}
+
+
+def drawn(picture: Picture, suffix: str) -> bytes:
+    """The picture in one format, without creation dates or program versions."""
+    stream = io.BytesIO()
+    picture.savefig(stream, format=suffix, metadata=WITHOUT[suffix])
+    return stream.getvalue()
 
 
 def latex(table: Table, name: str) -> str:
-    """A booktabs table; needs the packages booktabs and xcolor. Intervals and paper numbers are small."""
-    caption = f"{escape.latex(table.title)}. {escape.latex(table.caption)}"
-    lines = [r"\begin{table}[t]", r"\centering", rf"\caption{{{caption}}}"]
-    lines += [rf"\label{{tab:{name}}}", r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"]
+    """A booktabs table; needs the packages booktabs, xcolor and graphicx. Intervals and paper numbers are small.
+
+    It is set on a page of its own, and made smaller where it is wider or higher than that.
+    """
+    title = escape.latex(table.title)
+    caption = rf"\caption[{{{title}}}]{{\scriptsize {title}. {escape.latex(_explained(table))}}}"
+    lines = [r"\begin{table}[p]", r"\centering", caption]
+    lines += [rf"\label{{tab:{name}}}", r"\sbox0{%"]
     layout = table.layout or "l" + "c" * len(table.columns)
     lines += [rf"\begin{{tabular}}{{{layout}}}", r"\toprule"]
     if table.spans:
@@ -77,7 +89,10 @@ def latex(table: Table, name: str) -> str:
             heading = rf"\multicolumn{{{len(table.columns) + 1}}}{{l}}{{\textit{{{escape.latex(row.group)}}}}}"
             lines.append(rf"\addlinespace{heading} \\")
         lines.append(_tex_line(escape.latex(row.label), [_tex_cell(cell) for cell in row.cells]))
-    lines += [r"\bottomrule", r"\end{tabular}}", r"\end{table}"]
+    lines += [r"\bottomrule", r"\end{tabular}}%"]
+    lines.append(r"\ifdim\wd0>\linewidth\sbox0{\resizebox{\linewidth}{!}{\usebox0}}\fi")
+    lines.append(rf"\ifdim\dimexpr\ht0+\dp0>{ROOM}\sbox0{{\resizebox*{{!}}{{{ROOM}}}{{\usebox0}}}}\fi")
+    lines += [r"\usebox0", r"\end{table}"]
     return "\n".join(lines) + "\n"
 
 
@@ -90,9 +105,16 @@ def markdown(table: Table) -> str:
         if new_group:
             lines.append(_md_line([f"*{escape.markdown(row.group)}*", *[""] * len(table.columns)]))
         lines.append(_md_line([escape.markdown(row.label), *map(_md_cell, row.cells)]))
-    marked = any(cell.mark for row in table.rows for cell in row.cells)
-    lines += ["", escape.markdown(table.caption), *(["", escape.markdown(LEGEND)] if marked else [])]
+    lines += ["", escape.markdown(_explained(table))]
     return "\n".join(lines) + "\n"
+
+
+def _explained(table: Table) -> str:
+    """The caption, and what the signs in the cells mean."""
+    cells = [cell for row in table.rows for cell in row.cells]
+    marks = [LEGEND] if any(cell.mark for cell in cells) else []
+    paper = [PAPER] if any(cell.reported for cell in cells) else []
+    return " ".join([table.caption, *marks, *paper])
 
 
 def _csv_cell(value: Any) -> Any:
@@ -105,7 +127,7 @@ def _tex_cell(cell: Cell) -> str:
     text += {"highest": r"$^\dagger$", "next": r"$^\ddagger$"}.get(cell.mark, "")
     below = [rf"\scriptsize {escape.latex(cell.interval)}"] if cell.interval else []
     below += [rf"\scriptsize\color{{gray}}{escape.latex('paper ' + cell.reported)}"] if cell.reported else []
-    return r"\shortstack{" + r"\\".join([text, *below]) + "}" if below else text
+    return r"\begin{tabular}[t]{@{}c@{}}" + r"\\".join([text, *below]) + r"\end{tabular}" if below else text
 
 
 def _md_cell(cell: Cell) -> str:

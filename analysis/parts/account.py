@@ -30,6 +30,7 @@ class Account:
             parts.append("Tiny models on synthetic problems: not comparable with the paper's numbers.")
         if trained := [run for run in self.runs if run.seeds]:
             parts.append("Runs: " + "; ".join(_like_runs(trained)) + ".")
+            parts += _engines(trained)
         if self.sizes:
             sizes = (
                 f"{one.heading} {problems} problems x {samples}" for one, (problems, samples) in self.sizes.items()
@@ -104,6 +105,17 @@ def _mixed_code(runs: Iterable[Run]) -> list[str]:
     """Seeds of one run made by different code are repeats of different things; say so."""
     mixed = [run.label for run in runs if len({code for _, code in run.versions.values()}) > 1]
     return [f"Seeds come from different versions of the code: {', '.join(mixed)}."] if mixed else []
+
+
+def _engines(runs: Iterable[Run]) -> list[str]:
+    """With which engine; by run where there are several."""
+    by_engine: dict[str, list[str]] = {}
+    for run in runs:
+        if run.engine:
+            by_engine.setdefault(run.engine, []).append(run.label)
+    if len(by_engine) < 2:
+        return [f"Engine: {engine}." for engine in by_engine]
+    return ["Engines: " + "; ".join(f"{engine} ({', '.join(labels)})" for engine, labels in by_engine.items()) + "."]
 
 
 def _like_runs(runs: Sequence[Run]) -> list[str]:

@@ -15,6 +15,9 @@ def add_overlays(parser: argparse.ArgumentParser, purpose: str = "") -> None:
 
 def configuration(options: argparse.Namespace) -> dict[str, Any]:
     """The default configuration with the overlays of `--configfile` over it, checked."""
+    from analysis.listing import check_items
     from red.study import config
 
-    return config.load(DEFAULT, *options.configfile)
+    document = config.load(DEFAULT, *options.configfile)
+    check_items(document)
+    return document

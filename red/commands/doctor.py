@@ -11,6 +11,7 @@ COLORS = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The same overlay as Snakemake's `--configfile`."""
     add_overlays(parser)
+    parser.add_argument("--json", action="store_true", help="all checks for programs, on standard output")
     parser.add_argument("--partition", help="Slurm partition to check against, by default the default one")
 
 
@@ -19,12 +20,18 @@ def run(options: argparse.Namespace) -> int:
     from rich.text import Text
 
     from red.escape import terminal
+    from red.plumbing.records import to_mapping
+    from red.plumbing.storage import readable_json
     from red.plumbing.terminal import console
     from red.study import jobs
     from red.study.doctor import checks
 
     document = configuration(options)
     jobs.check(document)
+    if options.json:
+        found = list(checks(document, options.partition))
+        print(readable_json([to_mapping(check) for check in found]), end="")
+        return int(any(check.verdict == "fail" for check in found))
     screen, failed = console(soft_wrap=True), 0
     for check in checks(document, options.partition):
         mark = f"{check.verdict:4}", COLORS[check.verdict]

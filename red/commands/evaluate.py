@@ -10,9 +10,17 @@ HELP = "generate, grade and score one model on benchmarks; prints a table"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Everything has a default except the model, the benchmarks and the output folder."""
+    """Everything has a default except the model, the output folder, and benchmarks or problems."""
     parser.add_argument("--model", required=True, type=Path, help="model folder (Hugging Face layout)")
-    parser.add_argument("--benchmarks", required=True, help="names from the catalog, separated by commas")
+    parser.add_argument("--benchmarks", default="", help="names from the catalog, separated by commas")
+    parser.add_argument(
+        "--problems",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="problems of your own: lines of JSON with id, question, answer, perhaps options (repeat for more files)",
+    )
     parser.add_argument("--out", required=True, type=Path, help="folder; a second call continues there")
     parser.add_argument("--data-dir", type=Path, help="folder with local copies; without it, from the hub")
     parser.add_argument(

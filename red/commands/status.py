@@ -23,6 +23,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """The same overlay as Snakemake's `--configfile`."""
     add_overlays(parser)
     parser.add_argument("--unfinished", action="store_true", help="leave out what is done and evaluated")
+    parser.add_argument("--json", action="store_true", help="all of it for programs, on standard output")
     parser.add_argument("--watch", action="store_true", help="what runs now, until all is done (ctrl-C ends it)")
 
 
@@ -30,12 +31,17 @@ def run(options: argparse.Namespace) -> int:
     """A table, the reasons of failures below it, and one line of totals; once, or again and again."""
     from rich.live import Live
 
+    from red.plumbing.records import to_mapping
+    from red.plumbing.storage import readable_json
     from red.plumbing.terminal import console
     from red.study.status import progress
 
     document = configuration(options)
     screen = console(width=None if sys.stdout.isatty() else 140)
     rows = progress(document)
+    if options.json:
+        print(readable_json([to_mapping(row) for row in rows if not (options.unfinished and row.is_whole)]), end="")
+        return 0
     if not options.watch or not screen.is_terminal:
         screen.print(_table(document, rows, options))
         for line in _lines(rows):

@@ -1,6 +1,7 @@
 """One model on some benchmarks, from weights to a table, without the workflow."""
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,13 +18,14 @@ from red.evaluation.summary import scores
 from red.evaluation.verdicts import grade_answers
 from red.plumbing.checksums import refuse_foreign
 from red.plumbing.records import from_mapping, to_mapping
-from red.plumbing.storage import write_jsonl
+from red.plumbing.storage import read_jsonl, write_jsonl
 from red.sampling import open_backend
 from red.seeds import limited
 
 # The protocol of LUFFY, which the paper says it follows.
 DEFAULTS = {"temperature": 0.6, "top_p": 1.0, "max_new_tokens": 8192, "seed": 0}
 TEMPLATE = "think"
+SAMPLES = 4  # to a problem of somebody's own
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,7 @@ class Options:
     model: Path
     benchmarks: str
     out: Path
+    problems: Sequence[Path] = ()
     data_dir: Path | None = None
     config: Mapping[str, Any] = field(default_factory=dict)
     backend: str | None = None
@@ -72,14 +75,20 @@ def specification(options: Options) -> GenerationSpec:
     settings = {"backend": backend, **DEFAULTS, **config.get("evaluation", {})}
     settings |= {key: value for key in settings if (value := getattr(options, key)) is not None}
     names = [name.strip() for name in options.benchmarks.split(",") if name.strip()]
-    if not names:
-        raise ConfigError("--benchmarks: give at least one name")
+    entries = {name: _entry(name, config.get("benchmarks", {}), options) for name in names}
+    for path in options.problems:
+        name = re.sub("[^a-z0-9_]+", "_", path.stem.lower())
+        if name in entries:
+            raise ConfigError(f"--problems {path}: there is another benchmark named {name!r}; rename the file")
+        entries[name] = _own(name, path, options)
+    if not entries:
+        raise ConfigError("--benchmarks: give at least one name, or a file of --problems")
     return from_mapping(
         GenerationSpec,
         {
             "template": options.template or config.get("template", TEMPLATE),
             "evaluation": settings,
-            "benchmarks": {name: _entry(name, config.get("benchmarks", {}), options) for name in names},
+            "benchmarks": entries,
             "limit": options.limit,
         },
         "evaluate",
@@ -93,6 +102,17 @@ def _entry(name: str, configured: Mapping[str, Any], options: Options) -> dict[s
     if options.samples is not None:
         entry["samples"] = options.samples
     result: dict[str, Any] = to_mapping(benchmark(name, entry))
+    return result
+
+
+def _own(name: str, path: Path, options: Options) -> dict[str, Any]:
+    """A file of problems as a benchmark; options in its first problem make all of them choices."""
+    first = next(read_jsonl(path), {})
+    grader = "choice" if first.get("options") else "math"
+    about = {"source": "own", "data_dir": str(path.parent), "file": path.name, "label": path.stem, "grader": grader}
+    about |= {"group": "math" if grader == "math" else "out_of_domain", "metric": "pass_at_1"}
+    samples = SAMPLES if options.samples is None else options.samples
+    result: dict[str, Any] = to_mapping(benchmark(name, about | {"samples": samples}))
     return result
 
 

@@ -17,22 +17,21 @@ COLUMNS = {
     "phi": "chord_phi",
     "rlplus": "rl_plus",
     "shift_0.125": "red",
+    "prefix_rft_kept": "prefix_rft",
 }
 
 
 def kappas(pi: float) -> dict[str, float]:
     """Of one token of probability `pi`, alone in its group, so that A = 1; RED's for a group of accuracy 1/8."""
-    found = {column: kappa(method(name).objective, pi) for column, name in COLUMNS.items()}
-    # A token of the prefix that Prefix-RFT keeps is one of a rollout.
-    return found | {"prefix_rft_kept": kappa(method("grpo").objective, pi, demonstration=False)}
+    return {column: kappa(method(name).objective, pi) for column, name in COLUMNS.items()}
 
 
-def kappa(spec: ObjectiveSpec, pi: float, demonstration: bool = True, r_group: float = 0.125) -> float:
+def kappa(spec: ObjectiveSpec, pi: float, r_group: float = 0.125) -> float:
     """Minus the derivative of the loss of this one token by its log-probability."""
     one = torch.ones(1, dtype=torch.float64)
     logp = (one * pi).log()[None].requires_grad_()
     batch = Batch(logp, logp.detach(), torch.zeros_like(logp), torch.ones_like(logp))
-    members = Members(torch.zeros(1), one.bool() & demonstration, one, one, one)
+    members = Members(torch.zeros(1), one.bool(), one, one, one)
     spec = replace(spec, aggregation=Aggregation("token_mean"))
     whole = plan(members, spec, mu=1.0 if spec.mixture else None)
     loss = objective(batch, spec, replace(whole, r_group_s=one * r_group))

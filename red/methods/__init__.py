@@ -11,7 +11,7 @@ from red.methods.base import Method
 from red.objective.spec import ObjectiveSpec
 from red.plumbing.records import merged
 
-NOT_METHODS = {"base"}
+NOT_METHODS = {"base", "row"}
 
 
 def names() -> list[str]:

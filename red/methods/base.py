@@ -1,10 +1,13 @@
 """What a method is: a loss, what enters a group, and optionally a second kind of step."""
 
+import math
+from collections.abc import Mapping
 from collections.abc import Sequence as Seq
 from dataclasses import dataclass, field
 from random import Random
-from typing import ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
+from red.errors import ConfigError
 from red.objective.spec import ObjectiveSpec
 from red.ranges import Positive, Share
 
@@ -29,7 +32,11 @@ class Problem:
 @dataclass(frozen=True)
 class Sequence:
     """One member of a group: a rollout or a demonstration, graded. One that is not `in_loss` counts in its group's
-    advantage only."""
+    advantage only.
+
+    The first `prefix` tokens of the response of a hybrid were copied from the demonstration, the others sampled; whose
+    prefix is not in the loss learns from the others alone.
+    """
 
     prompt: tuple[int, ...]
     response: tuple[int, ...]
@@ -38,6 +45,8 @@ class Sequence:
     is_demonstration: bool = False
     truncated: bool = False
     in_loss: bool = True
+    prefix: int = 0
+    prefix_in_loss: bool = True
 
 
 @dataclass(frozen=True)
@@ -49,8 +58,13 @@ class Group:
 
     @property
     def rollouts(self) -> list[Sequence]:
-        """The members that the policy sampled."""
-        return [member for member in self.members if not member.is_demonstration]
+        """The members that the policy sampled from the prompt on."""
+        return [member for member in self.members if not (member.is_demonstration or member.prefix)]
+
+    @property
+    def hybrids(self) -> list[Sequence]:
+        """The members that the policy sampled from a prefix of the demonstration on."""
+        return [member for member in self.members if member.prefix]
 
     @property
     def accuracies(self) -> list[float]:
@@ -60,6 +74,10 @@ class Group:
 
 class ProblemStream(Protocol):
     """Training prompts in the run's fixed order."""
+
+    @property
+    def step(self) -> int:
+        """Whose problems these are, from 0."""
 
     def take(self, count: int) -> list[Problem]:
         """The next problems; the cursor moves."""
@@ -79,6 +97,9 @@ class Sampler(Protocol):
     ) -> list[list[Sequence]]:
         """`samples` rollouts per problem; a prefix is context and becomes part of the prompt."""
 
+    def continued(self, problems: Seq[Problem], samples: int, prefixes: Seq[tuple[int, ...]]) -> list[list[Sequence]]:
+        """`samples` members per problem whose responses begin with its prefix: hybrids; rollouts where it is empty."""
+
     def demonstration(self, problem: Problem) -> Sequence:
         """The problem's demonstration as a graded member of a group."""
 
@@ -95,13 +116,26 @@ class Mix:
         counts = {"fill": group_size - self.demonstrations, "all": group_size, "none": 0}
         return counts[self.rollouts]
 
+    def check(self, group_size: int) -> None:
+        """ConfigError if a group of that size has no room for what the mix puts into it."""
+        if self.rollouts != "none" and self.samples(group_size) < 1:
+            raise ConfigError(f"group_size: {group_size} leaves no rollout beside the demonstration")
+
+    def told(self, group_size: int) -> str:
+        """What enters a group, for the table of methods."""
+        return f"{self.samples(group_size)} + {self.demonstrations}"
+
+    def schedule(self) -> str:
+        """How that changes by step; empty if it does not."""
+        return ""
+
     def sampled_per_kept(self, failed: float, uninformative: float) -> float:
         """Forecast of rollouts sampled per rollout kept, from the shares of prompts that every rollout
         fails and whose verdicts are all equal."""
         return 1.0
 
-    def demonstrations_per_prompt(self) -> int:
-        """Demonstrations learned per prompt."""
+    def demonstrations_per_prompt(self) -> float:
+        """Forecast of demonstrations learned per prompt; one that is learned in part counts so much."""
         return self.demonstrations
 
     def __call__(self, stream: ProblemStream, sampler: Sampler, prompts: int, group_size: int) -> list[Group]:
@@ -121,6 +155,11 @@ class Mix:
     def demonstration(self, problem: Problem, sampler: Sampler) -> Sequence:
         """A problem's demonstration as it enters the group."""
         return sampler.demonstration(problem)
+
+
+def cut(share: float, tokens: int) -> int:
+    """Tokens in that share of a demonstration: one at least, never the last; of a single token none."""
+    return min(max(math.floor(share * tokens), 1), tokens - 1) if tokens > 1 else 0
 
 
 class Memory(Protocol):
@@ -161,6 +200,30 @@ class SecondStep:
         raise NotImplementedError
 
 
+class MixtureController(Protocol):
+    """What moves the mixture of CHORD by what a step measures, and remembers."""
+
+    mu: float
+
+    def step(self, prior: float, measured: tuple[float, float, float]) -> None:
+        """Move `mu`, given the schedule's own and the noise of rollouts, of demonstrations, and their distance."""
+
+    def state(self) -> dict[str, Any]:
+        """Serialisable memory; `load` restores it exactly."""
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Restore what `state` returned."""
+
+
+@dataclass(frozen=True)
+class MixtureControl:
+    """Settings of what moves mu in the place of its schedule."""
+
+    def start(self) -> MixtureController:
+        """One that has measured nothing."""
+        raise NotImplementedError
+
+
 @dataclass(frozen=True)
 class Reward:
     """R = accuracy + soft over-length penalty on the last `overlong_share` of the limit.
@@ -190,6 +253,7 @@ class Method:
     objective: ObjectiveSpec = field(default_factory=ObjectiveSpec)
     mix: Mix = field(default_factory=Mix)
     second_step: SecondStep | None = None
+    mixture_control: MixtureControl | None = None
     reward: Reward = field(default_factory=Reward)
 
     @property

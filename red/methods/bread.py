@@ -1,4 +1,4 @@
-"""BREAD: GRPO; a prompt that every rollout fails restarts from a prefix of its demonstration.
+"""BREAD: GRPO; a prompt that every rollout fails restarts from a prefix of its demonstration (arXiv 2506.17211).
 
 Episode Anchor Search: binary search for the shortest prefix, in episodes, whose
 success rate lies in a target range. The prefix is context: no loss, not in the length.
@@ -68,6 +68,10 @@ class EpisodeAnchorSearch(Mix):
         replacements = dict(zip(failed, anchored, strict=True))
         chosen = [replacements.get(index, group) for index, group in enumerate(groups)]
         return [group for group in chosen if group is not None]
+
+    def told(self, group_size: int) -> str:
+        """And where they come from."""
+        return f"{super().told(group_size)}, behind a prefix if all fail"
 
     def sampled_per_kept(self, failed: float, uninformative: float) -> float:
         """Each failed prompt costs a group per probe."""

@@ -1,4 +1,4 @@
-"""CHORD-mu: L = (1 - mu) L_GRPO + mu L_SFT, mu by step; expert batch of other prompts."""
+"""CHORD-mu: L = (1 - mu) L_GRPO + mu L_SFT, mu by step; expert batch of other prompts (arXiv 2508.11408)."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,11 @@ from red.objective.spec import Aggregation, Mixture, ObjectiveSpec
 class ExpertBatch(Mix):
     """GRPO groups plus as many demonstrations of other, randomly drawn prompts."""
 
-    def demonstrations_per_prompt(self) -> int:
+    def told(self, group_size: int) -> str:
+        """And the experts."""
+        return f"{super().told(group_size)}, expert batch"
+
+    def demonstrations_per_prompt(self) -> float:
         """The expert batch beside its own."""
         return self.demonstrations + 1
 

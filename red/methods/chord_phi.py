@@ -1,4 +1,4 @@
-"""CHORD-phi: L = 0.9 L_GRPO + 0.1 L_SFT, each NLL token weighted by sg(pi (1 - pi))."""
+"""CHORD-phi: L = 0.9 L_GRPO + 0.1 L_SFT, each NLL token weighted by sg(pi (1 - pi)) (arXiv 2508.11408)."""
 
 from red.methods.base import Method
 from red.methods.chord_mu import ExpertBatch

@@ -1,4 +1,7 @@
-"""DAPO: L = -token_mean(min(r A, clip(r, 0.8, 1.28) A)), dynamic sampling, soft over-length penalty."""
+"""DAPO: L = -token_mean(min(r A, clip(r, 0.8, 1.28) A)), dynamic sampling, soft over-length penalty.
+
+Decoupled clip and dynamic sampling (arXiv 2503.14476).
+"""
 
 from collections.abc import Sequence as Seq
 from dataclasses import dataclass
@@ -27,6 +30,10 @@ class DynamicSampling(Mix):
             if len(kept) >= prompts:
                 break
         return kept[:prompts]
+
+    def told(self, group_size: int) -> str:
+        """As ever, until the step is full."""
+        return f"{super().told(group_size)}, refilled"
 
     def sampled_per_kept(self, failed: float, uninformative: float) -> float:
         """Dropped groups are sampled again, for at most `rounds` rounds."""

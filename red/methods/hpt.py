@@ -1,4 +1,4 @@
-"""HPT: a prompt whose group accuracy is at most the gate learns its demonstration instead.
+"""HPT: a prompt whose group accuracy is at most the gate learns its demonstration instead (arXiv 2509.04419).
 
 L = L_RL(solved prompts) + 0.3 NLL(others); a switched prompt keeps only its demonstration.
 """

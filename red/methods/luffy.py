@@ -1,4 +1,4 @@
-"""LUFFY: demonstration token f(pi) A with f(x) = x / (x + 0.1), gradient through f.
+"""LUFFY: demonstration token f(pi) A with f(x) = x / (x + 0.1), gradient through f (arXiv 2504.14945).
 
 Loss of the released code (no std, constant divisor, entropy bonus 0.001) with the common clip.
 """

@@ -1,7 +1,7 @@
 """RED as the authors' code would be with its shift line switched on: w pi / (beta + (1 - beta) pi) A.
 
 Gradient through the denominator, w at most 7, accuracy over all members, over-length term in the reward, constant
-divisor 3000, and the code's own sampling.
+divisor 3000, and the code's own sampling (the authors' code).
 """
 
 from dataclasses import dataclass, replace

@@ -1,7 +1,7 @@
 """RED as stored in the authors' fork (docs/methods.md section 12.10): ratio pi, w on random samples.
 
 Their index rule runs after a random re-draw of the buffer, so w scales a random eighth of the
-members and the two entropies are of random subsets; here the entropies are the right ones.
+members and the two entropies are of random subsets; here the entropies are the right ones (the authors' code).
 """
 
 from red.methods.base import Method, Reward

@@ -1,4 +1,4 @@
-"""ReLIFT: Dr.GRPO without clip; fine-tuning steps on prompts that every rollout failed."""
+"""ReLIFT: Dr.GRPO without clip; fine-tuning steps on prompts that every rollout failed (arXiv 2506.07527)."""
 
 from collections.abc import Sequence as Seq
 from dataclasses import dataclass, field

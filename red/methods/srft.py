@@ -1,4 +1,4 @@
-"""SRFT: entropy-weighted NLL and ratio pi/1 on demonstrations, signed log pi on rollouts.
+"""SRFT: entropy-weighted NLL and ratio pi/1 on demonstrations, signed log pi on rollouts (arXiv 2506.19767).
 
 L = 0.5 sg(e^-H) NLL - pi A on demonstrations, -0.1 sg(e^H) log pi on right rollouts, log pi on wrong ones.
 Minimising log pi of wrong rollouts is unbounded below; the trainer stops a run whose mean log pi

@@ -13,6 +13,7 @@ from tokenizers import Tokenizer
 
 from red.errors import DataError, foreign
 from red.models.folder import check_files, documents, load_codec, optional
+from red.models.processor import use_common_instructions
 from red.models.qwen2 import Qwen2, Shape
 from red.plumbing.checksums import folder_hash
 from red.plumbing.storage import read_bytes, read_object, write_directory, write_json
@@ -53,6 +54,7 @@ class Checkpoint:
 
 def load(directory: Path | str, device: str | torch.device = "cpu") -> Checkpoint:
     """Read a folder for the local engine, in float32; every defect is one DataError that names the file."""
+    use_common_instructions()
     directory = Path(directory)
     check_files(directory)
     config = read_object(directory / "config.json")

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from red.models.decoder import Folded, fold
+from red.models.decoder import NEGATIVE, Folded, fold
 from red.models.qwen2 import Layer, Qwen2, Shape, rotary_tables
 from red.objective.product import product
 
@@ -21,6 +21,8 @@ from red.objective.product import product
 MULTIPLE = 64
 # Rows whose attention is computed together differ in length by at most this factor.
 SPREAD = 1.4
+# Up to this length a CPU is faster with the weights of all pairs of tokens in memory than with torch's kernel.
+SHORT = 80
 
 
 @dataclass(frozen=True)
@@ -117,10 +119,7 @@ def _rotation(shape: Shape, packing: Packing) -> Tensor:
 def _attention(x: Tensor, layer: Folded, rotation: Tensor, packing: Packing, shape: Shape) -> Tensor:
     """[N, heads * head_dim] from normalized x [N, hidden]."""
     heads, kv_heads, size = shape.num_attention_heads, shape.num_key_value_heads, shape.head_dim
-    qkv = _linear(x, layer.qkv.T, layer.qkv_bias)
-    query_key, value = qkv.split_with_sizes([(heads + kv_heads) * size, kv_heads * size], 1)
-    rotated = torch.view_as_complex(torch.unflatten(query_key, 1, (heads + kv_heads, size // 2, 2))) * rotation
-    qkv = torch.cat([torch.view_as_real(rotated).flatten(1), value], 1)
+    qkv: Tensor = _Turned.apply(x, layer.qkv.T, layer.qkv_bias, rotation, (heads + kv_heads) * size)  # type: ignore[no-untyped-call]
     contexts = []
     for rows in packing.rows:
         qkv_rows = qkv.index_select(0, rows.flatten()).view(*rows.shape, -1, size)
@@ -131,9 +130,44 @@ def _attention(x: Tensor, layer: Folded, rotation: Tensor, packing: Packing, sha
 def _attend(qkv: Tensor, heads: int, kv_heads: int) -> Tensor:
     """[S * T, heads * head_dim] from [S, T, heads + 2 kv_heads, head_dim], causal; queries come scaled."""
     count, length, _, size = qkv.shape
+    if length <= SHORT and not qkv.is_cuda:
+        short: Tensor = _Short.apply(qkv, kv_heads)  # type: ignore[no-untyped-call]
+        return short
     query, key, value = qkv.transpose(1, 2).split_with_sizes([heads, kv_heads, kv_heads], 1)
     context = F.scaled_dot_product_attention(query, key, value, is_causal=True, scale=1.0, enable_gqa=True)
     return context.transpose(1, 2).reshape(count * length, -1)
+
+
+class _Short(torch.autograd.Function):
+    """The same by products of whole matrices; the queries of one key stand below each other."""
+
+    @staticmethod
+    def forward(ctx: Any, qkv: Tensor, kv_heads: int) -> Tensor:
+        count, length, parts, size = qkv.shape
+        group = parts // kv_heads - 2
+        query, key, value = qkv.split_with_sizes([group * kv_heads, kv_heads, kv_heads], 2)
+        query = torch.unflatten(query, 2, (kv_heads, group)).permute(0, 2, 3, 1, 4).reshape(-1, group * length, size)
+        key, value = (x.transpose(1, 2).reshape(-1, length, size) for x in (key, value))
+        future = qkv.new_full((length, length), NEGATIVE).triu(1).repeat(group, 1)
+        weights = torch.baddbmm(future, query, key.transpose(1, 2)).softmax(-1)
+        context = torch.bmm(weights, value)
+        ctx.save_for_backward(query, key, value, weights, context)
+        ctx.shape = count, kv_heads, group, length, size
+        return context.view(ctx.shape).permute(0, 3, 1, 2, 4).reshape(count * length, -1)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        query, key, value, weights, context = ctx.saved_tensors
+        count, kv_heads, group, length, size = ctx.shape
+        grad = grad.view(count, length, kv_heads, group, size).permute(0, 2, 3, 1, 4).reshape(query.shape)
+        value_grad = torch.bmm(weights.transpose(1, 2), grad)
+        mean = torch.linalg.vecdot(grad, context)[:, :, None].neg_()
+        score_grad = torch.baddbmm(mean, grad, value.transpose(1, 2)).mul_(weights)
+        query_grad = torch.bmm(score_grad, key).view(count, kv_heads * group, length, size)
+        key_grad = torch.bmm(score_grad.transpose(1, 2), query)
+        parts = [query_grad, *(x.view(count, kv_heads, length, size) for x in (key_grad, value_grad))]
+        return torch.cat(parts, 1).transpose(1, 2), None
 
 
 def _linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -164,7 +198,37 @@ class _Linear(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
         x, weight = ctx.saved_tensors
         bias_grad = grad.sum(0) if ctx.needs_input_grad[2] else None
-        return product(grad, weight.T), product(grad.T, x.T), bias_grad
+        return product(grad, weight.T), _weight_grad(grad, x), bias_grad
+
+
+class _Turned(torch.autograd.Function):
+    """x @ weight.T + bias, the first channels turned by `rotation` [N, 1, head_dim/2]: queries and keys."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, rotation: Tensor, turned: int) -> Tensor:
+        y = product(x, weight, bias)
+        _turn(y, rotation, turned)
+        ctx.save_for_backward(x, weight, rotation)
+        ctx.turned = turned
+        return y
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None]:
+        x, weight, rotation = ctx.saved_tensors
+        grad = grad.clone()
+        _turn(grad, rotation.conj(), ctx.turned)
+        return product(grad, weight.T), _weight_grad(grad, x), grad.sum(0), None, None
+
+
+def _turn(x: Tensor, rotation: Tensor, turned: int) -> None:
+    channels = torch.unflatten(x[:, :turned], 1, (-1, rotation.shape[2], 2))
+    torch.view_as_complex(channels).mul_(rotation)
+
+
+def _weight_grad(grad: Tensor, x: Tensor) -> Tensor:
+    """grad.T @ x. The left factor is copied: let it be the narrower."""
+    return product(grad.T, x.T) if grad.shape[1] <= x.shape[1] else product(x.T, grad.T).T
 
 
 class _Normalize(torch.autograd.Function):
@@ -190,13 +254,18 @@ class _Gate(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, gate_up: Tensor) -> Tensor:
-        ctx.save_for_backward(gate_up)
         gate, up = gate_up.chunk(2, 1)
-        return F.silu(gate).mul_(up)
+        gated = F.silu(gate)
+        ctx.save_for_backward(gate_up, gated)
+        return gated * up
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> Tensor:
-        (gate_up,) = ctx.saved_tensors
+        gate_up, gated = ctx.saved_tensors
         gate, up = gate_up.chunk(2, 1)
-        return torch.cat([torch.ops.aten.silu_backward(grad * up, gate), F.silu(gate).mul_(grad)], 1)
+        both = torch.empty_like(gate_up)
+        gate_grad, up_grad = both.chunk(2, 1)
+        torch.ops.aten.silu_backward.grad_input(grad * up, gate, grad_input=gate_grad)
+        torch.mul(gated, grad, out=up_grad)
+        return both

@@ -29,12 +29,14 @@ def of_next_group(value_s: Tensor, group_s: Tensor) -> Tensor:
     return value_of_group.roll(-1)[index_s]
 
 
-def advantages(members: Members, spec: Advantage) -> Tensor:
-    """(S,): R - mean, over `std + eps` (ddof 1) if asked; a group of one keeps A = R.
+def advantages(members: Members, spec: Advantage) -> tuple[Tensor, Tensor]:
+    """(S,) of sampled tokens, and (S,) of tokens of a demonstration: R - mean, over `std + eps` (ddof 1) if asked; a
+    group of one keeps A = R.
 
-    Over "rollouts", only rollouts form the group, and demonstrations have advantage 0.
+    Over "rollouts", only rollouts from the prompt form the group, demonstrations have advantage 0, and a hybrid has its
+    own in its prefix alone.
     """
-    inside = ~members.demonstration_s if spec.over == "rollouts" else torch.ones_like(members.demonstration_s)
+    inside = members.pure_rollout_s if spec.over == "rollouts" else torch.ones_like(members.demonstration_s)
     reward = members.reward_s
     mean, count = group_mean(reward, members.group_s, inside)
     centered = torch.where(count > 1, reward - mean, reward)
@@ -43,4 +45,5 @@ def advantages(members: Members, spec: Advantage) -> Tensor:
         # Of a group of one this is NaN, and not taken.
         deviation = (squares * count / (count - 1)).sqrt()
         centered = torch.where(count > 1, centered / (deviation + spec.eps), centered)
-    return torch.where(inside, centered, torch.zeros_like(centered))
+    advantage = torch.where(inside, centered, torch.zeros_like(centered))
+    return advantage, torch.where(members.hybrid_s, centered, advantage)

@@ -9,6 +9,8 @@ from torch import Tensor
 
 from red.objective.spec import Aggregation
 
+ROUNDING = 1e-6  # 0.2 of 35 tokens are 7, not 8
+
 
 def token_factor(mask_st: Tensor, sequences: float, tokens: float, spec: Aggregation) -> Tensor:
     """(S, T): the factor on each token's loss; 0 where the mask is 0 or the set is empty.
@@ -28,6 +30,13 @@ def token_factor(mask_st: Tensor, sequences: float, tokens: float, spec: Aggrega
                 raise ValueError("aggregation const has no length; resolve it with the response limit")
             return mask_st / (sequences * spec.length)
     raise ValueError(f"unknown aggregation {spec.kind!r}")
+
+
+def highest(value_st: Tensor, mask_st: Tensor, share: float) -> Tensor:
+    """(S, T): mask of the ceil(share n) counted tokens of highest value in each sequence; of equal ones the first."""
+    count_s = (share * mask_st.sum(dim=1) - ROUNDING).ceil()
+    order = value_st.masked_fill(mask_st == 0, -torch.inf).argsort(dim=1, descending=True, stable=True)
+    return mask_st * (order.argsort(dim=1) < count_s[:, None])
 
 
 def sequence_mean(value_st: Tensor, mask_st: Tensor) -> Tensor:

@@ -37,6 +37,8 @@ class Members:
     """What is known of each sequence before any forward pass; all tensors have shape (S,).
 
     kept_s: booleans, false where a sequence counts in its group's advantage only; None is true everywhere.
+    prefix_s: how many of a hybrid's first tokens were copied from the demonstration; None is none of any sequence.
+    prefix_kept_s: booleans, false where such tokens carry no loss; None is true everywhere.
     """
 
     group_s: Tensor
@@ -45,28 +47,55 @@ class Members:
     accuracy_s: Tensor
     tokens_s: Tensor
     kept_s: Tensor | None = None
+    prefix_s: Tensor | None = None
+    prefix_kept_s: Tensor | None = None
+
+    @property
+    def hybrid_s(self) -> Tensor:
+        """Booleans: sampled from a prefix on."""
+        return torch.zeros_like(self.demonstration_s) if self.prefix_s is None else self.prefix_s > 0
+
+    @property
+    def pure_rollout_s(self) -> Tensor:
+        """Booleans: sampled from the prompt on."""
+        return ~(self.demonstration_s | self.hybrid_s)
 
 
 @dataclass(frozen=True)
 class Plan:
     """Quantities over the whole optimizer step (all ranks, all micro-batches), held fixed.
 
-    advantage_s, r_group_s, weight_s: (S,). rollout_s, demonstration_s: (S,) booleans, the sequences that
-    enter the two kinds of terms after filters and gates. The four counts are the normalisers.
+    advantage_s: (S,) of a sequence's sampled tokens; demonstration_advantage_s: of tokens of a demonstration, whole or
+    as a prefix. r_group_s, weight_s: (S,). rollout_s, demonstration_s: (S,) booleans, the sequences that enter the two
+    kinds of terms after filters and gates; a hybrid is a rollout, whose first prefix_s tokens are the demonstration's.
+    The four counts are the normalisers.
     """
 
     advantage_s: Tensor
+    demonstration_advantage_s: Tensor
     r_group_s: Tensor
     accuracy_s: Tensor
     weight_s: Tensor
     rollout_s: Tensor
     demonstration_s: Tensor
+    prefix_s: Tensor
     policy_sequences: float
     policy_tokens: float
     nll_sequences: float
     nll_tokens: float
     tokens: float
     mu: float
+
+    def sampled(self, mask_st: Tensor) -> Tensor:
+        """(S, T): 1 on the sampled tokens in the loss."""
+        return mask_st * (self.rollout_s[:, None] & ~self._of_prefix(mask_st))
+
+    def taught(self, mask_st: Tensor) -> Tensor:
+        """(S, T): 1 on the demonstrations' tokens in the loss, in whole ones and as prefixes."""
+        return mask_st * (self.demonstration_s[:, None] | (self.rollout_s[:, None] & self._of_prefix(mask_st)))
+
+    def _of_prefix(self, mask_st: Tensor) -> Tensor:
+        return mask_st.cumsum(dim=1) <= self.prefix_s[:, None]
 
     def rows(self, index: Tensor) -> "Plan":
         """Restrict the per-sequence tensors; the normalisers stay those of the whole step."""

@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 
 from red.objective.advantage import advantages, group_mean, of_next_group
-from red.objective.aggregate import sequence_mean, token_factor
+from red.objective.aggregate import highest, sequence_mean, token_factor
 from red.objective.batch import Batch, Members, Plan
 from red.objective.offline_policy import demonstration_ratio
-from red.objective.spec import NLL, Aggregation, ObjectiveSpec, RolloutTerm
+from red.objective.spec import NLL, Aggregation, DemonstrationTerm, ObjectiveSpec, RolloutTerm
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Loss:
 
 
 def roles(members: Members, spec: ObjectiveSpec) -> tuple[Tensor, Tensor]:
-    """(S,) booleans: the rollouts and the demonstrations that enter the loss, after filters and gates."""
+    """(S,) booleans: the rollouts (hybrids too) and the demonstrations that enter the loss, after filters and gates."""
     accuracy, union = _accuracies(members)
     kept = torch.ones_like(members.demonstration_s) if members.kept_s is None else members.kept_s
     if spec.filter == "accuracy_variance":
@@ -44,8 +44,8 @@ def roles(members: Members, spec: ObjectiveSpec) -> tuple[Tensor, Tensor]:
 
 
 def _accuracies(members: Members) -> tuple[Tensor, Tensor]:
-    """(S,) accuracy of each sequence's group: of its rollouts, and of all its members."""
-    rollouts, _ = group_mean(members.accuracy_s, members.group_s, ~members.demonstration_s)
+    """(S,) accuracy of each sequence's group: of its rollouts from the prompt, and of all its members."""
+    rollouts, _ = group_mean(members.accuracy_s, members.group_s, members.pure_rollout_s)
     union, _ = group_mean(members.accuracy_s, members.group_s, torch.ones_like(members.demonstration_s))
     return rollouts, union
 
@@ -67,16 +67,20 @@ def plan(
     if spec.demonstration.r_group_over == "next_group":
         r_group = of_next_group(accuracy, members.group_s)
     ones = torch.ones_like(members.reward_s)
-    advantage = advantages(members, spec.advantage)
+    advantage, of_demonstrations = advantages(members, spec.advantage)
     if spec.demonstration.advantage == "one":
-        advantage = torch.where(is_demonstration, ones, advantage)
+        of_demonstrations = ones
+    if members.prefix_kept_s is not None:
+        of_demonstrations = torch.where(members.prefix_kept_s, of_demonstrations, torch.zeros_like(ones))
     return Plan(
         advantage_s=advantage,
+        demonstration_advantage_s=of_demonstrations,
         r_group_s=r_group,
         accuracy_s=members.accuracy_s,
         weight_s=torch.where(weighted, ones * weight, ones),
         rollout_s=rollout,
         demonstration_s=demonstration,
+        prefix_s=torch.zeros_like(members.group_s) if members.prefix_s is None else members.prefix_s,
         policy_sequences=float(in_policy.sum()),
         policy_tokens=float(members.tokens_s[in_policy].sum()),
         nll_sequences=float(demonstration.sum()),
@@ -108,9 +112,9 @@ def objective(batch: Batch, spec: ObjectiveSpec, plan: Plan) -> Loss:
 def _rollout_term(batch: Batch, spec: ObjectiveSpec, plan: Plan) -> Tensor:
     if spec.rollout is None:
         return batch.logp_st.sum() * 0
-    mask = batch.mask_st * plan.rollout_s[:, None]
-    factor = token_factor(mask, plan.policy_sequences, plan.policy_tokens, spec.aggregation)
-    factor = factor * plan.weight_s[:, None]
+    whole = batch.mask_st * plan.rollout_s[:, None]
+    factor = token_factor(whole, plan.policy_sequences, plan.policy_tokens, spec.aggregation)
+    factor = factor * plan.sampled(batch.mask_st) * plan.weight_s[:, None]
     gain = _rollout_gain(batch, spec.rollout, plan)
     return -(factor * gain).sum()
 
@@ -121,7 +125,7 @@ def _rollout_gain(batch: Batch, spec: RolloutTerm, plan: Plan) -> Tensor:
         right = spec.scale * entropy_s.exp()
         sign = torch.where(plan.accuracy_s > 0, right, -torch.ones_like(right))
         return sign[:, None] * batch.logp_st
-    # Rows of demonstrations are masked out; a zero there keeps exp() from overflowing.
+    # Demonstrations are masked out; a zero there keeps exp() from overflowing.
     difference = torch.where(
         plan.rollout_s[:, None], batch.logp_st - batch.old_logp_st, torch.zeros_like(batch.logp_st)
     )
@@ -150,26 +154,34 @@ def _nft_gain(log_ratio_st: Tensor, spec: RolloutTerm, plan: Plan) -> Tensor:
 def _demonstration_term(batch: Batch, spec: ObjectiveSpec, plan: Plan) -> Tensor:
     if spec.demonstration.kind == "none":
         return batch.logp_st.sum() * 0
-    mask = batch.mask_st * plan.demonstration_s[:, None]
-    factor = token_factor(mask, plan.policy_sequences, plan.policy_tokens, spec.aggregation)
-    # Rows of rollouts are masked out, as there.
-    old = torch.where(plan.demonstration_s[:, None], batch.old_logp_st, batch.logp_st.detach())
+    learned = learned_of_demonstrations(batch, spec.demonstration, plan)
+    whole = batch.mask_st * (plan.rollout_s | plan.demonstration_s)[:, None]
+    factor = token_factor(whole, plan.policy_sequences, plan.policy_tokens, spec.aggregation) * learned
+    # Rollouts are masked out, as demonstrations are there.
+    old = torch.where(learned > 0, batch.old_logp_st, batch.logp_st.detach())
     ratio = demonstration_ratio(batch.logp_st, old, plan.r_group_s, spec.demonstration)
-    advantage = (plan.weight_s * plan.advantage_s)[:, None]
+    advantage = (plan.weight_s * plan.demonstration_advantage_s)[:, None]
     low, high = spec.demonstration.clip_low, spec.demonstration.clip_high
     if low is None or high is None:
         return -(factor * ratio * advantage).sum()  # in this order, in which trainings have always rounded
     return -(factor * _surrogate(ratio, advantage, low, high)).sum()
 
 
+def learned_of_demonstrations(batch: Batch, spec: DemonstrationTerm, plan: Plan) -> Tensor:
+    """(S, T): 1 on the tokens of demonstrations and of prefixes that the term learns."""
+    taught = plan.taught(batch.mask_st)
+    return taught if spec.top_entropy == 1 else highest(batch.entropy_st.detach(), taught, spec.top_entropy)
+
+
 def _nll_term(batch: Batch, spec: NLL, plan: Plan) -> Tensor:
     mask = batch.mask_st * plan.demonstration_s[:, None]
     aggregation = Aggregation(kind=spec.aggregation)
     factor = token_factor(mask, plan.nll_sequences, plan.nll_tokens, aggregation)
-    return -(factor * _nll_weight(batch, spec) * batch.logp_st).sum()
+    return -(factor * nll_weight(batch, spec) * batch.logp_st).sum()
 
 
-def _nll_weight(batch: Batch, spec: NLL) -> Tensor:
+def nll_weight(batch: Batch, spec: NLL) -> Tensor:
+    """(S, T): the weight on each token's log pi in the NLL term, without gradient."""
     probability = batch.logp_st.detach().exp()
     match spec.token_weight:
         case "one":

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from red.errors import ConfigError
-from red.ranges import Count, Natural, NonNegative, Number, Positive, Share
+from red.ranges import Count, Natural, NonNegative, Number, Positive, PositiveShare, Share
 
 DemonstrationKind = Literal[
     "none", "ratio_one", "ratio_self", "ratio_old", "shift", "shift_through", "shape", "trust", "mixture_is"
@@ -42,7 +42,8 @@ class DemonstrationTerm:
 
     `r_group_over` "next_group" takes the accuracy of another prompt: a control. `gamma` is of `shape`, `alpha` of
     `trust`, `focus` of `mixture_is`. `clip_low`/`clip_high` bound the ratio as on rollouts, None means no clip.
-    `advantage` "one" has A = 1 in the place of the group's.
+    `advantage` "one" has A = 1 in the place of the group's. `top_entropy`: the share of its tokens that is learned,
+    those of highest entropy; the others stay in every divisor. A prefix inside a hybrid is learned by this term too.
     """
 
     kind: DemonstrationKind = "none"
@@ -53,6 +54,7 @@ class DemonstrationTerm:
     clip_low: NonNegative | None = None
     clip_high: NonNegative | None = None
     advantage: Literal["group", "one"] = "group"
+    top_entropy: PositiveShare = 1.0
 
 
 @dataclass(frozen=True)

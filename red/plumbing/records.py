@@ -72,8 +72,13 @@ def to_mapping(record: Any) -> Any:
 def suggestion(key: str, fields: typing.Iterable[str]) -> str:
     """What may have been meant, as the end of a message."""
     names = sorted(fields)
-    close = difflib.get_close_matches(key, names, n=1)
-    return f"; did you mean {close[0]!r}?" if close else f"; one of {', '.join(names)}"
+    return closest(key, names) or f"; one of {', '.join(names)}"
+
+
+def closest(key: str, names: typing.Iterable[str]) -> str:
+    """`; did you mean 'red'?`, or nothing where no name is like it."""
+    close = difflib.get_close_matches(key, [str(name) for name in names], n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""
 
 
 def converted(hint: Any, value: Any, path: str) -> Any:

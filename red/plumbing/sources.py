@@ -11,7 +11,7 @@ from red.plumbing.provenance import ROOT
 # of an error, and how a foreign text is escaped there. Whatever else a stage imports counts.
 NEUTRAL = ("red.plumbing", "red.errors", "red.escape", "red.ranges", "red.commands", "red.__main__")
 # What is packaged beside the modules.
-DATA = (".yaml", ".html", ".csv")
+DATA = (".yaml", ".html", ".csv", ".css", ".js")
 
 
 def sources(*modules: str, root: Path = ROOT) -> list[str]:

@@ -140,9 +140,7 @@ class _Bench:
         it holds a thinking word (Premises)."""
         rollouts = self._rollouts("small", models["small"])
         texts = self._texts(rollouts)
-        golds = [rollout.problem.answer for rollout in rollouts]
-        verdicts = self.judge((text, gold, self.thought_open) for text, gold in zip(texts, golds, strict=True))
-        yield from self._means(0, "group_accuracy", rollouts, verdicts)
+        yield from self._means(0, "group_accuracy", rollouts, self._verdicts(rollouts))
         yield from self._means(0, "group_size", rollouts, [self.probe.samples] * len(rollouts))
         yield from self._means(0, "length_rollout", rollouts, [len(rollout.response) for rollout in rollouts])
         yield from self._means(0, "equation_rollout", rollouts, [holds_equation(text) for text in texts])
@@ -151,8 +149,15 @@ class _Bench:
         yield from self._probabilities(models, "demonstration", demonstrations)
 
     def tokens(self, models: Mapping[str, Path]) -> Iterator[Row]:
-        """Each model's probability of every token of the trained model's own responses (Figure 7)."""
-        yield from self._probabilities(models, "rollout", self._rollouts("trained", models["trained"]))
+        """Each model's probability of every token of the trained model's own responses (Figure 7); of each problem its
+        prompt (value: tokens), and its gold answer with the verdict on the response."""
+        rollouts = self._rollouts("trained", models["trained"])
+        for rollout, right in zip(rollouts, self._verdicts(rollouts), strict=True):
+            problem, step = rollout.problem, self.probe.step
+            prompt = decoded(self.tokenizer, problem.prompt, skip_special_tokens=True)
+            yield self._row(step, problem, None, prompt, "prompt", len(problem.prompt))
+            yield self._row(step, problem, None, problem.answer, "verdict", right)
+        yield from self._probabilities(models, "rollout", rollouts)
 
     def _demonstrations(self) -> list[Sequence]:
         return [Sequence(problem, 0, problem.demonstration) for problem in self.problems]
@@ -190,6 +195,11 @@ class _Bench:
 
     def _texts(self, sequences: Seq[Sequence]) -> list[str]:
         return [decoded(self.tokenizer, sequence.response, skip_special_tokens=True) for sequence in sequences]
+
+    def _verdicts(self, sequences: Seq[Sequence]) -> list[float]:
+        golds = [sequence.problem.answer for sequence in sequences]
+        pairs = zip(self._texts(sequences), golds, strict=True)
+        return list(self.judge((text, gold, self.thought_open) for text, gold in pairs))
 
     def _thinking(self, sequences: Seq[Sequence]) -> list[bool]:
         return [PATTERN.search(text) is not None for text in self._texts(sequences)]

@@ -15,7 +15,10 @@ from red.plumbing.storage import write_atomic
 
 @dataclass(frozen=True)
 class Row:
-    """One number. `example` is a prompt id; `position` counts response tokens from 0."""
+    """One number. `example` is a prompt id; `position` counts response tokens from 0.
+
+    `token`: the text that the number is about, a token or what `quantity` names.
+    """
 
     probe: str
     step: int

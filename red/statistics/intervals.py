@@ -85,7 +85,9 @@ def paired_difference(
 ) -> Difference:
     """First minus second on the same problems, by the paired bootstrap.
 
-    Each resample draws the same problems for both, and seeds for each on its own. The p-value is twice
+    Each resample draws the same problems for both, and seeds for each on its own, although equal seeds may share a
+    base: of studies of three seeds without a true difference, that rejects at most 8 in 100 as simulated, while
+    three seeds drawn for both at once reject up to 17. The p-value is twice
     the smaller share of resampled differences on either side of 0 (those at 0 count for both), with one
     added to both counts so that it is never 0.
     """

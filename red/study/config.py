@@ -13,10 +13,9 @@ from red.errors import ConfigError
 from red.evaluation.spec import EvaluationSettings
 from red.plumbing import tracking
 from red.plumbing.documents import MESSAGE, deep_merge, read_yaml
-from red.plumbing.records import from_mapping, suggestion
+from red.plumbing.records import closest, from_mapping, suggestion
 from red.study.runs import entry, lineage, parent_of, run_seeds, run_spec, w_source
 from red.study.sweep import rated, swept
-from red.training.spec import RunSpec
 
 MOST = 2**63 - 1  # that the collected tables hold
 DROPPABLE = ("benchmarks", "corruptions", "probes", "rates")
@@ -52,7 +51,7 @@ def select(config: Mapping[str, Any]) -> dict[str, Any]:
     while waiting:
         run = waiting.pop()
         if run not in config["runs"]:
-            raise ConfigError(f"only: no run named {run!r}")
+            raise ConfigError(f"only: no run named {run!r}{closest(run, config['runs'])}")
         if run in selected and not run_seeds(config, run):
             raise ConfigError(f"only: {run} has no seeds here; give it some: runs: {{{run}: {{seeds: [0]}}}}")
         kept.add(run)
@@ -80,8 +79,7 @@ def check(config: Mapping[str, Any]) -> None:
     for run in sorted(config["runs"], key=lambda run: len(lineage(config, run))):
         for seed in run_seeds(config, run) or [0]:  # also what is not trained here
             spec = run_spec(config, run, seed)
-        _check_group(spec)
-        _check_updates(spec)
+        spec.build_method()
         _check_corruption(config, run)
     _check_parents(config)
     _check_weight_sources(config)
@@ -110,6 +108,8 @@ def check_structure(config: Mapping[str, Any]) -> None:
             raise ConfigError(f"{'.'.join([*path, key])}: unknown key{suggestion(key, known)}"[:MESSAGE])
         rule = error.schema.get("description")  # instead of a pattern, which nobody can read
         message = f"{str(error.instance)[:40]!r} {rule}" if rule else error.message
+        if error.validator == "enum" and isinstance(error.instance, str):
+            message += closest(error.instance, error.validator_value)
         raise ConfigError(f"{'.'.join(path) or 'the top level'}: {message.splitlines()[0][:MESSAGE]}")
 
 
@@ -139,22 +139,6 @@ def _is_text(value: str) -> bool:
     return not any(unicodedata.category(c) in ("Cc", "Cs") for c in value if c not in "\n\t")
 
 
-def _check_group(spec: RunSpec) -> None:
-    """Whether the group has room for rollouts beside the demonstration; builds the method."""
-    mix, size = spec.build_method().mix, spec.training.group_size
-    if mix.rollouts != "none" and mix.samples(size) < 1:
-        raise ConfigError(f"runs.{spec.run}.group_size: {size} leaves no rollout beside the demonstration")
-
-
-def _check_updates(spec: RunSpec) -> None:
-    """Whether the policy before a step is ever another one, where demonstrations are clipped against it."""
-    term, training = spec.build_method().objective.demonstration, spec.training
-    if term.kind == "ratio_old" and training.updates_per_rollout == 1 and training.sequences_per_update is None:
-        raise ConfigError(
-            f"runs.{spec.run}.updates_per_rollout: 1 makes {spec.method} plain SFT, whose ratio is always 1; take more"
-        )
-
-
 def _check_corruption(config: Mapping[str, Any], run: str) -> None:
     name = run_spec(config, run, 0).corruption
     names = ["clean", *config.get("corruptions", {})]
@@ -176,7 +160,7 @@ def _check_parents(config: Mapping[str, Any]) -> None:
             continue
         path = f"runs.{run}.init_from"
         if parent not in config["runs"]:
-            raise ConfigError(f"{path}: no run named {parent!r}")
+            raise ConfigError(f"{path}: no run named {parent!r}{closest(parent, config['runs'])}")
         steps = run_spec(config, parent, 0).training.steps
         if step is not None and not 0 < step < steps:
             raise ConfigError(f"{path}: step {step} is not inside {parent}'s {steps} steps")

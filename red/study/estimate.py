@@ -178,7 +178,7 @@ def training_cost(spec: RunSpec, resources: Resources) -> Cost:
     behaviour = resources.behaviour
     factor = method.mix.sampled_per_kept(behaviour.failed, behaviour.uninformative)
     sampled = prompts * rollouts * lengths.rollout * factor
-    demonstrations: float = method.mix.demonstrations_per_prompt()
+    demonstrations = method.mix.demonstrations_per_prompt()
     if method.second_step is not None:
         demonstrations += method.second_step.demonstrations(behaviour.failed)
     responses = rollouts * lengths.rollout + demonstrations * lengths.demonstration

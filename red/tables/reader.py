@@ -90,6 +90,13 @@ class Run:
         rate = training.get("lr") if isinstance(training, Mapping) else None
         return rate if isinstance(rate, (int, float)) else None
 
+    @property
+    def engine(self) -> str:
+        """What trained it; empty for the base."""
+        training = self.spec.get("training")
+        engine = training.get("engine") if isinstance(training, Mapping) else None
+        return engine if isinstance(engine, str) else ""
+
     def origins(self) -> dict[int, dict[str, str]]:
         """Spec hash, code fingerprint and commit of each finished seed."""
         return {

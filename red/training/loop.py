@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from collections.abc import Sequence as Seq
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field, replace
 from typing import Any
 
 import torch
@@ -19,8 +19,9 @@ from red.data.memory import remembered, tokenizer_files
 from red.data.problems import Limits, ProblemOrder, ProblemSet, load_problems
 from red.errors import DataError
 from red.grading.reward import RewardJudge
-from red.methods.base import Group, Memory, Method
+from red.methods.base import Group, Memory, Method, MixtureController
 from red.models.passes import Pass
+from red.objective.noise import gradient_noise
 from red.seeds import derive
 from red.text.tokens import decoded
 from red.training import measures
@@ -49,6 +50,7 @@ class Loop:
     schedule: WeightSchedule
     guard: Guard
     memory: Memory | None
+    mixture: MixtureController | None
     thought_open: bool
     counts: Mapping[str, int]
     step: int = 0
@@ -87,6 +89,7 @@ class Loop:
             schedule=WeightSchedule(method.objective.weight, derive(run.seed, "weight"), logged_w(files.w_log)),
             guard=Guard(files.out / "failed_update", method.objective, training.temperature),
             memory=method.second_step.start() if method.second_step else None,
+            mixture=method.mixture_control.start() if method.mixture_control else None,
             thought_open=problems.thought_open,
             counts=problems.counts,
         )
@@ -127,6 +130,7 @@ class Loop:
             "cursor": self.order.cursor,
             "schedule": self.schedule.state(),
             "memory": [] if self.memory is None else self.memory.state(),
+            "mixture": {} if self.mixture is None else self.mixture.state(),
             "guard": self.guard.state(),
             "totals": dict(self.totals),
         }
@@ -137,6 +141,8 @@ class Loop:
         self.schedule.load(state["schedule"])
         if self.memory is not None:
             self.memory.load(state["memory"])
+        if self.mixture is not None:
+            self.mixture.load(state["mixture"])
         self.guard.load(state["guard"])
         self.totals = dict(state["totals"])
 
@@ -179,16 +185,23 @@ class Loop:
         before = old or self.policy.forward(enrolled.sequences)
         # w is made of the entropies of the pass that gives the old log-probabilities.
         measured = before.measured()
-        entropy = measures.step_entropy(measured.entropy, measured.mask, enrolled.is_demonstration)
+        kinds = enrolled.is_rollout, enrolled.is_demonstration
+        entropy = measures.step_entropy(measured.entropy, measured.mask, *kinds)
         metrics = measures.entropy_metrics(entropy) | self._missing_entropy(step, groups, entropy)
         if number == 0:
             metrics |= measures.weight_metrics(self.schedule.step(step, entropy), spec)
         mu = None if spec.mixture is None else mixture_mu(step, spec.mixture)
+        plan = enrolled.plan(spec, self.schedule.last, mu, self._random(step, groups))
+        if self.mixture is not None:
+            noise = gradient_noise(measured.batch(measured), spec.nll, plan) if number == 0 else None
+            if noise is not None:
+                self.mixture.step(plan.mu, astuple(noise))
+            plan = replace(plan, mu=self.mixture.mu)
         update = Update(
             step,
             enrolled.sequences,
             spec,
-            enrolled.plan(spec, self.schedule.last, mu, self._random(step, groups)),
+            plan,
             before,
             on_policy=old is None,
             lr=learning_rate(step, training),
@@ -202,7 +215,7 @@ class Loop:
         metrics |= {**measures.policy_metrics(result.batch, update.plan, spec), **result.metrics}
         metrics |= self._judged(result, update)
         if mu is not None:
-            metrics["loss/mu"] = mu
+            metrics["loss/mu"] = plan.mu
         self.guard.watch(metrics.get("logp/wrong_mean"))
         self.learned.update(measures.learned(update.sequences))
         return metrics | {f"loss/{name}": result.terms[name] for name in ("total", "rollout", "demonstration", "nll")}
@@ -259,7 +272,8 @@ class Loop:
             return {}
         measured = self.policy.measure(sequences).measured()
         is_demonstration = torch.tensor([s.is_demonstration for s in sequences])
-        return measures.entropy_metrics(measures.step_entropy(measured.entropy, measured.mask, is_demonstration))
+        kinds = ~is_demonstration, is_demonstration
+        return measures.entropy_metrics(measures.step_entropy(measured.entropy, measured.mask, *kinds))
 
     def _random(self, step: int, groups: Seq[Group]) -> Tensor | None:
         """The control that puts w on a random 1/group_size of the members in the loss."""

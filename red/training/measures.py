@@ -13,6 +13,7 @@ from torch import Tensor
 from red.methods.base import Group, Sequence
 from red.objective.aggregate import sequence_mean
 from red.objective.batch import Batch, Plan
+from red.objective.loss import learned_of_demonstrations
 from red.objective.offline_policy import demonstration_ratio
 from red.objective.spec import ObjectiveSpec
 from red.text.thinking_words import PATTERN
@@ -21,10 +22,10 @@ from red.training.weight import StepEntropy, WeightStep
 BINS = 8
 
 
-def step_entropy(entropy_st: Tensor, mask_st: Tensor, demonstration_s: Tensor) -> StepEntropy:
+def step_entropy(entropy_st: Tensor, mask_st: Tensor, rollout_s: Tensor, demonstration_s: Tensor) -> StepEntropy:
     """Mean over sequences of the mean over tokens, as w needs it, with standard errors, nats."""
     per_sequence = sequence_mean(entropy_st.detach(), mask_st)
-    rl, rl_se = _mean_and_error(per_sequence[~demonstration_s])
+    rl, rl_se = _mean_and_error(per_sequence[rollout_s])
     sft, sft_se = _mean_and_error(per_sequence[demonstration_s])
     return StepEntropy(rl, sft, rl_se, sft_se)
 
@@ -33,6 +34,7 @@ def group_metrics(groups: Seq[Group]) -> dict[str, float]:
     """Rewards, accuracies and lengths of a step's members."""
     rollouts = [s for g in groups for s in g.rollouts]
     demonstrations = [s for g in groups for s in g.members if s.is_demonstration]
+    hybrids = [(s, s.prefix / len(g.problem.demonstration)) for g in groups for s in g.hybrids]
     sampled = [g.accuracies for g in groups if g.rollouts]
     return {
         "train/groups": len(groups),
@@ -44,6 +46,9 @@ def group_metrics(groups: Seq[Group]) -> dict[str, float]:
         **_means("train/solve_all", [float(all(a)) for a in sampled]),
         **_means("length/rollout", [len(s.response) for s in rollouts]),
         **_means("length/demonstration", [len(s.response) for s in demonstrations]),
+        **_means("prefix/accuracy", [s.accuracy for s, _ in hybrids]),
+        **_means("prefix/tokens", [s.prefix for s, _ in hybrids]),
+        **_means("prefix/share", [share for _, share in hybrids]),
     }
 
 
@@ -81,7 +86,7 @@ def policy_metrics(batch: Batch, plan: Plan, spec: ObjectiveSpec) -> dict[str, f
     logp, mask = batch.logp_st.detach(), batch.mask_st
     low = 0.2 if spec.rollout is None or spec.rollout.clip_low is None else spec.rollout.clip_low
     high = 0.2 if spec.rollout is None or spec.rollout.clip_high is None else spec.rollout.clip_high
-    on, off = mask * plan.rollout_s[:, None], mask * plan.demonstration_s[:, None]
+    on, off = plan.sampled(mask), plan.taught(mask)
     metrics: dict[str, float] = {}
     if on.sum() > 0:
         ratio = torch.where(on > 0, logp - batch.old_logp_st, torch.zeros_like(logp)).exp()
@@ -89,7 +94,7 @@ def policy_metrics(batch: Batch, plan: Plan, spec: ObjectiveSpec) -> dict[str, f
         metrics["probability/rollout"] = _masked_mean(logp.exp(), on)
         wrong = plan.rollout_s & (plan.accuracy_s == 0)
         if wrong.any():
-            metrics["logp/wrong_mean"] = _masked_mean(logp, mask * wrong[:, None])
+            metrics["logp/wrong_mean"] = _masked_mean(logp, on * wrong[:, None])
     if off.sum() > 0:
         # As in Figure 9, the ratio of a demonstration is pi / 1.
         metrics["ratio/out_of_range_demonstration"] = outside(logp.exp(), off, low, high)
@@ -105,20 +110,29 @@ def outside(ratio: Tensor, mask: Tensor, low: float, high: float) -> float:
 
 
 def _shift_metrics(batch: Batch, plan: Plan, spec: ObjectiveSpec) -> dict[str, float]:
-    off, mask = plan.demonstration_s, batch.mask_st
+    on, off = plan.sampled(batch.mask_st), plan.taught(batch.mask_st)
+    taught = off.any(dim=1)
     ratio = demonstration_ratio(batch.logp_st.detach(), batch.old_logp_st, plan.r_group_s, spec.demonstration)
-    accuracy = plan.r_group_s[off]
+    accuracy = plan.r_group_s[taught]
     bins = (accuracy * BINS).round().long().clamp(0, BINS)
-    per_sequence = sequence_mean(ratio, mask)[off]
+    per_sequence = sequence_mean(ratio, off)[taught]
     metrics = {"red/r_group_mean": accuracy.mean().item()}
     for index in range(BINS + 1):
         inside = bins == index
         metrics[f"red/r_group_hist/{index}"] = float(inside.sum())
         if inside.any():
             metrics[f"red/rho_mean/{index}"] = per_sequence[inside].mean().item()
-    mass_off = ((ratio * mask).sum(1) * plan.weight_s * plan.advantage_s.abs())[off].sum()
-    mass_on = (mask.sum(1) * plan.weight_s * plan.advantage_s.abs())[plan.rollout_s].sum()
+    learned = learned_of_demonstrations(batch, spec.demonstration, plan)
+    mass_s = (ratio * learned).sum(1) * plan.weight_s * plan.demonstration_advantage_s.abs()
+    mass_off = mass_s[taught].sum()
+    mass_on = (on.sum(1) * plan.weight_s * plan.advantage_s.abs())[plan.rollout_s].sum()
     metrics["red/mass_demonstration"] = (mass_off / (mass_off + mass_on).clamp(min=1e-12)).item()
+    hybrid = plan.rollout_s & taught
+    if hybrid.any():
+        kept = learned * hybrid[:, None]
+        metrics["prefix/kept_entropy"] = _masked_mean(batch.entropy_st.detach(), kept)
+        metrics["prefix/negative"] = (plan.demonstration_advantage_s[hybrid] < 0).double().mean().item()
+        metrics["prefix/mass"] = (mass_s[hybrid].sum() / (mass_off + mass_on).clamp(min=1e-12)).item()
     return metrics
 
 

@@ -27,6 +27,7 @@ class GradedSampler:
     tokens: int = 0
     seconds: float = 0.0
     accuracies: list[float] = field(default_factory=list)
+    bare: dict[str, list[float]] = field(default_factory=dict)
 
     def __call__(
         self, problems: Seq[Problem], samples: int, prefixes: Seq[tuple[int, ...]] | None = None
@@ -52,13 +53,36 @@ class GradedSampler:
         ]
         self.tokens += sum(len(s.response) for group in groups for s in group)
         self.accuracies += [s.accuracy for group in groups for s in group]
+        for problem, prefix, group in zip(problems, prefixes, groups, strict=True):
+            if not prefix:
+                self.bare.setdefault(problem.id, []).extend(s.accuracy for s in group)
         self.seconds += time.perf_counter() - started
         return groups
 
     def metrics(self) -> dict[str, float]:
-        """Number and accuracy of all rollouts that were sampled, also of those that the method then left out."""
-        count = len(self.accuracies)
-        return {"train/rollouts": count} | ({"accuracy/sampled": sum(self.accuracies) / count} if count else {})
+        """Number and accuracy of all rollouts that were sampled, also of those that the method then left out.
+
+        Where some began with a prefix, also the accuracy of those without, a mean over prompts.
+        """
+        count, means = len(self.accuracies), [sum(each) / len(each) for each in self.bare.values()]
+        metrics: dict[str, float] = {"train/rollouts": count}
+        if count:
+            metrics["accuracy/sampled"] = sum(self.accuracies) / count
+        if means and count > sum(map(len, self.bare.values())):
+            metrics["accuracy/bare"] = sum(means) / len(means)
+        return metrics
+
+    def continued(self, problems: Seq[Problem], samples: int, prefixes: Seq[tuple[int, ...]]) -> list[list[Sequence]]:
+        """Members whose responses begin with the prefix, graded and rewarded whole."""
+        return [
+            [
+                replace(
+                    self._sequence(problem.prompt, (*prefix, *s.response), s.accuracy, s.truncated), prefix=len(prefix)
+                )
+                for s in group
+            ]
+            for problem, prefix, group in zip(problems, prefixes, self(problems, samples, prefixes), strict=True)
+        ]
 
     def demonstration(self, problem: Problem) -> Sequence:
         """Scored by the same reward as a rollout; one without an end token was cut at the response limit."""

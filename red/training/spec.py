@@ -99,7 +99,21 @@ class RunSpec:
     cluster: Cluster = field(default_factory=Cluster)
 
     def build_method(self) -> Method:
-        """The method with this run's overrides, its lengths in tokens."""
+        """The method with this run's overrides, its lengths in tokens; ConfigError if it cannot be trained so."""
         method = methods.method(self.method, self.overrides, f"runs.{self.run}")
+        try:
+            method.mix.check(self.training.group_size)
+            self._check_updates(method)
+        except ConfigError as error:
+            raise ConfigError(f"runs.{self.run}.{error}") from None
         aggregation = method.objective.aggregation.resolved(self.training.max_new_tokens)
         return replace(method, objective=replace(method.objective, aggregation=aggregation))
+
+    def _check_updates(self, method: Method) -> None:
+        """Whether the policy before a step is ever another one, where it bounds all that is learned."""
+        spec, training = method.objective, self.training
+        several = training.updates_per_rollout > 1 or training.sequences_per_update is not None
+        if spec.rollout is None and spec.demonstration.kind == "ratio_old" and not several:
+            raise ConfigError(
+                f"updates_per_rollout: 1 makes {self.method} plain SFT, whose ratio is always 1; take more"
+            )

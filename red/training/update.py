@@ -72,6 +72,11 @@ class Enrolment:
         return cls(members, used_s, [s for s, used in zip(sequences, used_s.tolist(), strict=True) if used])
 
     @property
+    def is_rollout(self) -> Tensor:
+        """(S,) of the used sequences: sampled from the prompt on."""
+        return self.members.pure_rollout_s[self.used_s]
+
+    @property
     def is_demonstration(self) -> Tensor:
         """(S,) of the used sequences."""
         return self.members.demonstration_s[self.used_s]
@@ -97,4 +102,6 @@ def members_of(groups: Seq[Group]) -> Members:
         accuracy_s=torch.tensor([s.accuracy for s in sequences]),
         tokens_s=torch.tensor([float(len(s.response)) for s in sequences]),
         kept_s=torch.tensor([s.in_loss for s in sequences]),
+        prefix_s=torch.tensor([s.prefix for s in sequences]),
+        prefix_kept_s=torch.tensor([s.prefix_in_loss for s in sequences]),
     )

@@ -12,6 +12,7 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from red.models.checkpoint import Checkpoint, hugging_face_config
+from red.models.processor import use_common_instructions
 from red.models.qwen2 import Qwen2, Shape, initialize
 from red.seeds import derive
 from red.text.codec import Codec
@@ -65,6 +66,7 @@ def pretrain(recipe: Recipe, seed: int, world: World, log_every: int = 200) -> t
 
     The loss is the mean surprisal of response tokens (in nats). Progress goes to stderr.
     """
+    use_common_instructions()
     generator = torch.Generator().manual_seed(derive(seed, "pretraining", "weights"))
     tokenizer = vocabulary.tokenizer(world.wording == "varied")
     model = Qwen2(_shape(recipe, tokenizer.get_vocab_size()))

@@ -7,14 +7,16 @@ import pandas as pd
 import pytest
 
 from analysis.__main__ import main
+from analysis.items import claims
 from analysis.listing import builder, listing
+from analysis.measures.compare import ALPHA
 from analysis.output.item import Figure, Table
 from analysis.output.write import csv, latex, markdown
 from analysis.parts.style import plt
 from red.tables.reader import Tables, from_frames, read_reported
 from tests.fixtures import synthetic
 
-WITHOUT_RUNS = {"pipeline", "objective_forms", "propositions"}
+WITHOUT_RUNS = {"pipeline", "objective_forms", "propositions", "methods"}
 ELSEWHERE = {"sweep"}  # of another study: tests/analysis/test_sweep.py
 ITEMS = listing()
 ORIGIN = {"spec_hash": "a", "code": "b", "method": "red"}
@@ -133,6 +135,16 @@ def test_main_results_keep_measured_and_reported_apart(build):
     assert cell["value"] != 80.8
     assert cell["low"] <= cell["value"] <= cell["high"]
     assert (cell["seeds"], cell["units"]) == (2, 10)
+
+
+def test_a_verdict_is_what_the_threshold_of_its_claim_says(build):
+    """Where a sign and a p-value decide: shown exactly where the row's own words hold."""
+    signs = {claims.ABOVE: 1, claims.BELOW: -1}
+    numbers = build("claims").numbers.query("verdict in ('shown', 'not shown', 'opposite')")
+    numbers = numbers[numbers["threshold"].isin(signs) & numbers["p"].notna()]
+    assert set(numbers["threshold"]) == set(signs) and len(numbers) > 15
+    for row in numbers.itertuples():
+        assert (row.verdict == "shown") == (row.effect * signs[row.threshold] > 0 and row.p < ALPHA), row.claim
 
 
 def test_overall_is_the_unweighted_mean_of_six(build):

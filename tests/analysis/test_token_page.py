@@ -6,17 +6,19 @@ import re
 import numpy as np
 
 from analysis.measures.token_stages import STAGES, stages, thinking
-from analysis.output.token_page import page, script_json
+from analysis.output.template import script_json
+from analysis.output.token_page import page, without_files
 
 HOSTILE = "</script><script>alert(1)</script><!-- & \u2028 <img src=x onerror=alert(1)>"
 
 
 def example(token: str) -> dict:
-    response = {"tokens": [token], "stage": [0], "thinking": [0], "trained": [0.5], "base": [0.25]}
+    response = {"tokens": [token], "stage": [0], "thinking": [0], "correct": True, "trained": [0.5], "base": [0.25]}
     return {
         "stages": list(STAGES),
         "models": [{"run": "red", "label": token, "references": ["base"]}],
         "references": {"base": "base model"},
+        "problems": {token: {"prompt": token, "gold": token}},
         "responses": {"red": {token: response}},
     }
 
@@ -54,7 +56,7 @@ def test_embedded_data_cannot_leave_its_script_element():
 
 
 def test_hostile_text_is_never_markup():
-    text = page(HOSTILE, HOSTILE, example(HOSTILE))
+    text = page(HOSTILE, HOSTILE, example(HOSTILE), {"csv": HOSTILE})
     assert text.count("<script") == 2  # the data and the program
     assert text.count("</script>") == 2
     assert "<img" not in text
@@ -63,20 +65,26 @@ def test_hostile_text_is_never_markup():
 
 
 def test_the_page_needs_no_network_and_writes_text_only():
-    text = page("Heading", "Note", example("x"))
+    text = page("Heading", "Note", example("x"), {})
     assert "default-src 'none'" in text
     assert not re.search(r"https?://|innerHTML|insertAdjacentHTML|document\.write", text)
 
 
 def test_the_page_has_labels_legend_and_keys():
-    text = page("Heading", "Note", example("x"))
+    text = page("Heading", "Note", example("x"), {})
     for part in ('<html lang="en">', "<label>", "aria-live", "ArrowRight", "thinking word", "dotted"):
         assert part in text
 
 
 def test_the_item_carries_the_page_and_the_change_by_stage(build):
     figure = build("token_probabilities")
-    assert "RED" in figure.page
+    text = figure.page({"csv": "a\n", "svg": b"<svg/>"})
+    data = json.loads(re.search(r'id="data">(.*?)</script>', text)[1])
+    assert [model["label"] for model in data["models"]] == ["GRPO", "LUFFY", "RED"]
+    assert all(about["prompt"].startswith("What is ") and about["gold"] for about in data["problems"].values())
+    assert {one["correct"] for of_run in data["responses"].values() for one in of_run.values()} == {True, False}
+    assert 'download="token_probabilities.csv"' in text and "data:image/svg+xml" in text
+    assert without_files(text, "Heading", "Note") == page("Heading", "Note", data, {})
     red = figure.numbers.query("run == 'red' and reference == 'base' and words == 'thinking'")
     grpo = figure.numbers.query("run == 'grpo' and reference == 'base' and words == 'thinking'")
     assert set(red["stage"]) == {"Initial", "Intermediate", "Final"}

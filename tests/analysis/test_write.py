@@ -18,13 +18,20 @@ def test_marks_differ_between_supported_and_unsupported_ranks():
     assert LEGEND.split("(")[0] in markdown(marked)
 
 
-def test_an_unmarked_table_has_no_legend_of_marks():
-    assert "Underlined" not in markdown(table(Cell("1")))
+def test_a_caption_explains_the_signs_that_the_table_has_and_no_others():
+    for written in (markdown, lambda table: latex(table, "x")):
+        plain, reported, marked = (
+            written(table(cell)) for cell in (Cell("1"), Cell("1", "", "2"), Cell("1", mark="best"))
+        )
+        assert "Underlined" not in plain and "printed there" not in plain
+        assert "Underlined" not in reported and "printed there" in reported
+        assert "Underlined" in marked and "printed there" not in marked
 
 
 def test_the_papers_number_is_grey_and_below():
     text = latex(table(Cell("41.2", "[39.8, 42.6]", "41.6")), "x")
-    assert r"\shortstack{41.2\\\scriptsize {}[39.8, 42.6]\\\scriptsize\color{gray}paper 41.6}" in text
+    stack = r"41.2\\\scriptsize {}[39.8, 42.6]\\\scriptsize\color{gray}paper 41.6"
+    assert rf"\begin{{tabular}}[t]{{@{{}}c@{{}}}}{stack}\end{{tabular}}" in text
     assert "41.2<br><sub>\\[39.8, 42.6\\]</sub><br><sub>*paper 41.6*</sub>" in markdown(
         table(Cell("41.2", "[39.8, 42.6]", "41.6"))
     )

@@ -97,6 +97,29 @@ def test_options_win_over_the_configuration(repository: Path):
     assert (spec.evaluation.temperature, spec.template, spec.evaluation.backend) == (0.0, "chat", "vllm")
 
 
+def test_a_file_of_problems_needs_no_configuration(make_checkpoint, tmp_path, capsys):
+    write_jsonl(
+        tmp_path / "My set.jsonl", [{"id": f"p{i}", "question": f"{i}+1", "answer": str(i + 1)} for i in range(3)]
+    )
+    words = ["evaluate", "--model", str(make_checkpoint(0)), "--problems", str(tmp_path / "My set.jsonl")]
+    words += ["--backend", "local", "--template", "plain", "--samples", "2", "--max-new-tokens", "8", "--workers", "1"]
+    assert main([*words, "--out", str(tmp_path / "out")]) == 0
+    assert "My set" in capsys.readouterr().out
+    (score,) = read_json(tmp_path / "out/summary.json")["scores"]
+    assert (score["benchmark"], score["problems"], score["samples"]) == ("my_set", 3, 2)
+
+
+def test_problems_with_options_are_choices_and_names_do_not_meet(tmp_path):
+    path = tmp_path / "amc.jsonl"
+    write_jsonl(path, [{"id": "p", "question": "?", "options": ["x", "y"], "answer": "B"}])
+    entry = specification(Options(Path("m"), "", Path("out"), problems=[path])).benchmarks["amc"]
+    assert (entry["grader"], entry["group"], entry["samples"]) == ("choice", "out_of_domain", 4)
+    with pytest.raises(ConfigError, match="another benchmark named 'amc'"):
+        specification(Options(Path("m"), "amc", Path("out"), problems=[path]))
+    with pytest.raises(ConfigError, match="or a file of --problems"):
+        specification(Options(Path("m"), "", Path("out")))
+
+
 def test_an_unknown_benchmark_is_named():
     with pytest.raises(ConfigError, match="aime26"):
         specification(Options(Path("m"), "aime26", Path("out")))

@@ -34,7 +34,7 @@ class Elements(HTMLParser):
         for name, value in attrs:
             assert not name.startswith("on") and name != "srcdoc", (tag, name)
             assert name not in ("href", "src") or str(value).startswith(("data:", "#")), (tag, value)
-        if tag in ("td", "p", "title"):
+        if tag in ("td", "th", "p", "title"):
             self.inside = tag
             self.texts.append("")
 

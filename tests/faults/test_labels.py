@@ -10,20 +10,23 @@ from contextlib import chdir, redirect_stderr, redirect_stdout
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from docutils.core import publish_parts
 from hypothesis import strategies as st
-from jinja2 import Environment
 
+from analysis.listing import Listed
 from analysis.output.item import Cell, Figure, Row, Table
 from analysis.output.item_page import page
 from analysis.output.token_page import page as token_page
-from analysis.output.write import csv, latex, markdown, pictures
+from analysis.output.write import LEGEND, PAPER, csv, latex, markdown, pictures
 from analysis.parts.style import canvas, legend_below
+from analysis.report import curves
+from analysis.report.made import Made
+from analysis.report.page import page as report
 from red.__main__ import main
-from red.escape import terminal, visible
+from red.escape import html, terminal, visible
 from red.evaluation.presentation import show, write
 from red.evaluation.summary import Score
 from red.plumbing.card import card
@@ -68,7 +71,8 @@ def test_html(label: str):
     text = visible(label)
     first, interval = f"{text}{text}paper {text}", text
     assert found[0].strip() == text
-    assert found[1:4] == [text, first, interval] and text in found
+    # Above the columns nothing and the span, then three heads, the group, and twice a label with its cells.
+    assert found[1:13] == ["", text, *[text] * 3, text, *[text, first, interval] * 2] and text in found[13:]
 
 
 @holds("labels in Markdown", label=SHOWN)
@@ -78,7 +82,8 @@ def test_markdown(label: str):
     line = [text, f"{text}{text}paper {text}", text]
     assert cells == [text, f"{text} {text}", f"{text} {text}", text, "", "", *line, *line]
     assert found[0] == ("paragraph_open", text)
-    assert [content for block, content in found if block == "paragraph_open"][1] == text
+    captions = [content for block, content in found if block == "paragraph_open"]
+    assert captions[1] == visible(f"{label} {LEGEND} {PAPER}")
 
 
 def score(label: str) -> Score:
@@ -122,14 +127,18 @@ def test_card(label: str):
 @holds("labels in LaTeX", label=SHOWN)
 def test_latex(label: str):
     text, lines = visible(label), latex(table(label), "x").splitlines()
-    assert read_latex(lines[2].removeprefix(r"\caption{").removesuffix("}")) == f"{text}. {text}"
-    rows = [line for line in lines if r"\shortstack" in line]
+    (caption,) = (line for line in lines if line.startswith(r"\caption[{"))
+    short, _, long = caption.removeprefix(r"\caption[{").removesuffix("}").partition(r"}]{\scriptsize ")
+    assert read_latex(short) == text
+    explained = read_latex(long)
+    assert explained == f"{text}. {visible(f'{label} {LEGEND} {PAPER}')}"
+    rows = [line for line in lines if r"\begin{tabular}[t]" in line]
     assert len(rows) == 2
     for row in rows:
         name, stack, plain = row.removesuffix(r" \\").split(" & ")
         assert not name.startswith(("[", "*")), "read as the length or the star of the line above"
         assert read_latex(name) == read_latex(plain) == text
-        bold = stack.removeprefix(r"\shortstack{\textbf{").partition(r"}\\\scriptsize ")[0]
+        bold = stack.removeprefix(r"\begin{tabular}[t]{@{}c@{}}\textbf{").partition(r"}\\\scriptsize ")[0]
         assert read_latex(bold) == text
 
 
@@ -165,7 +174,8 @@ def test_figure():
 def test_token_page(label: str):
     """The data is one script element that holds JSON and ends where it should; the other is ours."""
     data = {"stages": [label], "models": [], "references": {label: label}, "responses": {label: label}}
-    text = token_page(label, label, data)
+    data |= {"problems": {label: label}}
+    text = token_page(label, label, data, {"csv": label})
     inside = re.findall(r'<script type="application/json" id="data">(.*?)</script>', text, re.DOTALL)
     assert [json.loads(part) for part in inside] == [data]
     assert len(re.findall("<script", text, re.IGNORECASE)) == 2
@@ -173,22 +183,28 @@ def test_token_page(label: str):
 
 
 @holds("labels on the report's front page", label=TEXT, group=TEXT)
-def test_front_page(label: str, group: str, tmp_path_factory: pytest.TempPathFactory):
-    """Snakemake renders it with these two libraries; a label can neither run nor include a file."""
-    runs = {"red": {"label": label, "row_group": group}, "x": {"row_group": group}}
-    config = {"runs": runs, "scale": "tiny", "seeds": [0], "items": [], "benchmarks": {}, "pathvars": {"results": "x"}}
-    source = Environment(trim_blocks=True, lstrip_blocks=True).from_string(
-        (ROOT / "workflow" / "report" / "workflow.rst").read_text(encoding="utf-8")
-    )
-
-    class Snakemake:
-        pass
-
-    Snakemake.config = config
-    body = publish_parts(source.render(snakemake=Snakemake), writer="html", settings_overrides={"report_level": 5})
-    listed = re.search(r"<ul>\n<li><em>(.*?)</em>:\n(.*?)\n</li>\n</ul>", body["html_body"], re.DOTALL)
-    assert listed and "<" not in listed[1] + listed[2]
-    assert "system-message" not in body["html_body"]
+def test_front_page(label: str, group: str):
+    """In the outcome, the claims, the curves and the files; beside our own no script, and none that ends early."""
+    cells = [{"text": text} for text in ("Table 2", "P1", group, label, label, "0.1", "1", "1")]
+    columns = ("Where", "Needs", "Verdict", "Measured", "Shown if", "p", "Detectable", "Seeds")
+    shown = {"stub": label, "columns": columns, "spans": (), "rows": [{"label": label, "group": group, "cells": cells}]}
+    run = {"run": label, "label": label, "steps": 1, "seeds": [0]}
+    facts = {
+        "scale": label,
+        "caption": label,
+        "missing": [label],
+        "verdicts": {group: 1},
+        "runs": [run],
+        "table": shown,
+    }
+    claims = Made("claims", Listed("table", label, label), facts, {"json": label.encode("utf-8", "replace")})
+    curve = curves.Curve(label, label, "#000000", 0, label, np.array([0]), np.array([1.0]))
+    text = report([claims], curves.packed([curve]))
+    assert len(re.findall("<script", text, re.IGNORECASE)) == 3
+    assert not re.search(r"<(svg|iframe|b class|img src=x)\b", text)
+    inside = re.findall(r'<script type="application/json" id="curves-data">(.*?)</script>', text, re.DOTALL)
+    assert [json.loads(part)["metrics"] for part in inside] == [[label]]
+    assert not visible(label) or f">{html(label)}<" in text
 
 
 def printed(call: Callable[[], object]) -> str:

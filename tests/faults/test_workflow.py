@@ -229,7 +229,7 @@ def test_two_workflows(tmp_path: Path, undisturbed: Path, remark):
     "overlay, message",
     "workflow started with ",
     [
-        ("an unknown item: refused before any job", "items: [nothing]", "items: 'nothing' is unknown"),
+        ("an unknown item: refused before any job", "items: [nothing]", "items: no item 'nothing'"),
         ("a folder that is a command: refused before any job", 'pathvars: {logs: "a; touch RAN"}', "pathvars.logs: "),
         ("a key twice: refused before any job", "seeds: [0]\nseeds: [1]", "key 'seeds' occurs twice"),
     ],

@@ -33,6 +33,7 @@ from tests.methods.plain_step import (
     ratio,
     sequence_entropy,
     sequence_mean,
+    sequences_of,
     sg,
     token_mean,
 )
@@ -317,12 +318,14 @@ METHODS = {
     "dapo": Case(dapo, "rollouts"),
     "dft": Case(plain_further.dft, "demonstrations"),
     "drgrpo": Case(drgrpo, "rollouts"),
+    "gac": Case(partial(chord, phi=True), "expert", mu=partial(cosine_mu, warmup=0, decay=200, peak=0.9, valley=0.05)),
     "gpg": Case(plain_further.gpg, "rollouts"),
     "grpo": Case(grpo, "rollouts"),
     "hpt": Case(hpt, "both"),
     "luffy": Case(luffy, "both"),
     "mix_policy": Case(mix_policy, "both"),
     "nft": Case(plain_further.nft, "rollouts"),
+    "prefix_rft": Case(plain_further.prefix_rft, "hybrids"),
     "psft": Case(plain_further.psft, "demonstrations"),
     "red": Case(red, "both", _ratio_of()),
     "red_intended": Case(red_intended, "both", _ratio_of(high=7.0)),
@@ -331,17 +334,24 @@ METHODS = {
     "rl_plus": Case(plain_further.rl_plus, "both"),
     "rl_sft": Case(rl_sft, "both"),
     "sft": Case(sft, "demonstrations"),
+    "sft_rl": Case(plain_further.sft_rl, "rollouts"),
     "srft": Case(srft, "both"),
     "superrl": Case(plain_further.superrl, "both"),
+    "trapo": Case(plain_further.trapo, "several"),
     "trsft": Case(plain_further.trsft, "demonstrations"),
+    "uft": Case(plain_further.uft, "both"),
 }
 
 # Runs of the shipped configuration whose loss is not their method's (section 14.4).
 RUNS = {
     "chord_mu": replace(METHODS["chord_mu"], mu=partial(cosine_mu, warmup=0, decay=120, peak=0.9, valley=0.05)),
+    "gac": replace(METHODS["gac"], mu=partial(cosine_mu, warmup=0, decay=120, peak=0.9, valley=0.05)),
     "luffy_published": Case(partial(luffy, clip=False), "both"),
     "mix_policy_eq12": Case(mix_policy_eq7, "both"),
     "offline_self": Case(self_ratio, "both"),
+    "prefix_rft_half": Case(partial(plain_further.prefix_rft, top=0.5), "hybrids"),
+    "prefix_rft_split": Case(partial(plain_further.prefix_rft, split=True), "hybrids"),
+    "prefix_rft_tokens": Case(partial(plain_further.prefix_rft, mean=True), "hybrids"),
     "red_clip_0_g": Case(red, "both", _ratio_of(low=0.0)),
     "red_clip_1_inf": Case(red, "both", _ratio_of(high=math.inf)),
     "red_eq12": Case(red_eq12, "both", _ratio_of()),
@@ -354,20 +364,10 @@ RUNS = {
     "red_w_scrambled": Case(red, "both", _ratio_of(), marked=True),
     "red_window10": Case(red, "both", _ratio_of(window=10)),
     "red_window5": Case(red, "both", _ratio_of(window=5)),
+    "trapo_alpha3": Case(partial(plain_further.trapo, alpha=0.3), "several"),
+    "uft_nll_10": Case(partial(plain_further.uft, c=0.01), "both"),
+    "uft_nll_100": Case(partial(plain_further.uft, c=0.1), "both"),
 }
-
-
-def sequences_of(inputs: dict[str, Any], members: str) -> list[dict[str, Any]]:
-    """The input sequences that a method's step has. An expert's prompt is another one: a group of its own."""
-    rows = inputs["sequences"]
-    match members:
-        case "rollouts":
-            return [row for row in rows if not row["is_demonstration"]]
-        case "demonstrations":
-            return [row for row in rows if row["is_demonstration"]]
-        case "expert":
-            return [{**row, "group": row["group"] + 100} if row["is_demonstration"] else row for row in rows]
-    return rows
 
 
 def evaluate(terms: Callable[[Step], Terms], step: Step) -> dict[str, Any]:

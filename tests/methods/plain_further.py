@@ -1,9 +1,14 @@
 """The equations of the further methods (docs/methods.md section 17) once more, as in plain.py."""
 
 import cmath
+import math
+from collections.abc import Callable
+from statistics import fmean, pvariance
 
 from tests.methods.plain_step import (
     Gain,
+    Rows,
+    Shares,
     Step,
     Terms,
     advantage,
@@ -38,6 +43,13 @@ def superrl(step: Step) -> Terms:
         c_nll=1.0,
         entropy=mean_entropy(step, rows + taught),
     )
+
+
+def sft_rl(step: Step) -> Terms:
+    """Section 17.8."""
+    rows, a = step.rollouts, advantage(step, "rollouts", None)
+    gain = lambda i, t: clipped(ratio(step, i, t), a[i], 0.2, 0.28)  # noqa: E731
+    return Terms(rollout=token_mean(step, rows, gain), entropy=mean_entropy(step, rows))
 
 
 def gpg(step: Step) -> Terms:
@@ -80,6 +92,93 @@ def rl_plus(step: Step) -> Terms:
         nll=nll(step, taught),
         entropy=mean_entropy(step, rows + taught),
         c_entropy=0.001,
+    )
+
+
+def uft(step: Step, c: float = 0.001) -> Terms:
+    """Section 17.9: the demonstrations are the prefixes."""
+    rows, taught, a = step.rollouts, step.demonstrations, advantage(step, "rollouts", 1e-6)
+    return Terms(
+        rollout=token_mean(step, rows, lambda i, t: clipped(ratio(step, i, t), a[i], 0.2, 0.2)),
+        nll=nll(step, taught),
+        c_nll=c,
+        entropy=mean_entropy(step, rows + taught),
+    )
+
+
+def prefix_chance(step: int, steps: int) -> float:
+    """Section 17.9: of a chunk."""
+    return 0.05 + 0.45 * (1 + math.cos(math.pi * (step + 1) / steps)) if step < steps else 0.0
+
+
+def noise(step: Step) -> list[float]:
+    """Section 17.10: r, s and d."""
+    a = advantage(step, "rollouts", 1e-6)
+    taught = sorted(
+        fmean(-sg(step.sequences[i].logp[t]) for t in step.sequences[i].counted) for i in step.demonstrations
+    )
+    cut = max(1, len(taught) // 10) if len(taught) >= 4 else 0
+    gaps = []
+    for i, sequence in enumerate(step.sequences):
+        own = 0.0 if sequence.is_demonstration else a[i]
+        shares = [sg(probability(step, i, t)) for t in sequence.counted]
+        gaps.append(fmean((own - pi * (1 - pi)) ** 2 for pi in shares))
+    return [pvariance(a[i] for i in step.rollouts), pvariance(taught[cut : len(taught) - cut]), fmean(gaps)]
+
+
+def _in_parts(step: Step, rollout: Gain, copied: Gain, average: Callable[[Rows, Gain], Shares]) -> Terms:
+    """Sampled tokens with one gain, those of demonstrations and prefixes with another, all in every divisor."""
+    rows = list(range(len(step.sequences)))
+    places = {(i, t) for i in rows for t in step.sequences[i].copied}
+    one, other = average(rows, rollout), average(rows, copied)
+    return Terms(
+        rollout={place: share for place, share in one.items() if place not in places},
+        demonstration={place: share for place, share in other.items() if place in places},
+        nll=nll(step, step.demonstrations),
+        entropy=mean_entropy(step, rows),
+    )
+
+
+def prefix_rft(step: Step, top: float = 0.2, mean: bool = False, split: bool = False) -> Terms:
+    """Section 17.11; with `mean` over tokens, with `split` the released estimator."""
+    a = advantage(step, "rollouts" if split else "union", None)
+    # Over the rollouts' rewards alone: the prefix against their mean, what follows it against nobody.
+    of_prefix = {i: step.sequences[i].reward - _mean_reward(step, i) if split else a[i] for i in step.hybrids}
+    kept = set()
+    for i in step.hybrids:
+        sequence = step.sequences[i]
+        by_entropy = sorted((-sequence.entropy[t].real, t) for t in sequence.copied)
+        kept |= {(i, t) for _, t in by_entropy[: math.ceil(round(top * len(by_entropy), 9))]}
+
+    def copied(i: int, t: int) -> complex:
+        if (i, t) not in kept:
+            return 0.0
+        return ratio(step, i, t) * of_prefix[i] if split else clipped(ratio(step, i, t), of_prefix[i], 0.2, 0.2)
+
+    def average(rows: Rows, gain: Gain) -> Shares:
+        return token_mean(step, rows, gain) if mean else constant(step, rows, len(rows), step.limit / 16, gain)
+
+    return _in_parts(step, lambda i, t: clipped(ratio(step, i, t), a.get(i, 0.0), 0.2, 0.2), copied, average)
+
+
+def _mean_reward(step: Step, i: int) -> float:
+    others = step.members(step.sequences[i].group, "rollouts")
+    return fmean(step.sequences[k].reward for k in others) if len(others) > 1 else 0.0
+
+
+def trapo(step: Step, alpha: float = 0.1) -> Terms:
+    """Section 17.12."""
+    a = advantage(step, "union", None)
+
+    def copied(i: int, t: int) -> complex:
+        pi = probability(step, i, t)
+        return pi / max(sg(pi), alpha) if step.sequences[i].prefix_kept else 0.0
+
+    return _in_parts(
+        step,
+        lambda i, t: ratio(step, i, t) * a[i],
+        copied,
+        lambda rows, gain: constant(step, rows, len(rows), step.limit / 16, gain),
     )
 
 

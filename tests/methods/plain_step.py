@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from statistics import fmean, stdev
+from typing import Any
 
 TINY = 1e-100
 
@@ -31,11 +32,18 @@ class Sequence:
     old_logp: list[float]
     entropy: list[complex]
     kept: bool = True
+    prefix: int = 0
+    prefix_kept: bool = True
 
     @property
     def counted(self) -> list[int]:
         """Positions that count."""
         return [t for t, m in enumerate(self.mask) if m]
+
+    @property
+    def copied(self) -> list[int]:
+        """Those of them that were copied from the demonstration: all, none, or a prefix."""
+        return self.counted if self.is_demonstration else self.counted[: self.prefix]
 
 
 @dataclass(frozen=True)
@@ -50,7 +58,11 @@ class Step:
 
     @property
     def rollouts(self) -> Rows:
-        return [i for i, s in enumerate(self.sequences) if not s.is_demonstration]
+        return [i for i, s in enumerate(self.sequences) if not (s.is_demonstration or s.prefix)]
+
+    @property
+    def hybrids(self) -> Rows:
+        return [i for i, s in enumerate(self.sequences) if s.prefix]
 
     @property
     def demonstrations(self) -> Rows:
@@ -62,9 +74,8 @@ class Step:
 
     def members(self, group: int, over: str) -> Rows:
         """Rows of a group: all of them ("union") or its rollouts ("rollouts")."""
-        return [
-            i for i, s in enumerate(self.sequences) if s.group == group and (over == "union" or not s.is_demonstration)
-        ]
+        every = [i for i, s in enumerate(self.sequences) if s.group == group]
+        return every if over == "union" else [i for i in every if i in self.rollouts]
 
     def accuracy(self, group: int, over: str = "rollouts") -> float:
         """Mean verdict; 0 for a group without such members."""
@@ -97,6 +108,31 @@ class Terms:
             + self.c_nll * self.nll.get(key, 0)
             - self.c_entropy * self.entropy.get(key, 0)
         )
+
+
+def sequences_of(inputs: dict[str, Any], members: str) -> list[dict[str, Any]]:
+    """The input sequences that a method's step has. An expert's prompt is another one: a group of its own."""
+    rows = inputs["sequences"]
+    match members:
+        case "rollouts":
+            return [row for row in rows if not row["is_demonstration"]]
+        case "demonstrations":
+            return [row for row in rows if row["is_demonstration"]]
+        case "expert":
+            return [{**row, "group": row["group"] + 100} if row["is_demonstration"] else row for row in rows]
+        case "hybrids":
+            return [_hybrid(row) if row["is_demonstration"] else row for row in rows]
+        case "several":
+            # A whole demonstration in every other group; of the hybrids one whose prefix is not learned.
+            odd = [row["is_demonstration"] and row["group"] % 2 == 1 for row in rows]
+            return [_hybrid(row, row["group"] != 1) if one else row for row, one in zip(rows, odd, strict=True)]
+    return rows
+
+
+def _hybrid(row: dict[str, Any], prefix_kept: bool = True) -> dict[str, Any]:
+    """The demonstration's first half, then as if sampled."""
+    prefix = (1 + sum(row["mask"])) // 2
+    return {**row, "is_demonstration": False, "prefix": prefix, "prefix_kept": prefix_kept}
 
 
 def sg(x: complex) -> float:

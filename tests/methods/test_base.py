@@ -14,7 +14,7 @@ from red.methods import method
 from red.methods.base import Mix, Problem, Reward, Sequence
 
 # What remembers, from step to step; everything else is a record.
-MEMORIES = {"AnchorSearch", "GradedSampler", "HardBuffer", "Loop", "WeightSchedule"}
+MEMORIES = {"AnchorSearch", "GradedSampler", "HardBuffer", "Loop", "NoiseController", "WeightSchedule"}
 
 
 def records():
@@ -47,9 +47,12 @@ def test_a_prompt_needs_a_demonstration_if_its_group_has_one(name, needed):
     assert method(name).needs_demonstrations is needed
 
 
+ROLLOUTS_ALONE = ("grpo", "drgrpo", "dapo", "bread", "gpg", "nft", "sft_rl")
+
+
 @pytest.mark.parametrize("name", red.methods.names())
 def test_a_method_learns_demonstrations_unless_it_is_rl_alone(name):
-    assert method(name).learns_demonstrations is (name not in ("grpo", "drgrpo", "dapo", "bread", "gpg", "nft"))
+    assert method(name).learns_demonstrations is (name not in ROLLOUTS_ALONE)
 
 
 def test_a_plain_mix_keeps_every_rollout_that_it_samples():

@@ -55,7 +55,11 @@ def tensors(rows):
     )
     group = torch.tensor([row["group"] for row in rows])
     is_demonstration = torch.tensor([row["is_demonstration"] for row in rows])
-    return batch, Members(group, is_demonstration, column("reward"), column("accuracy"), batch.mask_st.sum(1))
+    members = Members(group, is_demonstration, column("reward"), column("accuracy"), batch.mask_st.sum(1))
+    prefix = torch.tensor([row.get("prefix", 0) for row in rows])
+    return batch, replace(
+        members, prefix_s=prefix, prefix_kept_s=torch.tensor([row.get("prefix_kept", True) for row in rows])
+    )
 
 
 def computed(spec, case, inputs):

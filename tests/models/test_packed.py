@@ -121,3 +121,22 @@ def test_hand_written_gradients_are_those_of_finite_differences():
     assert gradcheck(packed._linear, (x, weight))
     assert gradcheck(lambda x: packed._normalize(x, 1e-6), (x,))
     assert gradcheck(packed._Gate.apply, (gates,))
+    turns = torch.polar(
+        torch.ones(5, 1, 1, dtype=torch.float64), torch.linspace(0, 2, 5, dtype=torch.float64)[:, None, None]
+    )
+    wide, wide_bias = (
+        torch.randn(n, generator=generator, dtype=torch.float64, requires_grad=True) for n in ((6, 4), (6,))
+    )
+    assert gradcheck(lambda *inputs: packed._Turned.apply(*inputs, turns, 4), (x, wide, wide_bias))
+
+
+@pytest.mark.parametrize("kv_heads", [1, 2, 4])
+def test_short_rows_have_the_attention_of_long_ones(kv_heads, monkeypatch):
+    qkv = torch.randn(3, 7, 4 + 2 * kv_heads, 6, dtype=torch.float64, requires_grad=True)
+    results = []
+    for longest in (7, 6):
+        monkeypatch.setattr(packed, "SHORT", longest)
+        context = packed._attend(qkv, 4, kv_heads)
+        results.append((context, torch.autograd.grad(context.square().sum(), qkv)[0]))
+    for short, long in zip(*results, strict=True):
+        torch.testing.assert_close(short, long, rtol=1e-11, atol=1e-11)

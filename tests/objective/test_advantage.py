@@ -42,7 +42,25 @@ def test_a_group_of_one_keeps_its_reward(std):
         accuracy_s=torch.ones(3),
         tokens_s=torch.ones(3),
     )
-    assert advantages(members, Advantage("rollouts", std, 0.0)).tolist() == [0.75, 1.0, 0.0]
+    assert [found.tolist() for found in advantages(members, Advantage("rollouts", std, 0.0))] == [[0.75, 1.0, 0.0]] * 2
     # Half the difference, over the deviation with n - 1, which is the difference over the root of two.
     half = 0.5**0.5 if std else 0.375
-    assert advantages(members, Advantage("union", std, 0.0)).tolist() == pytest.approx([0.75, half, -half])
+    for found in advantages(members, Advantage("union", std, 0.0)):
+        assert found.tolist() == pytest.approx([0.75, half, -half])
+
+
+def test_a_hybrid_is_compared_with_the_rollouts_in_its_prefix_or_with_all_members():
+    """Rewards 1, 0, 0 of rollouts, 1 of the hybrid: means of a third and of a half."""
+    members = Members(
+        group_s=torch.zeros(4),
+        demonstration_s=torch.zeros(4, dtype=torch.bool),
+        reward_s=torch.tensor([1.0, 0.0, 0.0, 1.0]),
+        accuracy_s=torch.ones(4),
+        tokens_s=torch.ones(4),
+        prefix_s=torch.tensor([0, 0, 0, 2]),
+    )
+    sampled, of_prefix = advantages(members, Advantage("rollouts", std=False))
+    assert sampled.tolist() == pytest.approx([2 / 3, -1 / 3, -1 / 3, 0])
+    assert of_prefix.tolist() == pytest.approx([2 / 3, -1 / 3, -1 / 3, 2 / 3])
+    for found in advantages(members, Advantage("union", std=False)):
+        assert found.tolist() == [0.5, -0.5, -0.5, 0.5]

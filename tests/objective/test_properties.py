@@ -27,8 +27,8 @@ def spec_of(name):
     return replace(spec, aggregation=spec.aggregation.resolved(16))
 
 
-def draw(seed, groups=4, rollouts=3, demonstrations=1, tokens=6):
-    """A random step in float64 with mixed, all-wrong and all-right groups."""
+def draw(seed, groups=4, rollouts=3, demonstrations=1, tokens=6, hybrids=False):
+    """A random step in float64 with mixed, all-wrong and all-right groups; with hybrids, one of each group is one."""
     g = torch.Generator().manual_seed(seed)
     size = rollouts + demonstrations
     total = groups * size
@@ -46,6 +46,9 @@ def draw(seed, groups=4, rollouts=3, demonstrations=1, tokens=6):
     members = Members(
         torch.arange(groups).repeat_interleave(size), is_demonstration, accuracy, accuracy, length.double()
     )
+    if hybrids:
+        first = torch.arange(total) % size == 0
+        members = replace(members, prefix_s=torch.where(first, (length + 1) // 2, 0))
     return batch, members
 
 
@@ -59,7 +62,7 @@ def loss_and_gradient(batch, spec, whole, parts):
 @given(seed=RANDOM, cuts=st.lists(st.integers(1, 15), max_size=4))
 def test_any_split_and_order_of_micro_batches_gives_the_same_loss_and_gradient(name, seed, cuts):
     spec = spec_of(name)
-    batch, members = draw(seed)
+    batch, members = draw(seed, hybrids=seed % 2 == 1)
     whole = plan(members, spec, weight=2.5, mu=0.4 if spec.mixture else None)
     everything = torch.arange(len(members.reward_s))
     expected, gradient = loss_and_gradient(batch, spec, whole, [everything])
@@ -92,7 +95,7 @@ def stop_gradients(values, replay):
 @pytest.mark.parametrize("name", methods.names())
 def test_the_gradient_is_that_of_finite_differences_with_stop_gradients_held(name):
     spec = spec_of(name)
-    batch, members = draw(7)
+    batch, members = draw(7, hybrids=True)
     whole = plan(members, spec, weight=2.5, mu=0.4 if spec.mixture else None)
     direction = torch.randn(batch.logp_st.shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     held = []
@@ -212,7 +215,7 @@ def test_what_is_handed_around_cannot_change():
             for value in vars(importlib.import_module(f"{room.__name__}.{name}")).values():
                 if isinstance(value, type) and is_dataclass(value):
                     found[value.__name__] = value.__dataclass_params__.frozen
-    assert {name for name, frozen in found.items() if not frozen} == {"HardBuffer", "AnchorSearch"}
+    assert {name for name, frozen in found.items() if not frozen} == {"HardBuffer", "AnchorSearch", "NoiseController"}
     assert {"Plan", "Batch", "Loss", "ObjectiveSpec", "Method", "Mix", "SecondStep"} <= found.keys()
 
 

@@ -140,6 +140,20 @@ def test_tokens_are_measured_on_the_trained_model_s_own_responses(rows, base, ot
     assert values(rows("tokens", base, base=base)["p_base"]) == values(rows("tokens", base, base=base)["p_trained"])
 
 
+def test_tokens_come_with_the_prompt_the_gold_answer_and_the_verdict_on_them(rows, tiny_world, base, other):
+    found = rows("tokens", base, base=base)
+    asked = {row["id"]: row for row in read_jsonl(tiny_world / "prompts.jsonl")}
+    texts = {}
+    for row in found["p_trained"]:
+        texts[row.example] = texts.get(row.example, "") + row.token
+    for prompt, verdict in zip(found["prompt"], found["verdict"], strict=True):
+        problem = asked[prompt.example]
+        assert problem["question"] in prompt.token and verdict.token == problem["answer"]
+        boxed = re.findall(r"\\boxed\{([^}]*)\}", texts[prompt.example])
+        assert verdict.value == float(boxed[-1:] == [problem["answer"]])
+    assert len(found["prompt"]) == len(texts) == 5
+
+
 def test_entropies_are_measured_before_and_after_on_the_same_prompts(rows, base, other):
     """A parent that is the trained model has the same entropies at both steps; a changed one has not."""
     same, changed = rows("entropy", base, parent=base), rows("entropy", base, parent=other)

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import MISSING, fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass, replace
 
 import pytest
 import yaml
@@ -21,6 +21,7 @@ from red.study import resources, runs
 from red.study.config import SCHEMA
 from red.training.spec import Cluster, RunSpec, Training
 from red.world.spec import EmbeddedModel, World
+from tests.fixtures.runs import SETTINGS, UPDATES
 
 PAGE = "docs/glossary.md"
 ENGINE_ONLY = "engine only"
@@ -50,7 +51,7 @@ def glossary(repository):
 def logged(tiny_world, tmp_path_factory):
     """Names in metrics.jsonl of two steps of every method; a bin's number is `<bin>`."""
     training = Training("local", 2, 2, 4, 24, 2e-3, cosine_every=1, entropy_every=1)
-    second_step = {"relift": {"second_step": {"buffer": 1}}}
+    settings = SETTINGS | {"relift": {"second_step": {"buffer": 1}}}
     names = set()
     for name in methods.names():
         out = tmp_path_factory.mktemp(name)
@@ -60,7 +61,8 @@ def logged(tiny_world, tmp_path_factory):
             tiny_world / "demonstrations" / "clean.jsonl",
             out,
         )
-        run = RunSpec("test", 3, "tiny", name, training, "plain", overrides=second_step.get(name, {}))
+        its = replace(training, updates_per_rollout=UPDATES.get(name, 1))
+        run = RunSpec("test", 3, "tiny", name, its, "plain", overrides=settings.get(name, {}))
         engines.train(run, files, lambda *_: None)
         rows = list(read_jsonl(out / "metrics.jsonl"))
         assert len(rows) == 2
@@ -174,7 +176,8 @@ def test_settings_of_a_method_are_those_of_the_dataclasses(glossary):
     for name in methods.names():
         method = methods.method(name)
         known |= {*settings(method.mix, "mix.")}
-        known |= {*settings(method.second_step, "second_step.")} if method.second_step else set()
+        for part in ("second_step", "mixture_control"):
+            known |= {*settings(value, f"{part}.")} if (value := getattr(method, part)) else set()
     assert {key.partition(".")[0] for key in known} == runs.METHOD_KEYS
     rows = {key.strip("`") for key, _ in glossary["Settings of a method"]}
     missing = sorted(known - rows)
@@ -230,7 +233,7 @@ ALLOWED = {
     "red/engines/openrlhf/actor.py": {"ckpt"},
     "red/engines/openrlhf/arguments.py": {"ckpt"},
     "red/engines/openrlhf/policy.py": {"ckpt"},
-    "red/golden/check.py": {"online", "offline"},
+    "red/golden/losses.py": {"online", "offline"},
 }
 
 

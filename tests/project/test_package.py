@@ -41,7 +41,7 @@ def test_the_wheel_holds_every_module_and_data_file(wheel: Path, repository: Pat
         path.relative_to(repository).as_posix()
         for package in ("red", "analysis")
         for path in (repository / package).rglob("*")
-        if path.suffix in (".py", ".yaml", ".html", ".csv")
+        if path.suffix in (".py", ".yaml", ".html", ".csv", ".css", ".js", ".LICENSE")
     }
     assert wanted <= inside
     assert not [name for name in inside if name.startswith(("tests", "bench", "faults"))]

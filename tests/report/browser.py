@@ -53,3 +53,25 @@ def requests(page) -> list[str]:
     events = (json.loads(line["message"])["message"] for line in page.get_log("performance"))
     asked = (e["params"]["request"]["url"] for e in events if e["method"] == "Network.requestWillBeSent")
     return [url for url in asked if url.split(":")[0] not in ("file", "data", "about", "blob")]
+
+
+def resize(page, width: int, scheme: str = "light") -> None:
+    """A window of that many pixels, and what the reader's system prefers."""
+    metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600}
+    page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    features = [{"name": "prefers-color-scheme", "value": scheme}]
+    page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+
+
+def barriers(page) -> list[str]:
+    """What axe-core calls serious or critical for people who do not see, hear or point; skips where it is missing."""
+    axe = pytest.importorskip("axe_core_python", reason="axe-core-python is not installed")
+    page.execute_script((Path(axe.__file__).parent / "axe.min.js").read_text(encoding="utf-8"))
+    found = page.execute_async_script("axe.run().then(arguments[arguments.length - 1])")
+    assert len(found["passes"]) > 20, "the page was checked"
+    return [
+        f"{one['id']}: {node['html'][:200]}"
+        for one in found["violations"]
+        if one["impact"] in ("serious", "critical")
+        for node in one["nodes"]
+    ]

@@ -1,4 +1,4 @@
-"""A report of invented results, and a browser to read it with."""
+"""The report and its provenance, of invented results, and a browser to read them with."""
 
 from pathlib import Path
 
@@ -10,11 +10,11 @@ from tests.report.browser import browser
 
 
 @pytest.fixture(scope="session")
-def report(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The file that `make report` writes, with all items of config/default.yaml."""
+def provenance(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file that `make provenance` writes, with all items of config/default.yaml; the report lies beside it."""
     folder = tmp_path_factory.mktemp("report")
-    collected = synthetic.write(folder / "collected", steps=40, fraction=0.2)
-    return make(repository, folder, collected, seeds=[0], only=["red", "luffy"])
+    collected = synthetic.write(folder / "collected", seeds=(0, 1, 2), steps=200, fraction=0.2)
+    return make(repository, folder, collected, seeds=[0, 1, 2], only=["red", "luffy"])
 
 
 @pytest.fixture

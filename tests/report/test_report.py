@@ -1,106 +1,172 @@
-"""The report: its list of items, and in a browser: no network, no errors, every item opens, data can be saved."""
+"""The report in a browser: at a desk, on a phone, in the dark, on paper, with the keyboard, and without a network."""
 
 import base64
-import json
+import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from analysis.items.claims import CLAIMS
 from analysis.listing import listing
-from tests.report.browser import console_errors, requests
+from analysis.parts.trend import trend
+from analysis.report.page import LARGEST
+from red.__main__ import main as red
+from tests.report.browser import barriers, console_errors, requests, resize
 
 pytestmark = pytest.mark.slow
-CATEGORIES = ("Overview", "Tables", "Figures", "Diagnostics")
-EYES = "nav tbody tr td:last-child a:first-child"
-SHOWN = """
-  const parts = [...document.querySelectorAll('table, img, .token')];
-  return parts.some(part => part.offsetWidth > 100 && part.naturalWidth !== 0) || parts.length > 50;
-"""
-# Of Snakemake's own report, about how its style sheet is made.
-EXPECTED = "cdn.tailwindcss.com should not be used in production"
+WIDTHS = (1440, 390)
+KEYS = {"tab": "\ue004", "home": "\ue011", "right": "\ue014"}
 
 
 @pytest.fixture
-def opened(page, report: Path):
+def report(provenance: Path) -> Path:
+    return provenance.with_name("report.html")
+
+
+@pytest.fixture(params=WIDTHS)
+def opened(request: pytest.FixtureRequest, page, report: Path):
+    resize(page, request.param)
     page.get(report.as_uri())
-    _wait(page, "return document.querySelectorAll('#overview tbody tr').length > 3")
-    return page
-
-
-def test_every_item_is_listed_with_its_heading_category_and_text(report: Path):
-    records, categories = (_embedded(report, name) for name in ("results", "categories"))
-    assert tuple(categories) == CATEGORIES
-    for name, about in listing().items():
-        path = f"results/tiny/{about.kind}s/{name}.html"
-        category = "Overview" if name in ("at_a_glance", "overview", "premises") else "Diagnostics"
-        category = f"{about.kind.title()}s" if about.is_of_the_paper else category
-        assert path in categories[category]["Other"], name
-        assert records[path]["labels"]["item"].replace(" \u2007", " ") == about.heading
-        assert " ".join(about.text.split()[:4]) in records[path]["caption"], name
-
-
-def test_the_front_page_shows_headline_entropy_runs_and_differences(opened):
-    text = opened.execute_script("return document.body.innerText")
-    for part in (
-        "Headline results",
-        "These are not results of the paper",
-        "What was run",
-        "RED",
-        "What differs from the paper",
-    ):
-        assert part in text
-    assert opened.execute_script("return document.querySelector('#entropy_trends img').naturalWidth") > 100
-
-
-def test_every_item_opens_with_a_click_without_network_or_errors(opened):
-    found = set()
-    for category in CATEGORIES:
-        _click(opened, category)
-        for index in range(len(opened.find_elements("css selector", EYES))):
-            opened.find_elements("css selector", EYES)[index].click()
-            opened.switch_to.frame(opened.find_element("css selector", "iframe"))
-            _wait(opened, "return document.readyState === 'complete' && !!document.querySelector('h1, h2')")
-            found.add(opened.execute_script("return document.querySelector('h1, h2').innerText"))
-            shown = opened.execute_script(SHOWN)
-            opened.switch_to.default_content()
-            assert shown, f"{category} {index} shows nothing"
-        opened.find_element("css selector", "nav nav a").click()  # the house
-    assert len(found) == len(listing())
-    assert [line for line in console_errors(opened) if EXPECTED not in line] == []
-    assert requests(opened) == []
-
-
-def test_the_data_behind_a_table_is_inside(opened, report: Path):
-    link = "return document.querySelector('#overview a[download=\"overview.csv\"]').href"
-    inside = base64.b64decode(opened.execute_script(link).partition(",")[2])
-    assert inside == report.with_name("tables").joinpath("overview.csv").read_bytes()
-
-
-def test_a_click_and_keys_on_the_token_page_show_both_probabilities(page, report: Path):
-    page.get(report.with_name("figures").joinpath("token_probabilities.html").as_uri())
-    tokens = page.find_elements("css selector", ".tokens .token")
-    tokens[1].click()
-    detail = page.find_element("id", "detail").text
-    assert "token 2 of" in detail and "trained 0." in detail and "base model 0." in detail
-    page.switch_to.active_element.send_keys("\ue014")  # arrow right
-    assert "token 3 of" in page.find_element("id", "detail").text
+    yield page
     assert console_errors(page) == []
     assert requests(page) == []
 
 
-def _embedded(report: Path, name: str):
-    """A JSON document inside the page."""
-    text = report.read_text(encoding="utf-8")
-    # The same names are variables of the libraries before it.
-    start = text.rindex(f"var {name} = {{")
-    return json.JSONDecoder().raw_decode(text, text.index("{", start))[0]
+def test_the_first_screen_says_what_was_run_and_what_came_out(opened):
+    shown = opened.execute_script(
+        "return [...document.querySelectorAll('#outcome .lead, #outcome .score')]"
+        ".filter((one) => one.getBoundingClientRect().top < innerHeight).map((one) => one.innerText)"
+    )
+    ran, came, score = shown
+    assert re.fullmatch(r"At tiny scale, \d+ runs trained for [\d to]+ steps with [\d to]+ seeds each, .*\.", ran)
+    assert came.startswith("RED reaches ") and f"of {len(CLAIMS)} claims, " in came
+    assert sum(map(int, re.findall(r"\d+", score))) == len(CLAIMS)
 
 
-def _wait(page, condition: str) -> None:
+def test_every_item_has_an_anchor_and_shows_itself(opened):
+    for name, about in listing().items():
+        opened.execute_script("location.hash = arguments[0]", name)
+        top, heading, shown = opened.execute_script(
+            "const it = document.getElementById(arguments[0]), one = it.querySelector('figure img, table');"
+            "return [it.getBoundingClientRect().top, it.querySelector('h3').innerText, one.offsetWidth]",
+            name,
+        )
+        assert -2 < top < 900 and heading.startswith(about.heading) and shown > 100, name
+    links = opened.execute_script("return [...document.querySelectorAll('nav a')].map((a) => a.hash.slice(1))")
+    assert set(links) == {*listing(), "curves", "differences"}
+
+
+def test_the_page_is_never_wider_than_its_window_and_the_first_column_stays(opened):
+    assert opened.execute_script("return document.documentElement.scrollWidth <= innerWidth")
+    moved, stayed = opened.execute_script(
+        "const box = document.querySelector('#main_results .wide'), row = box.querySelector('tbody tr:last-child');"
+        "const left = () => [row.children[3], row.children[0]].map((one) => one.getBoundingClientRect().left);"
+        "const before = left(); box.scrollLeft = 120;"
+        "return left().map((now, i) => before[i] - now)"
+    )
+    assert stayed == 0
+    assert moved > 0 or opened.execute_script("return innerWidth") > 1000
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nobody_meets_a_barrier(opened, scheme):
+    resize(opened, opened.execute_script("return innerWidth"), scheme)
+    # The page of tokens inside has a test of its own.
+    opened.execute_script("for (const one of document.querySelectorAll('details:not(.inside)')) one.open = true")
+    assert barriers(opened) == []
+    paper = opened.execute_script("return getComputedStyle(document.body).backgroundColor")
+    assert (paper == "rgb(255, 255, 255)") == (scheme == "light")
+
+
+def test_the_first_tab_leads_past_the_contents(opened):
+    opened.switch_to.active_element.send_keys(KEYS["tab"])
+    assert opened.switch_to.active_element.get_attribute("href").endswith("#outcome")
+
+
+def test_what_is_saved_is_the_file_beside_the_page(opened, report: Path, tmp_path: Path):
+    """Also where the page was sent alone: nothing is read from beside it."""
     from selenium.webdriver.support.ui import WebDriverWait
 
-    WebDriverWait(page, 20).until(lambda driver: driver.execute_script(condition))
+    alone = tmp_path / "sent" / "report.html"
+    alone.parent.mkdir()
+    alone.write_bytes(report.read_bytes())
+    opened.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(tmp_path)})
+    opened.get(alone.as_uri())
+    for name in ("overview.csv", "main_results.tex", "claims.json", "entropy_trends.svg"):
+        kind = "figures" if name.endswith("svg") else "tables"
+        link = opened.find_element("css selector", f'a[download="{name}"]')
+        opened.execute_script("arguments[0].click()", link)
+        saved = tmp_path / name
+        WebDriverWait(opened, 10).until(lambda _, saved=saved: saved.exists())
+        assert saved.read_bytes() == report.with_name(kind).joinpath(name).read_bytes(), name
 
 
-def _click(page, text: str) -> None:
-    page.find_element("xpath", f"//*[normalize-space(text())='{text}']").click()
+def test_a_chart_is_read_with_the_keyboard_and_starts_where_it_was_measured(opened):
+    chart = opened.find_element("css selector", "#curves .canvas")
+    chart.send_keys(KEYS["home"])
+    caption = opened.find_element("css selector", "#curves .readout caption")
+    assert caption.text == "At step 1"
+    rows = opened.find_elements("css selector", "#curves .readout tbody tr")
+    cells = [[cell.text for cell in row.find_elements("tag name", "td")] for row in rows]
+    read = [(trend, raw) for _, trend, raw in cells if raw != "–"]
+    assert read and all(trend == raw for trend, raw in read)
+    chart.send_keys(KEYS["right"])
+    assert caption.text == "At step 2"
+
+
+def test_runs_metrics_and_seeds_are_chosen(opened):
+    def tick(field: str, text: str) -> None:
+        opened.execute_script(
+            "[...document.querySelectorAll('#curves fieldset')].find((one) => one.innerText.startsWith(arguments[0]))"
+            ".querySelectorAll('label').forEach((one) => { if (one.innerText.trim() === arguments[1]) one.click(); })",
+            field,
+            text,
+        )
+
+    charts = "return [...document.querySelectorAll('#curves .chart')].map((one) => one.innerText)"
+    before = opened.execute_script(charts)
+    tick("Metrics", "length/rollout")
+    tick("Runs", "LUFFY")
+    tick("How", "mean over seeds")
+    tick("Seeds", "0")
+    after = opened.execute_script(charts)
+    assert len(after) == len(before) + 1
+    (length,) = (text for text in after if text.startswith("length/rollout"))
+    assert "LUFFY, seed 1" in length and "LUFFY, seed 2" in length and "seed 0" not in length
+
+
+def test_paper_has_every_caption_and_no_contents(page, report: Path):
+    page.get(report.as_uri())
+    printed = base64.b64decode(page.execute_cdp_cmd("Page.printToPDF", {"preferCSSPageSize": True})["data"])
+    assert 10 < len(re.findall(rb"/Type\s*/Page\b", printed)) < 40
+    page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    page.execute_script("dispatchEvent(new Event('beforeprint'))")
+    text = page.execute_script("return document.body.innerText")
+    assert "Contents" not in text and "Moving average" in text or "mean over seeds" in text
+
+
+def test_it_can_be_sent(report: Path):
+    assert report.stat().st_size < LARGEST
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_red_plot_draws_a_bare_log(page, tmp_path: Path, width: int):
+    """With the trends that the pictures have."""
+    values = [3.0, 1.0, 2.0, 8.0, 5.0, 4.0, 9.0, 2.0, 6.0, 7.0, 1.0, 5.0, 3.0]
+    log = tmp_path / "mine" / "metrics.jsonl"
+    log.parent.mkdir()
+    log.write_text("".join(f'{{"train/step": {step}, "red/w": {value}}}\n' for step, value in enumerate(values)))
+    assert red(["plot", str(log), "--metric", "red/w", "--out", str(tmp_path / "x.html")]) == 0
+    resize(page, width)
+    page.get((tmp_path / "x.html").as_uri())
+    chart = page.find_element("css selector", ".canvas")
+    row = page.find_element("css selector", ".readout tbody tr")
+    read = []
+    for key in (KEYS["home"], *[KEYS["right"]] * (len(values) - 1)):
+        chart.send_keys(key)
+        read.append([float(cell.text) for cell in row.find_elements("tag name", "td")[1:]])
+    np.testing.assert_allclose([raw for _, raw in read], values)
+    np.testing.assert_allclose([smooth for smooth, _ in read], trend(np.array(values), 5), rtol=1e-3)
+    assert barriers(page) == [] and console_errors(page) == [] and requests(page) == []
+    assert page.execute_script("return document.documentElement.scrollWidth <= innerWidth")

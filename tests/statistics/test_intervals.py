@@ -93,6 +93,23 @@ def test_the_paired_test_holds_its_level():
     assert 0.02 <= np.mean(np.array(p) < 0.05) <= 0.10
 
 
+@pytest.mark.parametrize(("base", "training"), [(0.05, 0.05), (0.05, 0.0), (0.0, 0.02)])
+def test_three_seeds_that_share_bases_are_enough_to_hold_the_level(base, training):
+    """Each seed has a base, whose accuracy moves both runs; each training moves one of them."""
+    generator = rng(6)
+
+    def run(bases, difficulty):
+        chance = bases[:, None] + generator.normal(0, training, 3)[:, None] + difficulty
+        return generator.binomial(2, np.clip(chance, 0, 1)) / 2
+
+    rejected = 0
+    for _ in range(150):
+        bases, difficulty = generator.normal(0.4, base, 3), generator.normal(0, 0.25, 200)
+        pair = run(bases, difficulty), run(bases, difficulty)
+        rejected += paired_difference(*pair, generator, resamples=300).p < 0.05
+    assert rejected <= 0.12 * 150
+
+
 def test_the_paired_test_agrees_with_the_normal_approximation():
     difference = np.zeros((1, 400))
     difference[0, :30], difference[0, 30:45] = 1, -1  # mean 0.0375, standard error about 0.01667

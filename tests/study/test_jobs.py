@@ -1,12 +1,15 @@
 """Configurations as plans."""
 
+import json
 from pathlib import Path
 
 import pytest
 
+from red.__main__ import main
 from red.errors import ConfigError
+from red.plumbing.records import to_mapping
 from red.study import config, jobs
-from red.study.runs import run_seeds
+from red.study.runs import run_seeds, run_spec
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +122,12 @@ def test_what_the_schema_cannot_see_is_refused(tiny, change, message):
         jobs.check({**tiny, **change})
 
 
-def test_psft_needs_several_updates_per_step(tiny):
+def test_psft_needs_several_updates_per_step_by_every_way_in(tiny, capsys, tmp_path):
+    spec = to_mapping(run_spec(tiny, "psft", 0))
+    spec["training"]["updates_per_rollout"] = 1
+    files = [word for name in ("parent", "prompts", "demonstrations") for word in (f"--{name}", str(tmp_path))]
+    assert main(["train", "--spec", json.dumps(spec), *files, "--out", str(tmp_path / "out")]) == 2
+    assert "runs.psft.updates_per_rollout: 1 makes psft plain SFT" in capsys.readouterr().err
     with pytest.raises(ConfigError, match=r"runs\.x\.updates_per_rollout: 1 makes psft plain SFT"):
         config.check({**tiny, "runs": {**tiny["runs"], "x": {"method": "psft"}}})
     more = {"method": "psft", "updates_per_rollout": 2, "because": "its clip"}
@@ -171,12 +179,12 @@ def test_a_copy_has_the_seeds_of_the_document_unless_it_names_its_own(tiny):
     assert [pair for pair in jobs.trained(document) if pair[0] != "red"] == [("copy", 7), ("own", 4), ("again", 7)]
 
 
-SEVERAL_SEEDS = {"sft", "sft_dapo", "mix_policy", "luffy", "hpt", "red"}
+SEVERAL_SEEDS = {"sft", "sft_dapo", "sft_rl", "mix_policy", "luffy", "hpt", "red"}
 CONTROLS_OF_W = {"red_w_constant", "red_w_resampled", "red_w_scrambled"}
 
 
 def test_the_paper_trains_several_seeds_only_where_its_tables_ask_for_them(repository):
-    """SFT is what SFT+DAPO starts from; the controls are compared with RED seed by seed."""
+    """SFT is what SFT+DAPO and SFT→RL start from; the controls are compared with RED seed by seed."""
     document = config.load(*(repository / "config" / name for name in ("default.yaml", "paper.yaml")))
     seeds = {run: tuple(run_seeds(document, run)) for run in document["runs"]}
     assert {run for run, its in seeds.items() if its == (0, 1, 2)} == SEVERAL_SEEDS | CONTROLS_OF_W

@@ -5,7 +5,6 @@ log-probabilities, entropies, w, mu, gradients, the clipped update, the learning
 """
 
 import math
-import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,174 +13,31 @@ import torch
 from torch import Tensor
 
 from red.seeds import derive
-from tests.methods import plain
+from tests.methods import plain, plain_further
 from tests.training import toy
-from tests.training.variants import Variant
+from tests.training.plain_groups import Group, Member, PlainGroups
 
 SIDES = {"entropy/rollout": False, "entropy/demonstration": True}
-FORK = ("red_intended", "red_released")
 
-
-@dataclass(frozen=True)
-class Member:
-    """A graded response; `group` numbers the prompts of a step."""
-
-    group: int
-    prompt: list[int]
-    response: list[int]
-    is_demonstration: bool
-    accuracy: float
-    reward: float
-    kept: bool = True
-
-
-Group = tuple[int, list[Member]]
 Pass = list[tuple[Tensor, Tensor]]
 
 
 @dataclass
-class PlainTraining:
-    """`step` makes the next step and returns what it should have logged. `calls` are the script's."""
-
-    variant: Variant
-    calls: list[list[tuple[tuple[int, ...], list[list[int]]]]]
+class PlainTraining(PlainGroups):
+    """`step` makes the next step and returns what it should have logged."""
 
     def __post_init__(self) -> None:
-        self.run = toy.run_spec(self.variant.method, self.variant.overrides, **self.variant.training)
-        self.training = self.run.training
-        self.words = toy.tokenizer()
+        super().__post_init__()
         self.model = toy.base().model.double()
         self.parameters = list(self.model.parameters())
         self.moments = {
             name: [[torch.tensor(0.0), torch.zeros_like(p), torch.zeros_like(p)] for p in self.parameters]
             for name in ("main", "finetune")
         }
-        self.cursor, self.generated, self.trained = 0, 0, 0
+        self.trained = 0
         self.entropies: dict[str, list[float]] = {name: [] for name in SIDES}
         self.hard: list[int] = []
-
-    # --- what enters a step -------------------------------------------------------------------------
-
-    def encoded(self, text: str) -> list[int]:
-        return self.words.encode(text, add_special_tokens=False).ids
-
-    def next_problems(self) -> list[int]:
-        """In the order of a fresh shuffle each epoch."""
-        found = []
-        for position in range(self.cursor, self.cursor + self.training.prompts_per_step):
-            epoch, place = divmod(position, len(toy.PROBLEMS))
-            order = list(range(len(toy.PROBLEMS)))
-            random.Random(derive(self.run.seed, "order", epoch)).shuffle(order)
-            found.append(order[place])
-        self.cursor += len(found)
-        return found
-
-    def member(
-        self,
-        group: int,
-        problem: int,
-        response: list[int],
-        revealed: tuple[int, ...] = (),
-        is_demonstration: bool = False,
-    ) -> Member:
-        """Judged whole; a demonstration may be longer than the limit."""
-        expression, answer, *_ = toy.PROBLEMS[problem]
-        accuracy = float(f"\\boxed{{{answer}}}" in self.words.decode(response))
-        reward, response = accuracy, response[: toy.LIMIT]
-        if self.variant.method in ("dapo", *FORK):
-            tail = round(toy.LIMIT * 2000 / 8192)
-            reward += max(-1.0, min(0.0, (toy.LIMIT - tail - len(response)) / tail))
-        prompt = self.encoded(f"Compute {expression}.\nA:") + list(revealed)
-        return Member(group, prompt, response, is_demonstration, accuracy, reward)
-
-    def demonstration(self, group: int, problem: int) -> Member:
-        return self.member(group, problem, self.taught(problem), is_demonstration=True)
-
-    def taught(self, problem: int) -> list[int]:
-        return [*self.encoded(toy.demonstration(problem)), toy.EOS]
-
-    def sampled(self, group: int, problem: int, call: tuple[tuple[int, ...], list[list[int]]]) -> Group:
-        """A group from the script's answer to one prompt, which must be this problem's."""
-        prompt, responses = call
-        bare = self.encoded(f"Compute {toy.PROBLEMS[problem][0]}.\nA:")
-        assert list(prompt[: len(bare)]) == bare
-        assert len(responses) == self.variant.rollouts
-        self.generated += sum(map(len, responses))
-        members = [self.member(group, problem, response, prompt[len(bare) :]) for response in responses]
-        return problem, members + [self.demonstration(group, problem)] * self.variant.demonstrations
-
-    def batch(self, first: int = 0) -> list[Group]:
-        """The groups of the next prompts."""
-        problems = self.next_problems()
-        if not self.variant.rollouts:
-            return [(problem, [self.demonstration(group, problem)]) for group, problem in enumerate(problems)]
-        calls = zip(problems, self.calls.pop(0), strict=True)
-        return [self.sampled(group, problem, call) for group, (problem, call) in enumerate(calls, first)]
-
-    def groups(self, step: int) -> list[Group]:
-        if self.variant.method in ("dapo", "gpg"):
-            return self.informative(6)[: self.training.prompts_per_step]
-        if self.variant.method in FORK:
-            return self.drawn(step)
-        groups = self.batch()
-        if self.variant.method == "bread":
-            return self.anchored(groups)
-        if self.variant.method.startswith("chord"):
-            draw = random.Random(derive(self.run.seed, "expert", step))
-            experts = draw.choices(range(len(toy.PROBLEMS)), k=self.training.prompts_per_step)
-            groups += [(problem, [self.demonstration(100 + i, problem)]) for i, problem in enumerate(experts)]
-        return groups
-
-    def informative(self, rounds: int) -> list[Group]:
-        """Section 3.3."""
-        kept: list[Group] = []
-        for attempt in range(rounds):
-            kept += [g for g in self.batch(100 * attempt) if len({m.accuracy for m in g[1]}) == 2]
-            if len(kept) >= self.training.prompts_per_step:
-                break
-        return kept
-
-    def drawn(self, step: int) -> list[Group]:
-        """Section 12.10: a seventh round is whole; sequences are drawn, not groups; demonstrations lose their end."""
-        groups = self.informative(6)
-        if len(groups) < self.training.prompts_per_step:
-            groups += self.batch(600)
-        places = [(i, j) for i, (_, members) in enumerate(groups) for j in range(len(members))]
-        draw = random.Random(derive(self.run.seed, "sequences", step))
-        chosen = draw.sample(places, self.training.prompts_per_step * self.training.group_size)
-
-        def entered(place: tuple[int, int], member: Member) -> Member:
-            ends = member.is_demonstration and member.response[-1] == toy.EOS
-            response = member.response[:-1] if ends else member.response
-            return replace(member, response=response, kept=place in chosen)
-
-        return [(p, [entered((i, j), m) for j, m in enumerate(members)]) for i, (p, members) in enumerate(groups)]
-
-    def anchored(self, groups: list[Group]) -> list[Group]:
-        """Section 8.4."""
-        failed = [i for i, (_, members) in enumerate(groups) if not any(m.accuracy for m in members)]
-        bounds = {i: (1, 9) for i in failed}
-        probes: dict[int, dict[int, tuple[float, Group]]] = {i: {} for i in failed}
-        while pending := [i for i in failed if bounds[i][0] <= bounds[i][1]]:
-            for i, call in zip(pending, self.calls.pop(0), strict=True):
-                problem, (low, high) = groups[i][0], bounds[i]
-                k = (low + high) // 2
-                full = f"Compute {toy.PROBLEMS[problem][0]}.\nA:" + toy.revealed(problem, k)
-                assert list(call[0]) == self.encoded(full)
-                probe = self.sampled(i, problem, call)
-                rate = sum(m.accuracy for m in probe[1]) / len(probe[1])
-                probes[i][k] = rate, probe
-                bounds[i] = (low, k - 1) if rate >= 0.25 else (k + 1, high)
-        found = []
-        for i, group in enumerate(groups):
-            if i in failed:
-                mixed = {k: (rate, g) for k, (rate, g) in probes[i].items() if 0 < rate < 1}
-                if not mixed:
-                    continue
-                best = min(mixed, key=lambda k: (max(0.25 - mixed[k][0], mixed[k][0] - 0.75, 0), k))  # noqa: B023
-                group = mixed[best][1]
-            found.append(group)
-        return found
+        self.mu, self.noise = 0.5, list[float]()
 
     # --- an update ----------------------------------------------------------------------------------
 
@@ -232,6 +88,7 @@ class PlainTraining:
                 [1] * len(m.response),
                 *_lists(logp, before, entropy),
                 m.kept,
+                m.prefix,
             )
             for m, (logp, entropy), (before, _) in zip(members, now, old, strict=True)
         ]
@@ -242,6 +99,9 @@ class PlainTraining:
         logged = self.mean_entropies([members[i] for i in kept], [old[i] for i in kept])
         logged["red/w"] = weigh(logged)
         step = replace(step, w=logged["red/w"])
+        if self.variant.method == "gac":
+            step = replace(step, mu=self.adapted(step))
+            logged["loss/mu"] = step.mu
         if cosine:
             logged |= self.cosine(terms, step, now)
         gradient = self.gradient(terms, step, now)
@@ -255,6 +115,18 @@ class PlainTraining:
         logged |= {f"loss/{name}": losses[name] for name in ("total", "rollout", "demonstration", "nll")}
         return logged | ({"opt/grad_norm": norm} if applied else {})
 
+    def adapted(self, step: plain.Step) -> float:
+        """Section 17.10."""
+        control = self.variant.overrides["mixture_control"]
+        found = plain_further.noise(step)
+        old = self.noise or found
+        self.noise = [control["decay"] * o + (1 - control["decay"]) * f for o, f in zip(old, found, strict=True)]
+        r, s, d = self.noise
+        moved = control["mu_decay"] * self.mu + (1 - control["mu_decay"]) * (d / 2 + r) / (d + s + r + 1e-8)
+        aim = (1 - control["prior_share"]) * min(max(moved, 0.05), 0.9) + control["prior_share"] * step.mu
+        self.mu = min(max(aim, self.mu - control["cap"]), self.mu + control["cap"])
+        return self.mu
+
     def mean_entropies(self, members: list[Member], now: Pass) -> dict[str, float]:
         """Section 12.2: mean over sequences of the mean over tokens."""
         found = {}
@@ -262,7 +134,7 @@ class PlainTraining:
             means = [
                 h.mean().item()
                 for m, (_, h) in zip(members, now, strict=True)
-                if m.is_demonstration is is_demonstration
+                if m.is_demonstration is is_demonstration and not m.prefix
             ]
             if means:
                 found[name] = sum(means) / len(means)

@@ -8,6 +8,7 @@ import torch
 from red import methods
 from red.errors import DataError
 from red.methods.dapo import DynamicSampling
+from tests.fixtures.runs import SETTINGS
 from tests.training import toy, trajectories
 from tests.training.plain_training import PlainTraining
 from tests.training.variants import VARIANTS
@@ -95,18 +96,19 @@ def without_demonstrations(root, kept):
 def test_prompts_without_demonstrations_train_every_method_that_puts_none_into_its_groups(name, tmp_path):
     """Problem 1 is always failed and has a demonstration, problem 5 is always failed and has none."""
     without_demonstrations(tmp_path, [0, 1, 2])
-    overrides = {"second_step": {"buffer": 1}} if name == "relift" else {}
-    found = toy.trained(tmp_path, tmp_path / "run", toy.run_spec(name, overrides))
+    settings = SETTINGS | {"relift": {"second_step": {"buffer": 1}}}
+    found = toy.trained(tmp_path, tmp_path / "run", toy.run_spec(name, settings.get(name, {})))
     assert found.result.counts["problems"] == 8 and found.result.counts["no_demonstration"] == 5
     assert found.result.steps == len(found.rows) == toy.STEPS
     if name in LEARNING:
-        assert any(row.get("finetune/step") or row.get("length/demonstration") for row in found.rows)
+        learned = ("finetune/step", "length/demonstration", "prefix/tokens")
+        assert any(row.get(metric) for row in found.rows for metric in learned)
 
 
 @pytest.mark.parametrize("name", BARE)
 def test_a_training_set_without_demonstrations_is_refused_by_methods_that_learn_from_them(name, tmp_path):
     without_demonstrations(tmp_path, [])
-    spec = toy.run_spec(name, {})
+    spec = toy.run_spec(name, SETTINGS.get(name, {}))
     if name in LEARNING:
         with pytest.raises(DataError, match=f"no prompt has a demonstration, from which {name} learns"):
             toy.trained(tmp_path, tmp_path / "run", spec)

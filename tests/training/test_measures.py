@@ -23,11 +23,16 @@ def table(*rows):
     return torch.tensor(rows, dtype=torch.float64)
 
 
+def kinds(is_demonstration):
+    demonstration_s = torch.tensor(is_demonstration)
+    return ~demonstration_s, demonstration_s
+
+
 def test_step_entropies_are_means_over_sequences_of_means_over_tokens():
     """Token-weighted means would be 1.5 and 1.0; the deviation has n - 1."""
     entropy = table([1.0, 3.0, 9.0], [1.0, 1.0, 1.0], [0.5, 9.0, 9.0], [1.0, 2.0, 0.0])
     mask = table([1, 1, 0], [1, 1, 1], [1, 0, 0], [1, 1, 1])
-    found = measures.step_entropy(entropy, mask, torch.tensor([False, False, True, True]))
+    found = measures.step_entropy(entropy, mask, *kinds([False, False, True, True]))
     assert (found.rollout, found.demonstration) == (1.5, 0.75)
     assert found.rollout_se == pytest.approx(math.sqrt(0.5) / math.sqrt(2))
     assert found.demonstration_se == pytest.approx(math.sqrt(0.125) / math.sqrt(2))
@@ -35,8 +40,8 @@ def test_step_entropies_are_means_over_sequences_of_means_over_tokens():
 
 def test_a_side_without_sequences_has_no_entropy_and_one_sequence_no_error():
     entropy, mask = table([1.0, 2.0]), table([1, 1])
-    assert measures.step_entropy(entropy, mask, torch.tensor([False])) == StepEntropy(1.5, None, 0.0, 0.0)
-    assert measures.step_entropy(entropy, mask, torch.tensor([True])) == StepEntropy(None, 1.5, 0.0, 0.0)
+    assert measures.step_entropy(entropy, mask, *kinds([False])) == StepEntropy(1.5, None, 0.0, 0.0)
+    assert measures.step_entropy(entropy, mask, *kinds([True])) == StepEntropy(None, 1.5, 0.0, 0.0)
     assert measures.entropy_metrics(StepEntropy(1.5, None, 0.1)) == {"entropy/rollout": 1.5, "entropy/rollout_se": 0.1}
     assert measures.entropy_metrics(StepEntropy(None, 2.0, 0.0, 0.2)) == {
         "entropy/demonstration": 2.0,
@@ -46,7 +51,7 @@ def test_a_side_without_sequences_has_no_entropy_and_one_sequence_no_error():
 
 def test_measuring_entropy_carries_no_gradient():
     entropy = table([1.0, 2.0]).requires_grad_()
-    assert isinstance(measures.step_entropy(entropy, table([1, 1]), torch.tensor([False])).rollout, float)
+    assert isinstance(measures.step_entropy(entropy, table([1, 1]), *kinds([False])).rollout, float)
 
 
 def test_what_is_learned_is_counted_in_tokens_prompts_and_demonstrations():
@@ -105,11 +110,13 @@ MASK = table([1, 1], [1, 1], [1, 0], [1, 1], [1, 0])
 BATCH = Batch(PROBABILITY.log(), PROBABILITY.log() - RATIO.log(), torch.zeros(5, 2), MASK)
 PLAN = Plan(
     advantage_s=table(1.0, -1.0, -0.5, 2.0, -3.0),
+    demonstration_advantage_s=table(1.0, -1.0, -0.5, 2.0, -3.0),
     r_group_s=table(0.5, 0.5, 0.0, 0.5, 0.0),
     accuracy_s=table(1.0, 0.0, 0.0, 1.0, 1.0),
     weight_s=table(1.0, 1.0, 1.0, 2.5, 2.5),
     rollout_s=torch.tensor([True, True, True, False, False]),
     demonstration_s=torch.tensor([False, False, False, True, True]),
+    prefix_s=torch.zeros(5, dtype=torch.long),
     policy_sequences=5.0,
     policy_tokens=8.0,
     nll_sequences=2.0,
@@ -177,7 +184,8 @@ def test_a_step_without_one_kind_of_member_logs_nothing_of_it():
 def test_one_token_is_enough():
     """One counted token of a rollout and one of a demonstration; a mass below 1."""
     batch = replace(BATCH, mask_st=table([1, 0], [0, 0], [0, 0], [1, 0], [0, 0]))
-    small = replace(PLAN, advantage_s=table(0.1, 0.0, 0.0, 0.1, 0.0))
+    tenth = table(0.1, 0.0, 0.0, 0.1, 0.0)
+    small = replace(PLAN, advantage_s=tenth, demonstration_advantage_s=tenth)
     found = measures.policy_metrics(batch, small, RED)
     assert found["ratio/out_of_range_rollout"] == 1.0
     assert found["probability/rollout"] == pytest.approx(0.5)
@@ -188,8 +196,43 @@ def test_one_token_is_enough():
 
 
 def test_a_step_that_moves_nothing_has_no_offline_mass():
-    still = replace(PLAN, advantage_s=torch.zeros(5, dtype=torch.float64))
+    nothing = torch.zeros(5, dtype=torch.float64)
+    still = replace(PLAN, advantage_s=nothing, demonstration_advantage_s=nothing)
     assert measures.policy_metrics(BATCH, still, RED)["red/mass_demonstration"] == 0.0
+
+
+def test_a_prefix_counts_with_the_demonstrations_and_its_continuation_with_the_rollouts():
+    """The first rollout becomes a hybrid of one token and one."""
+    spec = replace(RED, demonstration=DemonstrationTerm("ratio_one"))
+    found = measures.policy_metrics(BATCH, replace(PLAN, prefix_s=torch.tensor([1, 0, 0, 0, 0])), spec)
+    assert found["probability/rollout"] == pytest.approx((0.25 + 0.1 + 0.2 + 0.4) / 4)
+    assert found["probability/demonstration"] == pytest.approx((0.5 + 0.5 + 0.9 + 0.85) / 4)
+    prefix = 0.5 * 1.0
+    whole = (0.5 + 0.9) * 2.5 * 2.0 + 0.85 * 2.5 * 3.0
+    sampled = 1 * 1.0 + 2 * 1.0 + 1 * 0.5
+    assert found["prefix/mass"] == pytest.approx(prefix / (prefix + whole + sampled))
+    assert found["red/mass_demonstration"] == pytest.approx((prefix + whole) / (prefix + whole + sampled))
+    assert found["prefix/negative"] == 0.0
+    both = replace(PLAN, prefix_s=torch.tensor([2, 2, 0, 0, 0]))
+    entropy = table([0.2, 0.6], [0.7, 0.1], [0, 0], [0, 0], [0, 0])
+    kept = measures.policy_metrics(
+        replace(BATCH, entropy_st=entropy),
+        both,
+        replace(RED, demonstration=DemonstrationTerm(top_entropy=0.5, kind="ratio_one")),
+    )
+    assert kept["prefix/kept_entropy"] == pytest.approx((0.6 + 0.7) / 2)
+    assert kept["prefix/negative"] == 0.5
+
+
+def test_hybrids_have_metrics_of_their_own():
+    problem = Problem("p", (5,), "1", demonstration=(1, 2, 3, 4))
+    hybrid = replace(member(1.0, 1.0, 5), prefix=3)
+    found = measures.group_metrics(
+        [Group(problem, (member(0.0, 0.0, 2), hybrid, replace(hybrid, prefix=1, accuracy=0.0)))]
+    )
+    assert found["accuracy/rollout"] == 0.0 and found["length/rollout"] == 2
+    assert (found["prefix/accuracy"], found["prefix/tokens"], found["prefix/share"]) == (0.5, 2.0, 0.5)
+    assert found["train/solve_none"] == 1.0
 
 
 def test_old_probabilities_of_demonstrations_do_not_matter():

@@ -99,3 +99,31 @@ def test_every_call_has_a_seed_of_its_own_that_repeats():
     seeds = [seed for *_, seed in first.generate.asked]
     assert seeds[0] == 5 and len(set(seeds)) == 3
     assert seeds == [seed for *_, seed in second.generate.asked]
+
+
+def test_a_hybrid_is_graded_and_rewarded_with_its_prefix_and_counts_what_was_sampled():
+    """The gold answer stands in the prefix; of 40 tokens 9 are copied, so 31 are left, and the penalty sees all 40."""
+    found, prefix = sampler(LONG), tuple(ids("First, 3+4=7. So \\boxed{7}"))
+    [[right, cut]] = found.continued([problem()], 2, [prefix])
+    assert [row[2] for row in found.generate.asked] == [[40 - len(prefix)]]
+    for member in (right, cut):
+        assert member.prompt == problem().prompt and member.response[: len(prefix)] == prefix
+        assert (member.prefix, member.accuracy, member.is_demonstration) == (len(prefix), 1.0, False)
+    assert cut.truncated and len(cut.response) == 40 and (right.reward, cut.reward) == (1.0, 0.0)
+    assert found.tokens == 5 + 40 - len(prefix)
+    [[plain, _]] = found.continued([problem()], 2, [()])
+    assert plain.prefix == 0 and plain.response == (*ids("So \\boxed{7}"), toy.EOS)
+
+
+def test_accuracy_without_a_prefix_is_a_mean_over_prompts_and_logged_beside_prefixes():
+    found = sampler()
+    found([problem("a"), problem("b")], 2)
+    assert "accuracy/bare" not in found.metrics()
+    wrong = Problem("c", problem().prompt, "8", problem().demonstration)
+    found([wrong], 2)
+    found([problem("a"), wrong], 2, [tuple(ids("First, ")), ()])
+    assert found.metrics() == {
+        "train/rollouts": 10,
+        "accuracy/sampled": 0.3,
+        "accuracy/bare": pytest.approx((0.5 + 0.5 + 0) / 3),
+    }

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from red.golden.check import sft_probability
+from red.golden.rules import sft_probability
 from red.methods.base import overlong_penalty
 from red.objective.spec import Mixture, Weight
 from red.training.schedule import mixture_mu

@@ -25,6 +25,9 @@ def variant(method: str, rollouts: int, demonstrations: int, **options: Any) -> 
 
 
 MIXTURE = {"mixture": {"warmup": 2, "decay": 4, "peak": 0.8, "valley": 0.1}}
+GAC = {"decay": 0.6, "mu_decay": 0.5, "cap": 0.06, "prior_share": 0.25}
+PREFIXES = {"longest": 0.9, "shortest": 0.2, "decay": 3}
+WAVES = {"sizes": [2, 1, 1], "ratios": [0.0, 0.5, 1.0], "limits": [-1.0, 0.6, 0.9]}
 MU = partial(plain.cosine_mu, warmup=2, decay=4, peak=0.8, valley=0.1)
 RED = variant("red", 3, 1)
 VARIANTS = {
@@ -43,9 +46,21 @@ VARIANTS = {
     "chord_phi": replace(
         variant("chord_phi", 4, 0, overrides=MIXTURE), case=replace(plain.METHODS["chord_phi"], mu=MU)
     ),
+    "gac": replace(
+        variant("gac", 4, 0, overrides=MIXTURE | {"mixture_control": GAC}), case=replace(plain.METHODS["gac"], mu=MU)
+    ),
+    "uft": replace(
+        variant("uft", 4, 0, overrides={"mix": {"prefix_steps": 4}, "nll": {"coefficient": 0.1}}),
+        case=plain.RUNS["uft_nll_100"],
+    ),
+    "prefix_rft": variant(
+        "prefix_rft", 3, 0, overrides={"mix": PREFIXES}, training={"updates_per_rollout": 2, "prompts_per_step": 6}
+    ),
+    "trapo": variant("trapo", 2, 0, overrides={"mix": WAVES}, training={"updates_per_rollout": 2}),
     "hpt": variant("hpt", 4, 1),
     "superrl": variant("superrl", 4, 1),
     "dft": variant("dft", 0, 1),
+    "sft_rl": variant("sft_rl", 4, 0, training={"updates_per_rollout": 2}),
     "gpg": variant("gpg", 4, 0),
     "trsft": variant("trsft", 0, 1),
     "psft": variant("psft", 0, 1, training={"updates_per_rollout": 4}),

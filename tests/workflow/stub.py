@@ -17,6 +17,8 @@ ENDINGS = {"table": ("html", "csv", "tex", "md", "json"), "figure": ("html", "sv
 def main(arguments: list[str]) -> None:
     """Dispatch on the module and the command."""
     module, command, *rest = arguments[1:]
+    if module == "analysis.report":
+        return _lines(Path(rest[rest.index("--out") + 1]))
     options = dict(zip(rest[::2], rest[1::2], strict=False)) if module == "analysis" else _options(rest)
     with open(os.environ["STUB_CALLS"], "a", encoding="utf-8") as calls:
         calls.write(f"{command} {options.get('--out', options.get('--evaluation', ''))}\n")

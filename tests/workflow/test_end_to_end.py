@@ -55,8 +55,10 @@ def test_nothing_is_left_to_do(made):
     assert made.plan(*CONFIGFILES) == []
 
 
-def test_the_report_is_one_file(made):
-    done = made.snakemake("all", *CONFIGFILES, "--report", "report.html")
+def test_the_report_is_one_file_and_its_provenance_another(made):
+    text = (made.root / "results" / "minimal" / "report.html").read_text()
+    assert "At tiny scale, 3 runs trained for 4 to 6 steps with 1 seed each, evaluated on 9 benchmarks" in text
+    assert "These are not results of the paper" in text and "RED reaches " in text
+    done = made.snakemake("all", *CONFIGFILES, "--report", "provenance.html")
     assert done.returncode == 0, done.stderr[-2000:]
-    text = (made.root / "report.html").read_text()
-    assert "These are not results of the paper" in text
+    assert "How results were made" in (made.root / "provenance.html").read_text()

@@ -1,4 +1,5 @@
-# One rule per table or figure, made from the list `items`; what an item is stands in analysis/items/<item>.py.
+# One rule per table or figure, made from the list `items`; what an item is stands in analysis/items/<item>.py. And one
+# for the page with all of them.
 for item in ITEMS:
 
     rule:
@@ -24,3 +25,25 @@ for item in ITEMS:
         shell:
             "python -m analysis {params.item:q} --collected {params.collected:q}"
             " --reported {input.reported:q} --out {params.results:q} > {log:q} 2>&1"
+
+
+rule report:
+    input:
+        [path for item in ITEMS for path in item_files(item)],
+        [f"<results>/collected/{table}" for table in TABLES],
+        reported=REPORTED,
+    output:
+        "<results>/report.html",
+    log:
+        "<logs>/report.log",
+    localrule: True
+    conda:
+        "../../environment.yml"
+    params:
+        shown=ITEMS,
+        code=report_code(),
+        results=subpath(output[0], parent=True),
+    shell:
+        "python -m analysis.report --items {params.shown:q} --results {params.results:q}"
+        " --collected {params.results:q}/collected --reported {input.reported:q}"
+        " --out {output:q} > {log:q} 2>&1"

@@ -4,7 +4,7 @@ import re
 
 from snakemake.exceptions import WorkflowError
 
-from analysis.listing import listing
+from analysis.listing import FRONT, check_items, listing
 from red.errors import ConfigError
 from red.plumbing.documents import read_yaml
 from red.plumbing.provenance import fingerprint
@@ -34,10 +34,7 @@ def checked():
         config.update(configuration.select(config))
         configuration.check(config)
         jobs.check(config)
-        unknown = [item for item in config["items"] if item not in LISTING]
-        if unknown:
-            known = ", ".join(LISTING)
-            raise ConfigError(f"items: {unknown[0]!r} is unknown; one of {known}")
+        check_items(config)
         return resources_of(config)
     except ConfigError as error:
         sys.exit(f"config: {error}")
@@ -91,6 +88,12 @@ def analysis_code(item):
     return fingerprint(*modules, "analysis/output/*.html", "red/escape.py")
 
 
+def report_code():
+    """Fingerprint of the page of all items."""
+    modules = sources("analysis.report", "analysis.report.__main__")
+    return fingerprint(*modules, "analysis/output/*.html", "red/escape.py")
+
+
 def tables_of(item):
     """The tables that an item reads: this study's, but for `sweep` and `sensitivity` those that were made before."""
     stored = Path(config.get("pathvars", {}).get(item, "")) / "collected"
@@ -114,9 +117,7 @@ def reported(item, path):
         return path
     about = LISTING[item]
     category = f"{about.kind.title()}s" if about.is_of_the_paper else "Diagnostics"
-    category = (
-        "Overview" if item in ("at_a_glance", "overview", "premises") else category
-    )
+    category = "Overview" if item in FRONT else category
     # The report sorts by letters, so a number of one digit is padded.
     heading = re.sub(r"^(\w+) (\d):", "\\1 \u2007\\2:", about.heading)
     seeds = ", ".join(map(str, config["seeds"]))

@@ -108,4 +108,5 @@ def entropy_of(output: Any, temperature: float) -> Tensor:
 def needs_entropy(spec: ObjectiveSpec) -> bool:
     """Whether a term of the loss reads entropies; they cost memory under gradient."""
     signed = spec.rollout is not None and spec.rollout.kind == "logp_signed"
-    return spec.entropy_coef != 0 or signed or spec.nll.token_weight == "exp_neg_entropy"
+    weighted = spec.nll.token_weight == "exp_neg_entropy" or spec.demonstration.top_entropy < 1
+    return spec.entropy_coef != 0 or signed or weighted

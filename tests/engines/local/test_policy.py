@@ -52,8 +52,7 @@ def stop_at(step):
 
 @pytest.mark.parametrize("name", methods.names())
 def test_an_interrupted_run_equals_an_uninterrupted_one_bit_for_bit(name, run_spec, run_files, monkeypatch):
-    overrides = {"second_step": {"buffer": 3}} if name == "relift" else {}
-    spec = run_spec(name, overrides)
+    spec = run_spec(name)
     whole, parts = run_files("whole"), run_files("parts")
     train(spec, whole, lambda *_: None)
     monkeypatch.setattr(local, "STATE_SECONDS", 0.0)

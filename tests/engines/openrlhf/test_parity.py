@@ -23,6 +23,7 @@ from red.plumbing.storage import read_jsonl
 from red.training.guard import replay
 from red.training.loop import Loop
 from red.training.spec import Cluster, RunSpec, Training
+from tests.fixtures.runs import SETTINGS, UPDATES
 
 pytest.importorskip("ray", reason="needs OpenRLHF: make setup-engines")
 pytest.importorskip("deepspeed", reason="needs OpenRLHF: make setup-engines")
@@ -51,11 +52,18 @@ PLAIN = {
 OURS_ALONE = ("time/", "gpu/", "grad/")
 RELIFT = {"second_step": {"buffer": 2}}
 
-# Came last and were not yet compared under OpenRLHF.
-UNTRIED = ("dft", "trsft", "psft", "gpg", "nft", "superrl", "rl_plus")
 # name: (method, overrides of the method, changes of the training, changes of the cluster, stops)
 ONE_RANK: dict[str, tuple[str, dict, dict, dict, list[int]]] = {
-    **{name: (name, RELIFT if name == "relift" else {}, {}, {}, []) for name in methods.names() if name not in UNTRIED},
+    **{
+        name: (
+            name,
+            (SETTINGS | {"relift": RELIFT}).get(name, {}),
+            {"updates_per_rollout": UPDATES.get(name, 1)},
+            {},
+            [],
+        )
+        for name in methods.names()
+    },
     "red_zero3": ("red", {}, {}, {"zero_stage": 3}, []),
     "red_offload": ("red", {}, {}, {"zero_stage": 3, "offload_optimizer": True}, []),
     "red_one_by_one": ("red", {}, {}, {"micro_batch": 1}, []),
@@ -65,15 +73,25 @@ ONE_RANK: dict[str, tuple[str, dict, dict, dict, list[int]]] = {
     "hpt_sequences": ("hpt", {}, {"sequences_per_update": 5, "lr_steps": 20}, {}, []),
     "red_resumed": ("red", {}, {}, {}, [1, 3]),
     "relift_resumed": ("relift", RELIFT, {}, {}, [2]),
+    "gac_resumed": ("gac", {}, {}, {}, [2]),
+    "prefix_rft_updates": ("prefix_rft", {"mix": {"decay": 3}}, {"updates_per_rollout": 2}, {}, []),
 }
 TWO_RANKS = {
     "red_ranks": ("red", {}, {}, {"policy_gpus": 2}, []),
     "hpt_ranks": ("hpt", {}, {}, {"policy_gpus": 2}, []),
     "relift_ranks": ("relift", RELIFT, {}, {"policy_gpus": 2}, [2]),
+    "prefix_rft_ranks": ("prefix_rft", {"mix": {"decay": 3}}, {}, {"policy_gpus": 2}, []),
+    "trapo_ranks": ("trapo", SETTINGS["trapo"], {}, {"policy_gpus": 2}, []),
     "luffy_zero3_ranks": ("luffy", {}, {}, {"policy_gpus": 2, "zero_stage": 3}, []),
     "red_offload_ranks": ("red", {}, {}, {"policy_gpus": 2, "zero_stage": 3, "offload_optimizer": True}, []),
 }
 EVERY = {**ONE_RANK, **TWO_RANKS}
+# One supervised update of 8 demonstrations: ranks, sequences of a micro-batch (docs/methods.md section 17.8).
+ONE_UPDATE = {"steps": 1, "prompts_per_step": 8}
+PARTS = {
+    f"sft_{count}_parts_{ranks}_ranks": ("sft", {}, ONE_UPDATE, {"policy_gpus": ranks, "micro_batch": size}, [])
+    for count, size, ranks in ((1, 8, 1), (2, 4, 1), (4, 2, 1), (2, 4, 2), (4, 2, 2))
+}
 # No gradient is as small as this.
 LEFT_OUT = {
     "red_left_out": ("red", {}, {"skip_norm": 1e-9}, {}, []),
@@ -94,7 +112,7 @@ def case_of(name: str, world: Path) -> dict[str, Any]:
         extra, cluster = BFLOAT16[name]
         training = {"steps": 5 if "broken" in extra else 1, "prompts_per_step": 32}
         return {**_case(name, ("sft", {}, training, cluster, []), world), **extra}
-    return _case(name, {**EVERY, **LEFT_OUT}[name], world)
+    return _case(name, {**EVERY, **LEFT_OUT, **PARTS}[name], world)
 
 
 def _case(name: str, row: tuple[str, dict, dict, dict, list[int]], world: Path) -> dict[str, Any]:
@@ -118,7 +136,9 @@ def remote(world, environment, tmp_path_factory):
     made: dict[int, Path] = {}
 
     def folder(name: str) -> Path:
-        ranks, cases = (2, [*TWO_RANKS]) if name in TWO_RANKS else (1, [*ONE_RANK, *LEFT_OUT, *BFLOAT16])
+        ranks = 2 if name in TWO_RANKS or name.endswith("_2_ranks") else 1
+        of_parts = [part for part in PARTS if part.endswith(f"_{ranks}_ranks")]
+        cases = [*TWO_RANKS, *of_parts] if ranks == 2 else [*ONE_RANK, *LEFT_OUT, *BFLOAT16, *of_parts]
         if ranks not in made:
             made[ranks] = tmp_path_factory.mktemp(f"remote{ranks}")
             run_ranks(ranks, [case_of(case, world) for case in cases], environment, made[ranks])
@@ -258,7 +278,7 @@ def test_updates_of_too_large_a_gradient_are_left_out_and_counted(name, compared
     assert theirs_lost == pytest.approx(ours_lost, rel=1e-4, abs=1e-4 * max(map(abs, ours_lost)))
 
 
-@pytest.mark.parametrize("name", ["red_resumed", "relift_resumed"])
+@pytest.mark.parametrize("name", ["red_resumed", "relift_resumed", "gac_resumed"])
 def test_a_resumed_run_repeats_the_uninterrupted_one_exactly(name, remote):
     resumed, rows = collected(remote(name))
     whole, expected = collected(remote(name.removesuffix("_resumed")))
@@ -268,6 +288,19 @@ def test_a_resumed_run_repeats_the_uninterrupted_one_exactly(name, remote):
         assert {k: v for k, v in row.items() if not k.startswith(OURS_ALONE)} == {
             k: v for k, v in other.items() if not k.startswith(OURS_ALONE)
         }
+
+
+@pytest.mark.parametrize("name", [name for name in PARTS if name != "sft_1_parts_1_ranks"])
+def test_any_number_of_micro_batches_and_ranks_gives_the_gradient_and_the_step_of_one(name, remote, world):
+    """Only the first micro-batch's gradient, or a mean of their means, would be off by a tenth."""
+    from safetensors.torch import load_file
+
+    (parts, _), (whole, _) = collected(remote(name)), collected(remote("sft_1_parts_1_ranks"))
+    assert relative(parts["gradients"], whole["gradients"]) < 1e-6
+    moved = relative(whole["weights"], load_file(world / "model" / "model.safetensors"))
+    assert moved > 1e-4
+    # Adam divides each derivative by its size, the smallest ones too.
+    assert relative(parts["weights"], whole["weights"]) < 1e-3 * moved
 
 
 @pytest.mark.parametrize("name", ["bf16_one_by_one", "bf16_zero3", "bf16_offload"])
