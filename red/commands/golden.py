@@ -15,8 +15,8 @@ def run(options: argparse.Namespace) -> int:
     """Print passed and failed per kind."""
     from red.escape import terminal
     from red.golden.check import check, summary
-    from red.plumbing.storage import read_json
+    from red.plumbing.storage import read_object
 
-    results = check(read_json(options.file))
+    results = check(read_object(options.file))
     print("\n".join(map(terminal, summary(results).splitlines())))
     return 1 if any(result.problem for result in results) or not results else 0

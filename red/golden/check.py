@@ -27,6 +27,11 @@ def check(document: Mapping[str, Any]) -> list[Result]:
     """Check every case. An unknown kind or a computation that fails is a failed case."""
     if document.get("schema") != SCHEMA:
         raise DataError(f"schema is {document.get('schema')!r}; this program reads {SCHEMA!r}")
+    cases = document.get("cases")
+    for index, case in enumerate(cases if isinstance(cases, list) else [None]):
+        texts = [case.get(key) for key in ("id", "kind")] if isinstance(case, Mapping) else [None]
+        if not all(isinstance(text, str) for text in texts):
+            raise DataError(f"cases: entry {index}: expected an object with the texts id and kind")
     return [_check_case(case) for case in document["cases"]]
 
 
@@ -44,7 +49,7 @@ def _check_case(case: Case) -> Result:
         return Result(case["id"], case["kind"], f"unknown kind {case['kind']!r}")
     try:
         problem = difference(case["expected"], compute(case))
-    except (KeyError, ValueError, TypeError, IndexError, ZeroDivisionError) as error:
+    except Exception as error:  # what a wrong number does to a computation is the result
         problem = f"{type(error).__name__}: {error}"
     return Result(case["id"], case["kind"], problem)
 

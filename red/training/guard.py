@@ -9,14 +9,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from red.errors import DataError, NumericalError
+from red.errors import NumericalError, foreign
 from red.models import checkpoint as checkpoints
 from red.models.passes import Pair, forward
 from red.objective.batch import Plan
 from red.objective.loss import objective
 from red.objective.spec import ObjectiveSpec
 from red.plumbing.records import from_mapping, to_mapping
-from red.plumbing.storage import dump_json, read_json, write_directory
+from red.plumbing.storage import dump_json, read_object, write_directory
 from red.training.update import Update, UpdateResult, pairs
 
 CONSECUTIVE = 3
@@ -101,26 +101,24 @@ def replay(folder: Path) -> Iterator[str]:
 
     Old log-probabilities are those of the saved weights, so every ratio is 1.
     """
-    saved = read_json(folder / "update.json")
-    try:
+    path = folder / "update.json"
+    saved, model = read_object(path), checkpoints.load(folder / "model").model
+    with foreign(f"{path}: not a saved update"):
         spec = from_mapping(ObjectiveSpec, saved["objective"], "objective")
         texts: list[Pair] = [(prompt, response) for prompt, response in saved["pairs"]]
         values: dict[str, Any] = {
             name: torch.tensor(v) if isinstance(v, list) else v for name, v in saved["plan"].items()
         }
         plan, step, temperature = Plan(**values), saved["step"], saved["temperature"]
-    except (KeyError, TypeError, ValueError) as error:
-        raise DataError(f"{folder / 'update.json'}: not a saved update ({error})") from None
-    model = checkpoints.load(folder / "model").model
-    now = forward(model, texts, temperature, TOKENS_PER_FORWARD)
-    loss = objective(now.batch(now), spec, plan)
+        now = forward(model, texts, temperature, TOKENS_PER_FORWARD)
+        loss = objective(now.batch(now), spec, plan)
+        loss.total.backward()
     yield f"step {step}: {len(texts)} sequences, w at most {plan.weight_s.max().item()}"
     for name, value in loss.values().items():
         yield f"loss/{name} = {value}"
     for index, row in enumerate(now.logp):
         if not torch.isfinite(row).all():
             yield f"sequence {index}: log-probabilities are not finite"
-    loss.total.backward()
     for name, parameter in model.named_parameters():
         if not torch.isfinite(parameter).all():
             yield f"{name}: weights are not finite"

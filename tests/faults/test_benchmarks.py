@@ -19,7 +19,7 @@ from red.models.folder import load_codec
 from red.plumbing import checksums
 from red.plumbing.checksums import folder_hash
 from red.plumbing.records import from_mapping
-from red.plumbing.storage import read_jsonl
+from red.plumbing.storage import read_jsonl, write_jsonl
 from tests.faults.case import named, succeed, table
 from tests.faults.world import ENTRY, GENERATION, World, grade
 
@@ -176,6 +176,21 @@ def test_answer_twice(tmp_path: Path, check):
     (tmp_path / "math500.jsonl").write_text(json.dumps(ROW))
     (tmp_path / "math500.generations.jsonl").write_text(json.dumps(ANSWER) + "\n" + json.dumps(ANSWER))
     check(r"generations\.jsonl: 'a': sample 0 is there twice; generate again", grade(tmp_path, tmp_path))
+
+
+@named("answers: made anew, the verdicts on the others are gone")
+def test_stale_verdicts(tmp_path: Path, world: World):
+    few = tmp_path / "benchmarks"
+    write_jsonl(few / "math500.jsonl", list(read_jsonl(world.benchmarks / "math500.jsonl"))[:2])
+    out, verdicts = tmp_path / "out", tmp_path / "out" / "math500.grades.jsonl"
+    answer = world.generate(out, benchmarks=few)
+    succeed(answer)
+    succeed(grade(out, few))
+    succeed(answer)
+    assert verdicts.is_file(), "the same answers again"
+    spec = {**GENERATION, "evaluation": {**GENERATION["evaluation"], "seed": 1}}
+    succeed([*answer[:2], json.dumps(spec), *answer[3:]])
+    assert not verdicts.exists()
 
 
 @named("answer log with a damaged line: that answer is made again")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ import pytest
 
 from red.plumbing.provenance import ROOT
 from red.plumbing.storage import write_json, write_jsonl
+from red.plumbing.terminal import ended
 from red.study import config, jobs
 from tests.faults.case import named, succeed, table
 from tests.faults.runs import ENVIRONMENT
@@ -57,6 +59,14 @@ def test_options(options: str, pattern: str, tmp_path: Path, world: World, check
 def test_made(spec: dict[str, object], pattern: str, tmp_path: Path, check):
     check(
         pattern, ["data", "benchmark", "--name", "math500", "--spec", json.dumps(spec), "--out", tmp_path / "x.jsonl"]
+    )
+
+
+@named("prompts: none is as short as is asked")
+def test_short(tmp_path: Path, check):
+    spec = json.dumps({"count": 4, "longest": 2})
+    check(
+        r"prompts\.longest: no demonstration of 2 tokens", ["data", "prompts", "--spec", spec, "--out", tmp_path / "x"]
     )
 
 
@@ -167,6 +177,25 @@ def test_reader(tmp_path: Path):
 def test_full(tmp_path: Path):
     done = shell("red estimate > /dev/full", tmp_path)
     assert (done.returncode, done.stderr) == (2, b"red estimate: No space left on device\n")
+
+
+@named("interrupted by ctrl-C: one line, and the status of a signal")
+def test_interrupted(capsys):
+    def run() -> int:
+        raise KeyboardInterrupt
+
+    assert ended("red grade", run) == 128 + signal.SIGINT
+    assert capsys.readouterr().err == "red grade: interrupted\n"
+
+
+@named("more memory than there is: one line")
+def test_memory(capsys):
+    import torch
+
+    assert ended("red", lambda: len(torch.empty(1 << 50))) == 2
+    assert ended("red", lambda: len(bytes(1 << 60))) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 2 and all(line.startswith("red: not enough memory: ask for less at once") for line in lines)
 
 
 @named("no home, no user, no language")

@@ -2,9 +2,11 @@
 
 import json
 import os
+from dataclasses import fields
 from typing import Any
 
 import pytest
+import torch
 from hypothesis import strategies as st
 
 from red.data.demonstrations import CorruptionSpec
@@ -12,11 +14,17 @@ from red.data.sources import embedded, openr1
 from red.data.wrong_responses import WrongResponsesSpec
 from red.evaluation import catalog
 from red.evaluation.spec import EvaluationSettings, GenerationSpec
+from red.golden.check import check
 from red.models import checkpoint
+from red.objective.batch import Members
+from red.objective.loss import plan
+from red.objective.spec import ObjectiveSpec
+from red.plumbing.provenance import ROOT
 from red.plumbing.records import from_mapping, to_mapping
-from red.plumbing.storage import argument
+from red.plumbing.storage import argument, read_object
 from red.probes.probe import Probe
 from red.tables.reader import benchmarks_from, read_reported, runs_from
+from red.training.guard import replay
 from red.world.spec import EmbeddedModel
 from tests.faults.fuzz import EXAMPLES, altered, folder, holds, mutated, refused_or
 from tests.faults.test_readers import STATED
@@ -24,6 +32,7 @@ from tests.faults.test_tables import REPORTED
 from tests.faults.world import BENCHMARK, ENTRY, GENERATION, World
 
 pytestmark = pytest.mark.faults("fuzzing")
+GOLDEN = read_object(ROOT / "tests" / "objective" / "golden_losses.json")
 SPECS: tuple[tuple[type, dict[str, Any]], ...] = (
     (GenerationSpec, GENERATION),
     (EvaluationSettings, GENERATION["evaluation"]),
@@ -74,6 +83,29 @@ def test_reported(draw: st.DataObject):
     with folder() as place:
         (place / "reported.csv").write_bytes(mutated(REPORTED.read_bytes()[:2000], draw))
         refused_or(lambda: read_reported(place / "reported.csv"))
+
+
+@holds("worked numbers", draw=st.data())
+def test_golden(draw: st.DataObject):
+    case = draw.draw(st.sampled_from(GOLDEN["cases"]))
+    document = altered({**GOLDEN, "cases": [case]}, draw)
+    if isinstance(document, dict):
+        refused_or(lambda: check(document))
+
+
+@holds("a saved update", draw=st.data())
+def test_update(draw: st.DataObject, world: World):
+    numbers = {"step": 1, "temperature": 1.0, "objective": to_mapping(ObjectiveSpec()), "pairs": [[[5, 6], [7, 8]]] * 2}
+    verdicts, lengths, group = torch.tensor([1.0, 0.0]), torch.tensor([2.0, 2.0]), torch.tensor([0, 0])
+    members = Members(group, torch.tensor([False, True]), verdicts, verdicts, lengths)
+    whole = plan(members, ObjectiveSpec(), 1.0)
+    numbers["plan"] = {
+        f.name: v.tolist() if isinstance(v := getattr(whole, f.name), torch.Tensor) else v for f in fields(whole)
+    }
+    with folder() as place:
+        (place / "update.json").write_text(json.dumps(altered(numbers, draw)))
+        (place / "model").symlink_to(world.base)
+        refused_or(lambda: list(replay(place)))
 
 
 @holds("a model's config and tokenizer", draw=st.data())

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from red import commands
+from red.plumbing import checksums
 from red.plumbing.storage import write_jsonl
-from tests.faults.case import Program, named, refusal, succeed, table
+from tests.faults.case import Program, execute, named, refusal, succeed, table
 from tests.faults.test_tables import analysis, write_tables
 from tests.faults.world import World, grade, run_spec
 from tests.fixtures import synthetic
@@ -202,6 +203,44 @@ def test_current_folder(tmp_path: Path):
     for kind in ("model", "prompts", "benchmark"):
         more = ["--name", "math500"] if kind == "benchmark" else []
         refusal(["data", kind, "--spec", "{}", "--out", ".", *more])
+
+
+LISTS: tuple[tuple[str, Callable[[Path], object]], ...] = (
+    ("a link", lambda path: (path.with_name("mine").write_text("0" * 64 + "  a\n"), path.symlink_to("mine"))),
+    ("a pipe", os.mkfifo),
+    ("a folder", Path.mkdir),
+)
+
+
+@table("taken", "output place taken: list of hashes that is ", LISTS)
+def test_list(taken: Callable[[Path], object], tmp_path: Path):
+    taken(tmp_path / checksums.NAME)
+    before = {path: path.lstat().st_ino for path in tmp_path.iterdir()}
+    line = refusal(["data", "prompts", "--spec", '{"count": 4}', "--out", tmp_path / "prompts.jsonl"])
+    assert "not a list that this program wrote" in line, line
+    assert {path: path.lstat().st_ino for path in tmp_path.iterdir()} == before
+
+
+# What is written, and the last thing that is done before it gets its name.
+MEANWHILE: tuple[tuple[str, list[str], Any, str], ...] = (
+    ("a file", ["data", "prompts", "--spec", '{"count": 4}'], os, "fsync"),
+    ("a folder", ["data", "model", "--spec", '{"steps": 1}'], checksums, "list_all"),
+)
+
+
+@table("arguments, owner, name", "output place taken while it is written: ", MEANWHILE)
+def test_meanwhile(arguments: list[str], owner: Any, name: str, tmp_path: Path, monkeypatch):
+    out, last = tmp_path / "out", getattr(owner, name)
+
+    def taking(*words: Any) -> object:
+        out.mkdir(exist_ok=True)
+        (out / "thesis").write_text(MINE)
+        return last(*words)
+
+    monkeypatch.setattr(owner, name, taking)
+    status, errors = execute([*arguments, "--out", out])
+    assert status == 2 and "out" in errors.splitlines()[-1], errors
+    assert contents(tmp_path)[str(out / "thesis")] == MINE
 
 
 @named("output place taken: of its own making, made again")
