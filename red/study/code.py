@@ -70,7 +70,7 @@ def generation(config: Config) -> Modules:
     """Rule `generate`: backend and prompts. The grader only where no more than a letter of an answer may be kept."""
     protected = any(jobs.benchmark_spec(config, name)["protected"] for name in config["benchmarks"])
     kept: Modules = ("red.evaluation.protected",) if protected else ()
-    return ("red.evaluation.generate", f"red.sampling.{config['evaluation']['backend']}", *kept)
+    return ("red.evaluation.generate", "red.sampling.spread", f"red.sampling.{config['evaluation']['backend']}", *kept)
 
 
 def probe(config: Config) -> Modules:

@@ -38,6 +38,6 @@ def test_a_heading_without_a_number_is_not_of_the_paper():
     assert not Listed("figure", "Beside Table 5: x", "").is_of_the_paper
 
 
-def test_an_unknown_item_names_the_known_ones():
-    with pytest.raises(ConfigError, match="known: .*main_results"):
+def test_an_unknown_item_names_the_nearest():
+    with pytest.raises(ConfigError, match="did you mean 'main_results'"):
         builder("main_result")
