@@ -50,8 +50,7 @@ def test_an_interrupted_pretraining_leaves_nothing(tmp_path, monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(embedded, "_loss", interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        run("model", "--spec", "{}", "--out", tmp_path / "base")
+    assert run("model", "--spec", "{}", "--out", tmp_path / "base") == 130
     assert list(tmp_path.iterdir()) == []
 
 

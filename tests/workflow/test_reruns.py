@@ -106,7 +106,7 @@ def test_a_package_more_retrains_nothing(finished, again):
 
 def test_an_item_is_rebuilt_alone(finished, again):
     with finished.edited("analysis/items/main_results.py", "def build", "NEW = 1\n\n\ndef build"):
-        assert again() == ["main_results"]
+        assert again() == ["main_results", "report"]
 
 
 def test_a_label_retrains_nothing(finished, again):
@@ -132,7 +132,7 @@ def test_a_new_method_is_one_file_and_one_entry(finished, again):
     source = (finished.root / "red/methods/grpo.py").read_text()
     overlay = finished.overlay("method.yaml", only=[*RUNS, "mine"], runs={"mine": {"method": "mine"}})
     with finished.added("red/methods/mine.py", source):
-        assert trained(again(overlay)) == ["mine"]
+        assert trained(again(overlay)) == ["mine", "report"]
 
 
 def test_a_new_item_is_one_module_and_one_line(finished, again):
