@@ -111,7 +111,12 @@ def test_answers_to_gpqa_are_graded_from_letters(shared, tmp_path, byte_checkpoi
     monkeypatch.setattr(standalone, "open_backend", lambda name: AlwaysC())
     standalone.evaluate(
         standalone.Options(
-            byte_checkpoint, "gpqa_diamond", tmp_path, data_dir=shared / "benchmarks", template="qwen_boxed", max_new_tokens=16
+            byte_checkpoint,
+            "gpqa_diamond",
+            tmp_path,
+            data_dir=shared / "benchmarks",
+            template="qwen_boxed",
+            max_new_tokens=16,
         )
     )
     problems = load(benchmark("gpqa_diamond", {"data_dir": str(shared / "benchmarks")}))
