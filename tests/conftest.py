@@ -6,6 +6,11 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from red.models.processor import use_common_instructions
+
+# What is trained here is compared with what a process of its own trains.
+use_common_instructions()
+
 # A shared machine may stall any single example; how long one takes is no property of the code.
 settings.register_profile("unhurried", deadline=None)
 settings.register_profile("campaign", deadline=None)

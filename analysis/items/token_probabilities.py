@@ -24,6 +24,7 @@ from analysis.output.item import Figure
 from analysis.output.token_page import page
 from analysis.parts.account import account_of
 from analysis.parts.style import BLACK, FULL, GREY, looks, no_data, title
+from red.escape import terminal
 from red.tables.reader import Run, Tables
 from red.text.thinking_words import WORDS
 
@@ -149,9 +150,9 @@ def _first_reference(response: Response) -> str:
 
 
 def visible(text: str) -> str:
-    """Control characters as their pictures: an SVG may not hold them, and nobody would see them."""
-    pictures = {code: 0x2400 + code for code in range(32)} | {10: "⏎", 127: 0x2421}
-    return text.translate(pictures | dict.fromkeys(range(128, 160), "\ufffd"))  # type: ignore[arg-type]
+    """Control characters as their pictures, what else cannot be drawn as an escape: no picture holds them."""
+    pictures = {code: chr(0x2400 + code) for code in range(32)} | {10: "⏎", 127: chr(0x2421)}
+    return terminal(text.translate(pictures))
 
 
 def _placed(response: Response) -> list[tuple[int, int, str, float | None, bool]]:

@@ -162,7 +162,7 @@ def writing_commands() -> Iterable[str]:
 
 
 # Tried by cases of their own.
-ONE_FILE = {"compare", "join"}
+ONE_FILE = {"compare", "join", "plot"}
 
 
 @named("output place taken: every command that writes is tried")
@@ -185,6 +185,15 @@ def test_compare(tmp_path: Path):
     options = ["--results", tmp_path, "--out", tmp_path / "notes.md"]
     assert "notes.md: not made by this program" in refusal(["compare", "red", "sft", *options])
     assert (tmp_path / "notes.md").read_text() == MINE
+
+
+@named("output place taken: plot, the picture of a user")
+def test_plot(tmp_path: Path):
+    (tmp_path / "metrics.jsonl").write_text('{"train/step": 0, "red/w": 1.0}\n{"train/step": 1, "red/w": 2.0}\n')
+    (tmp_path / "mine.svg").write_text(MINE)
+    options = ["--metric", "red/w", "--out", tmp_path / "mine.svg"]
+    assert "mine.svg: not made by this program" in refusal(["plot", tmp_path / "metrics.jsonl", *options])
+    assert (tmp_path / "mine.svg").read_text() == MINE
 
 
 @named("output place taken: join, a table of a user")

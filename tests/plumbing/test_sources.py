@@ -58,7 +58,7 @@ def test_data_files_beside_a_module_that_is_reached_count(package):
 
 def test_data_files_are_those_that_are_packaged(repository):
     project = tomllib.loads((repository / "pyproject.toml").read_text())
-    packaged = set(project["tool"]["setuptools"]["package-data"]["*"]) - {"py.typed"}
+    packaged = set(project["tool"]["setuptools"]["package-data"]["*"]) - {"py.typed", "*.LICENSE"}
     assert {f"*{ending}" for ending in DATA} == packaged
 
 
