@@ -24,6 +24,7 @@ from red.training.update import Enrolment
 from red.training.weight import StepEntropy, WeightSchedule
 from tests.faults.case import named, refusal, succeed, table
 from tests.faults.world import World, not_finite, run_spec
+from tests.fixtures.runs import SETTINGS, UPDATES
 
 pytestmark = pytest.mark.faults("numbers")
 NAN, INF = math.nan, math.inf
@@ -178,9 +179,8 @@ def test_equal_rewards(value: float, tmp_path: Path, world: World, remark):
     """Every method, because each normalizes differently."""
     with graded(value):
         for name in methods.names():
-            overrides = {"second_step": {"buffer": 3}} if name == "relift" else {}
-            updates = {"updates_per_rollout": 2} if name == "psft" else {}  # one is plain SFT, and refused
-            assert len(train(world, tmp_path / name, run_spec(name, overrides, steps=2, **updates))) == 2
+            spec = run_spec(name, SETTINGS.get(name), steps=2, updates_per_rollout=UPDATES.get(name, 1))
+            assert len(train(world, tmp_path / name, spec)) == 2
             weights(tmp_path / name)
     remark(f"{len(methods.names())} methods")
 
