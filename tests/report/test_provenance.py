@@ -66,7 +66,7 @@ def test_a_click_and_keys_on_the_token_page_show_both_probabilities(page, proven
     problem = page.find_element("id", "problem").text
     assert "What is 3 * (34 + 28)" in problem and "Answer 186" in problem
     heads = [head.text for head in page.find_elements("css selector", ".model h2")]
-    assert len(heads) == 2 and all(head.endswith(("✓ right", "✗ wrong")) for head in heads)
+    assert len(heads) == 3 and all(head.endswith(("✓ right", "✗ wrong")) for head in heads)
     assert barriers(page) == []
     tokens = page.find_elements("css selector", ".tokens .token")
     tokens[1].click()
