@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from analysis.output.item_page import links
+from analysis.output.item_page import data_uri, links
 from analysis.output.template import render, script_json
 
 
@@ -16,7 +16,10 @@ def page(heading: str, note: str, data: dict[str, Any], files: Mapping[str, byte
     label}, "problems": {example: {"prompt": str, "gold": str}}, "responses": {run: {example: {"tokens": [str], "stage":
     [int], "thinking": [0 or 1], "correct": bool or None, "trained": [float], <reference>: [float]}}}}.
     """
-    return render("token_page.html", heading=heading, note=note, data=script_json(data), files=links(files))
+    picture = data_uri(files["svg"], "svg") if "svg" in files else None
+    told = script_json(data)
+    saved = links("token_probabilities", files, len(told) + len(picture or ""))
+    return render("token_page.html", heading=heading, note=note, data=told, picture=picture, files=saved)
 
 
 def without_files(page_with_files: str, heading: str, note: str) -> str:

@@ -4,9 +4,10 @@ import base64
 import re
 
 import pandas as pd
+from matplotlib.figure import Figure as Picture
 
-from analysis.output.item import Cell, Row, Table
-from analysis.output.item_page import page
+from analysis.output.item import Cell, Figure, Row, Table
+from analysis.output.item_page import LARGEST, page
 
 FACTS = {
     "title": "Title",
@@ -30,6 +31,18 @@ def test_a_cell_has_its_interval_mark_and_the_papers_number():
 def test_the_data_can_be_saved_from_the_page():
     found = re.search(r'download="name.csv" href="data:text/csv;base64,([^"]+)"', shown(Cell("1")))
     assert base64.b64decode(found[1]) == b"a\n1\n"
+
+
+def test_a_page_stays_so_small_that_it_opens_inside_of_another():
+    """Of large files the smallest are inside; the others are saved from beside the page."""
+    figure = Figure("T", "C", Picture(), pd.DataFrame())
+    sizes = {"svg": 500_000, "png": 150_000, "csv": 400_000, "pdf": 100_000, "json": 10}
+    text = page(figure, "name", FACTS, {suffix: b"x" * size for suffix, size in sizes.items()})
+    assert LARGEST / 2 < len(text) < LARGEST + 10_000
+    assert '<img alt="Title" src="data:image/svg+xml;base64,' in text
+    for suffix, inside in {"json": True, "pdf": True, "png": True, "csv": False, "svg": False}.items():
+        assert (f'download="name.{suffix}" href="data:' in text) == inside
+        assert (f'download="name.{suffix}" href="name.{suffix}"' in text) == (not inside)
 
 
 def test_spec_code_and_commit_stand_below():
