@@ -157,6 +157,11 @@ class Mix:
         return sampler.demonstration(problem)
 
 
+def faded(first: float, last: float, progress: float) -> float:
+    """From `first` to `last` along half a cosine, while the progress goes from 0 to 1."""
+    return last + (first - last) * 0.5 * (1 + math.cos(math.pi * progress))
+
+
 def cut(share: float, tokens: int) -> int:
     """Tokens in that share of a demonstration: one at least, never the last; of a single token none."""
     return min(max(math.floor(share * tokens), 1), tokens - 1) if tokens > 1 else 0

@@ -4,11 +4,10 @@ L = -const(min(r A, clip(r, 0.8, 1.2) A)) over rollouts and the hybrid, union; o
 tokens that have the highest entropy. The released code has other estimators too: docs/methods.md section 17.11.
 """
 
-import math
 from dataclasses import dataclass
 
 from red.errors import ConfigError
-from red.methods.base import Group, Method, Mix, Problem, ProblemStream, Sampler, cut
+from red.methods.base import Group, Method, Mix, Problem, ProblemStream, Sampler, cut, faded
 from red.objective.spec import Advantage, Aggregation, DemonstrationTerm, ObjectiveSpec
 from red.ranges import Count, Share
 
@@ -64,8 +63,7 @@ class OneHybrid(Mix):
 
     def least(self, step: int) -> float:
         """The smallest share of the step."""
-        fallen = min(step / self.decay, 1.0)
-        return self.shortest + (self.longest - self.shortest) / 2 * (1 + math.cos(math.pi * fallen))
+        return faded(self.longest, self.shortest, min(step / self.decay, 1.0))
 
 
 METHOD = Method(

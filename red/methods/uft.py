@@ -5,12 +5,11 @@ Its length is drawn anew at every step and falls to none. Paper and code also ho
 term of 0.001; here, as everywhere, there is none.
 """
 
-import math
 from collections.abc import Sequence as Seq
 from dataclasses import dataclass, replace
 from random import Random
 
-from red.methods.base import Group, Method, Mix, Problem, ProblemStream, Sampler, Sequence
+from red.methods.base import Group, Method, Mix, Problem, ProblemStream, Sampler, Sequence, faded
 from red.objective.spec import NLL, Aggregation, ObjectiveSpec
 from red.ranges import Count, Share
 
@@ -65,7 +64,7 @@ class FadingPrefix(Mix):
         """Of each chunk to be shown."""
         if step >= self.prefix_steps:
             return 0.0
-        return self.last + (self.first - self.last) / 2 * (1 + math.cos(math.pi * (step + 1) / self.prefix_steps))
+        return faded(self.first, self.last, (step + 1) / self.prefix_steps)
 
 
 def _taught(problem: Problem, prefix: tuple[int, ...], sampler: Sampler) -> list[Sequence]:

@@ -5,7 +5,7 @@ from collections.abc import Sequence as Seq
 from pathlib import Path
 
 from red.errors import DataError
-from red.methods.base import Group
+from red.methods.base import Group, faded
 from red.objective.spec import Mixture, ObjectiveSpec
 from red.plumbing.storage import read_jsonl
 from red.training.spec import Training
@@ -25,7 +25,7 @@ def learning_rate(step: int, training: Training) -> float:
         case "linear":
             factor = 1 - progress
         case "cosine":
-            factor = 0.5 * (1 + math.cos(math.pi * progress))
+            factor = faded(1.0, 0.0, progress)
     return training.lr * (training.lr_floor + (1 - training.lr_floor) * factor)
 
 
@@ -35,8 +35,7 @@ def mixture_mu(step: int, spec: Mixture) -> float:
         return step / spec.warmup * spec.peak
     if step >= spec.warmup + spec.decay:
         return spec.valley
-    phase = (step - spec.warmup) / spec.decay
-    return spec.valley + (spec.peak - spec.valley) * 0.5 * (1 + math.cos(math.pi * phase))
+    return faded(spec.peak, spec.valley, (step - spec.warmup) / spec.decay)
 
 
 def logged_w(metrics: Path | None) -> list[float]:
