@@ -1,18 +1,17 @@
 """Model folders in the Hugging Face layout. Weights are safetensors only: pickles can run code."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 
-from red.errors import DataError, foreign
-from red.models.folder import check_files, documents, load_codec, optional
+from red.errors import DataError
+from red.models.folder import check_files, documents, load_codec, opened_weights, optional
 from red.models.processor import use_common_instructions
 from red.models.qwen2 import Qwen2, Shape
 from red.plumbing.checksums import folder_hash
@@ -157,21 +156,13 @@ def _file_names(weight_map: Any, index: Path) -> list[str]:
     return sorted(set(values))
 
 
-@contextmanager
-def _opened(path: Path) -> Iterator[Any]:
-    if not path.exists():
-        raise DataError(f"{path}: no such file")
-    with foreign(f"{path}: truncated or damaged, copy it again"), safe_open(path, framework="pt") as stream:
-        yield stream
-
-
 def _names(stream: Any) -> list[str]:
     return [name for name in stream.keys() if not name.endswith(UNUSED)]  # noqa: SIM118 - not a mapping
 
 
 def _sizes(path: Path) -> dict[str, tuple[int, ...]]:
     """Of all tensors, before one is read: a few bytes can name a tensor of terabytes."""
-    with _opened(path) as stream:
+    with opened_weights(path, "pt") as stream:
         return {name: tuple(stream.get_slice(name).get_shape()) for name in _names(stream)}
 
 
@@ -189,7 +180,7 @@ def _weights(directory: Path, shape: Shape) -> Qwen2:
             raise DataError(f"{directory}: tensor {name} is {ours}, config.json asks for {asked}")
     tensors: dict[str, torch.Tensor] = {}
     for path in paths:
-        with _opened(path) as stream:
+        with opened_weights(path, "pt") as stream:
             tensors |= {name: stream.get_tensor(name).float() for name in _names(stream)}
     if shape.tie_word_embeddings:
         tensors[TIED] = tensors[EMBEDDING]

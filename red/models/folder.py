@@ -4,6 +4,7 @@ import json
 import math
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -101,11 +102,20 @@ def check_files(directory: Path) -> None:
             _check_size(path)
 
 
+@contextmanager
+def opened_weights(path: Path, framework: str) -> Iterator[Any]:
+    """A safetensors file for reading; DataError if it is not there, or damaged, here or inside of the block."""
+    if not path.exists():
+        raise DataError(f"{path}: no such file")
+    path.open("rb").close()  # where that is not permitted, safetensors says that there is no such file
+    with foreign(f"{path}: truncated or damaged, copy it again"), safe_open(path, framework=framework) as stream:
+        yield stream
+
+
 def _check_size(path: Path) -> None:
     """All files of a folder are read for its hash. What git keeps, hidden and in pieces, has no limit."""
     if path.suffix == ".safetensors":
-        path.open("rb").close()  # where that is not permitted, safetensors says that there is no such file
-        with foreign(f"{path}: truncated or damaged, copy it again"), safe_open(path, framework="np"):
+        with opened_weights(path, "np"):
             pass  # it compares the size with what the header says
     elif not any(path.match(pattern) for pattern in WEIGHTS) and path.stat().st_size > LARGEST_DOCUMENT:
         raise DataError(f"{path}: larger than {LARGEST_DOCUMENT >> 20} MiB, and no weights; remove it")
