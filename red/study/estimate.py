@@ -26,7 +26,6 @@ scaled by the median ratio of measured to estimated, trainings and evaluations e
 
 import csv
 import math
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -330,10 +329,12 @@ def _others(config: Mapping[str, Any], resources: Resources) -> Iterator[Purchas
         yield Purchase("models", Cost(seconds=embedded * resources.behaviour.pretraining_s), ("every run",))
     if noisy := jobs.noisy(config):
         yield Purchase("wrong responses", wrong_responses_cost(config, resources), tuple(noisy))
-    counts = Counter(probe for _, _, probe in jobs.probed(config))
-    for probe, count in counts.items():
-        runs = tuple(dict.fromkeys(run for run, _, name in jobs.probed(config) if name == probe))
-        yield Purchase(f"probe {probe}, {count} jobs", probe_cost(config, probe, resources).times(count), runs)
+    probed: dict[str, list[str]] = {}
+    for run, _, probe in jobs.probed(config):
+        probed.setdefault(probe, []).append(run)
+    for probe, runs in probed.items():
+        cost = probe_cost(config, probe, resources).times(len(runs))
+        yield Purchase(f"probe {probe}, {len(runs)} jobs", cost, tuple(dict.fromkeys(runs)))
 
 
 def wrong_responses_cost(config: Mapping[str, Any], resources: Resources) -> Cost:

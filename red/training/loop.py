@@ -186,12 +186,13 @@ class Loop:
         read = self.mixture is not None or not self.schedule.is_settled
         before = old or self.policy.before(enrolled.sequences, read)
         metrics = self._missing_entropy(step, groups, enrolled)
-        if before is not None:
-            measured = before.measured()
+        measured = None if before is None else before.measured()
+        if measured is not None:
             metrics |= self._entropies(step, number, enrolled, measured.entropy, measured.mask)
         mu = None if spec.mixture is None else mixture_mu(step, spec.mixture)
         plan = enrolled.plan(spec, self.schedule.last, mu, self._random(step, groups))
         if self.mixture is not None:
+            assert measured is not None, "read for the mixture"
             noise = gradient_noise(measured.batch(measured), spec.nll, plan) if number == 0 else None
             if noise is not None:
                 self.mixture.step(plan.mu, astuple(noise))
@@ -212,10 +213,10 @@ class Loop:
         )
         result = self.policy.step(update)
         batch = result.batch
-        if before is None:
+        if measured is None:
             metrics |= self._entropies(step, number, enrolled, batch.entropy_st, batch.mask_st)
         else:  # entropies are those before the update under either engine
-            batch = replace(batch, entropy_st=before.measured().entropy)
+            batch = replace(batch, entropy_st=measured.entropy)
         metrics |= {**measures.policy_metrics(batch, update.plan, spec), **result.metrics}
         metrics |= self._judged(result, update)
         if mu is not None:
