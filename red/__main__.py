@@ -9,6 +9,7 @@ from red import __version__, commands
 from red.errors import ConfigError
 from red.plumbing.records import suggestion
 from red.plumbing.terminal import Parser, ended
+from red.study.project import make_importable
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -26,6 +27,7 @@ def _run(argv: Sequence[str], names: Sequence[str], command: str | None) -> int:
     if command is None and argv and not argv[0].startswith("-"):
         raise ConfigError(f"no command {argv[0]!r}{suggestion(argv[0], names)}")
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    make_importable()
     for name in names:
         if command is None or name == command:
             module = importlib.import_module(f"red.commands.{name}")

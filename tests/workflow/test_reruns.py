@@ -100,7 +100,7 @@ def test_wording_retrains_nothing(finished, again):
 
 
 def test_a_package_more_retrains_nothing(finished, again):
-    with finished.edited("environment.yml", "dependencies:", "# one more\ndependencies:"):
+    with finished.edited("workflow/environment.yml", "dependencies:", "# one more\ndependencies:"):
         assert again() == []
 
 

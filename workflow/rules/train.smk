@@ -17,7 +17,7 @@ rule train:
         "<benchmarks>/train/{run}/seed{seed}.tsv"
     retries: REQUESTS["train"].retries
     conda:
-        "../../environment.yml"
+        "../environment.yml"
     threads: REQUESTS["train"].threads
     resources:
         gpu=lambda wildcards: (
@@ -47,4 +47,4 @@ rule train:
         "python -m red train --spec {params.spec:q} --code {params.code:q}"
         " --parent {params.start:q} --prompts {input.prompts:q}"
         " --demonstrations {input.demonstrations:q} {params.w_log:q}"
-        " --out {params.folder:q} > {log:q} 2>&1"
+        " --out {params.folder:q} >> {log:q} 2>&1"
