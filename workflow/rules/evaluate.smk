@@ -41,7 +41,8 @@ rule generate:
         benchmarks=subpath(input[1], parent=True),
         folder=subpath(output.provenance, parent=True),
     shell:
-        "python -m red generate --spec {params.spec:q} --code {params.code:q}"
+        "ln -sf seed{wildcards.seed}.attempts.log {log:q}"
+        " && python -m red generate --spec {params.spec:q} --code {params.code:q}"
         " --checkpoint {input.checkpoint:q} --benchmarks {params.benchmarks:q}"
         " --system {input.system:q} --gpus {resources.gpu:q} --out {params.folder:q} >> {log:q} 2>&1"
 
