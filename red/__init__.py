@@ -18,7 +18,7 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    """What a completion offers."""
+    """For shells and notebooks, which offer names."""
     return sorted({*globals(), *_public()})
 
 

@@ -8,7 +8,6 @@ from red import commands
 from red.errors import ConfigError
 from red.plumbing.records import suggestion
 from red.plumbing.terminal import ended, heard
-from red.study.project import make_importable
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -24,7 +23,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(argv: Sequence[str], names: Sequence[str], first: str | None) -> int:
     if first is not None and first not in names:
         raise ConfigError(f"no command {first!r}{suggestion(first, names)}")
-    make_importable()
+    commands.make_importable()
     options = commands.parser(names if first is None else [first]).parse_args(argv)
     with heard(options.quiet, options.verbose):
         status: int = importlib.import_module(f"red.commands.{options.command}").run(options)

@@ -19,6 +19,7 @@ from red.tables.reader import BASE, Run, Tables
 
 SIGNS = {True: ("✓", BLACK), False: ("✗", "#c1121f"), None: ("–", GREY)}
 SMALL, LONGEST = 5.8, 40  # points, and characters of a statement
+PAPERS = ", and the paper's number, reported at its scale, as an open diamond"
 HEADS = ("run", "label", "accuracy", "low", "high", "reported", "seeds")
 
 
@@ -37,7 +38,7 @@ def build(tables: Tables) -> Figure:
     account = account_of(tables, runs, PAIRED, scores, accuracy.incomplete)
     caption = (
         "Left: accuracy on the unweighted mean of the mathematics benchmarks with its 95 % interval, a dot for each "
-        "seed (each may have a base of its own), and the paper's number, reported at its scale, as an open diamond. "
+        f"seed (each may have a base of its own){PAPERS * bool(len(tables.reported))}. "
         "Right: the premises of the paper's question (table `premises`) with what was measured, and whether they hold."
     )
     return result_figure(tables, "Accuracy by method and the premises", caption, picture, numbers, account)

@@ -1,7 +1,7 @@
 """Table 3: out of domain.
 
 Accuracy (percent) on the benchmarks outside mathematics and their unweighted mean, beside Table 3 of the paper.
-At tiny scale the answer is the value of the right option, not its letter.
+Of a generated benchmark the answer is the value of the right option, not its letter.
 """
 
 from analysis.output.item import Table

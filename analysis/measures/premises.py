@@ -31,8 +31,8 @@ class Observed:
 
     @cached_property
     def benchmarks(self) -> tuple[str, ...]:
-        """The columns of the paper's Table 2."""
-        return self.tables.printed("main_results")
+        """The columns of the paper's Table 2; in a study beside which it is not shown, the group `math`."""
+        return self.tables.printed("main_results") or self.tables.group("math")
 
     @cached_property
     def short_sft(self) -> Run | None:
@@ -234,7 +234,7 @@ def _share(quantity: str) -> Callable[[Observed], pd.Series]:
 
 def _benchmarks_ahead(data: Observed) -> pd.Series:
     pairs = [(data.accuracy("sft", [name]), data.accuracy("grpo", [name])) for name in data.benchmarks]
-    if any(sft.empty or grpo.empty for sft, grpo in pairs):
+    if not pairs or any(sft.empty or grpo.empty for sft, grpo in pairs):
         return pd.Series(dtype=float)
     differences = pd.concat([sft - grpo for sft, grpo in pairs], axis=1).dropna()
     return (differences > 0).sum(axis=1).astype(float)

@@ -126,8 +126,8 @@ def luminance(color: str) -> float:
 
 
 def title(text: str, scale: str) -> str:
-    """Says `tiny` in front wherever the numbers are not at paper scale."""
-    return text if scale == "paper" else f"[{scale} scale] {text}"
+    """Says in front what the numbers are of, `tiny scale` or somebody's study, wherever they are not at paper scale."""
+    return {"paper": text, "tiny": f"[tiny scale] {text}"}.get(scale, f"[{scale}] {text}")
 
 
 def canvas(rows: int, columns: int, height: float, **options: Any) -> tuple[Picture, np.ndarray]:

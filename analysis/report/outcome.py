@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.report.made import Made
+from red.tables.reader import REPRODUCTIONS
 
 REFERENCE = "red"
 VERDICTS = {  # in the order of a scoreboard: what each means
@@ -56,7 +57,8 @@ def what_was_run(items: Iterable[Made]) -> str:
         return "No training is finished yet."
     steps = sorted({run["steps"] for run in trained})
     seeds = sorted({len(run["seeds"]) for run in trained})
-    text = f"At {scale} scale, {_counted(len(trained), 'run')} trained for {_range(steps)} steps with "
+    where = f"At {scale} scale" if scale in REPRODUCTIONS else f"In the study {scale}"
+    text = f"{where}, {_counted(len(trained), 'run')} trained for {_range(steps)} steps with "
     text += f"{_range(seeds)} seed{'s' * (seeds[-1] > 1)} each"
     if problems:
         text += f", evaluated on {_counted(len(problems), 'benchmark')} with {sum(problems.values())} problems"

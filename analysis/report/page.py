@@ -13,6 +13,7 @@ from analysis.output.item_page import data_uri
 from analysis.output.template import render, script_json
 from analysis.report.made import Made
 from analysis.report.outcome import claims_of, scoreboard, what_came_out, what_was_run
+from red.tables.reader import REPRODUCTIONS
 
 HERE = Path(__file__).parent
 LARGEST = 6_000_000  # bytes: what a mail takes
@@ -31,6 +32,7 @@ def page(items: Sequence[Made], curves: dict[str, Any]) -> str:
     return render(
         "report.html",
         scale=scale,
+        reproduces=scale in REPRODUCTIONS,
         ran=what_was_run(items),
         came=what_came_out(items),
         counts=scoreboard(claims) if claims else (),

@@ -5,7 +5,8 @@ Standard library, PyYAML and jsonschema only, so that the workflow and `--help` 
 
 import math
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -18,18 +19,46 @@ from red.study.runs import entry, lineage, parent_of, run_seeds, run_spec, w_sou
 from red.study.sweep import rated, swept
 
 MOST = 2**63 - 1  # that the collected tables hold
+SOURCED = ("data", "model", "large_model")  # sections with a `source`, or with parts that have one
 DROPPABLE = ("benchmarks", "corruptions", "probes", "rates")
 SCHEMA = Path(__file__).parent / "config.schema.yaml"
 
 
 def load(*paths: Path) -> dict[str, Any]:
     """The configuration of these files, merged deeply, later ones over earlier ones, and checked."""
-    document: dict[str, Any] = {}
-    for path in paths:
-        document = deep_merge(document, read_yaml(path))
-    document = select(document)
+    document = select(reduce(overlaid, map(read_yaml, paths), {}))
     check(document)
     return document
+
+
+def overlaid(config: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]:
+    """`overlay` over `config`. What it takes from another `source`, data or a model, keeps no key of the one before."""
+    kept = {key: _of_source(value, overlay.get(key)) if key in SOURCED else value for key, value in config.items()}
+    return deep_merge(kept, overlay)
+
+
+def _of_source(section: Any, overlay: Any) -> Any:
+    if not (isinstance(section, Mapping) and isinstance(overlay, Mapping)):
+        return section
+    if overlay.get("source", section.get("source")) != section.get("source"):
+        return {}
+    return {key: _of_source(value, overlay.get(key)) for key, value in section.items()}
+
+
+def without_old_sources(config: Mapping[str, Any], documents: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """`config`, which somebody else merged of `documents` key by key, as `overlaid` would have merged them."""
+    return _pruned(config, reduce(deep_merge, documents, {}), reduce(overlaid, documents, {}))
+
+
+def _pruned(config: Mapping[str, Any], merged: Mapping[str, Any], right: Mapping[str, Any]) -> dict[str, Any]:
+    """Without the keys of `merged` that are not in `right`."""
+    return {
+        key: _pruned(value, merged[key], right[key])
+        if all(isinstance(one, Mapping) for one in (value, merged.get(key), right.get(key)))
+        else value
+        for key, value in config.items()
+        if key in right or key not in merged
+    }
 
 
 def select(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -81,6 +110,7 @@ def check(config: Mapping[str, Any]) -> None:
             spec = run_spec(config, run, seed)
         spec.build_method()
         _check_corruption(config, run)
+    _check_scale(config)
     _check_parents(config)
     _check_weight_sources(config)
     _check_order(config)
@@ -137,6 +167,17 @@ def _check_values(value: Any, path: str) -> None:
 def _is_text(value: str) -> bool:
     """Whether it can be written to files and logs: no control characters but line ends and tabs."""
     return not any(unicodedata.category(c) in ("Cc", "Cs") for c in value if c not in "\n\t")
+
+
+def _check_scale(config: Mapping[str, Any]) -> None:
+    """Captions say of the scale `tiny` that its world is generated."""
+    sources = {"model": config["model"], **{f"data.{name}": part for name, part in config["data"].items()}}
+    for path, section in sources.items():
+        if config["scale"] == "tiny" and section["source"] != "embedded":
+            raise ConfigError(
+                f"scale: tiny is the generated world, and {path}.source is {section['source']!r}; give your study a "
+                "name of its own, for instance `scale: mine`"
+            )
 
 
 def _check_corruption(config: Mapping[str, Any], run: str) -> None:

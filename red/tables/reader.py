@@ -21,6 +21,7 @@ from red.tables.source import AGAIN, among, open_scores, open_table, problem_mea
 
 BASE = "base"  # the prepared base model, evaluated like a run
 OVERALL = "overall"  # the column of means over the benchmarks
+REPRODUCTIONS = ("tiny", "paper", "")  # scales beside which the paper's numbers mean something
 SYNTHETIC = "embedded"  # the source of a generated benchmark
 REPORTED = ("table", "item", "row", "run", "column", "metric", "value", "unit", "notes")
 VERSION = [name for name, _ in ORIGIN]
@@ -234,7 +235,8 @@ class Tables:
 def load(collected: Path, reported: Path | None = None) -> Tables:
     """Open one collected folder; DataError names the file, the column or the run that does not fit.
 
-    Without `reported` no number of the paper is known.
+    Without `reported` no number of the paper is known, and none is beside a study of somebody's own, which has
+    another scale than `tiny` and `paper`.
     """
     runs, benchmarks = (read_json(collected / name) for name in ("runs.json", "benchmarks.json"))
     tables = Tables(
@@ -245,6 +247,8 @@ def load(collected: Path, reported: Path | None = None) -> Tables:
         probes_source=open_table(collected / "probes.parquet", PROBES),
         reported=pd.DataFrame(columns=REPORTED) if reported is None else read_reported(reported),
     )
+    if not {run.scale for run in tables.runs} <= set(REPRODUCTIONS):
+        tables = replace(tables, reported=tables.reported[:0])
     for name in ("scores", "dynamics", "probes"):
         _check_versions(getattr(tables, f"{name}_source"), collected / f"{name}.parquet", tables.runs)
     complete.check_scores(tables.scores_source, collected / "scores.parquet", runs, benchmarks)

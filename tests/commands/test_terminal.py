@@ -15,9 +15,9 @@ from red.__main__ import main
 @pytest.fixture(scope="module")
 def script(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Path:
     """The completion script of bash."""
-    command = [sys.executable, "-m", "red", "completion", "bash"]
+    command = [sys.executable, "-m", "red", "complete", "bash"]
     done = subprocess.run(command, cwd=repository, capture_output=True, text=True, check=True)
-    path = tmp_path_factory.mktemp("completion") / "red.bash"
+    path = tmp_path_factory.mktemp("complete") / "red.bash"
     path.write_text(done.stdout)
     return path
 
@@ -50,7 +50,7 @@ def test_a_tab_completes_files(script, tmp_path):
 
 @pytest.mark.skipif(shutil.which("zsh") is None, reason="needs zsh")
 def test_zsh_reads_its_script(repository):
-    done = subprocess.run([sys.executable, "-m", "red", "completion", "zsh"], cwd=repository, capture_output=True)
+    done = subprocess.run([sys.executable, "-m", "red", "complete", "zsh"], cwd=repository, capture_output=True)
     assert subprocess.run(["zsh", "-n"], input=done.stdout).returncode == 0
 
 

@@ -125,7 +125,7 @@ def test_constants_of_a_method_are_those_of_the_page(name, tabled):
 def test_constants_of_every_shipped_run_are_those_of_the_page(scale, page, tabled, repository):
     document: dict = {}
     for name in SCALES[scale]:
-        document = config.deep_merge(document, config.read_yaml(repository / "config" / name))
+        document = config.overlaid(document, config.read_yaml(repository / "config" / name))
     document = config.select({**document, "rates": None})  # chosen by a sweep, not by a source
     column = list(SCALES).index(scale)
     common = {name.strip("`"): value(cells[column].strip("`")) for name, *cells in rows(page, "14.3")}

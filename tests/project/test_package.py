@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from red.study.project import FOLDERS
+from red.commands.init import FOLDERS
 from tests.workflow.conftest import copy
 
 

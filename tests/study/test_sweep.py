@@ -140,10 +140,10 @@ def test_a_slip_is_named(tiny, runs, changes, message):
 
 
 def test_a_data_set_that_is_all_trained_on_has_nothing_to_hold_out(repository, tiny):
-    document = config.deep_merge(tiny, config.read_yaml(repository / "config" / "paper.yaml"))
+    document = config.overlaid(tiny, config.read_yaml(repository / "config" / "paper.yaml"))
     with pytest.raises(ConfigError, match=r"data\.prompts\.limit"):
         sweep(document, ["grpo"])
-    held_out = sweep(config.deep_merge(document, {"data": {"prompts": {"limit": 100}}}), ["grpo"])
+    held_out = sweep(config.overlaid(document, {"data": {"prompts": {"limit": 100}}}), ["grpo"])
     spec = jobs.problems_spec(held_out, "validation")["prompts"]
     assert (spec["skip"], spec["limit"]) == (100, 7)
 

@@ -28,10 +28,13 @@ wildcard_constraints:
 def checked():
     """Leave with one line, before anything runs, if the configuration is wrong."""
     try:
-        for file in workflow.configfiles:
-            # Snakemake's own reader takes aliases and the last of repeated keys.
-            read_yaml(Path(file))
-        config.update(configuration.select(config))
+        # Snakemake's own reader takes aliases and the last of repeated keys, and merges data of two sources.
+        given = list(workflow.overwrite_configfiles)
+        own = workflow.configfiles[len(given) :]
+        documents = [read_yaml(Path(file)) for file in (*own, *given)]
+        config.update(
+            configuration.select(configuration.without_old_sources(config, documents))
+        )
         configuration.check(config)
         jobs.check(config)
         check_items(config)

@@ -45,7 +45,7 @@ rule train:
         ),
         folder=subpath(output.provenance, parent=True),
     shell:
-        "ln -sf seed{wildcards.seed}.attempts.log {log:q}"
+        "ln -sf seed{wildcards.seed:q}.attempts.log {log:q}"
         " && python -m red train --spec {params.spec:q} --code {params.code:q}"
         " --parent {params.start:q} --prompts {input.prompts:q}"
         " --demonstrations {input.demonstrations:q} {params.w_log:q}"

@@ -1,9 +1,9 @@
-"""`red completion`: what a shell needs to complete commands, options and files."""
+"""`red complete`: what a shell needs to complete commands, options and files."""
 
 import argparse
 from pathlib import Path
 
-HELP = 'print a completion script: eval "$(red completion bash)", or source it from your shell\'s start file'
+HELP = 'print what a shell needs to complete words, for `eval "$(red complete bash)"` in its start file'
 SHELLS = ("bash", "zsh")
 
 
