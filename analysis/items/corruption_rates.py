@@ -17,7 +17,7 @@ from analysis.parts.style import canvas, legend_below, look, no_data
 from red.tables.reader import Run, Tables
 
 BENCHMARKS = ("math500", "aime25")
-LINES = {"noisy_labels": ("-", "o"), "adversarial_chains": ((0, (4, 1.6)), "s"), "permuted_accuracy": (":", "^")}
+LINES = {"noisy_labels": "-", "adversarial_chains": (0, (4, 1.6)), "permuted_accuracy": ":"}
 COLUMNS = ("parent", "label", "kind", "rate", "benchmark", "run", "value", "low", "high", "seeds")
 
 
@@ -50,14 +50,14 @@ def _draw(panel: Axes, tables: Tables, points: pd.DataFrame) -> None:
     if points.empty:
         no_data(panel, "no finished runs")
     for shift, ((parent, kind), line) in enumerate(points.groupby(["parent", "kind"])):
-        dashes, marker = LINES[kind]
+        style = look(tables.named(parent)[0])  # its marker tells the run in a grey print, dashes the corruption
         panel.errorbar(
             line["rate"] + 0.35 * (shift - 1.5),  # intervals beside, not on top of each other
             line["value"],
             [line["value"] - line["low"], line["high"] - line["value"]],
-            color=look(tables.named(parent)[0]).color,
-            linestyle=dashes,
-            marker=marker,
+            color=style.color,
+            linestyle=LINES[kind],
+            marker=style.marker,
             label=f"{line['label'].iloc[0]}, {LABELS[kind].lower()}",
             elinewidth=0.7,
             capsize=1.5,

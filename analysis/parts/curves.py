@@ -144,7 +144,7 @@ def accuracy_axis(where: Axes, numbers: pd.DataFrame) -> None:
     """Group accuracy from 0 to 1, and under each bin how many demonstrations it holds."""
     counts = numbers.groupby("group_accuracy")["demonstrations"].max()
     where.set_xticks(counts.index, [f"{bin_:g}\n{count}" for bin_, count in counts.items()], fontsize=SMALL)
-    where.set_xlabel("group accuracy of the base model (below: demonstrations)", fontsize=SMALL)
+    where.set_xlabel("group accuracy; below: demonstrations", fontsize=SMALL)
     where.set_xlim(-0.03, 1.03)
 
 
@@ -165,7 +165,8 @@ def _label_axes(where: Axes, panel: Panel) -> None:
     where.set_ylabel(panel.ylabel)
     if panel.log:
         where.set_yscale("log")
-        where.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=7))
+        low, high = where.get_ylim()
+        where.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 100 * low else (1,), numticks=7))
         where.yaxis.set_major_formatter("{x:g}")
         where.yaxis.set_minor_formatter(NullFormatter())
     if panel.zero:

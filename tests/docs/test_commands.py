@@ -15,20 +15,13 @@ import yaml
 from red.plumbing.documents import deep_merge
 from tests.workflow.conftest import Checkout, copy
 
-PAGES = (
-    "README.md",
-    "docs/index.md",
-    "docs/evaluate.md",
-    "docs/tutorial.md",
-    "docs/own-data.md",
-    "docs/results.md",
-    "docs/scales.md",
-)
+NAMES = ("index", "evaluate", "tutorial", "own-data", "results", "scales")
+PAGES = ("README.md", *(f"docs/{name}.md" for name in NAMES))
 COMMAND = re.compile(r"^    ((?:make|snakemake|python|red|pip|git|\.) .+)$", re.MULTILINE)
 FILE = re.compile(r'```(?:yaml|python|json) title="([^"]+)"\n(.*?)```', re.DOTALL)
 INLINE = re.compile(r"`((?:make|snakemake|python -m red|red) [^`]+)`")
 # Words of a page that a reader replaces, and what makes a command short.
-PLACES = {"DIR": "model", "OUT": "out"}
+PLACES = {"DIR": "model"}
 QUICK = {"evaluate": "--backend local --limit 1 --samples 1 --max-new-tokens 8 --workers 1"}
 SHORT = {
     "model": {"steps": 30},
@@ -64,17 +57,20 @@ def test_every_make_target_that_a_page_names_is_one(repository, pages):
         assert done.returncode == 0, (command, done.stderr)
 
 
-def test_every_plan_that_a_page_shows_is_one(repository, planned, pages, tmp_path_factory):
+def test_every_plan_that_a_page_shows_is_one(repository, pages, tmp_path):
     """Calls of Snakemake, as dry runs, with the files that the pages give."""
+    planned = _checkout(repository, tmp_path)
     for page in PAGES:
         for name, text in FILE.findall((repository / page).read_text(encoding="utf-8")):
-            (planned.root / name).write_text(text)
+            (planned.root / name).write_text(text.replace("/data", str(planned.root / "data")))
+    (planned.root / "data" / "model").mkdir(parents=True)
+    for name in ("train.jsonl", "test.jsonl"):
+        (planned.root / "data" / name).touch()
     asked = {command for page in pages.values() for command in page if command.startswith("snakemake ")}
     assert len(asked) > 8
     for command in sorted(asked):
-        done = planned.snakemake(
-            *shlex.split(command)[1:], *([] if {"-n", "--unlock"} & set(command.split()) else ["-n"])
-        )
+        words = shlex.split(command)[1:]
+        done = planned.snakemake(*words, *([] if {"-n", "--unlock"} & set(words) else ["-n"]))
         assert done.returncode == 0, (command, (done.stdout + done.stderr)[-1500:])
 
 
@@ -103,6 +99,7 @@ def test_the_commands_of_the_readme_run(repository, shared, pages, byte_checkpoi
     """All that is not make or Snakemake. `doctor` finds no GPU here, and says so."""
     checkout = _checkout(repository, tmp_path)
     shutil.copytree(byte_checkpoint, checkout.root / "model")
+    (checkout.root / "IN.jsonl").write_text('{"id": "p1", "response": "\\\\boxed{5}", "gold": "5"}\n')
     (checkout.root / "my.jsonl").write_text('{"id": "p1", "question": "Compute 2+3", "answer": "5"}\n')
     shutil.copytree(repository / "tests" / "objective", checkout.root / "tests" / "objective")
     for run in ("red", "grpo"):
@@ -113,8 +110,9 @@ def test_the_commands_of_the_readme_run(repository, shared, pages, byte_checkpoi
     shown = [command for page in ("README.md", "docs/index.md", "docs/evaluate.md") for command in pages[page]]
     ran = [command for command in dict.fromkeys(shown) if command.startswith(("python ", "red "))]
     assert len(ran) > 8
-    for command in ran:
-        done = _run(command.replace("FOLDER", str(shared / "benchmarks")), checkout)
+    for number, command in enumerate(ran):
+        its_own = command.replace("FOLDER", str(shared / "benchmarks")).replace("OUT", f"out{number}")
+        done = _run(its_own, checkout)
         assert done.returncode == int("doctor" in command and "paper" in command), (command, done.stderr[-2000:])
 
 
