@@ -27,7 +27,7 @@ from analysis.measures.conditions import (
 )
 from analysis.output.item import Figure
 from analysis.parts.account import account_of, missing_runs, result_figure
-from analysis.parts.style import GREY, Look, canvas, legend_below, looks, no_data
+from analysis.parts.style import EMPTY, GREY, Look, canvas, legend_below, looks, no_data
 from red.tables.reader import Run, Tables
 
 METHODS = ("sft", "grpo", "sft_dapo", "mix_policy", "luffy", "red_i", "red_ii", "red")
@@ -43,7 +43,7 @@ def build(tables: Tables) -> Figure:
     runs = [run for run in shown.tables.named(*METHODS) if len(studies) > 1 or run in tables.runs] or list(shown.runs)
     panels = settings(studies)
     rows = -(-max(len(panels), 1) // COLUMNS)
-    picture, axes = canvas(rows, min(max(len(panels), 1), COLUMNS), 2.15 * rows + 0.5, sharey=True)
+    picture, axes = canvas(rows, min(max(len(panels), 1), COLUMNS), 2.15 * rows + 0.5 if panels else EMPTY, sharey=True)
     styles = looks(runs)
     for where, (name, points) in zip(axes.flat, panels.items(), strict=False):
         _draw(where, known(name), points, runs, styles)
@@ -52,7 +52,7 @@ def build(tables: Tables) -> Figure:
     if not panels:
         axes.flat[0].set_axis_on()
         no_data(axes.flat[0], "not measured: no other study is joined")
-    for where in axes[:, 0]:
+    for where in axes[:, 0] if panels else ():
         where.set_ylabel("mean accuracy (%)")
     legend_below(picture, axes.flat)
     found = changes(studies, ORDERED)

@@ -15,7 +15,7 @@ from analysis.measures.compare import PAIRED, compare, percent
 from analysis.output.item import Figure
 from analysis.parts.account import account_of, result_figure
 from analysis.parts.cells import rate_text
-from analysis.parts.style import BLACK, GREY, LOOKS, Look, canvas, no_data
+from analysis.parts.style import BLACK, EMPTY, GREY, LOOKS, Look, canvas, no_data
 from red.tables.reader import BASE, Tables
 from red.tables.sweep import VALIDATION, Choice, choices
 
@@ -48,7 +48,7 @@ def build(tables: Tables) -> Figure:
     )
     rows = max(1, -(-len(found) // COLUMNS))
     columns = max(1, -(-len(found) // rows))
-    picture, axes = canvas(rows, columns, 0.8 + 1.05 * rows, sharex=True, sharey=True)
+    picture, axes = canvas(rows, columns, 0.8 + 1.05 * rows if found else EMPTY, sharex=True, sharey=True)
     base = accuracy.estimate(BASE, benchmarks, resamples=0)
     for where, choice in zip(axes.flat, found, strict=False):
         if base is not None:

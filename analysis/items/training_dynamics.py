@@ -25,7 +25,7 @@ def build(tables: Tables) -> Figure:
     below = lower.subplots(1, 2, squeeze=False)[0]
     entropies = [Panel(f"(a) {run.label}", "nats", entropy_lines(run)) for run in runs]
     weights = [
-        Panel("(b) Raw quotient of entropy changes", "sft / rl", _lines(runs, "red/w_raw", styles), log=True),
+        Panel("(b) Raw quotient of entropy changes", "demonstr./rollouts", _lines(runs, "red/w_raw", styles), log=True),
         Panel("(c) Weight w on demonstrations", "w", _lines(runs, "red/w", styles)),
     ]
     curves = draw(tables, [*above, *below], [*entropies, *weights])

@@ -15,6 +15,7 @@ from matplotlib.typing import LineStyleType
 from red.tables.reader import Run
 
 FULL = 5.5  # inches, the text width of the paper
+EMPTY = 1.0  # height of a figure that has nothing to show
 FONT_SIZE = 7.5
 SETTINGS = {
     "font.family": "DejaVu Sans",

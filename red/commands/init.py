@@ -27,7 +27,8 @@ def run(options: argparse.Namespace) -> int:
 
 
 def write_project(out: Path) -> list[Path]:
-    """Copy the folders into `out`, which may exist; DataError, and nothing is written, if one of them is there.
+    """Copy the folders into `out`, which may exist; DataError, and nothing is written, if one of them is there, or if
+    that is inside of `home`.
 
     They become their owner's: no list of hashes guards them.
     """
@@ -35,6 +36,8 @@ def write_project(out: Path) -> list[Path]:
     from red.errors import DataError
     from red.plumbing.partials import partial_of
 
+    if out.resolve().is_relative_to(home().resolve()):
+        raise DataError(f"{out}: lies inside of the project that would be copied; name a folder elsewhere")
     targets = [out / name for name in FOLDERS]
     for target in targets:
         if target.exists() or target.is_symlink():

@@ -129,6 +129,12 @@ def test_init_in_a_checkout_writes_its_folders(repository: Path, tmp_path: Path)
     assert not list((tmp_path / "new").rglob("__pycache__"))
 
 
+def test_init_writes_nothing_into_the_checkout(repository: Path):
+    done = subprocess.run([sys.executable, "-m", "red", "init", "red"], cwd=repository, capture_output=True, text=True)
+    said = "red init: red: lies inside of the project that would be copied; name a folder elsewhere\n"
+    assert (done.returncode, done.stderr) == (2, said)
+
+
 def test_another_workflow_uses_the_dag_as_a_module(repository: Path, tmp_path: Path):
     root = copy(repository, tmp_path / "red")
     config = yaml.safe_load((repository / "config" / "default.yaml").read_text())
