@@ -7,7 +7,7 @@ from typing import Any, Literal
 from red import methods
 from red.errors import ConfigError
 from red.methods.base import Method
-from red.ranges import Count, Decay, Natural, NonNegative, Positive, PositiveShare, Share
+from red.ranges import AtLeastOne, Count, Decay, Natural, NonNegative, Positive, PositiveShare, Share
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,8 @@ class Training:
     `updates_per_rollout` splits the prompts of a step into that many optimizer steps; `sequences_per_update` splits
     them after so many members in the loss instead, never inside a group. An update whose gradient has a norm above
     `skip_norm` is left out. `lr_steps` (None: `steps`) is how many steps the schedule of the rate spans, `warmup` the
-    share of these in which it rises.
+    share of these in which it rises. With `oversampling`, so many times the responses are begun and those that end
+    first are kept: a step does not wait for the longest, but learns from shorter ones than the policy gives.
     """
 
     engine: str
@@ -34,6 +35,7 @@ class Training:
     updates_per_rollout: Count = 1
     sequences_per_update: Count | None = None
     temperature: Positive = 1.0
+    oversampling: AtLeastOne = 1.0
     betas: tuple[Decay, Decay] = (0.9, 0.95)
     weight_decay: NonNegative = 0.0
     grad_clip: Positive = 1.0
@@ -47,6 +49,8 @@ class Training:
             raise ConfigError("updates_per_rollout: must divide prompts_per_step")
         if self.sequences_per_update is not None and self.updates_per_rollout > 1:
             raise ConfigError("sequences_per_update: a step is split by it or by updates_per_rollout, not by both")
+        if self.oversampling > 1 and self.engine == "local":
+            raise ConfigError("oversampling: the local engine waits for nobody; take 1, or engine: openrlhf")
 
 
 @dataclass(frozen=True)

@@ -34,10 +34,8 @@ rule train:
             run_spec(wildcards), REQUESTS, attempt
         ),
     params:
-        spec=lambda wildcards: dump_json(
-            jobs.training_spec(config, wildcards.run, int(wildcards.seed))
-        ),
-        code=lambda wildcards: code.fingerprint(code.training(config, wildcards.run)),
+        spec=lambda wildcards: dump_json(jobs.training_spec(run_spec(wildcards))),
+        code=lambda wildcards: code.fingerprint(code.training(run_spec(wildcards))),
         start=lambda wildcards, input: paths.start(config, wildcards.run, input.parent),
         w_log=lambda wildcards, input: (
             ["--w-log", input.w_log] if "w_log" in input.keys() else []
