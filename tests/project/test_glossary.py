@@ -58,7 +58,7 @@ def logged(tiny_world, tmp_path_factory):
         files = engines.RunFiles(
             tiny_world / "models" / "base",
             tiny_world / "prompts.jsonl",
-            tiny_world / "demonstrations" / "clean.jsonl",
+            tiny_world / "demonstrations" / "wrong_traces.jsonl",
             out,
         )
         its = replace(training, updates_per_rollout=UPDATES.get(name, 1))
