@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from red.plumbing.terminal import number
-from red.ranges import Count
+from red.ranges import Processes
 
 HELP = "generate, grade and score one model on benchmarks; prints a table"
 
@@ -38,7 +38,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--max-new-tokens", type=int)
     parser.add_argument("--template", help="plain, think, qwen_boxed or chat")
     parser.add_argument("--seed", type=int, help="base seed of all samples")
-    parser.add_argument("--workers", type=number(Count), help="grading processes (default: usable cores)")
+    parser.add_argument("--workers", type=number(Processes), help="grading processes (default: usable cores)")
 
 
 def run(options: argparse.Namespace) -> int:

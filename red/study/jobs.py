@@ -283,6 +283,7 @@ def collect_spec(config: Config) -> dict[str, Any]:
             "metric": one.metric,
             "source": one.source,
             "samples": one.samples,
+            "problems": one.problems,
         }
         for name, one in known.items()
     ]

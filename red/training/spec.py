@@ -7,7 +7,19 @@ from typing import Any, Literal
 from red import methods
 from red.errors import ConfigError
 from red.methods.base import Method
-from red.ranges import AtLeastOne, Count, Decay, Natural, NonNegative, Positive, PositiveShare, Share
+from red.ranges import (
+    AT_ONCE,
+    AtLeastOne,
+    Count,
+    Decay,
+    Length,
+    Natural,
+    NonNegative,
+    Positive,
+    PositiveShare,
+    Rows,
+    Share,
+)
 
 
 @dataclass(frozen=True)
@@ -23,15 +35,15 @@ class Training:
 
     engine: str
     steps: Count
-    prompts_per_step: Count
-    group_size: Count
-    max_new_tokens: Count
+    prompts_per_step: Rows
+    group_size: Rows
+    max_new_tokens: Length
     lr: Positive
     lr_schedule: Literal["linear", "constant", "cosine"] = "linear"
     lr_steps: Count | None = None
     lr_floor: Share = 0.0
     warmup: Share = 0.0
-    max_prompt_tokens: Count = 1024
+    max_prompt_tokens: Length = 1024
     updates_per_rollout: Count = 1
     sequences_per_update: Count | None = None
     temperature: Positive = 1.0
@@ -45,6 +57,8 @@ class Training:
     entropy_every: Natural = 0
 
     def __post_init__(self) -> None:
+        if self.prompts_per_step * self.group_size > AT_ONCE:
+            raise ConfigError(f"group_size: with prompts_per_step more than {AT_ONCE:,} rollouts in a step")
         if self.prompts_per_step % self.updates_per_rollout:
             raise ConfigError("updates_per_rollout: must divide prompts_per_step")
         if self.sequences_per_update is not None and self.updates_per_rollout > 1:
