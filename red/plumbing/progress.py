@@ -19,6 +19,12 @@ SHOWN = (
     ("red/w", "w"),
 )
 QUIET_SECONDS = 15.0
+STARTED = "== started"
+
+
+def announce(title: str) -> None:
+    """The first line of an attempt, in a log that holds those before it."""
+    print(f"{STARTED} {time.strftime('%Y-%m-%d %H:%M:%S')}: {terminal(title)}", file=sys.stderr, flush=True)
 
 
 class StepProgress:
@@ -39,7 +45,10 @@ class StepProgress:
 
     def report(self, step: int, metrics: Mapping[str, Any]) -> None:
         """Call once per step, with its metrics."""
-        self.first = step if self.first is None else self.first
+        if self.first is None:
+            self.first = step
+            if step:
+                print(f"{self.title}: continues after step {step}/{self.steps}", file=sys.stderr, flush=True)
         now = time.monotonic()
         last = step + 1 == self.steps
         if now - self.shown < (0.2 if self.live else QUIET_SECONDS) and not last:

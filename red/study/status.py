@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from red.errors import DataError, RedError, one_line
 from red.plumbing.partials import open_regular
+from red.plumbing.progress import STARTED
 from red.plumbing.storage import parse_row, read_object
 from red.study import jobs
 from red.study.runs import run_spec
@@ -62,8 +63,10 @@ def left(rows: Sequence[Progress], now: float | None = None) -> float:
 
 
 def failure(log: Path) -> str | None:
-    """Why the job that wrote this log failed, in its own last words; None if it does not say."""
+    """Why the last job that wrote to this log failed, in its own last words; None if it does not say."""
     for line in reversed(_tail(log).splitlines()):
+        if line.startswith(STARTED):
+            return None
         line = line.rpartition("\r")[2].strip()
         if _REASON.match(line):
             return line

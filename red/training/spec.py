@@ -125,8 +125,7 @@ class RunSpec:
             self._check_updates(method)
         except ConfigError as error:
             raise ConfigError(f"runs.{self.run}.{error}") from None
-        aggregation = method.objective.aggregation.resolved(self.training.max_new_tokens)
-        return replace(method, objective=replace(method.objective, aggregation=aggregation))
+        return replace(method, objective=method.objective.resolved(self.training.max_new_tokens))
 
     def _check_updates(self, method: Method) -> None:
         """Whether the policy before a step is ever another one, where it bounds all that is learned."""

@@ -32,6 +32,8 @@ KNOWN = {
     "red/training/state.py": {"write_guarded", "unlink"},
     "red/engines/openrlhf/states.py": {"rmtree"},
     "red/engines/openrlhf/launch.py": {"unlink", "touch"},
+    # A project for somebody: their own from then on, and nothing is replaced.
+    "red/study/project.py": {"copytree", "rename", "rmtree"},
     # Files inside of a folder that `write_directory` makes whole.
     "red/training/guard.py": {"write_text"},
     "red/models/checkpoint.py": {"save_file", "write_bytes"},

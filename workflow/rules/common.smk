@@ -8,7 +8,7 @@ from snakemake.exceptions import WorkflowError
 from analysis.listing import FRONT, check_items, listing
 from red.errors import ConfigError
 from red.plumbing.documents import read_yaml
-from red.plumbing.provenance import fingerprint
+from red.plumbing.provenance import ROOT, fingerprint
 from red.plumbing.sources import sources
 from red.plumbing.storage import dump_json, write_atomic
 from red.study import cluster, code, jobs, paths, runs
@@ -49,6 +49,8 @@ os.environ.update(RED_TRACKING=" ".join(config.get("tracking", [])))
 # The paper's numbers: those of the current directory, or of the checkout when this is a module.
 REPORTED = Path("config/reported.csv")
 REPORTED = str(REPORTED if REPORTED.exists() else CHECKOUT / REPORTED)
+# Where analysis lies, and where red does: another place once it is installed (`red init`).
+ROOTS = (CHECKOUT, ROOT)
 TABLES = [f"{table}.parquet" for table in ("scores", "dynamics", "probes")]
 TABLES += ["runs.json", "benchmarks.json"]
 
@@ -91,14 +93,14 @@ def model_options(wildcards, input):
 
 def analysis_code(item):
     """Fingerprint of an item: its module, what that imports, the page templates, and how text gets into its files."""
-    modules = sources(f"analysis.items.{item}", "analysis.__main__")
-    return fingerprint(*modules, "analysis/output/*.html", "red/escape.py")
+    modules = sources(f"analysis.items.{item}", "analysis.__main__", roots=ROOTS)
+    return fingerprint(*modules, "analysis/output/*.html", "red/escape.py", roots=ROOTS)
 
 
 def report_code():
     """Fingerprint of the page of all items."""
-    modules = sources("analysis.report", "analysis.report.__main__")
-    return fingerprint(*modules, "analysis/output/*.html", "red/escape.py")
+    modules = sources("analysis.report", "analysis.report.__main__", roots=ROOTS)
+    return fingerprint(*modules, "analysis/output/*.html", "red/escape.py", roots=ROOTS)
 
 
 def tables_of(item):

@@ -29,7 +29,7 @@ rule generate:
     priority: 1
     retries: REQUESTS["generate"].retries
     conda:
-        "../../environment.yml"
+        "../environment.yml"
     threads: REQUESTS["generate"].threads
     resources:
         gpu=REQUESTS["generate"].gpu,
@@ -44,9 +44,10 @@ rule generate:
         benchmarks=subpath(input[1], parent=True),
         folder=subpath(output.provenance, parent=True),
     shell:
-        "python -m red generate --spec {params.spec:q} --code {params.code:q}"
+        "ln -sf seed{wildcards.seed}.attempts.log {log:q}"
+        " && python -m red generate --spec {params.spec:q} --code {params.code:q}"
         " --checkpoint {input.checkpoint:q} --benchmarks {params.benchmarks:q}"
-        " --system {input.system:q} --gpus {resources.gpu:q} --out {params.folder:q} > {log:q} 2>&1"
+        " --system {input.system:q} --gpus {resources.gpu:q} --out {params.folder:q} >> {log:q} 2>&1"
 
 
 # Apart from generate: a better grader costs no device time.
@@ -74,7 +75,7 @@ rule grade:
         "<benchmarks>/grade/{run}/seed{seed}.tsv"
     priority: 1
     conda:
-        "../../environment.yml"
+        "../environment.yml"
     threads: REQUESTS["grade"].threads
     resources:
         mem_mb=memory("grade"),
@@ -109,7 +110,7 @@ rule probe:
         "<benchmarks>/probe/{run}/seed{seed}/{probe}.tsv"
     retries: REQUESTS["probe"].retries
     conda:
-        "../../environment.yml"
+        "../environment.yml"
     threads: REQUESTS["probe"].threads
     resources:
         gpu=lambda wildcards: jobs.probe_gpus(config, wildcards.probe),
@@ -151,7 +152,7 @@ rule collect:
         "<logs>/collect.log",
     localrule: True
     conda:
-        "../../environment.yml"
+        "../environment.yml"
     params:
         code=code.fingerprint(code.COLLECT),
         folder=subpath(output[0], parent=True),
@@ -170,7 +171,7 @@ rule export:
         "<logs>/export.log",
     localrule: True
     conda:
-        "../../environment.yml"
+        "../environment.yml"
     params:
         code=code.fingerprint(code.EXPORT),
         folder=subpath(input[0], parent=True),
