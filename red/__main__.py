@@ -8,7 +8,7 @@ from red import commands
 from red.errors import ConfigError
 from red.plumbing.records import suggestion
 from red.plumbing.terminal import ended, heard
-from red.study.project import make_importable
+from red.project import make_importable
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -15,7 +15,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Write the folders and say how to go on."""
     from red.escape import terminal
-    from red.study.project import write_project
+    from red.project import write_project
 
     for target in write_project(options.folder):
         print(terminal(f"{target}/"))

@@ -45,6 +45,7 @@ rule generate:
         folder=subpath(output.provenance, parent=True),
     shell:
         "ln -sf seed{wildcards.seed}.attempts.log {log:q}"
+        " && echo \"== started $(date '+%F %T')\" >> {log:q}"
         " && python -m red generate --spec {params.spec:q} --code {params.code:q}"
         " --checkpoint {input.checkpoint:q} --benchmarks {params.benchmarks:q}"
         " --system {input.system:q} --gpus {resources.gpu:q} --out {params.folder:q} >> {log:q} 2>&1"

@@ -44,6 +44,7 @@ rule train:
         folder=subpath(output.provenance, parent=True),
     shell:
         "ln -sf seed{wildcards.seed}.attempts.log {log:q}"
+        " && echo \"== started $(date '+%F %T')\" >> {log:q}"
         " && python -m red train --spec {params.spec:q} --code {params.code:q}"
         " --parent {params.start:q} --prompts {input.prompts:q}"
         " --demonstrations {input.demonstrations:q} {params.w_log:q}"

@@ -10,7 +10,7 @@ from red.plumbing.partials import partial_of
 from red.plumbing.provenance import ROOT
 
 FOLDERS = ("analysis", "config", "slurm", "workflow")
-PACKAGED = Path(__file__).resolve().parents[1] / "project"  # in a wheel (setup.py)
+PACKAGED = Path(__file__).resolve().parent / "packaged"  # in a wheel (setup.py)
 
 
 def home() -> Path:
