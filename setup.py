@@ -2,7 +2,7 @@
 
 from setuptools import find_packages, setup
 
-FOLDERS = {f"red.project.{name}": name for name in ("analysis", "config", "slurm", "workflow")}
+FOLDERS = {f"red.packaged.{name}": name for name in ("analysis", "config", "slurm", "workflow")}
 
 setup(
     packages=[*find_packages(include=["red", "red.*"]), *FOLDERS],

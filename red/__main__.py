@@ -8,6 +8,7 @@ from red import commands
 from red.errors import ConfigError
 from red.plumbing.records import suggestion
 from red.plumbing.terminal import ended, heard
+from red.project import make_importable
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -23,7 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(argv: Sequence[str], names: Sequence[str], first: str | None) -> int:
     if first is not None and first not in names:
         raise ConfigError(f"no command {first!r}{suggestion(first, names)}")
-    commands.make_importable()
+    make_importable()
     options = commands.parser(names if first is None else [first]).parse_args(argv)
     with heard(options.quiet, options.verbose):
         status: int = importlib.import_module(f"red.commands.{options.command}").run(options)

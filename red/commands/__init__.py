@@ -3,27 +3,14 @@
 import argparse
 import importlib
 import pkgutil
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from red import __version__
-from red.plumbing.provenance import ROOT
 from red.plumbing.terminal import Parser
 
 DEFAULT = Path("config/default.yaml")
-PACKAGED = ROOT / "red" / "project"  # what a wheel brings (setup.py)
-
-
-def home() -> Path:
-    """Where workflow, analysis, config and slurm are: in the package of a wheel, else in the checkout."""
-    return PACKAGED if PACKAGED.is_dir() else ROOT
-
-
-def make_importable() -> None:
-    """`analysis`, for commands: of the project in the current folder, which its owner may change, else of `home`."""
-    sys.path += [str(folder) for folder in (Path.cwd(), home()) if (folder / "workflow" / "Snakefile").is_file()]
 
 
 def names() -> list[str]:

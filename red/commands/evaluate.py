@@ -6,7 +6,7 @@ from pathlib import Path
 
 from red.commands import add_json
 from red.plumbing.terminal import number
-from red.ranges import Count
+from red.ranges import Processes
 
 HELP = "generate, grade and score one model on benchmarks; prints a table"
 
@@ -40,7 +40,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--max-new-tokens", type=int)
     parser.add_argument("--template", help="plain, think, qwen_boxed or chat")
     parser.add_argument("--seed", type=int, help="base seed of all samples")
-    parser.add_argument("--workers", type=number(Count), help="grading processes (default: usable cores)")
+    parser.add_argument("--workers", type=number(Processes), help="grading processes (default: usable cores)")
     add_json(parser)
 
 

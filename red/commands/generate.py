@@ -27,7 +27,6 @@ def run(options: argparse.Namespace) -> int:
     from red.errors import ConfigError
     from red.evaluation.generate import generate
     from red.evaluation.spec import GenerationSpec
-    from red.plumbing.progress import announce
     from red.plumbing.provenance import Start, write_provenance
     from red.plumbing.records import from_mapping, to_mapping
     from red.plumbing.storage import argument, read_text
@@ -38,7 +37,6 @@ def run(options: argparse.Namespace) -> int:
     if len(options.checkpoint) != len(options.out):
         checkpoints = len(options.checkpoint)
         raise ConfigError(f"--out: one per --checkpoint ({checkpoints}), found {len(options.out)}")
-    announce(", ".join(map(str, options.out)))
     document = argument(options.spec)
     system = read_text(options.system) if options.system else ""
     spec = from_mapping(GenerationSpec, {**document, "system": system or None}, "spec")

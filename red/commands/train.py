@@ -33,7 +33,7 @@ def run(options: argparse.Namespace) -> int:
     """Train, then write the provenance last: it marks the run as whole."""
     from red.engines import train
     from red.plumbing.card import card
-    from red.plumbing.progress import StepProgress, announce
+    from red.plumbing.progress import StepProgress
     from red.plumbing.provenance import Start, write_provenance
     from red.plumbing.records import from_mapping, to_mapping
     from red.plumbing.storage import argument, write_atomic
@@ -44,7 +44,6 @@ def run(options: argparse.Namespace) -> int:
     spec = from_mapping(RunSpec, argument(options.spec), "spec")
     files = RunFiles(options.parent, options.prompts, options.demonstrations, options.out, options.w_log)
     title, document = f"{spec.run} seed {spec.seed}", to_mapping(spec)
-    announce(title)
     with (
         StepProgress(title, spec.training.steps) as progress,
         tracking.tracking(options.tracking, title, options.out, document) as trackers,

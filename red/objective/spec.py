@@ -83,11 +83,16 @@ class Weight:
 
 @dataclass(frozen=True)
 class NLL:
-    """Supervised term on demonstrations: coefficient, per-token weight, and its own mean."""
+    """Supervised term on demonstrations: coefficient, per-token weight, and its own mean.
+
+    `negative`: wrong demonstrations (accuracy 0) are pushed down, by so much of an NLL over them alone. None: they are
+    learned like right ones.
+    """
 
     coefficient: NonNegative = 0.0
     token_weight: Literal["one", "phi", "probability", "exp_neg_entropy"] = "one"
     aggregation: Literal["token_mean", "seq_mean"] = "token_mean"
+    negative: NonNegative | None = None
 
 
 @dataclass(frozen=True)

@@ -19,12 +19,6 @@ SHOWN = (
     ("red/w", "w"),
 )
 QUIET_SECONDS = 15.0
-STARTED = "== started"
-
-
-def announce(title: str) -> None:
-    """The first line of an attempt, in a log that holds those before it."""
-    print(f"{STARTED} {time.strftime('%Y-%m-%d %H:%M:%S')}: {terminal(title)}", file=sys.stderr, flush=True)
 
 
 class StepProgress:

@@ -9,7 +9,6 @@ from typing import Any, Literal
 
 from red.errors import DataError, RedError, one_line
 from red.plumbing.partials import open_regular
-from red.plumbing.progress import STARTED
 from red.plumbing.storage import parse_row, read_object
 from red.study import jobs
 from red.study.runs import run_spec
@@ -18,6 +17,8 @@ TAIL = 65536
 # A training that wrote no step for longer is taken as not running.
 ALIVE_SECONDS = 60.0
 SHOWN = ("accuracy/rollout", "entropy/rollout", "entropy/demonstration", "red/w", "length/rollout", "loss/total")
+# The rules of jobs that continue write it before each attempt; their logs are kept.
+STARTED = "== started"
 # The last line of a Python traceback, of one of our errors, or of what the cluster says of a killed job.
 _REASON = re.compile(r"^(red \w+: .+|analysis \w+: .+|slurmstepd\S*: .+|[A-Za-z_.]+(Error|Exception|Interrupt)\b.*)$")
 

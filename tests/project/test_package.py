@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from red.commands.init import FOLDERS
+from red.project import FOLDERS
 from tests.workflow.conftest import copy
 
 
@@ -38,7 +38,7 @@ def project(site: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What `red init` writes, away from the checkout."""
     folder = tmp_path_factory.mktemp("somewhere")
     said = red(site, "init", "my study", cwd=folder)
-    assert "cd my study" in said
+    assert "cd 'my study'" in said
     return folder / "my study"
 
 
@@ -54,8 +54,8 @@ def test_the_wheel_holds_one_package_with_every_module_and_data_file(wheel: Path
     assert {name.partition("/")[0] for name in inside if ".dist-info/" not in name} == {"red"}
     assert {f"red/{name}" for name in files(repository / "red")} <= inside
     for folder in FOLDERS:
-        wanted = {f"red/project/{folder}/{name}" for name in files(repository / folder)}
-        assert wanted == {name for name in inside if name.startswith(f"red/project/{folder}/")}
+        wanted = {f"red/packaged/{folder}/{name}" for name in files(repository / folder)}
+        assert wanted == {name for name in inside if name.startswith(f"red/packaged/{folder}/")}
 
 
 @pytest.mark.slow

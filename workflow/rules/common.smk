@@ -1,4 +1,5 @@
 # Shared by all rules: the checked configuration, what jobs ask for, and the files of tables and figures.
+import functools
 import os
 import re
 
@@ -62,9 +63,15 @@ def memory(stage):
     return lambda wildcards, attempt: REQUESTS.memory(stage, attempt)
 
 
+@functools.cache
+def spec_of(run, seed):
+    """A resolved run; the configuration does not change any more, and resources are asked for often."""
+    return runs.run_spec(config, run, int(seed))
+
+
 def run_spec(wildcards):
     """The run that a training job makes; resources depend on it."""
-    return runs.run_spec(config, wildcards.run, int(wildcards.seed))
+    return spec_of(wildcards.run, wildcards.seed)
 
 
 def is_on_one_node(wildcards):

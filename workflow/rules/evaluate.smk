@@ -1,5 +1,8 @@
 # What the trained models can do (generate, grade) and what they think (probe), and all of it in three tables.
 # What is trained is measured before the next training begins: the first numbers are there after minutes.
+GENERATION = jobs.generation_spec(config)
+
+
 rule generate:
     input:
         checkpoint=lambda wildcards: paths.checkpoint(
@@ -35,13 +38,14 @@ rule generate:
         runtime=REQUESTS["generate"].runtime,
     params:
         spec=lambda wildcards: dump_json(
-            jobs.generation_spec(config, wildcards.run, int(wildcards.seed))
+            {**GENERATION, "run": wildcards.run, "seed": int(wildcards.seed)}
         ),
         code=code.fingerprint(code.generation(config)),
         benchmarks=subpath(input[1], parent=True),
         folder=subpath(output.provenance, parent=True),
     shell:
         "ln -sf seed{wildcards.seed:q}.attempts.log {log:q}"
+        " && echo \"== started $(date '+%F %T')\" >> {log:q}"
         " && python -m red generate --spec {params.spec:q} --code {params.code:q}"
         " --checkpoint {input.checkpoint:q} --benchmarks {params.benchmarks:q}"
         " --system {input.system:q} --gpus {resources.gpu:q} --out {params.folder:q} >> {log:q} 2>&1"
@@ -78,7 +82,7 @@ rule grade:
         mem_mb=memory("grade"),
         runtime=REQUESTS["grade"].runtime,
     params:
-        spec=lambda wildcards: dump_json(jobs.grading_spec(config)),
+        spec=dump_json(jobs.grading_spec(config)),
         code=code.fingerprint(code.GRADING),
         benchmarks=subpath(input[0], parent=True),
         folder=subpath(output[0], parent=True),

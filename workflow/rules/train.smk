@@ -35,10 +35,8 @@ rule train:
             run_spec(wildcards), REQUESTS, attempt
         ),
     params:
-        spec=lambda wildcards: dump_json(
-            jobs.training_spec(config, wildcards.run, int(wildcards.seed))
-        ),
-        code=lambda wildcards: code.fingerprint(code.training(config, wildcards.run)),
+        spec=lambda wildcards: dump_json(jobs.training_spec(run_spec(wildcards))),
+        code=lambda wildcards: code.fingerprint(code.training(run_spec(wildcards))),
         start=lambda wildcards, input: paths.start(config, wildcards.run, input.parent),
         w_log=lambda wildcards, input: (
             ["--w-log", input.w_log] if "w_log" in input.keys() else []
@@ -46,6 +44,7 @@ rule train:
         folder=subpath(output.provenance, parent=True),
     shell:
         "ln -sf seed{wildcards.seed:q}.attempts.log {log:q}"
+        " && echo \"== started $(date '+%F %T')\" >> {log:q}"
         " && python -m red train --spec {params.spec:q} --code {params.code:q}"
         " --parent {params.start:q} --prompts {input.prompts:q}"
         " --demonstrations {input.demonstrations:q} {params.w_log:q}"
