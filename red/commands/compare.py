@@ -24,12 +24,15 @@ def run(options: argparse.Namespace) -> int:
 
     from red.errors import ConfigError
     from red.escape import terminal
+    from red.plumbing.checksums import refuse_inputs
     from red.plumbing.storage import write_atomic, write_json
     from red.plumbing.terminal import console
     from red.tables.compare import compare, curve_cells, evaluated, flip_lines, markdown, paired_cells
 
     if options.out and options.out.suffix not in (".md", ".json"):
         raise ConfigError(f"--out {options.out}: expected a name that ends in .md or .json")
+    if options.out:
+        refuse_inputs(options.out, (options.results / "collected").glob("*"))
     if options.first == options.second:
         raise ConfigError(f"RUN_A and RUN_B are both {options.first!r}")
     names = (options.first, options.second)
