@@ -42,7 +42,7 @@ def shared() -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """models/base (a few seconds of pretraining), prompts.jsonl and demonstrations/clean.jsonl."""
+    """models/base (a few seconds of pretraining), prompts.jsonl, and demonstrations: clean, and with wrong traces."""
     from red.__main__ import main
 
     root = tmp_path_factory.mktemp("world")
@@ -53,4 +53,7 @@ def tiny_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert (
         main(["data", "demonstrations", "--spec", "{}", "--prompts", str(prompts), "--out", str(demonstrations)]) == 0
     )
+    pairs = ["--prompts", str(prompts), "--demonstrations", str(demonstrations)]
+    pairs += ["--out", str(demonstrations.with_name("wrong_traces.jsonl"))]
+    assert main(["data", "corruption", "--spec", '{"corruption": "wrong_traces", "rate": 1.0}', *pairs]) == 0
     return root

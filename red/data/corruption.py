@@ -13,6 +13,7 @@ from random import Random
 
 from red.data.sources import Demonstration
 from red.errors import ConfigError
+from red.grading.extract import last_box
 from red.seeds import derive
 
 CHANGES_PER_CHAIN = 3
@@ -101,6 +102,23 @@ def adversarial_chains(
     return [corrupted.get(row.id, row) for row in demonstrations]
 
 
+def wrong_traces(demonstrations: Sequence[Demonstration], rate: float, seed: int, tools: Tools) -> list[Demonstration]:
+    """Beside the demonstration, which stays as it is, the same one with a slip that is carried to its answer.
+
+    From the first result on that is the answer, another number stands in every place of it. Only whole numbers slip;
+    the next prompt in rank takes the place of any other.
+    """
+    count = round(rate * len(demonstrations))
+    found: dict[str, Demonstration] = {}
+    for row in ranked(demonstrations, seed):
+        if len(found) == count:
+            break
+        text = _slipped(Random(derive(seed, "wrong trace", row.id)), row.response)
+        if text is not None and not tools.verify(row.id, text):
+            found[row.id] = replace(row, wrong=text, corruption="wrong_trace")
+    return [found.get(row.id, row) for row in demonstrations]
+
+
 def ranked(demonstrations: Sequence[Demonstration], seed: int) -> list[Demonstration]:
     """In the order in which prompts are taken."""
     return sorted(demonstrations, key=lambda row: (derive(seed, "corruption", row.id), row.id))
@@ -118,6 +136,7 @@ def _acceptable(row: Demonstration, attempt: Callable[[], str | None], tools: To
 
 
 _WORD = re.compile(r"\d+|[^\W\d]+|[^\w\s]")
+_WHOLE = re.compile(r"-?\d+")
 _EQUALITY = re.compile(r"=\s*(-?\d+)(?!\d|\.\d)")
 
 
@@ -160,6 +179,19 @@ def _altered(random: Random, number: str) -> str:
         if digits[i] != digits[i + 1] and not (i == 0 and digits[1] == "0")
     ]
     return random.choice([candidate for candidate in candidates if candidate != number])
+
+
+def _slipped(random: Random, text: str) -> str | None:
+    """None where the last box holds no whole number, or no result before it is that number."""
+    answer = last_box(text)
+    if answer is None or not _WHOLE.fullmatch(answer):
+        return None
+    mention = rf"(?<![\d.]){re.escape(answer)}(?!\d|\.\d)"
+    result = re.search(rf"=\s*(?={mention})", text)
+    if result is None:
+        return None
+    carried = re.compile(mention).sub(_altered(random, answer), text[result.end() :])
+    return text[: result.end()] + carried
 
 
 def _splice(random: Random, text: str, donors: Sequence[Demonstration]) -> str | None:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 MODULES = ("red.data.problems", "red.grading.reward")
 LIBRARIES = ("tokenizers", "math-verify")
 TOKENIZER = ("tokenizer*", "special_tokens_map.json", "chat_template*")
-TOKENS = ("prompt", "demonstration", "ends")
+TOKENS = ("prompt", "demonstration", "ends", "wrong")
 
 
 def remembered(folder: Path, inputs: Mapping[str, Any], make: Callable[[], ProblemSet]) -> ProblemSet:
@@ -61,7 +61,7 @@ def _schema() -> "pa.Schema":
     import pyarrow as pa
 
     words = {"id": pa.string(), "answer": pa.string(), "accuracy": pa.float64()}
-    names = ("id", "prompt", "answer", "demonstration", "accuracy", "ends")
+    names = ("id", "prompt", "answer", "demonstration", "accuracy", "ends", "wrong")
     return pa.schema([(name, words.get(name, pa.list_(pa.int32()))) for name in names])
 
 
@@ -78,6 +78,7 @@ def _write(path: Path, problems: ProblemSet) -> None:
             "demonstration": problem.demonstration,
             "accuracy": problem.demonstration_accuracy,
             "ends": problem.sentence_ends,
+            "wrong": problem.wrong,
         }
         for problem in problems.problems
     ]

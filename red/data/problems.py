@@ -58,7 +58,7 @@ def load_problems(
     """Join two JSON-lines files by id.
 
     Counts: prompt_too_long (dropped), no_demonstration (dropped only if the method needs one),
-    demonstration_cut, demonstration_wrong (kept, with its own verdict), forced_accuracy.
+    demonstration_cut, demonstration_wrong (kept, with its own verdict), forced_accuracy, wrong_trace.
     """
     demonstration_rows = _demonstrations(demonstrations)
     counts: Counter[str] = Counter()
@@ -102,6 +102,8 @@ def load_problems(
             demonstration["response"], codec, end_id, thought_open, f"{demonstrations}: {row['id']}"
         )
         counts["demonstration_cut"] += len(response) > limits.response
+        wrong = _wrong_trace(demonstration, codec, end_id, thought_open, f"{demonstrations}: {row['id']}")
+        counts["wrong_trace"] += bool(wrong)
         problems.append(
             Problem(
                 row["id"],
@@ -110,6 +112,7 @@ def load_problems(
                 response[: limits.response],
                 verdict if forced is None else float(forced),
                 tuple(end for end in ends if end < limits.response),
+                wrong[: limits.response],
             )
         )
     counts["problems"] = len(problems)
@@ -137,8 +140,15 @@ def _demonstrations(path: Path) -> dict[str, dict[str, Any]]:
             raise DataError(f"{path}: line {number}: empty demonstration")
         if row.get("forced_accuracy") not in (None, 0, 1):
             raise DataError(f"{path}: line {number}: forced_accuracy is null, 0 or 1")
+        if not isinstance(row.get("wrong"), (str, type(None))):
+            raise DataError(f"{path}: line {number}: wrong is null or a text")
         rows[row["id"]] = row
     return rows
+
+
+def _wrong_trace(row: Mapping[str, Any], codec: Codec, end_id: int, thought_open: bool, where: str) -> tuple[int, ...]:
+    """Tokens with one end token; none where the row has no wrong trace."""
+    return _encode(row["wrong"], codec, end_id, thought_open, where)[0] if row.get("wrong") else ()
 
 
 def _encode(

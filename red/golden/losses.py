@@ -83,6 +83,8 @@ def spec_of(case: Case) -> ObjectiveSpec:
             return replace(spec, demonstration=term)
         case "trapo":
             return replace(spec, demonstration=DemonstrationTerm("trust", alpha=config["alpha"], advantage="one"))
+        case "redi":
+            return replace(spec, rollout=None, nll=NLL(1.0, aggregation=config["agg"], negative=config["alpha"]))
         case "rl_sft" | "hpt":
             return replace(spec, nll=NLL(config["sft_coef"]))
         case "mixed":
@@ -150,6 +152,9 @@ def loss(case: Case) -> dict[str, Any]:
         "w_rl": (0.1 * entropy_s.exp()).tolist(),
         "P": _group_accuracies(members),
     }
+    if spec.nll.negative:
+        right = objective(batch, replace(spec, nll=replace(spec.nll, negative=0.0)), whole).nll
+        terms |= {"positive": right.item(), "negative": ((found.nll - right) / spec.nll.negative).item()}
     clip = (config.get("clip_low"), config.get("clip_high"))
     terms["out_of_range_frac"] = (
         None

@@ -18,7 +18,8 @@ class Problem:
 
     `demonstration` ends with EOS and is cut at the response limit. `demonstration_accuracy` is the
     grader's verdict on it; the noisy-label study forces it to 0 or 1.
-    `sentence_ends` counts the demonstration's tokens up to each sentence end of its thought.
+    `sentence_ends` counts the demonstration's tokens up to each sentence end of its thought. `wrong` is a trace that
+    ends in a wrong answer, with EOS like the demonstration.
     """
 
     id: str
@@ -27,6 +28,7 @@ class Problem:
     demonstration: tuple[int, ...] = ()
     demonstration_accuracy: float = 1.0
     sentence_ends: tuple[int, ...] = ()
+    wrong: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -265,6 +267,11 @@ class Method:
     def needs_demonstrations(self) -> bool:
         """Whether a prompt without one is of no use."""
         return self.mix.demonstrations > 0
+
+    @property
+    def needs_wrong_traces(self) -> bool:
+        """Whether a training set without any is of no use."""
+        return self.objective.nll.negative is not None
 
     @property
     def learns_demonstrations(self) -> bool:

@@ -83,6 +83,8 @@ def _demonstrations(method: Method) -> str:
         parts.append(f"{w}{RATIOS[term.kind].format(**vars(term))}{_clip(term)}{top}")
     if spec.nll.coefficient or spec.mixture:
         parts.append(f"{_coefficient(spec)}NLL{TOKEN_WEIGHTS[spec.nll.token_weight]}")
+    if spec.nll.negative is not None:
+        parts.append(f"-{spec.nll.negative:g} NLL of wrong traces")
     if method.second_step is not None:
         parts.append(f"NLL in a step of its own ({method.second_step.name})")
     return "; ".join(parts)

@@ -68,7 +68,7 @@ class Plan:
     advantage_s: (S,) of a sequence's sampled tokens; demonstration_advantage_s: of tokens of a demonstration, whole or
     as a prefix. r_group_s, weight_s: (S,). rollout_s, demonstration_s: (S,) booleans, the sequences that enter the two
     kinds of terms after filters and gates; a hybrid is a rollout, whose first prefix_s tokens are the demonstration's.
-    The four counts are the normalisers.
+    wrong_s: (S,) booleans, the demonstrations that the NLL pushes down. The counts are the normalisers.
     """
 
     advantage_s: Tensor
@@ -79,10 +79,13 @@ class Plan:
     rollout_s: Tensor
     demonstration_s: Tensor
     prefix_s: Tensor
+    wrong_s: Tensor
     policy_sequences: float
     policy_tokens: float
     nll_sequences: float
     nll_tokens: float
+    wrong_sequences: float
+    wrong_tokens: float
     tokens: float
     mu: float
 

@@ -70,6 +70,10 @@ def plan(
     advantage, of_demonstrations = advantages(members, spec.advantage)
     if spec.demonstration.advantage == "one":
         of_demonstrations = ones
+    wrong = demonstration & (members.accuracy_s == 0)
+    if spec.nll.negative is None:
+        wrong = torch.zeros_like(wrong)
+    right = demonstration & ~wrong
     if members.prefix_kept_s is not None:
         of_demonstrations = torch.where(members.prefix_kept_s, of_demonstrations, torch.zeros_like(ones))
     return Plan(
@@ -81,10 +85,13 @@ def plan(
         rollout_s=rollout,
         demonstration_s=demonstration,
         prefix_s=torch.zeros_like(members.group_s) if members.prefix_s is None else members.prefix_s,
+        wrong_s=wrong,
         policy_sequences=float(in_policy.sum()),
         policy_tokens=float(members.tokens_s[in_policy].sum()),
-        nll_sequences=float(demonstration.sum()),
-        nll_tokens=float(members.tokens_s[demonstration].sum()),
+        nll_sequences=float(right.sum()),
+        nll_tokens=float(members.tokens_s[right].sum()),
+        wrong_sequences=float(wrong.sum()),
+        wrong_tokens=float(members.tokens_s[wrong].sum()),
         tokens=float(members.tokens_s[rollout | demonstration].sum()),
         mu=0.0 if mu is None else mu,
     )
@@ -174,9 +181,13 @@ def learned_of_demonstrations(batch: Batch, spec: DemonstrationTerm, plan: Plan)
 
 
 def _nll_term(batch: Batch, spec: NLL, plan: Plan) -> Tensor:
-    mask = batch.mask_st * plan.demonstration_s[:, None]
     aggregation = Aggregation(kind=spec.aggregation)
-    factor = token_factor(mask, plan.nll_sequences, plan.nll_tokens, aggregation)
+    right = batch.mask_st * (plan.demonstration_s & ~plan.wrong_s)[:, None]
+    factor = token_factor(right, plan.nll_sequences, plan.nll_tokens, aggregation)
+    if spec.negative is not None:
+        wrong = batch.mask_st * plan.wrong_s[:, None]
+        pushed = token_factor(wrong, plan.wrong_sequences, plan.wrong_tokens, aggregation)
+        factor = factor - spec.negative * pushed
     return -(factor * nll_weight(batch, spec) * batch.logp_st).sum()
 
 

@@ -83,11 +83,16 @@ class Weight:
 
 @dataclass(frozen=True)
 class NLL:
-    """Supervised term on demonstrations: coefficient, per-token weight, and its own mean."""
+    """Supervised term on demonstrations: coefficient, per-token weight, and its own mean.
+
+    `negative`: wrong demonstrations (accuracy 0) are pushed down, by so much of an NLL over them alone. None: they are
+    learned like right ones.
+    """
 
     coefficient: NonNegative = 0.0
     token_weight: Literal["one", "phi", "probability", "exp_neg_entropy"] = "one"
     aggregation: Literal["token_mean", "seq_mean"] = "token_mean"
+    negative: NonNegative | None = None
 
 
 @dataclass(frozen=True)
@@ -134,3 +139,7 @@ class ObjectiveSpec:
     entropy_coef: Number = 0.0
     filter: Literal["none", "accuracy_variance"] = "none"
     gate: Share | None = None
+
+    def resolved(self, max_new_tokens: int) -> "ObjectiveSpec":
+        """With its lengths in tokens, for responses of at most `max_new_tokens`."""
+        return replace(self, aggregation=self.aggregation.resolved(max_new_tokens))

@@ -15,8 +15,8 @@ from red.evaluation.catalog import HELD_OUT, benchmark
 from red.plumbing.documents import deep_merge
 from red.plumbing.records import from_mapping, to_mapping
 from red.study.resources import resources_of
-from red.study.runs import parent_of, run_seeds, run_spec
-from red.training.spec import Training
+from red.study.runs import parent_of, run_seeds, run_spec, written
+from red.training.spec import RunSpec, Training
 
 BASE = "base"
 CLEAN = "clean"
@@ -125,12 +125,11 @@ def models(config: Config) -> dict[str, Any]:
     return {name: _of_world(config, section) for name, section in sections.items()}
 
 
-def training_spec(config: Config, run: str, seed: int) -> dict[str, Any]:
+def training_spec(resolved: RunSpec) -> dict[str, Any]:
     """What `red train` gets: the resolved run without its presentation.
 
     An engine that does not read the section `cluster` does not get it.
     """
-    resolved = run_spec(config, run, seed)
     needs = engine(resolved.training.engine).needs(resolved)
     unused = PRESENTATION if needs.reads_cluster else (*PRESENTATION, "cluster")
     return {key: value for key, value in to_mapping(resolved).items() if key not in unused}
@@ -139,7 +138,7 @@ def training_spec(config: Config, run: str, seed: int) -> dict[str, Any]:
 def parents(config: Config, run: str) -> Iterator[tuple[str, int | None]]:
     """The runs that `run` descends from, nearest first, with the snapshot taken (None: the end)."""
     while run != BASE:
-        parent, step = parent_of(run_spec(config, run, 0).init_from)
+        parent, step = parent_of(written(config, run, "init_from"))
         if parent is None:
             return
         yield parent, step
@@ -148,7 +147,7 @@ def parents(config: Config, run: str) -> Iterator[tuple[str, int | None]]:
 
 def corruption(config: Config, run: str) -> str:
     """Name of the demonstrations that a run learns from; the base is measured on the clean ones."""
-    return CLEAN if run == BASE else run_spec(config, run, 0).corruption
+    return CLEAN if run == BASE else written(config, run, "corruption") or CLEAN
 
 
 def prompts_spec(config: Config) -> dict[str, Any]:
@@ -235,12 +234,10 @@ def benchmark_files(config: Config, name: str) -> list[str]:
     return [f"{spec['data_dir']}/{spec['file']}"] if spec["data_dir"] and spec["file"] else []
 
 
-def generation_spec(config: Config, run: str, seed: int) -> dict[str, Any]:
-    """What `red generate` gets: all benchmarks for one checkpoint."""
+def generation_spec(config: Config) -> dict[str, Any]:
+    """What `red generate` gets, but for the run and the seed: all benchmarks for one checkpoint."""
     settings = {key: value for key, value in config["evaluation"].items() if key != "workers"}
     return {
-        "run": run,
-        "seed": seed,
         "template": config["template"],
         "evaluation": settings,
         "benchmarks": {name: benchmark_spec(config, name) for name in config["benchmarks"]},
@@ -320,7 +317,7 @@ def _collected(config: Config, run: str, seed: int) -> dict[str, Any]:
         resolved = run_spec(config, run, seed)
         presentation = {name: to_mapping(getattr(resolved, name)) for name in ("method", "family", *PRESENTATION)}
         presentation |= {"label": resolved.label or run, "steps": resolved.training.steps}
-        spec = training_spec(config, run, seed)
+        spec = training_spec(resolved)
     study = {"study": config["study"]} if "study" in config else {}
     parameters = resources_of(config).shape.parameters
     about = {"run": run, "seed": seed, "scale": config["scale"], "parameters": parameters}

@@ -20,7 +20,7 @@ from red.plumbing.storage import dump_json, read_object, write_directory
 from red.training.update import Update, UpdateResult, pairs
 
 CONSECUTIVE = 3
-# The signed objective is unbounded below on wrong rollouts (SRFT).
+# An objective that pushes log pi itself down is unbounded below: SRFT's on wrong rollouts, REDI's on wrong traces.
 EXPLODED_LOGP = -6.0
 EXPLODED_STEPS = 5
 TOKENS_PER_FORWARD = 8192
@@ -32,7 +32,7 @@ class Guard:
 
     def __init__(self, failed: Path, spec: ObjectiveSpec, temperature: float) -> None:
         self.failed = failed
-        self.signed = spec.rollout is not None and spec.rollout.kind == "logp_signed"
+        self.signed = bool(spec.nll.negative) or (spec.rollout is not None and spec.rollout.kind == "logp_signed")
         self.temperature = temperature
         self.skipped = 0
         self.in_a_row = 0
@@ -58,11 +58,11 @@ class Guard:
         return False
 
     def watch(self, wrong_logp: float | None) -> None:
-        """Stop rule of the signed objective: mean log pi of wrong rollouts under -6 for 5 steps."""
+        """Stop rule of a signed objective: mean log pi of wrong members under -6 for 5 steps."""
         low = self.signed and wrong_logp is not None and wrong_logp < EXPLODED_LOGP
         self.exploded = self.exploded + 1 if low else 0
         if self.exploded == EXPLODED_STEPS:
-            self.stopped = f"log pi of wrong rollouts under {EXPLODED_LOGP} for {EXPLODED_STEPS} steps"
+            self.stopped = f"log pi of wrong members under {EXPLODED_LOGP} for {EXPLODED_STEPS} steps"
 
     def state(self) -> dict[str, Any]:
         """Counters; `load` restores them."""

@@ -79,6 +79,11 @@ class Loop:
         problems = remembered(files.problems, inputs, load)
         if method.learns_demonstrations and not any(problem.demonstration for problem in problems.problems):
             raise DataError(f"{files.demonstrations}: no prompt has a demonstration, from which {run.method} learns")
+        if method.needs_wrong_traces and not any(problem.wrong for problem in problems.problems):
+            raise DataError(
+                f"{files.demonstrations}: no row has a wrong trace, from which {run.method} learns; name a corruption "
+                "whose function is wrong_traces"
+            )
         loop = cls(
             run=run,
             files=files,

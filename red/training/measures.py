@@ -92,9 +92,9 @@ def policy_metrics(batch: Batch, plan: Plan, spec: ObjectiveSpec) -> dict[str, f
         ratio = torch.where(on > 0, logp - batch.old_logp_st, torch.zeros_like(logp)).exp()
         metrics["ratio/out_of_range_rollout"] = outside(ratio, on, low, high)
         metrics["probability/rollout"] = _masked_mean(logp.exp(), on)
-        wrong = plan.rollout_s & (plan.accuracy_s == 0)
-        if wrong.any():
-            metrics["logp/wrong_mean"] = _masked_mean(logp, on * wrong[:, None])
+    wrong = on * (plan.accuracy_s == 0)[:, None] + mask * plan.wrong_s[:, None]
+    if wrong.any():
+        metrics["logp/wrong_mean"] = _masked_mean(logp, wrong)
     if off.sum() > 0:
         # As in Figure 9, the ratio of a demonstration is pi / 1.
         metrics["ratio/out_of_range_demonstration"] = outside(logp.exp(), off, low, high)

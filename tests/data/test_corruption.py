@@ -1,6 +1,7 @@
 """Corruptions touch exactly the drawn prompts, in the way their names say."""
 
 import re
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -126,9 +127,43 @@ def test_only_the_thought_is_broken():
     assert text[corruption._thought_end(text) :] == "</think>\n\nso k=5 \\boxed{5}"
 
 
+def test_a_wrong_trace_has_a_slip_that_is_carried_to_the_answer():
+    rows, originals = corrupt("wrong_traces", 1.0), clean_rows()
+    assert [row.response for row in rows] == [row.response for row in originals]
+    assert all(row.corruption == "wrong_trace" and row.forced_accuracy is None for row in rows)
+    for row in rows:
+        told, answer = boxed_answer(row.wrong), ANSWERS[row.id]
+        assert told != answer
+        # Up to the slip it is the demonstration, behind it no place has the right answer.
+        same = next(i for i, pair in enumerate(zip(row.wrong, row.response, strict=False)) if len(set(pair)) > 1)
+        assert re.search(r"=-?\d*$", row.wrong[:same])
+        assert not re.search(rf"(?<![\d-]){answer}(?!\d)", row.wrong[same:])
+
+
+def test_a_wrong_trace_slips_at_the_first_result_that_is_the_answer():
+    text = "I take 17 and 5: 12+5=17. Or 1.7*10=17, and 170=170. Is 17 right? So \\boxed{17}"
+    slipped = {corruption._slipped(Random(seed), text) for seed in range(20)}
+    assert slipped == {
+        f"I take 17 and 5: 12+5={v}. Or 1.7*10={v}, and 170=170. Is {v} right? So \\boxed{{{v}}}"
+        for v in ("18", "16", "71", "-17")
+    }
+
+
+@pytest.mark.parametrize("text", ["2+3=5", "so \\boxed{x}", "3.5 = 3.5 \\boxed{3.5}", "\\boxed{5}", "15=15 \\boxed{5}"])
+def test_what_has_no_whole_number_as_a_result_gets_no_wrong_trace(text):
+    assert corruption._slipped(Random(1), text) is None
+
+
+def test_another_prompt_takes_the_place_of_one_without_a_wrong_trace():
+    rows = [replace(row, response="no box") if i % 2 else row for i, row in enumerate(clean_rows())]
+    made = corruption.named("wrong_traces")(rows, 0.4, 1, tools())
+    assert sum(row.wrong is not None for row in made) == 120
+    assert not any(row.wrong for row in made[1::2])
+
+
 def test_unknown_corruptions_and_helpers_are_refused():
     for name in ("gibberish", "named", "replace"):
-        with pytest.raises(ConfigError, match="adversarial_chains, clean, noisy_labels"):
+        with pytest.raises(ConfigError, match="adversarial_chains, clean, noisy_labels, wrong_traces"):
             corruption.named(name)
 
 

@@ -36,6 +36,9 @@ def test_what_is_remembered_equals_what_was_read(read, tmp_path):
     first = remembered(tmp_path, {"limit": 30}, read)
     assert any(problem.sentence_ends for problem in first.problems) and first.counts["demonstration_cut"] > 0
     assert remembered(tmp_path, {"limit": 30}, never) == first == read()
+    paired = replace(first, problems=tuple(replace(p, wrong=p.prompt) for p in first.problems))
+    remembered(tmp_path, {"wrong": True}, lambda: paired)
+    assert remembered(tmp_path, {"wrong": True}, never) == paired
     # A problem without a demonstration has an empty one.
     bare = replace(first, problems=tuple(replace(p, demonstration=(), sentence_ends=()) for p in first.problems))
     remembered(tmp_path, {"limit": 0}, lambda: bare)

@@ -60,7 +60,7 @@ class World:
     @property
     def demonstrations(self) -> Path:
         """Clean demonstrations."""
-        return self.root / "demonstrations" / "clean.jsonl"
+        return self.root / "demonstrations" / "wrong_traces.jsonl"
 
     @property
     def benchmarks(self) -> Path:

@@ -330,6 +330,7 @@ METHODS = {
     "red": Case(red, "both", _ratio_of()),
     "red_intended": Case(red_intended, "both", _ratio_of(high=7.0)),
     "red_released": Case(red_released, "both", _ratio_of(high=7.0), marked=True),
+    "redi": Case(plain_further.redi, "demonstrations"),
     "relift": Case(relift, "rollouts"),
     "rl_plus": Case(plain_further.rl_plus, "both"),
     "rl_sft": Case(rl_sft, "both"),

@@ -3,6 +3,7 @@
 import cmath
 import math
 from collections.abc import Callable
+from functools import partial
 from statistics import fmean, pvariance
 
 from tests.methods.plain_step import (
@@ -19,6 +20,7 @@ from tests.methods.plain_step import (
     nll,
     probability,
     ratio,
+    sequence_mean,
     sg,
     token_mean,
 )
@@ -195,3 +197,15 @@ def nft(step: Step) -> Terms:
         return (1 - r) * cmath.log(complex(max(x.real, 1.0), x.imag))
 
     return Terms(rollout=constant(step, rows, len(rows), step.limit / 16, gain), entropy=mean_entropy(step, rows))
+
+
+def redi(step: Step) -> Terms:
+    """Section 17.13: each kind of trace has a mean of its own."""
+    taught = step.demonstrations
+    right = [i for i in taught if step.sequences[i].accuracy == 1]
+    wrong = [i for i in taught if step.sequences[i].accuracy == 0]
+    gain = partial(log_likelihood, step)
+    pushed = {place: -0.8 * share for place, share in sequence_mean(step, wrong, len(wrong), gain).items()}
+    return Terms(
+        nll=sequence_mean(step, right, len(right), gain) | pushed, c_nll=1.0, entropy=mean_entropy(step, taught)
+    )

@@ -103,6 +103,15 @@ def test_the_forecast_of_demonstrations_is_what_the_mix_takes(name):
     assert mix.demonstrations_per_prompt() == taken / 4
 
 
+def test_redi_pairs_a_demonstration_with_its_wrong_trace_where_there_is_one():
+    mix, script = methods.method("redi").mix, Script({})
+    with_one, without = replace(problem(1), wrong=(9, 8, 1)), problem(2)
+    (right, wrong), (alone,) = (group.members for group in mix.groups([with_one, without], script, 8))
+    assert right == Sequence(with_one.prompt, with_one.demonstration, 1.0, 1.0, is_demonstration=True)
+    assert wrong == replace(right, response=(9, 8, 1), accuracy=0.0, reward=0.0)
+    assert alone.response == without.demonstration and not script.calls
+
+
 def test_chord_adds_demonstrations_of_other_prompts_as_groups_of_their_own():
     groups = methods.method("chord_phi").mix(Stream(), Script({0: 3}), 4, 8)
     assert [len(g.members) for g in groups] == [8] * 4 + [1] * 4

@@ -58,7 +58,7 @@ def logged(tiny_world, tmp_path_factory):
         files = engines.RunFiles(
             tiny_world / "models" / "base",
             tiny_world / "prompts.jsonl",
-            tiny_world / "demonstrations" / "clean.jsonl",
+            tiny_world / "demonstrations" / "wrong_traces.jsonl",
             out,
         )
         its = replace(training, updates_per_rollout=UPDATES.get(name, 1))
@@ -228,6 +228,9 @@ SCANNED = ("red", "analysis", "config", "workflow", "slurm", "docs", "README.md"
 TEXTS = {".py", ".yaml", ".yml", ".smk", ".rst", ".md", ".html", ""}
 # Other people's words: vLLM's and W&B's, OpenRLHF's arguments, and the keys of a published file of worked numbers.
 ALLOWED = {
+    # What a shell does with the tab key.
+    "red/__init__.py": {"completion"},
+    "red/commands/completion.py": {"completion"},
     "red/sampling/vllm.py": {"offline"},
     "red/plumbing/tracking/wandb.py": {"offline"},
     "red/engines/openrlhf/actor.py": {"ckpt"},

@@ -20,7 +20,7 @@ def tiny(repository: Path) -> dict:
 
 
 def test_labels_are_not_part_of_a_training(tiny):
-    spec = jobs.training_spec(tiny, "red", 0)
+    spec = jobs.training_spec(run_spec(tiny, "red", 0))
     assert not {"label", "row_group", "items", "because"} & set(spec)
     assert spec["method"] == "red" and spec["seed"] == 0
 

@@ -77,6 +77,14 @@ class PlainGroups:
     def demonstration(self, group: int, problem: int) -> Member:
         return self.member(group, problem, self.taught(problem), is_demonstration=True)
 
+    def pair(self, group: int, problem: int) -> Group:
+        """Section 17.13; every third problem has no wrong trace."""
+        text, members = toy.wrong_trace(problem), [self.demonstration(group, problem)]
+        if text is not None:
+            wrong = [*self.encoded(text), toy.EOS]
+            members.append(self.member(group, problem, wrong, is_demonstration=True))
+        return problem, members
+
     def taught(self, problem: int) -> list[int]:
         return [*self.encoded(toy.demonstration(problem)), toy.EOS]
 
@@ -94,6 +102,8 @@ class PlainGroups:
         """The groups of the next prompts."""
         problems = self.next_problems()
         if not self.variant.rollouts:
+            if self.variant.method == "redi":
+                return [self.pair(group, problem) for group, problem in enumerate(problems)]
             return [(problem, [self.demonstration(group, problem)]) for group, problem in enumerate(problems)]
         calls = zip(problems, self.calls.pop(0), strict=True)
         return [self.sampled(group, problem, call) for group, (problem, call) in enumerate(calls, first)]

@@ -168,7 +168,7 @@ class PlainTraining(PlainGroups):
 
     def weigh(self, logged: dict[str, float]) -> float:
         """w of this step; the entropies become the next one's references."""
-        if not self.variant.method.startswith("red"):
+        if self.variant.method not in ("red", "red_intended", "red_released"):
             return 1.0
         for name, history in self.entropies.items():
             history.append(logged[name])

@@ -14,6 +14,7 @@ from tests.training import toy
 
 SPEC = methods.method("grpo").objective
 SIGNED = methods.method("srft").objective
+REDI = methods.method("redi").objective
 
 
 def update():
@@ -27,8 +28,8 @@ def result(loss, norm):
     return UpdateResult(None, {"total": loss}, norm)
 
 
-def watched(values, signed=True):
-    guard = Guard(None, SIGNED if signed else SPEC, 1.0)
+def watched(values, spec=SIGNED):
+    guard = Guard(None, spec, 1.0)
     for value in values:
         guard.watch(value)
     return guard
@@ -40,7 +41,11 @@ def test_five_steps_in_a_row_below_minus_six_stop_a_signed_objective():
     assert watched([-6.0] * 9).stopped == ""
     assert watched([-7.0] * 4 + [-5.9] + [-7.0] * 4).stopped == ""
     assert watched([-7.0] * 4 + [None] + [-7.0] * 4).stopped == ""
-    assert watched([-9.0] * 9, signed=False).stopped == ""
+    assert watched([-9.0] * 9, SPEC).stopped == ""
+    assert watched([-6.1] * 4, REDI).stopped == ""
+    assert watched([-6.1] * 5, REDI).stopped
+    # Without a factor nothing is pushed down.
+    assert watched([-9.0] * 9, replace(REDI, nll=replace(REDI.nll, negative=0.0))).stopped == ""
 
 
 def test_three_updates_in_a_row_that_are_not_finite_end_the_run(tmp_path):

@@ -116,6 +116,17 @@ def test_a_training_set_without_demonstrations_is_refused_by_methods_that_learn_
         assert toy.trained(tmp_path, tmp_path / "run", spec).result.steps == toy.STEPS
 
 
+def test_a_training_set_without_wrong_traces_is_refused_by_the_method_that_unlearns_them(tmp_path):
+    toy.write_world(tmp_path)
+    rows = [json.loads(line) for line in (tmp_path / "demonstrations.jsonl").read_text().splitlines()]
+    (tmp_path / "demonstrations.jsonl").write_text("".join(json.dumps(row | {"wrong": None}) + "\n" for row in rows))
+    with pytest.raises(DataError, match="no row has a wrong trace, from which redi learns; name a corruption"):
+        toy.trained(tmp_path, tmp_path / "run", toy.run_spec("redi", {}))
+    (tmp_path / "demonstrations.jsonl").write_text("".join(json.dumps(row | {"wrong": 7}) + "\n" for row in rows))
+    with pytest.raises(DataError, match="line 1: wrong is null or a text"):
+        toy.trained(tmp_path, tmp_path / "again", toy.run_spec("redi", {}))
+
+
 def test_a_gold_that_would_stop_a_training_is_found_before_it_starts(tmp_path):
     toy.write_world(tmp_path)
     rows = [json.loads(line) for line in (tmp_path / "prompts.jsonl").read_text().splitlines()]

@@ -117,10 +117,13 @@ PLAN = Plan(
     rollout_s=torch.tensor([True, True, True, False, False]),
     demonstration_s=torch.tensor([False, False, False, True, True]),
     prefix_s=torch.zeros(5, dtype=torch.long),
+    wrong_s=torch.zeros(5, dtype=torch.bool),
     policy_sequences=5.0,
     policy_tokens=8.0,
     nll_sequences=2.0,
     nll_tokens=3.0,
+    wrong_sequences=0.0,
+    wrong_tokens=0.0,
     tokens=8.0,
     mu=0.0,
 )

@@ -52,6 +52,13 @@ def demonstration(index: int) -> str:
     return "".join(lines) + f"So \\boxed{{{told}}}"
 
 
+def wrong_trace(index: int) -> str | None:
+    """Every third problem has none."""
+    expression, answer, *_ = PROBLEMS[index]
+    told = (answer + 3) % 20
+    return f"First, {expression}={told}. So \\boxed{{{told}}}" if index % 3 else None
+
+
 def tokenizer() -> Tokenizer:
     """Cuts at the longest word."""
     found = Tokenizer(models.WordLevel({word: index for index, word in enumerate(WORDS)}))
@@ -134,7 +141,7 @@ def write_world(root: Path) -> None:
     """models/base, prompts.jsonl, demonstrations.jsonl."""
     save(base(), root / "base")
     problems = [{"id": f"p{i}", "question": f"Compute {e}", "answer": str(a)} for i, (e, a, *_) in enumerate(PROBLEMS)]
-    taught = [{"id": f"p{i}", "response": demonstration(i)} for i in range(len(PROBLEMS))]
+    taught = [{"id": f"p{i}", "response": demonstration(i), "wrong": wrong_trace(i)} for i in range(len(PROBLEMS))]
     for name, rows in (("prompts", problems), ("demonstrations", taught)):
         (root / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
 

@@ -65,6 +65,7 @@ VARIANTS = {
     "trsft": variant("trsft", 0, 1),
     "psft": variant("psft", 0, 1, training={"updates_per_rollout": 4}),
     "nft": variant("nft", 4, 0, training={"updates_per_rollout": 2, "prompts_per_step": 8}),
+    "redi": variant("redi", 0, 1),
     "rl_plus": variant("rl_plus", 3, 1, training={"updates_per_rollout": 2}),
     "hpt_sequences": variant("hpt", 4, 1, training={"sequences_per_update": 7, "skip_norm": 15.0, "lr_steps": 10}),
     "red": RED,

@@ -47,12 +47,14 @@ class Prompts:
 
 @dataclass(frozen=True)
 class Demonstration:
-    """A response to the prompt `id`. `forced_accuracy` replaces the verdict of the grader if given."""
+    """A response to the prompt `id`. `forced_accuracy` replaces the verdict of the grader if given, `wrong` is another
+    response, which ends in a wrong answer."""
 
     id: str
     response: str
     forced_accuracy: Literal[0, 1] | None = None
     corruption: str | None = None
+    wrong: str | None = None
 
 
 def read_prompts(path: Path) -> list[dict[str, Any]]:

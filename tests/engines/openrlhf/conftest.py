@@ -57,11 +57,12 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ),
         root / "model",
     )
-    prompts, demonstrations = root / "prompts.jsonl", root / "demonstrations.jsonl"
+    prompts, clean, demonstrations = (root / f"{name}.jsonl" for name in ("prompts", "clean", "demonstrations"))
     assert main(["data", "prompts", "--spec", '{"count": 48}', "--out", str(prompts)]) == 0
-    assert (
-        main(["data", "demonstrations", "--spec", "{}", "--prompts", str(prompts), "--out", str(demonstrations)]) == 0
-    )
+    asked = ["--prompts", str(prompts)]
+    assert main(["data", "demonstrations", "--spec", "{}", *asked, "--out", str(clean)]) == 0
+    pairs = [*asked, "--demonstrations", str(clean), "--out", str(demonstrations)]
+    assert main(["data", "corruption", "--spec", '{"corruption": "wrong_traces", "rate": 1.0}', *pairs]) == 0
     return root
 
 
