@@ -13,6 +13,12 @@ from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
 from typing import Any
 
+LOOK = 7.5
+"""Seconds between looks at a process that has not answered."""
+
+STILL = 8
+"""Looks in a row between which it got no processor time at all, before it is given up."""
+
 _ROOT = Path(__file__).resolve().parents[1]
 _FORBIDDEN = (
     "os.system",
@@ -52,6 +58,27 @@ def start(module: str) -> tuple[subprocess.Popen[bytes], Connection]:
             env=os.environ | {"PYTHONPATH": path, "PYTHONHASHSEED": "0"},
         )
     return process, ours
+
+
+def reply(process: subprocess.Popen[bytes], channel: Connection) -> bytes:
+    """What a process answers, however long it takes; EOFError once it has ended, or is suspended and was ended here."""
+    seen, still = processor_seconds(process.pid), 0
+    while not channel.poll(LOOK):
+        now = processor_seconds(process.pid)
+        still, seen = still + 1 if now == seen else 0, now
+        if still >= STILL:
+            process.kill()
+            raise EOFError
+    return channel.recv_bytes()
+
+
+def processor_seconds(pid: int) -> float:
+    """Processor time that a process has used so far; 0 where the system does not tell."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def confine(memory: int) -> None:

@@ -28,11 +28,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print three tables, or all of it as JSON; with --out also write them."""
     from red.errors import ConfigError
+    from red.plumbing.checksums import refuse_inputs
     from red.plumbing.storage import readable_json, write_atomic, write_json
     from red.tables.compare import compare, evaluated, markdown
 
     if options.out and options.out.suffix not in (".md", ".json"):
         raise ConfigError(f"--out {options.out}: expected a name that ends in .md or .json")
+    if options.out:
+        refuse_inputs(options.out, (options.results / "collected").glob("*"))
     if options.first == options.second:
         raise ConfigError(f"RUN_A and RUN_B are both {options.first!r}")
     names = (options.first, options.second)

@@ -2,14 +2,14 @@
 
 import argparse
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from red.errors import ConfigError
 from red.escape import terminal
-from red.plumbing.checksums import folder_hash, input_hash, refuse_foreign, refuse_foreign_folder
+from red.plumbing.checksums import folder_hash, input_hash, refuse_foreign, refuse_foreign_folder, refuse_inputs
 from red.plumbing.provenance import spec_hash
 from red.plumbing.records import converted, from_mapping, to_mapping
 from red.plumbing.storage import argument, only_here, write_atomic, write_json, write_jsonl
@@ -48,7 +48,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Write the product; nothing is written if anything fails, and nothing foreign is in its place."""
-    _check_out(options.kind, options.out)
+    inputs = [getattr(options, name, None) for name in ("prompts", "demonstrations", "wrong_responses", "model")]
+    _check_out(options.kind, options.out, inputs)
     make = {
         "model": _model,
         "prompts": _prompts,
@@ -61,7 +62,8 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _check_out(kind: str, out: Path) -> None:
+def _check_out(kind: str, out: Path, inputs: Sequence[Path | None]) -> None:
+    refuse_inputs(out, inputs)
     if kind == "model":
         return refuse_foreign_folder(out)
     refuse_foreign(out)

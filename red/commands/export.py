@@ -14,8 +14,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Write the document of docs/results-schema.md."""
+    from red.plumbing.checksums import refuse_inputs
     from red.plumbing.storage import write_json
     from red.tables.export import export
 
+    refuse_inputs(options.out, options.collected.glob("*"))
     write_json(options.out, export(options.collected))
     return 0

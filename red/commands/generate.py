@@ -27,7 +27,8 @@ def run(options: argparse.Namespace) -> int:
     from red.errors import ConfigError
     from red.evaluation.generate import generate
     from red.evaluation.spec import GenerationSpec
-    from red.plumbing.provenance import Start, write_provenance
+    from red.models.folder import check_files
+    from red.plumbing.provenance import Start, hashes, write_provenance
     from red.plumbing.records import from_mapping, to_mapping
     from red.plumbing.storage import argument, read_text
     from red.sampling import open_backend
@@ -45,16 +46,14 @@ def run(options: argparse.Namespace) -> int:
     if options.gpus > 1:
         gpus = devices(options.gpus)
         opened = lambda name: Spread(partial(open_backend, name), gpus)  # noqa: E731
+    benchmarks = hashes(options.benchmarks / f"{name}.jsonl" for name in spec.benchmarks)
+    for checkpoint in options.checkpoint:
+        check_files(checkpoint)
+    inputs = [hashes([checkpoint]) | benchmarks for checkpoint in options.checkpoint]
     generate(jobs, spec, options.benchmarks, opened, _letters_only)
-    files = [options.benchmarks / f"{name}.jsonl" for name in spec.benchmarks]
-    for checkpoint, out in jobs:
+    for own, out in zip(inputs, options.out, strict=True):
         write_provenance(
-            out / "provenance.json",
-            to_mapping(spec),
-            options.code,
-            [checkpoint, *files],
-            started,
-            checkpoints_in_this_process=len(jobs),
+            out / "provenance.json", to_mapping(spec), options.code, own, started, checkpoints_in_this_process=len(jobs)
         )
     return 0
 

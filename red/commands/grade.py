@@ -52,8 +52,10 @@ def run(options: argparse.Namespace) -> int:
 def grade_cases(path: Path, out: Path, kind: str | None, workers: int | None = None) -> None:
     """One verdict per row of `path`, written to `out` when all are there."""
     from red.grading.grader import Grader
+    from red.plumbing.checksums import refuse_inputs
     from red.plumbing.storage import numbered_jsonl, write_jsonl
 
+    refuse_inputs(out, (path,))
     numbered = numbered_jsonl(path, ("id", "response"), surrogates=True)
     reasons: Counter[str] = Counter()
     with Grader(workers) as grader:

@@ -30,7 +30,7 @@ def run(options: argparse.Namespace) -> int:
     from red.escape import terminal
     from red.grading.reward import RewardJudge
     from red.models.folder import check_files
-    from red.plumbing.checksums import folder_hash, input_hash, refuse_foreign
+    from red.plumbing.checksums import folder_hash, input_hash, refuse_foreign, refuse_inputs
     from red.plumbing.item_log import ItemLog
     from red.plumbing.provenance import spec_hash
     from red.plumbing.records import from_mapping, to_mapping
@@ -42,6 +42,7 @@ def run(options: argparse.Namespace) -> int:
 
     probe = from_mapping(Probe, argument(options.spec), "spec")
     refuse_foreign(options.out)
+    refuse_inputs(options.out, (options.prompts, options.demonstrations))
     if probe.backend == "local":
         torch.set_num_threads(1)  # repeatable bit for bit
     folders = dict(pair.partition("=")[::2] for pair in options.model)

@@ -32,9 +32,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Train, then write the provenance last: it marks the run as whole."""
     from red.engines import train
+    from red.models.folder import check_files
     from red.plumbing.card import card
     from red.plumbing.progress import StepProgress
-    from red.plumbing.provenance import Start, write_provenance
+    from red.plumbing.provenance import Start, hashes, write_provenance
     from red.plumbing.records import from_mapping, to_mapping
     from red.plumbing.storage import argument, write_atomic
     from red.training.files import RunFiles
@@ -43,6 +44,8 @@ def run(options: argparse.Namespace) -> int:
     started = Start()
     spec = from_mapping(RunSpec, argument(options.spec), "spec")
     files = RunFiles(options.parent, options.prompts, options.demonstrations, options.out, options.w_log)
+    check_files(files.parent)
+    inputs = hashes([files.parent, files.prompts, files.demonstrations, *filter(None, [files.w_log])])
     title, document = f"{spec.run} seed {spec.seed}", to_mapping(spec)
     with (
         StepProgress(title, spec.training.steps) as progress,
@@ -55,7 +58,6 @@ def run(options: argparse.Namespace) -> int:
 
         result = train(spec, files, report, options.code)
     write_atomic(options.out / "checkpoint" / "README.md", card(document, options.code, result.steps, result.stopped))
-    inputs = [files.parent, files.prompts, files.demonstrations, *filter(None, [files.w_log])]
     write_provenance(
         options.out / "provenance.json",
         document,

@@ -9,11 +9,11 @@ import fcntl
 import hashlib
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from red.errors import DataError
+from red.errors import ConfigError, DataError
 from red.plumbing.partials import open_regular, overwrite
 
 NAME = "red.sha256"
@@ -90,6 +90,14 @@ def refuse_foreign(path: Path) -> None:
         raise DataError(f"{path}: is {_kind(path)}, not a file to replace; give another name")
     if file_hash(path) not in listed(path.parent).get(path.name, ()):
         raise DataError(f"{path}: {FOREIGN}")
+
+
+def refuse_inputs(path: Path, inputs: Iterable[Path | None]) -> None:
+    """ConfigError if a product at `path` would take the place of something that is read for it, or of a part of it."""
+    place = Path(os.path.realpath(path))
+    for source in inputs:
+        if source is not None and Path(os.path.realpath(source)).is_relative_to(place):
+            raise ConfigError(f"--out: {path} would replace {source}, which is read for it; give another name")
 
 
 def refuse_foreign_folder(path: Path) -> None:

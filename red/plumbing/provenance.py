@@ -109,10 +109,15 @@ class Start:
         return time.monotonic() - self.counter
 
 
+def hashes(inputs: Iterable[Path]) -> dict[str, str]:
+    """Of what a stage reads, by name. Taken before it reads: whoever changes a file meanwhile changes no result."""
+    return {path.name: input_hash(path) for path in inputs}
+
+
 def write_provenance(
-    path: Path, spec: Mapping[str, Any], code: str, inputs: Iterable[Path], started: Start, **facts: Any
+    path: Path, spec: Mapping[str, Any], code: str, inputs: Mapping[str, str], started: Start, **facts: Any
 ) -> None:
-    """`provenance.json` of one stage."""
+    """`provenance.json` of one stage; `inputs` are hashes."""
     write_json(
         path,
         {
@@ -120,7 +125,7 @@ def write_provenance(
             "spec_hash": spec_hash(spec),
             "code": code,
             "environment": environment(),
-            "inputs": {p.name: input_hash(p) for p in inputs},
+            "inputs": inputs,
             "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started.date)),
             "seconds": round(started.seconds, 3),
             **facts,

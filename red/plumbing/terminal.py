@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager, redirect_stderr
 from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from red.errors import ConfigError, RedError, one_line
+from red.errors import ConfigError, DataError, RedError, one_line
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -58,6 +58,7 @@ def ended(program: str, run: Callable[[], int]) -> int:
     2, ctrl-C with 130."""
     _open_streams()
     try:
+        _check_folder()
         status = run()
         sys.stdout.flush()
         return status
@@ -79,6 +80,14 @@ def ended(program: str, run: Callable[[], int]) -> int:
     except OSError:  # Python would try, and complain, once more at its end
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return status
+
+
+def _check_folder() -> None:
+    """Libraries fail in their own ways, or end the process, where the current folder was deleted."""
+    try:
+        os.getcwd()
+    except OSError:
+        raise DataError("the current folder is gone; change into another one") from None
 
 
 @contextmanager

@@ -66,7 +66,7 @@ class _Renderer:
                 self.running = None  # until it has answered: one that is interrupted answers too late
                 try:
                     channel.send_bytes(message)
-                    outcome, text = json.loads(channel.recv_bytes())
+                    outcome, text = json.loads(confinement.reply(process, channel))
                 except (EOFError, OSError):
                     channel.close()
                     status = process.wait()

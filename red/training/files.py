@@ -16,10 +16,14 @@ from red.plumbing.provenance import spec_hash
 from red.plumbing.records import from_mapping, to_mapping
 from red.plumbing.storage import link_or_copy, read_object, write_atomic, write_directory, write_json
 from red.ranges import Natural
+from red.training.metrics_log import whole_lines
 from red.training.spec import RunSpec
 
 # Resume states of the local engine. Here, because the plan asks for their bytes and must not import torch.
 KEPT = 2
+# What a training replaces in its folder.
+FOLDERS = ("checkpoint", "snapshots", "finished", "failed_update")
+FILES = ("metrics.jsonl", "provenance.json")
 
 
 @dataclass(frozen=True)
@@ -76,14 +80,17 @@ class RunFiles:
 
     def check(self) -> None:
         """DataError, before any work is done, for a parent that is no folder of a model, or if the output folder holds
-        files that the training would replace or delete and that are not of one."""
+        files that the training would replace or delete and that are not of one, or are what it reads."""
         check_files(self.parent)
+        inputs = (self.parent, self.prompts, self.demonstrations, self.w_log)
+        for place in (self.state, self.before, *(self.out / name for name in (*FOLDERS, *FILES))):
+            checksums.refuse_inputs(place, inputs)
         for folder in (self.state, self.before):
             if folder.is_symlink() or (folder.exists() and not _is_state(folder)):
                 raise DataError(f"{folder}: {checksums.FOREIGN}")
-        for name in ("checkpoint", "snapshots", "finished", "failed_update"):
+        for name in FOLDERS:
             checksums.refuse_foreign_folder(self.out / name)
-        for name in ("metrics.jsonl", "provenance.json"):
+        for name in FILES:
             checksums.refuse_foreign(self.out / name)
 
     def broken_snapshots(self, steps: Iterable[int]) -> list[int]:
@@ -101,8 +108,13 @@ class RunFiles:
                 broken.append(step)
         return broken
 
-    def publish(self) -> None:
-        """Put the finished metrics and snapshots in their declared places (an empty folder if none)."""
+    def publish(self, steps: int) -> None:
+        """Put the finished metrics and snapshots in their declared places (an empty folder if none); DataError if those
+        of one of so many steps were damaged since they were written."""
+        if (whole := whole_lines(self.metrics)) < steps:
+            raise DataError(
+                f"{self.metrics}: damaged after {whole} of {steps} steps; start again, it goes on from there"
+            )
         self._publish(self.metrics, self.snapshots)
 
     def retire(self, identity: Mapping[str, Any], trained: Trained) -> None:

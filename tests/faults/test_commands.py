@@ -232,6 +232,15 @@ def test_full(tmp_path: Path):
     assert (done.returncode, done.stderr) == (2, b"red estimate: No space left on device\n")
 
 
+@named("current folder deleted")
+def test_no_folder(tmp_path: Path):
+    (tmp_path / "gone").mkdir()
+    command = f'cd "$1" && rmdir "$1" && {sys.executable} -m red status'
+    words = ["bash", "-c", command, "bash", tmp_path / "gone"]
+    done = subprocess.run(words, env=ENVIRONMENT, capture_output=True, timeout=120)
+    assert done.returncode == 2 and done.stderr == b"red status: the current folder is gone; change into another one\n"
+
+
 @named("interrupted by ctrl-C: one line, and the status of a signal")
 def test_interrupted(capsys):
     def run() -> int:

@@ -5,6 +5,7 @@ import os
 import pickle
 import re
 import shutil
+import signal
 import struct
 import subprocess
 from dataclasses import replace
@@ -313,17 +314,26 @@ def test_refusing_template(tmp_path: Path, world: World, check):
 
 
 @pytest.mark.faults("fate of a process")
-@table("times", "process of a chat template killed ", [("once: the same prompt", 1), ("each time: one line", 3)])
-def test_killed_template(times: int, monkeypatch):
+@table(
+    "times, fate",
+    "process of a chat template ",
+    [
+        ("killed once: the same prompt", 1, signal.SIGKILL),
+        ("killed each time: one line", 3, signal.SIGKILL),
+        ("suspended for good: the same prompt", 1, signal.SIGSTOP),
+    ],
+)
+def test_lost_template(times: int, fate: signal.Signals, monkeypatch):
+    monkeypatch.setattr(confinement, "LOOK", 0.5)
     start, left = confinement.start, iter(range(times))
 
-    def killed(module: str) -> tuple[subprocess.Popen[bytes], Connection]:
+    def struck(module: str) -> tuple[subprocess.Popen[bytes], Connection]:
         process, channel = start(module)
         if next(left, None) is not None:
-            process.kill()
+            process.send_signal(fate)
         return process, channel
 
-    monkeypatch.setattr(confinement, "start", killed)
+    monkeypatch.setattr(confinement, "start", struck)
     chat._renderer.cache_clear()
     words = [{"role": "user", "content": "1 + 1"}]
     if times < chat.TRIES:

@@ -15,6 +15,7 @@ import pytest
 
 from red.engines.local import policy as local
 from red.plumbing.storage import read_object
+from red.training.loop import Loop
 from tests.faults.case import Program, execute, named, refusal, succeed, table
 from tests.faults.runs import ENVIRONMENT, compare, continue_here, whole
 from tests.faults.study import Study
@@ -204,6 +205,35 @@ def test_clock(jumps: Iterable[float], tmp_path: Path, world: World):
     compare(expected, tmp_path / "run")
     seconds = float(read_object(tmp_path / "run" / "provenance.json")["seconds"])
     assert 0 <= seconds < 600, seconds
+
+
+@named("prompts changed while training: the provenance has what was read")
+def test_changed(tmp_path: Path, world: World):
+    prompts, step = tmp_path / "prompts.jsonl", Loop.train_step
+    shutil.copy(world.prompts, prompts)
+
+    def changing(loop: Loop, number: int) -> dict[str, float]:
+        prompts.write_text("")
+        return step(loop, number)
+
+    with mock.patch.object(Loop, "train_step", changing):
+        succeed(world.train(tmp_path / "run", run_spec("red"), prompts=prompts))
+    compare(whole(world, run_spec("red")), tmp_path / "run")
+
+
+@named("metrics damaged while training: refused in the end, and the same command finishes it")
+def test_damaged_metrics(tmp_path: Path, world: World):
+    path, step = tmp_path / "run" / "state" / "metrics.jsonl", Loop.train_step
+
+    def cutting(loop: Loop, number: int) -> dict[str, float]:
+        if number == 3:
+            path.write_bytes(path.read_bytes()[:-30])
+        return step(loop, number)
+
+    with mock.patch.object(Loop, "train_step", cutting):
+        line = refusal(world.train(tmp_path / "run", run_spec("red")))
+    assert "metrics.jsonl: damaged after 2 of 6 steps; start again" in line, line
+    continue_here(world, run_spec("red"), tmp_path / "run")
 
 
 @named("inputs dated in the future")

@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import pkgutil
+import shutil
 from collections.abc import Callable, Iterable
 from importlib import import_module
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 
 from red import commands
 from red.plumbing import checksums
-from red.plumbing.storage import write_jsonl
+from red.plumbing.storage import read_jsonl, write_json, write_jsonl
 from tests.faults.case import Program, execute, named, refusal, succeed, table
 from tests.faults.test_tables import analysis, write_tables
 from tests.faults.world import World, grade, run_spec
@@ -174,7 +175,7 @@ def test_every_command():
 def test_cases(tmp_path: Path):
     cases = tmp_path / "cases.jsonl"
     cases.write_text('{"id": "a", "response": "1", "gold": "1"}')
-    assert "cases.jsonl: not made by this program" in refusal(["grade", "--cases", cases, "--out", cases])
+    assert "would replace" in refusal(["grade", "--cases", cases, "--out", cases])
     assert json.loads(cases.read_text())["gold"] == "1"
 
 
@@ -250,6 +251,41 @@ def test_meanwhile(arguments: list[str], owner: Any, name: str, tmp_path: Path, 
     status, errors = execute([*arguments, "--out", out])
     assert status == 2 and "out" in errors.splitlines()[-1], errors
     assert contents(tmp_path)[str(out / "thesis")] == MINE
+
+
+def read_and_written(world: World, place: Path) -> dict[str, tuple[Path, list[Any]]]:
+    """What the program made, and the arguments of a command that reads it and is told to write there."""
+    prompts, clean, parent = place / "prompts.jsonl", place / "clean.jsonl", place / "run" / "checkpoint"
+    write_jsonl(prompts, read_jsonl(world.prompts))
+    write_jsonl(clean, read_jsonl(world.demonstrations))
+    shutil.copytree(world.base, parent)
+    own, collected, runs = World(place), place / "collected", place / "collected" / "runs.json"
+    write_json(runs, [])
+    corruption = data("corruption", '{"corruption": "clean"}', "--prompts", prompts, "--demonstrations", clean)
+    return {
+        "prompts of demonstrations": (prompts, data("demonstrations", "{}", "--prompts", prompts)(own, prompts)),
+        "demonstrations to corrupt": (clean, corruption(own, clean)),
+        "prompts of a probe": (prompts, [*probe(world, prompts), "--prompts", prompts]),
+        "cases to grade": (clean, ["grade", "--cases", clean, "--out", clean]),
+        "tables to export": (collected, ["export", "--collected", collected, "--out", collected / "runs.json"]),
+        "tables to compare": (
+            collected,
+            ["compare", "red", "sft", "--results", place, "--out", collected / "runs.json"],
+        ),
+        "parent of a training": (parent, world.train(parent.parent, run_spec("sft", steps=1), parent=parent)),
+    }
+
+
+INPUTS = ("prompts of demonstrations", "demonstrations to corrupt", "prompts of a probe", "cases to grade")
+INPUTS += ("tables to export", "tables to compare", "parent of a training")
+
+
+@table("name", "output place is what is read: ", [(name, name) for name in INPUTS])
+def test_input(name: str, world: World, tmp_path: Path):
+    source, arguments = read_and_written(world, tmp_path)[name]
+    before = contents(source if source.is_dir() else source.parent)
+    assert "which is read for it" in refusal(arguments)
+    assert contents(source if source.is_dir() else source.parent) == before
 
 
 @named("output place taken: of its own making, made again")

@@ -44,7 +44,7 @@ def train(run: RunSpec, files: RunFiles, report: Report) -> Trained:
     if not ended:
         raise SystemExit(128 + stop[0])
     policy.save(files.out / "checkpoint")
-    files.publish()
+    files.publish(loop.step)
     return Trained(loop.step, loop.guard.stopped, loop.counts)
 
 

@@ -48,7 +48,7 @@ def train(run: RunSpec, files: RunFiles, report: Report) -> Trained:
     result = read_json(task.result)
     if not result["ended"]:
         raise SystemExit(128 + received[0])
-    files.publish()
+    files.publish(result["steps"])
     return Trained(result["steps"], result["stopped"], result["counts"])
 
 

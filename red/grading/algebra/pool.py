@@ -15,19 +15,13 @@ import time
 from collections import deque
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
-from pathlib import Path
 
 from red import confinement
+from red.confinement import LOOK, STILL, processor_seconds
 from red.errors import ConfigError, RedError
 from red.grading import verdict
 from red.grading.algebra import worker as program
 from red.grading.verdict import Undecided
-
-LOOK = 7.5
-"""Seconds between looks at a worker that has not answered."""
-
-STILL = 8
-"""Looks in a row between which a worker got no processor time at all, before it is given up."""
 
 SECONDS = program.SECONDS + 1
 """Processor time after which a worker is killed: it is in one long call that its own timer cannot end."""
@@ -158,7 +152,7 @@ class Pool:
         if message.startswith("broken"):
             self.close()
             raise RedError(f"grading worker {message}; is math-verify installed?")
-        if not message or message in (program.EXHAUSTED, program.DEPRIVED):
+        if not message or message in program.LOST:
             self._lose(worker, message)
         elif worker.job is None:
             worker.is_ready, self._stillborn = True, 0
@@ -211,15 +205,6 @@ class Pool:
 def _ending(status: int) -> str:
     """An exit status in words."""
     return f"killed by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
-
-
-def processor_seconds(pid: int) -> float:
-    """Processor time that a process has used so far; 0 where the system does not tell."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
-    except OSError:
-        return 0.0
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _start() -> _Worker:
