@@ -18,6 +18,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--prompts", required=True, type=Path)
     parser.add_argument("--demonstrations", required=True, type=Path)
     parser.add_argument("--w-log", type=Path, help="metrics.jsonl of the run whose w is read")
+    parser.add_argument("--teacher", type=Path, help="model whose log-probabilities are distilled")
     parser.add_argument("--code", default="", help="fingerprint of the code, kept in the provenance")
     parser.add_argument(
         "--tracking",
@@ -42,7 +43,8 @@ def run(options: argparse.Namespace) -> int:
 
     started = Start()
     spec = from_mapping(RunSpec, argument(options.spec), "spec")
-    files = RunFiles(options.parent, options.prompts, options.demonstrations, options.out, options.w_log)
+    rows = (options.prompts, options.demonstrations)
+    files = RunFiles(options.parent, *rows, options.out, options.w_log, options.teacher)
     title, document = f"{spec.run} seed {spec.seed}", to_mapping(spec)
     with (
         StepProgress(title, spec.training.steps) as progress,
@@ -55,7 +57,7 @@ def run(options: argparse.Namespace) -> int:
 
         result = train(spec, files, report, options.code)
     write_atomic(options.out / "checkpoint" / "README.md", card(document, options.code, result.steps, result.stopped))
-    inputs = [files.parent, files.prompts, files.demonstrations, *filter(None, [files.w_log])]
+    inputs = [files.parent, files.prompts, files.demonstrations, *filter(None, [files.w_log, files.teacher])]
     write_provenance(
         options.out / "provenance.json",
         document,

@@ -62,6 +62,12 @@ def w_log(config: Config, run: str, seed: int | str) -> dict[str, str]:
     return {"w_log": metrics(source, seed)} if source else {}
 
 
+def teacher(config: Config, run: str) -> dict[str, str]:
+    """For a run that distils another model, under the name `teacher`: its folder."""
+    name = jobs.distilled(config, run)
+    return {"teacher": model(name)} if name else {}
+
+
 def probed_models(config: Config, run: str, seed: int | str, probe: str) -> dict[str, str]:
     """Folders of what a probe measures beside the checkpoint, by the names that `red probe --model` knows."""
     folders = {"large": model("large"), "base": base(config, seed)}

@@ -3,6 +3,7 @@
 rule train:
     input:
         unpack(lambda wildcards: paths.w_log(config, wildcards.run, wildcards.seed)),
+        unpack(lambda wildcards: paths.teacher(config, wildcards.run)),
         parent=lambda wildcards: paths.parent(config, wildcards.run, wildcards.seed),
         prompts="<results>/data/prompts.jsonl",
         demonstrations=lambda wildcards: paths.demonstrations(config, wildcards.run),
@@ -42,9 +43,12 @@ rule train:
         w_log=lambda wildcards, input: (
             ["--w-log", input.w_log] if "w_log" in input.keys() else []
         ),
+        teacher=lambda wildcards, input: (
+            ["--teacher", input.teacher] if "teacher" in input.keys() else []
+        ),
         folder=subpath(output.provenance, parent=True),
     shell:
         "python -m red train --spec {params.spec:q} --code {params.code:q}"
         " --parent {params.start:q} --prompts {input.prompts:q}"
-        " --demonstrations {input.demonstrations:q} {params.w_log:q}"
+        " --demonstrations {input.demonstrations:q} {params.w_log:q} {params.teacher:q}"
         " --out {params.folder:q} > {log:q} 2>&1"
