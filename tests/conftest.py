@@ -42,13 +42,18 @@ def shared() -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """models/base (a few seconds of pretraining), prompts.jsonl, and demonstrations: clean, and with wrong traces."""
+    """models/base (a few seconds of pretraining) and a teacher, which is the base with other norms; prompts.jsonl, and
+    demonstrations: clean, and with wrong traces."""
     from red.__main__ import main
+    from red.models import checkpoint
 
     root = tmp_path_factory.mktemp("world")
     prompts, model = root / "prompts.jsonl", root / "models" / "base"
     demonstrations = root / "demonstrations" / "clean.jsonl"
     assert main(["data", "model", "--spec", '{"size": "base", "steps": 150}', "--out", str(model)]) == 0
+    teacher = checkpoint.load(model)
+    teacher.model.model.norm.weight.data *= 1.2
+    checkpoint.save(teacher, root / "models" / "teacher")
     assert main(["data", "prompts", "--spec", '{"count": 64}', "--out", str(prompts)]) == 0
     assert (
         main(["data", "demonstrations", "--spec", "{}", "--prompts", str(prompts), "--out", str(demonstrations)]) == 0

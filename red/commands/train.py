@@ -18,6 +18,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--prompts", required=True, type=Path)
     parser.add_argument("--demonstrations", required=True, type=Path)
     parser.add_argument("--w-log", type=Path, help="metrics.jsonl of the run whose w is read")
+    parser.add_argument("--teacher", type=Path, help="model whose log-probabilities are distilled")
     parser.add_argument("--code", default="", help="fingerprint of the code, kept in the provenance")
     parser.add_argument(
         "--tracking",
@@ -43,9 +44,10 @@ def run(options: argparse.Namespace) -> int:
 
     started = Start()
     spec = from_mapping(RunSpec, argument(options.spec), "spec")
-    files = RunFiles(options.parent, options.prompts, options.demonstrations, options.out, options.w_log)
+    rows = (options.prompts, options.demonstrations)
+    files = RunFiles(options.parent, *rows, options.out, options.w_log, options.teacher)
     check_files(files.parent)
-    inputs = hashes([files.parent, files.prompts, files.demonstrations, *filter(None, [files.w_log])])
+    inputs = hashes([files.parent, *rows, *filter(None, [files.w_log, files.teacher])])
     title, document = f"{spec.run} seed {spec.seed}", to_mapping(spec)
     with (
         StepProgress(title, spec.training.steps) as progress,

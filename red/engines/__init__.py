@@ -70,9 +70,12 @@ def train(run: RunSpec, files: RunFiles, report: Report, code: str = "") -> Trai
     One process at a time trains in `files.out`, and it continues only a state of the same spec, code
     (its fingerprint) and inputs. The state of a finished training is deleted.
     """
-    weight = run.build_method().objective.weight
+    method = run.build_method()
+    weight = method.objective.weight
     if weight.kind in ("mean_of", "resampled_from") and files.w_log is None:
         raise ConfigError(f"--w-log: {weight.kind} reads the metrics of another run")
+    if method.teacher is not None and method.teacher.who == "model" and files.teacher is None:
+        raise ConfigError(f"--teacher: {run.method} reads the log-probabilities of another model")
     with only_here(files.out / ".lock", "training"):
         files.check()
         this = identity(run, files, code)

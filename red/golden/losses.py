@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import torch
 
-from red.objective.advantage import group_mean
+from red.objective.advantage import group_mean, token_advantage
 from red.objective.aggregate import sequence_mean
 from red.objective.batch import Batch, Members, Plan
 from red.objective.loss import learned_of_demonstrations, objective, plan
@@ -31,6 +31,7 @@ def tensors(sequences: list[Case], dtype: torch.dtype = torch.float64) -> tuple[
         old_logp_st=padded([s["old_logp"] or [0.0] * len(s["logp"]) for s in sequences]),
         entropy_st=padded([s["entropy"] for s in sequences]),
         mask_st=mask,
+        teacher_logp_st=padded([s["teacher_logp"] for s in sequences]) if "teacher_logp" in sequences[0] else None,
     )
     prefix = [sum(s.get("prefix_mask", ())) if s["source"] == "hybrid" else 0 for s in sequences]
     members = Members(
@@ -83,6 +84,9 @@ def spec_of(case: Case) -> ObjectiveSpec:
             return replace(spec, demonstration=term)
         case "trapo":
             return replace(spec, demonstration=DemonstrationTerm("trust", alpha=config["alpha"], advantage="one"))
+        case "token_adv":
+            shares = {"reward": config["reward_coef"], "teacher": config["teacher_coef"]}
+            return replace(spec, advantage=replace(spec.advantage, **shares))
         case "redi":
             return replace(spec, rollout=None, nll=NLL(1.0, aggregation=config["agg"], negative=config["alpha"]))
         case "rl_sft" | "hpt":
@@ -152,6 +156,9 @@ def loss(case: Case) -> dict[str, Any]:
         "w_rl": (0.1 * entropy_s.exp()).tolist(),
         "P": _group_accuracies(members),
     }
+    if batch.teacher_logp_st is not None:
+        terms["teacher_kl"] = measures.policy_metrics(batch, whole, spec)["teacher/kl"]
+        terms["token_advantage"] = token_advantage(batch, whole.advantage_s, spec.advantage).tolist()
     if spec.nll.negative:
         right = objective(batch, replace(spec, nll=replace(spec.nll, negative=0.0)), whole).nll
         terms |= {"positive": right.item(), "negative": ((found.nll - right) / spec.nll.negative).item()}

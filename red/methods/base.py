@@ -207,6 +207,30 @@ class SecondStep:
         raise NotImplementedError
 
 
+@dataclass(frozen=True)
+class Teacher:
+    """Whose log-probabilities of the sampled tokens are learned from: those of another `model`, or of the policy
+    `itself` behind the prompt's demonstration, with its `initial` weights or its `current` ones.
+    """
+
+    who: Literal["model", "itself"] = "model"
+    weights: Literal["initial", "current"] = "initial"
+
+    @property
+    def is_policy(self) -> bool:
+        """Whether it has the weights that are trained."""
+        return self.who == "itself" and self.weights == "current"
+
+    def prompt(self, problem: Problem, prompt: tuple[int, ...]) -> tuple[int, ...] | None:
+        """What it reads before a response to `prompt`; None where it has nothing to say.
+
+        Itself, the demonstration as an earlier answer: prompt, demonstration, prompt.
+        """
+        if self.who == "model":
+            return prompt
+        return (*problem.prompt, *problem.demonstration, *prompt) if problem.demonstration else None
+
+
 class MixtureController(Protocol):
     """What moves the mixture of CHORD by what a step measures, and remembers."""
 
@@ -261,6 +285,7 @@ class Method:
     mix: Mix = field(default_factory=Mix)
     second_step: SecondStep | None = None
     mixture_control: MixtureControl | None = None
+    teacher: Teacher | None = None
     reward: Reward = field(default_factory=Reward)
 
     @property
@@ -276,4 +301,5 @@ class Method:
     @property
     def learns_demonstrations(self) -> bool:
         """Whether a training set without any is of no use."""
-        return self.mix.demonstrations_per_prompt() > 0 or self.second_step is not None
+        told = self.teacher is not None and self.teacher.who == "itself"
+        return self.mix.demonstrations_per_prompt() > 0 or self.second_step is not None or told

@@ -19,7 +19,7 @@ RATIOS = {
 }
 TOKEN_WEIGHTS = {"one": "", "phi": " weighted by π(1-π)", "probability": " weighted by π", "exp_neg_entropy": " e^-H"}
 MEANS = {"seq_mean": "sequence mean", "token_mean": "token mean", "const": "constant"}
-SOURCE = re.compile(r"\((arXiv \d+\.\d+|Eq\. [\d-]+|the authors' code)[,)]")
+SOURCE = re.compile(r"\((arXiv \d+\.\d+|Eq\. [\d-]+|the authors' code|tinker-cookbook)[,)]")
 
 
 def row(name: str, method: Method, group_size: int) -> tuple[str, ...]:
@@ -58,6 +58,9 @@ def _advantage(spec: ObjectiveSpec) -> str:
         return "1 - r_group or -r_group"
     one = spec.advantage
     told = ("over rollouts" if one.over == "rollouts" else "union") + ", std" * one.std
+    if one.teacher:
+        own = {0.0: "", 1.0: f"{told} + "}.get(one.reward, f"{one.reward:g} ({told}) + ")
+        told = own + ("" if one.teacher == 1 else f"{one.teacher:g} ") + "log π_T/π_old"
     return f"{told}; {alone} on demonstrations" if alone else told
 
 
@@ -112,6 +115,9 @@ def _aggregation(spec: ObjectiveSpec) -> str:
 
 def _schedules(method: Method) -> str:
     spec, parts = method.objective, []
+    if method.teacher is not None:
+        told = {"model": "another model", "itself": "itself behind the demonstration"}[method.teacher.who]
+        parts.append(f"T: {told}")
     if spec.weight.kind == "entropy_ratio":
         high = "∞" if spec.weight.high is None else f"{spec.weight.high:g}"
         on = "" if spec.weight.target == "demonstrations" else ", on random members"

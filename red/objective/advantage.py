@@ -3,8 +3,10 @@
 import torch
 from torch import Tensor
 
-from red.objective.batch import Members
+from red.objective.batch import Batch, Members
 from red.objective.spec import Advantage
+
+FLOOR = -10.0  # of log pi_T - log pi_old: a token that the teacher rules out
 
 
 def group_mean(value_s: Tensor, group_s: Tensor, member_s: Tensor) -> tuple[Tensor, Tensor]:
@@ -27,6 +29,21 @@ def of_next_group(value_s: Tensor, group_s: Tensor) -> Tensor:
     value_of_group = torch.empty_like(value_s[: len(groups)])
     value_of_group[index_s] = value_s
     return value_of_group.roll(-1)[index_s]
+
+
+def teacher_gap(batch: Batch) -> Tensor:
+    """(S, T): log pi_T - log pi_old of each token, not below the floor, without gradient; 0 where nobody teaches."""
+    if batch.teacher_logp_st is None:
+        return torch.zeros_like(batch.old_logp_st)
+    gap = batch.teacher_logp_st - batch.old_logp_st
+    return torch.where(gap.isnan(), 0.0, gap.clamp(min=FLOOR))
+
+
+def token_advantage(batch: Batch, advantage_s: Tensor, spec: Advantage) -> Tensor:
+    """(S, T) or (S, 1): the advantage of each sampled token."""
+    if not spec.teacher:
+        return advantage_s[:, None]
+    return spec.reward * advantage_s[:, None] + spec.teacher * teacher_gap(batch)
 
 
 def advantages(members: Members, spec: Advantage) -> tuple[Tensor, Tensor]:

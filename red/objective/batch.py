@@ -16,20 +16,27 @@ class Batch:
     old_logp_st: the same under the policy that sampled it; of a demonstration, under the policy before the step.
     entropy_st: entropy of the full next-token distribution, nats.
     mask_st: 1 where the token counts.
+    teacher_logp_st: log-probability of the same token under a teacher; NaN where it has none. None without a teacher.
     """
 
     logp_st: Tensor
     old_logp_st: Tensor
     entropy_st: Tensor
     mask_st: Tensor
+    teacher_logp_st: Tensor | None = None
 
     def rows(self, index: Tensor) -> "Batch":
         """The sequences selected by an index or a boolean mask."""
-        return Batch(*(getattr(self, f.name)[index] for f in fields(self)))
+        return self._each(lambda value: value[index])
 
     def measured(self) -> "Batch":
         """Without the graph, on the CPU."""
-        return Batch(*(getattr(self, f.name).detach().cpu() for f in fields(self)))
+        return self._each(lambda value: value.detach().cpu())
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> "Batch":
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        changed: dict[str, Any] = {name: None if value is None else change(value) for name, value in values.items()}
+        return Batch(**changed)
 
 
 @dataclass(frozen=True)

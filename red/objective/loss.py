@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from red.objective.advantage import advantages, group_mean, of_next_group
+from red.objective.advantage import advantages, group_mean, of_next_group, token_advantage
 from red.objective.aggregate import highest, sequence_mean, token_factor
 from red.objective.batch import Batch, Members, Plan
 from red.objective.offline_policy import demonstration_ratio
@@ -122,11 +122,11 @@ def _rollout_term(batch: Batch, spec: ObjectiveSpec, plan: Plan) -> Tensor:
     whole = batch.mask_st * plan.rollout_s[:, None]
     factor = token_factor(whole, plan.policy_sequences, plan.policy_tokens, spec.aggregation)
     factor = factor * plan.sampled(batch.mask_st) * plan.weight_s[:, None]
-    gain = _rollout_gain(batch, spec.rollout, plan)
+    gain = _rollout_gain(batch, spec.rollout, plan, token_advantage(batch, plan.advantage_s, spec.advantage))
     return -(factor * gain).sum()
 
 
-def _rollout_gain(batch: Batch, spec: RolloutTerm, plan: Plan) -> Tensor:
+def _rollout_gain(batch: Batch, spec: RolloutTerm, plan: Plan, advantage: Tensor) -> Tensor:
     if spec.kind == "logp_signed":
         entropy_s = sequence_mean(batch.entropy_st.detach(), batch.mask_st)
         right = spec.scale * entropy_s.exp()
@@ -138,7 +138,7 @@ def _rollout_gain(batch: Batch, spec: RolloutTerm, plan: Plan) -> Tensor:
     )
     if spec.kind == "nft":
         return _nft_gain(difference, spec, plan)
-    return _surrogate(difference.exp(), plan.advantage_s[:, None], spec.clip_low, spec.clip_high)
+    return _surrogate(difference.exp(), advantage, spec.clip_low, spec.clip_high)
 
 
 def _surrogate(ratio: Tensor, advantage: Tensor, low: float | None, high: float | None) -> Tensor:

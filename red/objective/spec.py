@@ -14,11 +14,17 @@ WeightKind = Literal["constant", "entropy_ratio", "mean_of", "resampled_from"]
 
 @dataclass(frozen=True)
 class Advantage:
-    """A = R - mean(R) over the group, divided by std(R) + eps (n - 1 in the deviation) if `std`."""
+    """A = R - mean(R) over the group, divided by std(R) + eps (n - 1 in the deviation) if `std`.
+
+    With a `teacher` coefficient, a sampled token's is `reward` A + `teacher` (log pi_T - log pi_old), where pi_T is the
+    teacher's policy.
+    """
 
     over: Literal["rollouts", "union"] = "rollouts"
     std: bool = True
     eps: Positive = 1e-6
+    reward: NonNegative = 1.0
+    teacher: NonNegative = 0.0
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,9 @@ def check(config: Config) -> None:
                 raise ConfigError(f"probes.{probe}.runs: no run named {run!r}")
     for name in config["benchmarks"]:
         problems_spec(config, name)
+    for run in dict.fromkeys(run for run, _ in trained(config)):
+        if (model := distilled(config, run_spec(config, run, 0))) is not None and model not in models(config):
+            raise ConfigError(f"runs.{run}: learns from another model; name one under teacher_model")
     _check_products(config)
 
 
@@ -116,13 +119,22 @@ def _own_bases(config: Config) -> bool:
 
 
 def models(config: Config) -> dict[str, Any]:
-    """Prepared models by folder name: the bases, and the large one where there is one."""
-    base, large = config["model"], config.get("large_model")
+    """Prepared models by folder name: the bases, the large one and the teacher where there is one."""
+    base = config["model"]
     bases = {BASE: base}
     if _own_bases(config):
         bases = {base_model(config, seed): {**base, "seed": seed} for seed in base_seeds(config)}
-    sections = bases | ({"large": large} if large else {})
+    others = {"large": config.get("large_model"), "teacher": config.get("teacher_model")}
+    sections = bases | {name: section for name, section in others.items() if section}
     return {name: _of_world(config, section) for name, section in sections.items()}
+
+
+def distilled(config: Config, resolved: RunSpec) -> str | None:
+    """The model whose log-probabilities a run learns from: that of `teacher_model`, else the large one."""
+    teacher = resolved.build_method().teacher
+    if teacher is None or teacher.who != "model":
+        return None
+    return "teacher" if config.get("teacher_model") else "large"
 
 
 def training_spec(resolved: RunSpec) -> dict[str, Any]:

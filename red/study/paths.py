@@ -5,6 +5,7 @@ from typing import Any
 
 from red.study import jobs
 from red.study.runs import run_seeds, w_source
+from red.training.spec import RunSpec
 
 Config = Mapping[str, Any]
 
@@ -60,6 +61,12 @@ def w_log(config: Config, run: str, seed: int | str) -> dict[str, str]:
     """For a control of w, under the name `w_log`: the metrics of the run whose w it reads."""
     source = w_source(config, run)
     return {"w_log": metrics(source, seed)} if source else {}
+
+
+def teacher(config: Config, run: RunSpec) -> dict[str, str]:
+    """For a run that distils another model, under the name `teacher`: its folder."""
+    name = jobs.distilled(config, run)
+    return {"teacher": model(name)} if name else {}
 
 
 def probed_models(config: Config, run: str, seed: int | str, probe: str) -> dict[str, str]:

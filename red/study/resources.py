@@ -59,10 +59,11 @@ class Hardware:
 
 @dataclass(frozen=True)
 class Shape:
-    """Size of the model; of the large one that probes may need, its parameters."""
+    """Size of the model; parameters of the large one that probes may need, and of the teacher that is distilled."""
 
     parameters: Positive = 138e3
     large_parameters: Positive = 318e3
+    teacher_parameters: Positive = 318e3
     layers: Count = 3
     hidden_size: Count = 64
     vocabulary: Count = 192

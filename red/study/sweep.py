@@ -51,6 +51,7 @@ def swept(config: Mapping[str, Any]) -> dict[str, Any]:
         "benchmarks": {"validation": validation},
         "probes": {},
         "large_model": None,
+        "teacher_model": config.get("teacher_model") or config.get("large_model"),
     }
 
 

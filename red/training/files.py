@@ -38,13 +38,14 @@ class Trained:
 @dataclass(frozen=True)
 class RunFiles:
     """Inputs and the output folder of one training. `w_log` is the metrics file of the run whose w a
-    control schedule reads."""
+    control schedule reads, `teacher` the model that a method distils."""
 
     parent: Path
     prompts: Path
     demonstrations: Path
     out: Path
     w_log: Path | None = None
+    teacher: Path | None = None
 
     @property
     def problems(self) -> Path:
@@ -82,7 +83,9 @@ class RunFiles:
         """DataError, before any work is done, for a parent that is no folder of a model, or if the output folder holds
         files that the training would replace or delete and that are not of one, or are what it reads."""
         check_files(self.parent)
-        inputs = (self.parent, self.prompts, self.demonstrations, self.w_log)
+        if self.teacher is not None:
+            check_files(self.teacher)
+        inputs = (self.parent, self.prompts, self.demonstrations, self.w_log, self.teacher)
         for place in (self.state, self.before, *(self.out / name for name in (*FOLDERS, *FILES))):
             checksums.refuse_inputs(place, inputs)
         for folder in (self.state, self.before):
@@ -171,6 +174,8 @@ def identity(run: RunSpec, files: RunFiles, code: str) -> dict[str, Any]:
     spec = {key: value for key, value in to_mapping(run).items() if key != "cluster"}
     inputs = {"prompts": files.prompts, "demonstrations": files.demonstrations, "w_log": files.w_log}
     hashes = {name: input_hash(path) for name, path in inputs.items() if path is not None}
+    if files.teacher is not None:
+        hashes["teacher"] = folder_hash(files.teacher)
     return {"spec": spec_hash(spec), "code": code, "parent": folder_hash(files.parent), **hashes}
 
 

@@ -99,7 +99,7 @@ def save_update(path: Path, update: Update, temperature: float, checkpoint: chec
 def replay(folder: Path) -> Iterator[str]:
     """Repeat a saved update; lines that say where numbers stop being finite.
 
-    Old log-probabilities are those of the saved weights, so every ratio is 1.
+    Old log-probabilities are those of the saved weights, so every ratio is 1, and no teacher is asked.
     """
     path = folder / "update.json"
     saved, model = read_object(path), checkpoints.load(folder / "model").model

@@ -20,11 +20,12 @@ from red.data.problems import Limits, ProblemOrder, ProblemSet, load_problems
 from red.errors import DataError
 from red.grading.reward import RewardJudge
 from red.methods.base import Group, Memory, Method, MixtureController
+from red.models.folder import window
 from red.models.passes import Pass
 from red.objective.noise import gradient_noise
 from red.seeds import derive
 from red.text.tokens import decoded
-from red.training import measures
+from red.training import measures, teacher
 from red.training.files import Report, RunFiles
 from red.training.guard import Guard
 from red.training.metrics_log import append, truncate, whole_lines
@@ -53,6 +54,7 @@ class Loop:
     mixture: MixtureController | None
     thought_open: bool
     counts: Mapping[str, int]
+    window: int | None = None
     step: int = 0
     totals: dict[str, float] = field(default_factory=dict)
     learned: Counter[str] = field(default_factory=Counter)
@@ -97,6 +99,7 @@ class Loop:
             mixture=method.mixture_control.start() if method.mixture_control else None,
             thought_open=problems.thought_open,
             counts=problems.counts,
+            window=window(teacher.frozen(method.teacher, files) or files.parent) if method.teacher else None,
         )
         whole = min([whole_lines(files.metrics), *(step - 1 for step in files.broken_snapshots(run.snapshots))])
         forget_after(files.state, whole)
@@ -215,6 +218,7 @@ class Loop:
             seed=derive(self.run.seed, "update", step, number),
             skip=training.skip_norm,
             cosine=bool(training.cosine_every) and step % training.cosine_every == 0,
+            teacher_logp=self._taught(groups, enrolled),
         )
         result = self.policy.step(update)
         batch = result.batch
@@ -229,6 +233,14 @@ class Loop:
         self.guard.watch(metrics.get("logp/wrong_mean"))
         self.learned.update(measures.learned(update.sequences))
         return metrics | {f"loss/{name}": result.terms[name] for name in ("total", "rollout", "demonstration", "nll")}
+
+    def _taught(self, groups: Seq[Group], enrolled: Enrolment) -> Tensor | None:
+        """The teacher's log-probabilities of an update's sequences, where the loss reads them."""
+        who = self.method.teacher
+        if who is None or not self.method.objective.advantage.teacher:
+            return None
+        measure = self.policy.measure if who.is_policy else self.policy.teach
+        return teacher.log_probabilities(who, groups, enrolled.used_s.tolist(), self.window, measure)
 
     def _entropies(
         self, step: int, number: int, enrolled: Enrolment, entropy_st: Tensor, mask_st: Tensor

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from red.methods.base import Group, Sequence
+from red.objective.advantage import FLOOR, teacher_gap
 from red.objective.aggregate import sequence_mean
 from red.objective.batch import Batch, Plan
 from red.objective.loss import learned_of_demonstrations
@@ -92,6 +93,10 @@ def policy_metrics(batch: Batch, plan: Plan, spec: ObjectiveSpec) -> dict[str, f
         ratio = torch.where(on > 0, logp - batch.old_logp_st, torch.zeros_like(logp)).exp()
         metrics["ratio/out_of_range_rollout"] = outside(ratio, on, low, high)
         metrics["probability/rollout"] = _masked_mean(logp.exp(), on)
+        if batch.teacher_logp_st is not None:
+            gap = teacher_gap(batch)
+            metrics["teacher/kl"] = -_masked_mean(gap, on)
+            metrics["teacher/floored"] = _masked_mean((gap <= FLOOR).to(on.dtype), on)
     wrong = on * (plan.accuracy_s == 0)[:, None] + mask * plan.wrong_s[:, None]
     if wrong.any():
         metrics["logp/wrong_mean"] = _masked_mean(logp, wrong)

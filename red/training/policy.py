@@ -37,6 +37,9 @@ class Policy(Protocol):
     def measure(self, sequences: Seq[Sequence]) -> Pass:
         """A pass without gradient."""
 
+    def teach(self, sequences: Seq[Sequence]) -> Pass:
+        """A pass of the teacher's frozen weights."""
+
     def step(self, update: Update) -> UpdateResult:
         """One optimizer step; an update whose gradient is not finite is left out."""
 

@@ -21,7 +21,8 @@ class Update:
 
     `sequences` are those that a term of the loss reads, `plan` counts over all members of the update.
     `before` is the pass of the policy that sampled; with `on_policy` that policy is the one that moves: every ratio
-    is 1, and `before` may be None, because the pass of the update itself has the same values. `moments` names the
+    is 1, and `before` may be None, because the pass of the update itself has the same values. `teacher_logp` (S, T) is
+    the teacher's opinion of the same tokens. `moments` names the
     optimizer, `clip` bounds the gradient's norm, one above `skip` leaves the update out, `cosine` asks for the angle
     between the gradients of rollouts and demonstrations.
     """
@@ -38,6 +39,7 @@ class Update:
     seed: int
     skip: float | None = None
     cosine: bool = False
+    teacher_logp: Tensor | None = None
 
     @property
     def largest_norm(self) -> float:

@@ -59,7 +59,7 @@ class World:
 
     @property
     def demonstrations(self) -> Path:
-        """Clean demonstrations."""
+        """Demonstrations with wrong traces."""
         return self.root / "demonstrations" / "wrong_traces.jsonl"
 
     @property
@@ -79,7 +79,8 @@ class World:
 
     def train(self, out: Path, spec: RunSpec, **changes: Path) -> list[str]:
         """Arguments of `red train`; keyword arguments replace an input."""
-        inputs = {"parent": self.base, "prompts": self.prompts, "demonstrations": self.demonstrations, **changes}
+        rows = {"prompts": self.prompts, "demonstrations": self.demonstrations}
+        inputs = {"parent": self.base, "teacher": self.root / "models" / "teacher", **rows, **changes}
         options = [text for name, path in inputs.items() for text in (f"--{name}", str(path))]
         return ["train", "--spec", json.dumps(to_mapping(spec)), *options, "--out", str(out)]
 

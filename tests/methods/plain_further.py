@@ -209,3 +209,25 @@ def redi(step: Step) -> Terms:
     return Terms(
         nll=sequence_mean(step, right, len(right), gain) | pushed, c_nll=1.0, entropy=mean_entropy(step, taught)
     )
+
+
+def _teachers(step: Step, i: int, t: int) -> float:
+    """log pi_T - log pi_old, at least -10; 0 where the teacher says nothing."""
+    sequence = step.sequences[i]
+    if sequence.teacher_logp is None:
+        return 0.0
+    return max(sequence.teacher_logp[t] - sequence.old_logp[t], -10.0)
+
+
+def distilled(step: Step) -> Terms:
+    """Sections 17.14 and 17.15."""
+    rows = step.rollouts
+    gain = lambda i, t: ratio(step, i, t) * _teachers(step, i, t)  # noqa: E731
+    return Terms(rollout=token_mean(step, rows, gain), entropy=mean_entropy(step, rows))
+
+
+def distilled_with_reward(step: Step) -> Terms:
+    """Section 17.15, beside GRPO's advantage."""
+    rows, a = step.rollouts, advantage(step, "rollouts", 1e-6)
+    gain = lambda i, t: clipped(ratio(step, i, t), a[i] + 0.1 * _teachers(step, i, t), 0.2, 0.2)  # noqa: E731
+    return Terms(rollout=token_mean(step, rows, gain), entropy=mean_entropy(step, rows))

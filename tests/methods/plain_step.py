@@ -34,6 +34,7 @@ class Sequence:
     kept: bool = True
     prefix: int = 0
     prefix_kept: bool = True
+    teacher_logp: list[float] | None = None
 
     @property
     def counted(self) -> list[int]:

@@ -45,13 +45,18 @@ def tensors(rows):
     longest = max(len(row["mask"]) for row in rows)
 
     def padded(key):
-        return torch.tensor([row[key] + [0.0] * (longest - len(row[key])) for row in rows], dtype=torch.float64)
+        values = [row.get(key) or [math.nan] * len(row["mask"]) for row in rows]  # without a teacher
+        return torch.tensor([row + [0.0] * (longest - len(row)) for row in values], dtype=torch.float64)
 
     def column(key):
         return torch.tensor([row[key] for row in rows], dtype=torch.float64)
 
     batch = Batch(
-        padded("logp").requires_grad_(), padded("old_logp"), padded("entropy").requires_grad_(), padded("mask")
+        padded("logp").requires_grad_(),
+        padded("old_logp"),
+        padded("entropy").requires_grad_(),
+        padded("mask"),
+        padded("teacher_logp"),
     )
     group = torch.tensor([row["group"] for row in rows])
     is_demonstration = torch.tensor([row["is_demonstration"] for row in rows])
@@ -128,6 +133,7 @@ def drawn(seed):
             "logp": logp,
             "old_logp": [x + draw.gauss(0, 0.3) for x in logp],
             "entropy": [draw.uniform(0, 3) for _ in range(length)],
+            "teacher_logp": [math.log(draw.uniform(1e-6, 1)) for _ in range(length)] if draw.random() < 0.8 else None,
         }
 
     sequences = [

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from red.objective.advantage import advantages, group_mean, of_next_group
-from red.objective.batch import Members
+from red.objective.advantage import advantages, group_mean, of_next_group, teacher_gap, token_advantage
+from red.objective.batch import Batch, Members
 from red.objective.spec import Advantage
 
 GROUPS = torch.tensor([7, 7, 7, 2, 2])
@@ -21,6 +21,18 @@ def test_a_group_without_members_has_mean_0_and_number_0():
     mean, count = group_mean(torch.ones(5), GROUPS, torch.tensor([False, False, False, True, True]))
     assert mean.tolist() == [0, 0, 0, 1, 1]
     assert count.tolist() == [0, 0, 0, 2, 2]
+
+
+def test_a_teacher_is_heard_down_to_the_floor_and_silent_where_it_has_no_opinion():
+    old, zero = torch.tensor([[-1.0, -2.0, -0.5], [-1.0, -1.0, -1.0]]), torch.zeros(2, 3)
+    told = torch.tensor([[-0.5, -12.0, -10.5], [torch.nan, -torch.inf, -1.5]])
+    batch = Batch(old, old, zero, torch.ones(2, 3), told)
+    assert teacher_gap(batch).tolist() == [[0.5, -10, -10], [0, -10, -0.5]]
+    both = token_advantage(batch, torch.tensor([2.0, -4.0]), Advantage(reward=0.5, teacher=0.1))
+    assert torch.allclose(both, torch.tensor([[1.05, 0.0, 0.0], [-2.0, -3.0, -2.05]]))
+    alone = Batch(old, old, zero, torch.ones(2, 3))
+    assert not teacher_gap(alone).any()
+    assert token_advantage(alone, torch.tensor([2.0, -4.0]), Advantage()).tolist() == [[2.0], [-4.0]]
 
 
 def test_no_sequences_have_no_means():

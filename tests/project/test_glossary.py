@@ -60,6 +60,7 @@ def logged(tiny_world, tmp_path_factory):
             tiny_world / "prompts.jsonl",
             tiny_world / "demonstrations" / "wrong_traces.jsonl",
             out,
+            teacher=tiny_world / "models" / "teacher",
         )
         its = replace(training, updates_per_rollout=UPDATES.get(name, 1))
         run = RunSpec("test", 3, "tiny", name, its, "plain", overrides=settings.get(name, {}))
@@ -108,16 +109,16 @@ DEFAULTS = {
     "`shape`": (resources.Shape,),
     "`lengths`": (resources.Lengths,),
     "`behaviour`": (resources.Behaviour,),
-    "`model` and `large_model`": (EmbeddedModel, PreparedModel),
+    "`model`, `large_model` and `teacher_model`": (EmbeddedModel, PreparedModel),
     "`world`": (World,),
 }
 # Given by the name of the entry or by a section of its own, and what the schema asks for although the dataclass
 # has a default.
-ENTRY = {"`benchmarks`": {"name"}, "`data.prompts`": {"world"}, "`model` and `large_model`": {"world"}}
+ENTRY = {"`benchmarks`": {"name"}, "`data.prompts`": {"world"}, "`model`, `large_model` and `teacher_model`": {"world"}}
 ASKED = {
     "`benchmarks`": {"source", "group", "grader", "metric", "samples"},
     "`data.prompts`": {"source"},
-    "`model` and `large_model`": {"source"},
+    "`model`, `large_model` and `teacher_model`": {"source"},
 }
 # Keys of the page that no dataclass has, because they are read before one is made.
 BESIDE = {"`runs`": {"like", "seeds", "cluster"}, "`data.demonstrations`": {"source"}}
@@ -176,7 +177,7 @@ def test_settings_of_a_method_are_those_of_the_dataclasses(glossary):
     for name in methods.names():
         method = methods.method(name)
         known |= {*settings(method.mix, "mix.")}
-        for part in ("second_step", "mixture_control"):
+        for part in ("second_step", "mixture_control", "teacher"):
             known |= {*settings(value, f"{part}.")} if (value := getattr(method, part)) else set()
     assert {key.partition(".")[0] for key in known} == runs.METHOD_KEYS
     rows = {key.strip("`") for key, _ in glossary["Settings of a method"]}

@@ -62,6 +62,22 @@ def test_memory_is_weights_gathered_weights_and_activations(tiny):
     assert found == 16e3 + 2e3 + tokens * (2 * 10 * 2 + 100 * 12)
 
 
+def test_a_teacher_reads_every_rollout_and_stays_on_the_device(tiny):
+    """A model of 3,000 parameters reads prompt and rollout; the policy itself a prompt and a demonstration more."""
+    known = replace(ROUND, shape=replace(ROUND.shape, teacher_parameters=3e3))
+    plain = estimate.training_cost(spec(tiny, "grpo"), known).seconds
+    of_model, of_itself = (estimate.training_cost(spec(tiny, run), known).seconds for run in ("opd", "opsd"))
+    assert of_model == pytest.approx(plain + 2 * 3e3 * 40 * 8 * 30 / 1e6)
+    assert of_itself == pytest.approx(plain + 2 * 1e3 * 40 * 8 * 80 / 1e6)
+    weights = {run: estimate.memory(spec(tiny, run), known) for run in ("grpo", "opd", "opsd", "opsd_current")}
+    assert {run: found - weights["grpo"] for run, found in weights.items()} == {
+        "grpo": 0,
+        "opd": 6e3,
+        "opsd": 2e3,
+        "opsd_current": 0,
+    }
+
+
 def test_no_more_logits_are_held_than_a_block_of_the_vocabulary(tiny):
     wide = replace(ROUND, shape=replace(ROUND.shape, vocabulary=10**9))
     assert estimate.LOGITS_AT_ONCE == vocabulary.BLOCK_ELSEWHERE

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from red.errors import ConfigError
 from red.study import config, jobs, paths
+from red.study.runs import run_spec
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +56,22 @@ def test_only_noisy_labels_wait_for_wrong_responses(tiny):
 def test_a_control_reads_the_metrics_of_its_source_with_its_own_seed(tiny):
     assert paths.w_log(tiny, "red_w_constant", 1) == {"w_log": "<results>/runs/red/seed1/metrics.jsonl"}
     assert paths.w_log(tiny, "red", 1) == {}
+
+
+def test_who_distils_a_model_reads_the_teacher_or_else_the_large_one(tiny):
+    assert paths.teacher(tiny, run_spec(tiny, "opd", 0)) == {"teacher": "<models>/large"}
+    assert paths.teacher({**tiny, "teacher_model": {"source": "embedded"}}, run_spec(tiny, "opd", 0)) == {
+        "teacher": "<models>/teacher"
+    }
+    assert paths.teacher(tiny, run_spec(tiny, "opsd", 0)) == paths.teacher(tiny, run_spec(tiny, "grpo", 0)) == {}
+
+
+def test_who_distils_a_model_needs_one(tiny):
+    runs = {**tiny["runs"], "opd": {**tiny["runs"]["opd"], "seeds": [0]}}
+    jobs.check({**tiny, "runs": runs})
+    with pytest.raises(ConfigError, match="runs.opd: learns from another model; name one under teacher_model"):
+        jobs.check({**tiny, "runs": runs, "large_model": None})
+    jobs.check({**tiny, "runs": runs, "large_model": None, "teacher_model": tiny["large_model"]})
 
 
 def test_a_probe_measures_the_parent_the_large_model_or_base_and_sft(tiny):

@@ -14,9 +14,10 @@ FORK = ("red_intended", "red_released")
 
 @dataclass(frozen=True)
 class Member:
-    """A graded response; `group` numbers the prompts of a step."""
+    """A graded response; `group` numbers the prompts of a step, `problem` those of the world."""
 
     group: int
+    problem: int
     prompt: list[int]
     response: list[int]
     is_demonstration: bool
@@ -72,7 +73,7 @@ class PlainGroups:
             tail = round(toy.LIMIT * 2000 / 8192)
             reward += max(-1.0, min(0.0, (toy.LIMIT - tail - len(response)) / tail))
         prompt = self.encoded(f"Compute {expression}.\nA:") + list(revealed)
-        return Member(group, prompt, response, is_demonstration, accuracy, reward)
+        return Member(group, problem, prompt, response, is_demonstration, accuracy, reward)
 
     def demonstration(self, group: int, problem: int) -> Member:
         return self.member(group, problem, self.taught(problem), is_demonstration=True)

@@ -30,6 +30,7 @@ class PlainTraining(PlainGroups):
         super().__post_init__()
         self.model = toy.base().model.double()
         self.parameters = list(self.model.parameters())
+        self.teachers = {name: toy.base(name).model.double() for name in ("base", "teacher")}
         self.moments = {
             name: [[torch.tensor(0.0), torch.zeros_like(p), torch.zeros_like(p)] for p in self.parameters]
             for name in ("main", "finetune")
@@ -41,11 +42,22 @@ class PlainTraining(PlainGroups):
 
     # --- an update ----------------------------------------------------------------------------------
 
-    def passed(self, members: list[Member]) -> Pass:
+    def taught_logp(self, members: list[Member]) -> list[list[float] | None]:
+        """Sections 17.14 and 17.15."""
+        settings = self.variant.overrides.get("teacher", {})
+        if self.variant.method == "opd":
+            return [logp.tolist() for logp, _ in self.passed(members, self.teachers["teacher"])]
+        if self.variant.method == "opsd":
+            model = self.model if settings.get("weights") == "current" else self.teachers["base"]
+            behind = [replace(m, prompt=m.prompt + self.taught(m.problem)[: toy.LIMIT] + m.prompt) for m in members]
+            return [logp.tolist() for logp, _ in self.passed(behind, model)]
+        return [None] * len(members)
+
+    def passed(self, members: list[Member], model: torch.nn.Module | None = None) -> Pass:
         """log pi at the rollouts' temperature and entropy at temperature 1, of each response token."""
         texts = [member.prompt + member.response for member in members]
         longest = max(map(len, texts))
-        rows = self.model(torch.tensor([text + [0] * (longest - len(text)) for text in texts]))
+        rows = (model or self.model)(torch.tensor([text + [0] * (longest - len(text)) for text in texts]))
         found = []
         for member, text, row in zip(members, texts, rows, strict=True):
             logits = row[len(member.prompt) - 1 : len(text) - 1]
@@ -89,8 +101,9 @@ class PlainTraining(PlainGroups):
                 *_lists(logp, before, entropy),
                 m.kept,
                 m.prefix,
+                teacher_logp=told,
             )
-            for m, (logp, entropy), (before, _) in zip(members, now, old, strict=True)
+            for m, (logp, entropy), (before, _), told in zip(members, now, old, self.taught_logp(members), strict=True)
         ]
         step = plain.Step(rows, toy.LIMIT, 1.0, mu, marked or [])
         kept = sorted({i for i, _ in terms(step).entropy})

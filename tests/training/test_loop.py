@@ -101,7 +101,7 @@ def test_prompts_without_demonstrations_train_every_method_that_puts_none_into_i
     assert found.result.counts["problems"] == 8 and found.result.counts["no_demonstration"] == 5
     assert found.result.steps == len(found.rows) == toy.STEPS
     if name in LEARNING:
-        learned = ("finetune/step", "length/demonstration", "prefix/tokens")
+        learned = ("finetune/step", "length/demonstration", "prefix/tokens", "teacher/kl")
         assert any(row.get(metric) for row in found.rows for metric in learned)
 
 

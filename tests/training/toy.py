@@ -68,7 +68,7 @@ def tokenizer() -> Tokenizer:
     return found
 
 
-def base() -> Checkpoint:
+def base(name: str = "base") -> Checkpoint:
     """4,000 weights from Python's own generator; the entropies are far from those of a uniform choice."""
     shape = Shape(
         vocab_size=len(WORDS),
@@ -80,7 +80,7 @@ def base() -> Checkpoint:
         head_dim=8,
         max_position_embeddings=128,
     )
-    draw = random.Random("toy base")
+    draw = random.Random(f"toy {name}")
     model = Qwen2(shape)
     with torch.no_grad():
         for name, parameter in model.named_parameters():
@@ -138,8 +138,9 @@ class ToyTraining:
 
 
 def write_world(root: Path) -> None:
-    """models/base, prompts.jsonl, demonstrations.jsonl."""
-    save(base(), root / "base")
+    """base, teacher, prompts.jsonl, demonstrations.jsonl."""
+    for name in ("base", "teacher"):
+        save(base(name), root / name)
     problems = [{"id": f"p{i}", "question": f"Compute {e}", "answer": str(a)} for i, (e, a, *_) in enumerate(PROBLEMS)]
     taught = [{"id": f"p{i}", "response": demonstration(i), "wrong": wrong_trace(i)} for i in range(len(PROBLEMS))]
     for name, rows in (("prompts", problems), ("demonstrations", taught)):
@@ -181,7 +182,8 @@ def trained(root: Path, out: Path, spec: RunSpec, weights: Path | None = None) -
     from safetensors.torch import load_file
 
     script, rows = Script(), []
-    files = RunFiles(root / "base", root / "prompts.jsonl", root / "demonstrations.jsonl", out, weights)
+    inputs = (root / name for name in ("base", "prompts.jsonl", "demonstrations.jsonl"))
+    files = RunFiles(*inputs, out, weights, root / "teacher")
     with patch.object(LocalPolicy, "generate", property(lambda policy: script)):
         result = train(spec, files, lambda step, metrics: rows.append(dict(metrics)))
     folders = [root / "base"] + [out / "snapshots" / f"step{step}" for step in spec.snapshots]

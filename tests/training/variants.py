@@ -65,6 +65,17 @@ VARIANTS = {
     "trsft": variant("trsft", 0, 1),
     "psft": variant("psft", 0, 1, training={"updates_per_rollout": 4}),
     "nft": variant("nft", 4, 0, training={"updates_per_rollout": 2, "prompts_per_step": 8}),
+    "opd": variant("opd", 4, 0, training={"updates_per_rollout": 2}),
+    "opsd": variant("opsd", 4, 0),
+    "opsd_current": replace(
+        variant("opsd", 4, 0, training={"updates_per_rollout": 2}),
+        case=plain.RUNS["opsd_grpo"],
+        overrides={
+            "teacher": {"weights": "current"},
+            "advantage": {"reward": 1.0, "teacher": 0.1},
+            "rollout": {"clip_low": 0.2, "clip_high": 0.2},
+        },
+    ),
     "redi": variant("redi", 0, 1),
     "rl_plus": variant("rl_plus", 3, 1, training={"updates_per_rollout": 2}),
     "hpt_sequences": variant("hpt", 4, 1, training={"sequences_per_update": 7, "skip_norm": 15.0, "lr_steps": 10}),

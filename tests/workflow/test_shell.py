@@ -22,7 +22,7 @@ def commands(path: Path) -> list[str]:
 
 def params(path: Path) -> list[str]:
     """The first line of every parameter whose text the configuration decides."""
-    names = "spec|models|w_log|wrong_responses"
+    names = "spec|models|w_log|teacher|wrong_responses"
     return re.findall(rf"^\s+(?:{names})=(.*)$", path.read_text(encoding="utf-8"), re.MULTILINE)
 
 

@@ -4,6 +4,7 @@
 rule train:
     input:
         unpack(lambda wildcards: paths.w_log(config, wildcards.run, wildcards.seed)),
+        unpack(lambda wildcards: paths.teacher(config, run_spec(wildcards))),
         parent=lambda wildcards: paths.parent(config, wildcards.run, wildcards.seed),
         prompts="<results>/data/prompts.jsonl",
         demonstrations=lambda wildcards: paths.demonstrations(config, wildcards.run),
@@ -41,11 +42,14 @@ rule train:
         w_log=lambda wildcards, input: (
             ["--w-log", input.w_log] if "w_log" in input.keys() else []
         ),
+        teacher=lambda wildcards, input: (
+            ["--teacher", input.teacher] if "teacher" in input.keys() else []
+        ),
         folder=subpath(output.provenance, parent=True),
     shell:
         "ln -sf seed{wildcards.seed:q}.attempts.log {log:q}"
         " && echo \"== started $(date '+%F %T')\" >> {log:q}"
         " && python -m red train --spec {params.spec:q} --code {params.code:q}"
         " --parent {params.start:q} --prompts {input.prompts:q}"
-        " --demonstrations {input.demonstrations:q} {params.w_log:q}"
+        " --demonstrations {input.demonstrations:q} {params.w_log:q} {params.teacher:q}"
         " --out {params.folder:q} >> {log:q} 2>&1"

@@ -9,7 +9,7 @@ import signal
 from collections.abc import Iterator, Mapping
 from collections.abc import Sequence as Seq
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +20,12 @@ from red.grading.reward import RewardJudge
 from red.methods.base import Sequence
 from red.models import checkpoint as checkpoints
 from red.models.passes import Pass, forward
+from red.models.qwen2 import Qwen2
 from red.objective.loss import Loss, objective
 from red.objective.spec import ObjectiveSpec
 from red.sampling.local import LocalGenerate
 from red.text.codec import Codec
+from red.training import teacher
 from red.training.files import Report, RunFiles, Trained
 from red.training.loop import Loop
 from red.training.spec import RunSpec, Training
@@ -56,16 +58,19 @@ class LocalPolicy:
     training: Training
     states: Path
     optimizers: Mapping[str, AdamW]
+    teacher: Qwen2 | None = None
 
     @classmethod
     def start(cls, run: RunSpec, files: RunFiles) -> "LocalPolicy":
         """The parent's weights with fresh optimizers."""
-        weights = checkpoints.load(files.parent, "cuda" if torch.cuda.is_available() else "cpu")
-        second = run.build_method().second_step
+        method, device = run.build_method(), "cuda" if torch.cuda.is_available() else "cpu"
+        second, frozen = method.second_step, teacher.frozen(method.teacher, files)
         names = ["main", second.name] if second else ["main"]
+        weights = checkpoints.load(files.parent, device)
         training, parameters = run.training, list(weights.model.parameters())
         optimizers = {name: AdamW(parameters, training.lr, training.betas, training.weight_decay) for name in names}
-        return cls(weights, run.training, files.state, optimizers)
+        model = None if frozen is None else checkpoints.load(frozen, device).model
+        return cls(weights, run.training, files.state, optimizers, model)
 
     @property
     def codec(self) -> Codec:
@@ -89,8 +94,11 @@ class LocalPolicy:
 
     def forward(self, sequences: Seq[Sequence]) -> Pass:
         """A pass with the graph of the update that follows."""
+        return self._pass(self.weights.model, sequences)
+
+    def _pass(self, model: Qwen2, sequences: Seq[Sequence]) -> Pass:
         training = self.training
-        return forward(self.weights.model, pairs(sequences), training.temperature, training.tokens_per_forward)
+        return forward(model, pairs(sequences), training.temperature, training.tokens_per_forward)
 
     def before(self, sequences: Seq[Sequence], read: bool) -> Pass:
         """The same pass, which costs no more where nobody reads it."""
@@ -101,6 +109,12 @@ class LocalPolicy:
         """A pass without gradient."""
         return self.forward(sequences)
 
+    @torch.no_grad()
+    def teach(self, sequences: Seq[Sequence]) -> Pass:
+        """A pass of the teacher's frozen weights."""
+        assert self.teacher is not None, "loaded where the method has one"
+        return self._pass(self.teacher, sequences)
+
     def step(self, update: Update) -> UpdateResult:
         """Loss, backward, clip, and a step if all of it is finite and the norm is not above the update's largest."""
         optimizer, parameters = self.optimizers[update.moments], list(self.weights.model.parameters())
@@ -108,6 +122,8 @@ class LocalPolicy:
         assert update.before is not None
         now = update.before if update.on_policy else self.forward(update.sequences)
         batch = now.batch(update.before)
+        if update.teacher_logp is not None:
+            batch = replace(batch, teacher_logp_st=update.teacher_logp.to(self.device))
         loss = objective(batch, update.spec, update.plan.to(self.device))
         metrics = self._gradient_cosine(loss, update.spec) if update.cosine else {}
         optimizer.zero_grad()

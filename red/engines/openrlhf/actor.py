@@ -5,12 +5,15 @@ The classes are undecorated and at the top level, so that Ray ships them by name
 
 import math
 from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import deepspeed
 import ray
 import torch
+from openrlhf.models import Actor
 from openrlhf.trainer.ppo_utils.experience import Experience
 from openrlhf.trainer.ray import ppo_actor
 from openrlhf.trainer.ray.ppo_actor import ActorPPOTrainer
@@ -19,6 +22,8 @@ from openrlhf.utils.deepspeed import DeepspeedStrategy
 from openrlhf.utils.distributed_util import torch_dist_barrier_and_cuda_sync
 from torch import Tensor
 from torch.multiprocessing.reductions import reduce_tensor
+from transformers import AutoModelForCausalLM
+from transformers.integrations import deepspeed as integration
 
 from red.engines.openrlhf.batches import buckets
 from red.engines.openrlhf.head import LogitlessActor
@@ -79,7 +84,9 @@ class ObjectiveTrainer(ActorPPOTrainer):
             rows = batch.info["row"]
             batch.to_device(device)
             logp, entropy = self.actor(batch.sequences, batch.action_mask, batch.attention_mask)
-            loss = self.loss(rows, logp, entropy, batch.action_log_probs, batch.action_mask)
+            loss = self.loss(
+                rows, logp, entropy, batch.action_log_probs, batch.action_mask, batch.base_action_log_probs
+            )
             self.strategy.backward(loss, self.actor, self.actor_optim)
             self.strategy.optimizer_step(self.actor_optim, self.actor, self.actor_scheduler, name="actor")
         return {}
@@ -166,6 +173,25 @@ def accumulate_in_float32(optimizer: Any) -> None:
         optimizer.get_all_grad_tensors = lambda tensors, dtype: [g.to(dtype) for g in stock(tensors, dtype)]
 
 
+@contextmanager
+def ordinary_loading() -> Iterator[None]:
+    """Without DeepSpeed's ZeRO 3 in `from_pretrained`."""
+    reference = integration._hf_deepspeed_config_weak_ref
+    config = reference and reference()
+    integration.unset_hf_deepspeed_config()
+    try:
+        yield
+    finally:
+        if config is not None:
+            integration.set_hf_deepspeed_config(config)
+
+
+@torch.no_grad()
+def _measured(actor: Any, sequences: Tensor, attention_mask: Tensor, action_mask: Tensor) -> Tensor:
+    device = torch.cuda.current_device()
+    return torch.stack(actor(sequences.to(device), action_mask.to(device), attention_mask.to(device))).cpu()
+
+
 class PolicyActor(ppo_actor.PolicyModelActor.__ray_actor_class__):
     """One rank. Methods are called on all ranks at once by the controller."""
 
@@ -179,12 +205,27 @@ class PolicyActor(ppo_actor.PolicyModelActor.__ray_actor_class__):
 
     def measure(self, sequences: Tensor, attention_mask: Tensor, action_mask: Tensor) -> Tensor:
         """(2, B, A): log-probability at the rollout temperature and entropy of each action token."""
-        device = torch.cuda.current_device()
         self.actor.eval()
-        with torch.no_grad():
-            found = self.actor(sequences.to(device), action_mask.to(device), attention_mask.to(device))
+        found = _measured(self.actor, sequences, attention_mask, action_mask)
         self.actor.train()
-        return torch.stack(found).cpu()
+        return found
+
+    def load_teacher(self, folder: str) -> None:
+        """A frozen model, whole on every rank, in the precision and with the attention of the policy."""
+        network = self.actor.model.module
+        # Under ZeRO 3 transformers would cut its weights too.
+        with ordinary_loading():
+            model: Any = AutoModelForCausalLM.from_pretrained(
+                folder, attn_implementation=network.config._attn_implementation, dtype=network.dtype
+            )
+        self.teacher = Actor(model.to(torch.cuda.current_device()).eval(), temperature=self.actor.temperature)
+        self.teacher.packing_samples = self.actor.packing_samples
+        self.teacher.__class__ = LogitlessActor
+        self.teacher.attach()
+
+    def teach(self, sequences: Tensor, attention_mask: Tensor, action_mask: Tensor) -> Tensor:
+        """As `measure`, of the teacher."""
+        return _measured(self.teacher, sequences, attention_mask, action_mask)
 
     def begin(self, update: RankUpdate) -> None:
         """Announce the update whose sequences are appended next."""

@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 
 from red.methods.base import Sequence
-from red.models.passes import Pass
 
 FILLER = -1
 # Weights in one message to vLLM: a round of calls per message is what a synchronisation waits for.
@@ -58,10 +57,11 @@ def tensors(sequences: Seq[Sequence], indices: Seq[int], pad_id: int) -> dict[st
     }
 
 
-def spread(values: Pass, indices: Seq[int], action_mask: Tensor) -> Tensor:
-    """(B, A) log-probabilities of a left-aligned pass at the places of one micro-batch's actions."""
+def spread(value_st: Tensor, indices: Seq[int], action_mask: Tensor) -> Tensor:
+    """(B, A) values that are left-aligned on the responses, at the places of one micro-batch's actions."""
     placed = torch.zeros(action_mask.shape)
-    rows = [values.logp[index][values.mask[index].bool()] for index in indices if index != FILLER]
+    lengths = zip(indices, action_mask.sum(1).tolist(), strict=True)
+    rows = [value_st[index][:length] for index, length in lengths if index != FILLER]
     placed[action_mask.bool()] = torch.cat([*rows, torch.zeros(0)])
     return placed
 

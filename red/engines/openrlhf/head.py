@@ -43,8 +43,9 @@ class LogitlessActor(Actor):
     """OpenRLHF's policy with such a head; `attach` turns a stock one into it."""
 
     def attach(self) -> None:
-        """After DeepSpeed has wrapped the model. DataError if its logits are not what the head computes."""
-        network = self.model.module
+        """After DeepSpeed has wrapped the model, or without it. DataError if its logits are not what the head
+        computes."""
+        network: Any = getattr(self.model, "module", self.model)
         layer, config = network.get_output_embeddings(), network.config.get_text_config()
         ids = torch.arange(TRIED, device=layer.weight.device)[None] % config.vocab_size
         with torch.no_grad():

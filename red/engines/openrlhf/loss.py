@@ -57,11 +57,13 @@ class ObjectiveLoss:
         self.rows: dict[int, Tensor] = {}
         self.terms = dict.fromkeys((f.name for f in fields(Loss)), 0.0)
 
-    def __call__(self, rows: Tensor, logp: Tensor, entropy: Tensor, old: Tensor, mask: Tensor) -> Tensor:
+    def __call__(
+        self, rows: Tensor, logp: Tensor, entropy: Tensor, old: Tensor, mask: Tensor, teacher: Tensor | None
+    ) -> Tensor:
         """Of one micro-batch: (B, A) tensors, where A are the positions of tokens 1..T-1; masked ones are prompt or
         padding. `rows` (B,) leads to the plan."""
         assert self.update is not None
-        batch = Batch(logp, logp.detach() if self.update.on_policy else old, entropy, mask.to(logp.dtype))
+        batch = Batch(logp, logp.detach() if self.update.on_policy else old, entropy, mask.to(logp.dtype), teacher)
         loss = objective(batch, self.update.spec, self.update.plan.rows(rows).to(logp.device))
         self._record(rows, loss, torch.stack([logp.detach(), entropy.detach()], 1).cpu(), mask.bool().cpu())
         return loss.total * self.ranks

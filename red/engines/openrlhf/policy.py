@@ -35,7 +35,9 @@ WEIGHTS = ("*.safetensors", "*.safetensors.index.json", "*.bin")
 class RemotePolicy:
     """Satisfies `red.training.policy.Policy` through OpenRLHF's trainer: its actors, vLLM engines and state."""
 
-    def __init__(self, trainer: "BasePPOTrainer", parent: Path, training: Training, gpus: int) -> None:
+    def __init__(
+        self, trainer: "BasePPOTrainer", parent: Path, training: Training, gpus: int, teacher: Path | None = None
+    ) -> None:
         self.trainer, self.actors, self.args = trainer, trainer.actor_model_group, trainer.args
         self.parent, self.gpus, self.tokens = parent, gpus, training.tokens_per_forward
         self.codec = load_codec(parent)
@@ -50,6 +52,8 @@ class RemotePolicy:
         )
         self.engines_are_current = True
         self.seconds_syncing = 0.0
+        if teacher is not None:
+            ray.get(self.actors.async_run_method("load_teacher", str(teacher.resolve())))
 
     def generate(
         self, prompts: Seq[tuple[int, ...]], samples: int, budgets: Seq[int], seed: int
@@ -64,10 +68,17 @@ class RemotePolicy:
 
     def measure(self, sequences: Seq[Sequence]) -> Pass:
         """Log-probabilities and entropies from the training engine, without gradient."""
+        return self._measured("measure", sequences)
+
+    def teach(self, sequences: Seq[Sequence]) -> Pass:
+        """The same of the teacher, who is on every rank."""
+        return self._measured("teach", sequences)
+
+    def _measured(self, method: str, sequences: Seq[Sequence]) -> Pass:
         order = self._deal(sequences)
         batches = [tensors(sequences, indices, self.pad_id) for indices in order]
         columns = {name: [batch[name] for batch in batches] for name in batches[0]}
-        refs = self.actors.async_run_method_batch(method_name="measure", **columns)
+        refs = self.actors.async_run_method_batch(method_name=method, **columns)
         logp: dict[int, Any] = {}
         entropy: dict[int, Any] = {}
         for indices, batch, measured in zip(order, batches, chain(*ray.get(refs)), strict=True):
@@ -94,9 +105,7 @@ class RemotePolicy:
             update.largest_norm,
         )
         ray.get(self.actors.async_run_method("begin", ranks))
-        experiences = [
-            self._experience(update.sequences, indices, update.before) for indices in self._deal(update.sequences)
-        ]
+        experiences = [self._experience(update, indices) for indices in self._deal(update.sequences)]
         ray.get(self.actors.async_run_method_batch(method_name="append", experience=experiences))
         self.trainer.ppo_train(0)
         results: list[RankResult] = ray.get(self.actors.async_run_method("result"))
@@ -109,7 +118,8 @@ class RemotePolicy:
         self.seconds_syncing = 0.0
         terms = {name: sum(r.terms[name] for r in results) for name in results[0].terms}
         norm = results[0].norm
-        batch = Batch(now.logp, now.logp if update.on_policy else before.logp, before.entropy, mask)
+        old = now.logp if update.on_policy else before.logp
+        batch = Batch(now.logp, old, before.entropy, mask, update.teacher_logp)
         return UpdateResult(batch, terms, math.nan if norm is None else norm, metrics)
 
     def checkpoint(self) -> checkpoints.Checkpoint:
@@ -148,14 +158,14 @@ class RemotePolicy:
         self.engines_are_current = not self.vllm.engines
         return state
 
-    def _experience(self, sequences: Seq[Sequence], indices: Seq[int], before: Pass | None) -> Experience:
+    def _experience(self, update: Update, indices: Seq[int]) -> Experience:
         """For the actors' buffers; `row` leads back to the plan. A filler, without actions, points to row 0."""
-        batch = tensors(sequences, indices, self.pad_id)
-        old = torch.zeros(batch["action_mask"].shape)
-        if before is not None:
-            old = spread(before, indices, batch["action_mask"])
+        batch = tensors(update.sequences, indices, self.pad_id)
+        actions = batch["action_mask"]
+        old = torch.zeros(actions.shape) if update.before is None else spread(update.before.logp, indices, actions)
+        teacher = None if update.teacher_logp is None else spread(update.teacher_logp, indices, actions)
         rows = torch.tensor([max(index, 0) for index in indices])
-        return Experience(**batch, action_log_probs=old, info={"row": rows})
+        return Experience(**batch, action_log_probs=old, base_action_log_probs=teacher, info={"row": rows})
 
     def _deal(self, sequences: Seq[Sequence]) -> list[list[int]]:
         return deal([len(s.prompt) + len(s.response) for s in sequences], self.ranks, self.tokens)

@@ -27,7 +27,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """model (random weights; vLLM's CPU attention needs heads of 32), prompts and demonstrations."""
+    """model (random weights; vLLM's CPU attention needs heads of 32), teacher, prompts and demonstrations."""
     from red.__main__ import main
 
     root = tmp_path_factory.mktemp("openrlhf_world")
@@ -47,16 +47,17 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
         # Larger embeddings, which are the head too: a policy with preferences, far from uniform.
         model.model.embed_tokens.weight.mul_(6)
     ids = {"eos_token_id": vocabulary.EOS_ID, "pad_token_id": vocabulary.PAD_ID}
-    checkpoints.save(
-        checkpoints.Checkpoint(
-            model,
-            Codec(vocabulary.tokenizer(varied=True), (vocabulary.EOS_ID,)),
-            checkpoints.hugging_face_config(shape, vocabulary.EOS_ID, vocabulary.PAD_ID),
-            {"do_sample": True, **ids},
-            vocabulary.tokenizer_config(512),
-        ),
-        root / "model",
+    checkpoint = checkpoints.Checkpoint(
+        model,
+        Codec(vocabulary.tokenizer(varied=True), (vocabulary.EOS_ID,)),
+        checkpoints.hugging_face_config(shape, vocabulary.EOS_ID, vocabulary.PAD_ID),
+        {"do_sample": True, **ids},
+        vocabulary.tokenizer_config(512),
     )
+    checkpoints.save(checkpoint, root / "model")
+    with torch.no_grad():
+        model.model.norm.weight.mul_(1.2)
+    checkpoints.save(checkpoint, root / "teacher")
     prompts, clean, demonstrations = (root / f"{name}.jsonl" for name in ("prompts", "clean", "demonstrations"))
     assert main(["data", "prompts", "--spec", '{"count": 48}', "--out", str(prompts)]) == 0
     asked = ["--prompts", str(prompts)]

@@ -6,7 +6,6 @@ from hypothesis import strategies as st
 
 from red.engines.openrlhf.batches import FILLER, buckets, deal, left_aligned, spread, tensors
 from red.methods.base import Sequence
-from red.models.passes import Pass
 
 TWO = [Sequence((5, 6, 7), (8, 9), 1.0, 1.0), Sequence((5,), (6, 7, 8), 0.0, 0.0)]
 
@@ -50,5 +49,5 @@ def test_values_find_their_places_in_a_micro_batch():
     logp, mask = left_aligned([torch.tensor([-1.0, -2.0]), torch.tensor([-3.0, -4.0, -5.0])])
     assert mask.tolist() == [[1, 1, 0], [1, 1, 1]]
     action_mask = tensors(TWO, [1, FILLER, 0], pad_id=0)["action_mask"]
-    placed = spread(Pass(logp, logp, mask), [1, FILLER, 0], action_mask)
+    placed = spread(logp, [1, FILLER, 0], action_mask)
     assert placed.tolist() == [[-3, -4, -5, 0], [0, 0, 0, 0], [0, 0, -1, -2]]

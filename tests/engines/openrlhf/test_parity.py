@@ -71,6 +71,11 @@ ONE_RANK: dict[str, tuple[str, dict, dict, dict, list[int]]] = {
     "red_resumed": ("red", {}, {}, {}, [1, 3]),
     "relift_resumed": ("relift", RELIFT, {}, {}, [2]),
     "gac_resumed": ("gac", {}, {}, {}, [2]),
+    "opd_updates": ("opd", {}, {"updates_per_rollout": 2}, {}, []),
+    "opd_zero3": ("opd", {}, {}, {"zero_stage": 3}, []),
+    "opd_resumed": ("opd", {}, {}, {}, [2]),
+    "opsd_current": ("opsd", {"teacher": {"weights": "current"}}, {}, {}, []),
+    "opsd_packed": ("opsd", {}, {}, {"packing": True}, []),
     "prefix_rft_updates": ("prefix_rft", {"mix": {"decay": 3}}, {"updates_per_rollout": 2}, {}, []),
 }
 TWO_RANKS = {
@@ -79,6 +84,8 @@ TWO_RANKS = {
     "relift_ranks": ("relift", RELIFT, {}, {"policy_gpus": 2}, [2]),
     "prefix_rft_ranks": ("prefix_rft", {"mix": {"decay": 3}}, {}, {"policy_gpus": 2}, []),
     "trapo_ranks": ("trapo", SETTINGS["trapo"], {}, {"policy_gpus": 2}, []),
+    "opd_ranks": ("opd", {}, {}, {"policy_gpus": 2}, []),
+    "redi_ranks": ("redi", {}, {}, {"policy_gpus": 2}, []),
     "luffy_zero3_ranks": ("luffy", {}, {}, {"policy_gpus": 2, "zero_stage": 3}, []),
     "red_offload_ranks": ("red", {}, {}, {"policy_gpus": 2, "zero_stage": 3, "offload_optimizer": True}, []),
 }
@@ -283,7 +290,7 @@ def test_updates_of_too_large_a_gradient_are_left_out_and_counted(name, compared
     assert theirs_lost == pytest.approx(ours_lost, rel=1e-4, abs=1e-4 * max(map(abs, ours_lost)))
 
 
-@pytest.mark.parametrize("name", ["red_resumed", "relift_resumed", "gac_resumed"])
+@pytest.mark.parametrize("name", ["red_resumed", "relift_resumed", "gac_resumed", "opd_resumed"])
 def test_a_resumed_run_repeats_the_uninterrupted_one_exactly(name, remote):
     resumed, rows = collected(remote(name))
     whole, expected = collected(remote(name.removesuffix("_resumed")))
