@@ -117,7 +117,7 @@ def test_the_commands_of_the_readme_run(repository, shared, pages, byte_checkpoi
             .replace("FOLDER", str(shared / "benchmarks"))
             .replace("OUT", f"out{number}")
         )
-        done = _run(its_own, checkout)
+        done = _run(command, checkout)
         assert done.returncode == int("doctor" in command and "paper" in command), (command, done.stderr[-2000:])
 
 
