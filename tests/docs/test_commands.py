@@ -112,11 +112,9 @@ def test_the_commands_of_the_readme_run(repository, shared, pages, byte_checkpoi
     ran = [command for command in dict.fromkeys(shown) if command.startswith(("python ", "red "))]
     assert len(ran) > 8
     for number, command in enumerate(ran):
-        its_own = (
-            command.replace("init DIR", f"init {tmp_path / 'study'}")
-            .replace("FOLDER", str(shared / "benchmarks"))
-            .replace("OUT", f"out{number}")
-        )
+        places = {"init DIR": f"init {tmp_path / 'study'}", "FOLDER": shared / "benchmarks", "OUT": f"out{number}"}
+        for word, place in places.items():
+            command = command.replace(word, str(place))
         done = _run(command, checkout)
         assert done.returncode == int("doctor" in command and "paper" in command), (command, done.stderr[-2000:])
 
