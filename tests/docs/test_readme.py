@@ -54,6 +54,7 @@ def test_every_method_is_named(repository, readme):
     """By its label; both forms of CHORD by one."""
     runs = config.load(repository / "config" / "default.yaml")["runs"]
     labels = {re.sub(r"-(mu|phi)$", "", run["label"]) for run in runs.values() if "like" not in run}
+    labels = {label for label in labels if not label.startswith("RED")}
     assert len(labels) > 20 and [label for label in sorted(labels) if label not in readme] == []
 
 

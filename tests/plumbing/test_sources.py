@@ -58,7 +58,7 @@ def test_data_files_beside_a_module_that_is_reached_count(package):
 
 
 def test_data_files_are_those_that_are_packaged(repository):
-    (listed,) = re.findall(r'"": (\[.*?\])', (repository / "setup.py").read_text())
+    listed, _ = re.findall(r'"": (\[.*?\])', (repository / "setup.py").read_text())
     packaged = set(ast.literal_eval(listed)) - {"py.typed", "*.LICENSE", "*.pyi"}
     assert {f"*{ending}" for ending in DATA} == packaged
 

@@ -51,6 +51,9 @@ rule generate:
         " --system {input.system:q} --gpus {resources.gpu:q} --out {params.folder:q} >> {log:q} 2>&1"
 
 
+GRADING = dump_json(jobs.grading_spec(config))
+
+
 # Apart from generate: a better grader costs no device time.
 rule grade:
     input:
@@ -82,7 +85,7 @@ rule grade:
         mem_mb=memory("grade"),
         runtime=REQUESTS["grade"].runtime,
     params:
-        spec=dump_json(jobs.grading_spec(config)),
+        spec=lambda wildcards: GRADING,
         code=code.fingerprint(code.GRADING),
         benchmarks=subpath(input[0], parent=True),
         folder=subpath(output[0], parent=True),
