@@ -154,7 +154,7 @@ def _number(document: Mapping[str, Any], key: str, absent: float, path: Path) ->
     value = document.get(key, absent)
     if not _is_number(value):
         raise DataError(f"{path}: {key} is no number: {str(value)[:40]!r}")
-    return value
+    return float(value)
 
 
 def _is_number(value: Any) -> bool:
