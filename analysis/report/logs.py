@@ -10,7 +10,9 @@ import seaborn as sns
 from analysis.parts.style import LOOKS
 from analysis.report.curves import Curve
 from red.errors import DataError
+from red.escape import visible
 from red.plumbing.storage import numbered_lines, parse_row
+from red.tables.reader import LARGEST
 
 FILE, STEP = "metrics.jsonl", "train/step"
 
@@ -25,7 +27,7 @@ def of_logs(names: Sequence[str], results: Path) -> list[Curve]:
     spare = iter(sns.color_palette("colorblind", len(found)).as_hex())
     curves = []
     for name, files in found.items():
-        label = _label(name, list(found))
+        label = visible(_label(name, list(found)))
         color = LOOKS[label].color if label in LOOKS else next(spare)
         for seed, path in files:
             curves += _read(path, name, label, color, seed)
@@ -72,7 +74,7 @@ def _label(name: str, names: Sequence[str]) -> str:
 
 
 def _read(path: Path, run: str, label: str, color: str, seed: int | None) -> list[Curve]:
-    """One curve per metric that is a number in some line."""
+    """One curve per metric that is a number in some line, and can be drawn."""
     points: dict[str, dict[int, float]] = {}
     for number, raw in numbered_lines(path):
         if not raw.strip():
@@ -87,7 +89,7 @@ def _read(path: Path, run: str, label: str, color: str, seed: int | None) -> lis
         if not isinstance(step, int):
             raise DataError(f"{path}: {STEP} {step!r} is no integer")
         for metric, value in row.items():
-            if isinstance(value, int | float) and not isinstance(value, bool):
+            if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= LARGEST:
                 points.setdefault(metric, {})[step] = float(value)
     return [
         Curve(

@@ -10,6 +10,7 @@ from analysis.parts.trend import trend
 from analysis.report.curves import Curve, packed
 from analysis.report.page import asset
 from red.errors import ConfigError
+from red.escape import visible
 from red.plumbing.records import suggestion
 
 FIRST = ("entropy/rollout", "entropy/demonstration", "red/w", "accuracy/rollout", "loss/total")
@@ -51,6 +52,6 @@ def picture(curves: Sequence[Curve], metrics: Sequence[str]) -> Picture:
             where.plot(curve.steps, curve.values, ls="", marker=".", ms=2.5, alpha=0.3, color=curve.color)
             marker = "o" if len(curve.steps) == 1 else ""
             where.plot(curve.steps, smooth, ls=dash, marker=marker, color=curve.color, label=label)
-        where.set(title=metric, xlabel="step")
+        where.set(title=visible(metric), xlabel="step")
     legend_below(drawn, axes)
     return drawn

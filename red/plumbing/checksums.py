@@ -84,6 +84,12 @@ def input_hash(path: Path) -> str:
 def refuse_foreign(path: Path) -> None:
     """DataError if the program must not write a file at `path`: something is there that it did not make."""
     path = Path(os.path.abspath(path))
+    if os.path.lexists(path):
+        with _alone(path.parent):
+            _refuse_foreign(path)
+
+
+def _refuse_foreign(path: Path) -> None:
     if not os.path.lexists(path):
         return
     if path.is_symlink() or not path.is_file():
@@ -131,19 +137,19 @@ def list_all(folder: Path) -> None:
 
 @contextmanager
 def listing(path: Path, digest: str) -> Iterator[None]:
-    """Inside, `path` gets the content with this hash; listed before, so that a killed program finds its own file."""
+    """Inside, `path` gets the content with this hash; DataError if something foreign is there by now. Listed before, so
+    that a killed program finds its own file; one process at a time, so that the last one's content is what is listed.
+    """
     if "\n" in path.name:
         raise DataError(f"{path}: a name with a line end; give another one")
-    before = listed(path.parent).get(path.name, frozenset())
-    _list(path, before | {digest})
-    yield
-    if before:
-        _list(path, frozenset([digest]))
-
-
-def _list(path: Path, hashes: frozenset[str]) -> None:
     with _alone(path.parent):
-        _write(path.parent, {**listed(path.parent), path.name: hashes})
+        _refuse_foreign(path)
+        others = listed(path.parent)
+        before = others.get(path.name, frozenset())
+        _write(path.parent, {**others, path.name: before | {digest}})
+        yield
+        if before:
+            _write(path.parent, {**others, path.name: frozenset([digest])})
 
 
 def _write(folder: Path, hashes: Hashes) -> None:

@@ -137,7 +137,7 @@ def _training(folder: Path, run: str, seed: int, steps: int) -> Progress:
     done = provenance.is_file()
     metrics = folder / "metrics.jsonl" if done else folder / "state" / "metrics.jsonl"
     last = last_metrics(metrics)
-    shown = {name: last[name] for name in SHOWN if isinstance(last.get(name), (int, float))}
+    shown = {name: last[name] for name in SHOWN if _is_number(last.get(name))}
     step = int(_number(last, "train/step", -1, metrics)) + 1
     seconds = _number(last, "time/step_s", 0.0, metrics)
     if done:
@@ -152,9 +152,14 @@ def _training(folder: Path, run: str, seed: int, steps: int) -> Progress:
 
 def _number(document: Mapping[str, Any], key: str, absent: float, path: Path) -> float:
     value = document.get(key, absent)
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise DataError(f"{path}: {key} is no number: {value!r}")
-    return value
+    if not _is_number(value):
+        raise DataError(f"{path}: {key} is no number: {str(value)[:40]!r}")
+    return float(value)
+
+
+def _is_number(value: Any) -> bool:
+    """Whether one can compute with it: a log may hold integers beyond all floats."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 2**63
 
 
 def _tail(path: Path) -> str:

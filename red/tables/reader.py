@@ -24,6 +24,8 @@ OVERALL = "overall"  # the column of means over the benchmarks
 REPRODUCTIONS = ("tiny", "paper", "")  # scales beside which the paper's numbers mean something
 SYNTHETIC = "embedded"  # the source of a generated benchmark
 REPORTED = ("table", "item", "row", "run", "column", "metric", "value", "unit", "notes")
+LARGEST = 1e150
+"""Of a metric that is drawn: the squares of larger ones, and distances between them, are no numbers."""
 VERSION = [name for name, _ in ORIGIN]
 
 
@@ -181,11 +183,11 @@ class Tables:
         }
 
     def dynamics(self, runs: Iterable[Run], metrics: Sequence[str]) -> pd.DataFrame:
-        """Columns run, seed, step, metric, value. Finite values; of a repeated step the last one."""
+        """Columns run, seed, step, metric, value. Values up to LARGEST; of a repeated step the last one."""
         rows = among("run", _names(runs)) & among("metric", metrics)
         frame = read(self.dynamics_source, ["run", "seed", "step", "metric", "value"], rows).to_pandas()
         frame = frame.drop_duplicates(["run", "seed", "metric", "step"], keep="last")
-        frame = frame[frame["value"].notna() & (frame["value"].abs() != float("inf"))]
+        frame = frame[frame["value"].abs() <= LARGEST]
         return frame.sort_values(["run", "seed", "metric", "step"], ignore_index=True)
 
     def metric_names(self, runs: Iterable[Run]) -> tuple[str, ...]:

@@ -160,6 +160,16 @@ def test_status(tmp_path: Path):
     assert sum("waiting" in line for line in lines) > 10
 
 
+@named("status: numbers beyond all floats in a log")
+def test_status_of_numbers(tmp_path: Path):
+    (tmp_path / "overlay.yaml").write_text(f"pathvars: {{results: {tmp_path}/results, logs: {tmp_path}/logs}}")
+    huge = dict.fromkeys(("red/w", "loss/total", "time/step_s"), 10**400)
+    for run, row in {"red": {"train/step": 3, **huge}, "sft": {"train/step": 10**400}}.items():
+        (tmp_path / "results" / "runs" / run / "seed0" / "state").mkdir(parents=True)
+        (tmp_path / "results" / "runs" / run / "seed0" / "state" / "metrics.jsonl").write_text(json.dumps(row))
+    succeed(["status", "--configfile", tmp_path / "overlay.yaml"])
+
+
 def shell(line: str, place: Path, **environment: str) -> subprocess.CompletedProcess[bytes]:
     """A line of bash, in which `red` is the program of this checkout; a failure inside of a pipe counts."""
     line = line.format(place=place).replace("red ", f"{sys.executable} -m red ", 1)

@@ -100,6 +100,23 @@ def items(study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@named("plot: hostile folders, metrics and values, every file read back")
+def test_plot(tmp_path: Path, remark):
+    hostile = (*LABELS, "\x1b[2J", "a\udcff", "a\ufffeb", "汉😀")
+    names = [f"{number} {name.replace('/', '-')[:60]}" for number, name in enumerate(hostile)]
+    metrics = ("\x1b[2J\0", "</script><img src=x>", "\ufffe $\\frac$")
+    for number, name in enumerate(names):
+        (tmp_path / name).mkdir()
+        rows = [{"train/step": step, **dict.fromkeys(metrics, step)} for step in range(4)]
+        rows[2] |= dict.fromkeys(metrics, (1e308, -1e308, 10**400)[number % 3])
+        (tmp_path / name / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    for file in ("x.html", "x.svg", "x.png"):
+        succeed(["plot", *(tmp_path / name for name in names), "--out", tmp_path / file])
+    CHECKS[".svg"](tmp_path / "x.svg")
+    assert "<img src=x" not in (tmp_path / "x.html").read_text()
+    remark(f"{len(names)} names")
+
+
 @named("pages of items: hostile labels and tokens, in a browser")
 def test_item_pages(items: Path, page, remark):
     files = sorted(items.rglob("*.html"))

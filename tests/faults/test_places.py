@@ -231,8 +231,8 @@ def test_damaged_metrics(tmp_path: Path, world: World):
         return step(loop, number)
 
     with mock.patch.object(Loop, "train_step", cutting):
-        line = refusal(world.train(tmp_path / "run", run_spec("red")))
-    assert "metrics.jsonl: damaged after 2 of 6 steps; start again" in line, line
+        status, errors = execute(world.train(tmp_path / "run", run_spec("red")))
+    assert status == 2 and "metrics.jsonl: damaged after 2 of 6 steps; start again" in errors, errors
     continue_here(world, run_spec("red"), tmp_path / "run")
 
 

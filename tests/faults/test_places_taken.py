@@ -6,6 +6,7 @@ import os
 import pkgutil
 import shutil
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import pytest
 
 from red import commands
 from red.plumbing import checksums
-from red.plumbing.storage import read_jsonl, write_json, write_jsonl
+from red.plumbing.storage import read_jsonl, write_atomic, write_json, write_jsonl
 from tests.faults.case import Program, execute, named, refusal, succeed, table
 from tests.faults.test_tables import analysis, write_tables
 from tests.faults.world import World, grade, run_spec
@@ -286,6 +287,14 @@ def test_input(name: str, world: World, tmp_path: Path):
     before = contents(source if source.is_dir() else source.parent)
     assert "which is read for it" in refusal(arguments)
     assert contents(source if source.is_dir() else source.parent) == before
+
+
+@named("output place written by several at once: what is there is what is listed")
+def test_several_writers(tmp_path: Path):
+    path = tmp_path / "out.json"
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(lambda number: write_atomic(path, str(number)), range(200)))
+    assert checksums.listed(tmp_path)["out.json"] == {checksums.file_hash(path)}
 
 
 @named("output place taken: of its own making, made again")

@@ -83,7 +83,9 @@ def test_an_evaluation_folder_is_graded_benchmark_by_benchmark(tmp_path):
         {"id": "p", "response": r"\boxed{", "finish_reason": "length", **common, "index": 1},
     )
     write(answers / "arc_c.generations.jsonl", {"id": "q", "response": "ANSWER: B", "finish_reason": "stop", **common})
-    spec = json.dumps({"benchmarks": {"math500": {"samples": 2}, "arc_c": {"samples": 1}}, "workers": 1})
+    spec = json.dumps(
+        {"benchmarks": {"math500": {"samples": 2, "rows": 1}, "arc_c": {"samples": 1, "rows": 1}}, "workers": 1}
+    )
     assert main(["grade", "--evaluation", str(answers), "--benchmarks", str(benchmarks), "--spec", spec]) == 0
     math = read(answers / "math500.grades.jsonl")
     assert [(row["index"], row["correct"], row["truncated"]) for row in math] == [(0, True, False), (1, False, True)]
@@ -104,7 +106,7 @@ def test_an_answer_to_an_unknown_problem_is_named(tmp_path, capsys):
     write(tmp_path / "math500.jsonl", {"id": "p", "question": "?", "options": None, "answer": "4", "extra": {}})
     row = {"id": "x", "index": 0, "response": "", "tokens": 0, "finish_reason": "stop"}
     write(tmp_path / "math500.generations.jsonl", row)
-    spec = '{"benchmarks": {"math500": {}}}'
+    spec = '{"benchmarks": {"math500": {"rows": 1}}}'
     folder = str(tmp_path)
     assert main(["grade", "--evaluation", folder, "--benchmarks", folder, "--spec", spec]) == 2
     assert "'x' is not a problem of the benchmark" in capsys.readouterr().err

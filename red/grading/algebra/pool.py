@@ -152,7 +152,7 @@ class Pool:
         if message.startswith("broken"):
             self.close()
             raise RedError(f"grading worker {message}; is math-verify installed?")
-        if not message or message in program.LOST:
+        if not message or message in (program.EXHAUSTED, program.DEPRIVED):
             self._lose(worker, message)
         elif worker.job is None:
             worker.is_ready, self._stillborn = True, 0

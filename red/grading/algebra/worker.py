@@ -1,7 +1,7 @@
 """A worker process that compares answers: `python -m red.grading.algebra.worker CHANNEL`.
 
-Requests and replies are JSON messages, one at a time: `[gold, prediction, boxed]` -> `reason`, or one of
-LOST. The first message out is `ready`, or `broken: why`. The process is confined (red.confinement).
+Requests and replies are JSON messages, one at a time: `[gold, prediction, boxed]` -> `reason`, or EXHAUSTED or
+DEPRIVED. The first message out is `ready`, or `broken: why`. The process is confined (red.confinement).
 """
 
 import gc
@@ -29,8 +29,6 @@ SECONDS = 5.0
 
 EXHAUSTED = "all of MEMORY was not enough"
 DEPRIVED = "the machine had too little memory"
-DISTURBED = "a signal of its timer came from outside"
-LOST = (EXHAUSTED, DEPRIVED, DISTURBED)
 
 
 class Overtime(BaseException):
@@ -61,10 +59,9 @@ def main() -> None:
 
 
 def timed(compare: Callable[[str, str], str], gold: str, prediction: str) -> str:
-    """The reason that `compare` gives, or timeout or crash, or how it was lost."""
-    started = time.process_time()
+    """The reason that `compare` gives, or timeout or crash, or which memory was used up."""
     # The kernel ends a process that outlives both its timer and its parent.
-    confinement.limit(resource.RLIMIT_CPU, int(started + 4 * SECONDS))
+    confinement.limit(resource.RLIMIT_CPU, int(time.process_time() + 4 * SECONDS))
     reason = ""
     try:
         signal.setitimer(signal.ITIMER_PROF, SECONDS)
@@ -73,7 +70,7 @@ def timed(compare: Callable[[str, str], str], gold: str, prediction: str) -> str
         finally:
             signal.setitimer(signal.ITIMER_PROF, 0)
     except Overtime:
-        return verdict.TIMEOUT if time.process_time() - started > 0.9 * SECONDS else DISTURBED
+        return verdict.TIMEOUT
     except MemoryError:
         pass  # out of here first: the exception holds on to what was allocated
     except Exception:  # whatever a hostile answer provokes in a parser is a result
@@ -108,7 +105,9 @@ def confine() -> None:
 
 
 def _overtime(signum: int, frame: object) -> None:
-    raise Overtime
+    """A signal that comes while the timer still runs is somebody else's."""
+    if not signal.getitimer(signal.ITIMER_PROF)[0]:
+        raise Overtime
 
 
 if __name__ == "__main__":
