@@ -91,6 +91,7 @@ LOOKS = {
     "gac": Look("#8c6d1f", SPARSE, "<"),
     "uft": Look("#00508f", LONG, "s"),
     "redi": Look("#e69f00", DASHDOT, "D"),
+    "gvpo": Look("#3a9bd9", SPARSE, "h"),
     "opd": Look("#6b8e23", LONG, "*"),
     "opsd": Look("#6b8e23", DENSE, "H"),
     "prefix_rft": Look("#00508f", DOTTED, "D"),

@@ -77,6 +77,11 @@ class Enrolment:
         return cls(members, used_s, [s for s, used in zip(sequences, used_s.tolist(), strict=True) if used])
 
     @property
+    def group_s(self) -> Tensor:
+        """(S,) of the used sequences."""
+        return self.members.group_s[self.used_s]
+
+    @property
     def is_rollout(self) -> Tensor:
         """(S,) of the used sequences: sampled from the prompt on."""
         return self.members.pure_rollout_s[self.used_s]
