@@ -25,7 +25,7 @@ endef
 setup: $(VENV)/.complete
 setup-engines: $(VENV)/.engines-complete
 
-$(VENV)/.complete: pyproject.toml
+$(VENV)/.complete: pyproject.toml setup.py
 	$(PYTHON) -m venv $(VENV)
 	@# torch first and alone: otherwise a dependency may bring a build of several GB
 	$(BIN)/python $(INSTALL) $(TORCH)
@@ -96,9 +96,10 @@ coverage: setup
 test-slow: setup
 	python -m pytest -m slow
 
-## Tests on real vLLM and OpenRLHF
+## Tests on real vLLM and OpenRLHF, and the examples on real TRL
 test-engines: setup-engines
 	python -m pytest -m engines
+	python -m pytest tests/examples
 
 ## `make rehearsal` with fewer runs and local copies (RED_MODELS, RED_SHARED); tests of real models
 test-rehearsal: setup-engines

@@ -1,7 +1,8 @@
 """Ranges of numbers, written at the field that has them: `steps: Count`.
 
 Whatever makes a record from outside, from a configuration, a JSON spec or options, goes through `red.plumbing.records`,
-which refuses what is out of range. Counts and seeds fit into 32 bits with their sign, as tables and libraries want.
+which refuses what is out of range. Counts and seeds fit into 32 bits with their sign, as tables and libraries want;
+what is made or held all at once has a lower end, so that a slip is one line and not hours.
 """
 
 import math
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 LARGEST = 2**31 - 1
+AT_ONCE = 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +32,15 @@ class Range:
 
 
 Count = Annotated[int, Range(1, LARGEST)]
+Rows = Annotated[int, Range(1, AT_ONCE)]  # or members of a step
+Samples = Annotated[int, Range(1, 2**16)]  # of one problem
+Length = Annotated[int, Range(1, 2**24)]  # of a text, in tokens
+Processes = Annotated[int, Range(1, 2**10)]
 Natural = Annotated[int, Range(0, LARGEST)]
 Number = Annotated[float, Range()]
 Positive = Annotated[float, Range(0, above=True)]
 NonNegative = Annotated[float, Range(0)]
+AtLeastOne = Annotated[float, Range(1)]
 Share = Annotated[float, Range(0, 1)]
 PositiveShare = Annotated[float, Range(0, 1, above=True)]
 Decay = Annotated[float, Range(0, 1, below=True)]

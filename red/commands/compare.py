@@ -1,10 +1,16 @@
 """`red compare`: two runs on the same problems."""
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from red.commands import add_json
 from red.plumbing.terminal import number
 from red.ranges import Natural
+
+if TYPE_CHECKING:
+    from red.tables.compare import Comparison
 
 HELP = "compare two runs: paired test, training curves, answers that flipped"
 
@@ -16,17 +22,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--results", type=Path, default=Path("results/tiny"), metavar="DIR")
     parser.add_argument("--examples", type=number(Natural), default=10, metavar="N", help="flipped problems to show")
     parser.add_argument("--out", type=Path, metavar="FILE", help="also write this .md or .json file")
+    add_json(parser)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print three tables; with --out also write them."""
-    from rich.table import Table
-
+    """Print three tables, or all of it as JSON; with --out also write them."""
     from red.errors import ConfigError
-    from red.escape import terminal
-    from red.plumbing.storage import write_atomic, write_json
-    from red.plumbing.terminal import console
-    from red.tables.compare import compare, curve_cells, evaluated, flip_lines, markdown, paired_cells
+    from red.plumbing.storage import readable_json, write_atomic, write_json
+    from red.tables.compare import compare, evaluated, markdown
 
     if options.out and options.out.suffix not in (".md", ".json"):
         raise ConfigError(f"--out {options.out}: expected a name that ends in .md or .json")
@@ -35,8 +38,26 @@ def run(options: argparse.Namespace) -> int:
     names = (options.first, options.second)
     comparison = compare(names, *evaluated(options.results, names))
     asked = questions(options.results, {flip.benchmark for flip in comparison.flips[: options.examples]})
+    if options.json:
+        print(readable_json(comparison.document()), end="")
+    else:
+        _show(comparison, options.examples, asked)
+    if options.out and options.out.suffix == ".md":
+        write_atomic(options.out, markdown(comparison, options.examples, asked))
+    elif options.out:
+        write_json(options.out, comparison.document())
+    return 0
+
+
+def _show(comparison: "Comparison", examples: int, asked: Mapping[tuple[str, str], str]) -> None:
+    from rich.table import Table
+
+    from red.escape import terminal
+    from red.plumbing.terminal import console
+    from red.tables.compare import curve_cells, flip_lines, paired_cells
+
     screen = console()
-    one, two = map(terminal, names)
+    one, two = map(terminal, comparison.names)
     tests = Table("benchmark", "problems", one, two, "difference", "p", "Holm", title=f"{one} minus {two}")
     for test in comparison.tests:
         tests.add_row(*map(terminal, paired_cells(test)), style="bold" if test.p_adjusted is None else None)
@@ -46,13 +67,8 @@ def run(options: argparse.Namespace) -> int:
         for curve in comparison.curves:
             curves.add_row(*map(terminal, curve_cells(curve)))
         screen.print(curves)
-    for line in flip_lines(comparison, options.examples, asked):
+    for line in flip_lines(comparison, examples, asked):
         screen.print(terminal(line), soft_wrap=True)
-    if options.out and options.out.suffix == ".md":
-        write_atomic(options.out, markdown(comparison, options.examples, asked))
-    elif options.out:
-        write_json(options.out, comparison.document())
-    return 0
 
 
 def questions(results: Path, benchmarks: set[str]) -> dict[tuple[str, str], str]:

@@ -14,7 +14,7 @@ from red.plumbing.provenance import spec_hash
 from red.plumbing.records import converted, from_mapping, to_mapping
 from red.plumbing.storage import argument, only_here, write_atomic, write_json, write_jsonl
 from red.plumbing.terminal import number
-from red.ranges import Count
+from red.ranges import Count, Processes
 
 HELP = "make a base model, training prompts, demonstrations, their corruption, or a benchmark"
 
@@ -39,7 +39,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
             sub.add_argument("--demonstrations", required=True, type=Path, help="the clean ones")
         if kind == "wrong_responses":
             sub.add_argument("--model", required=True, type=Path, help="base model")
-            sub.add_argument("--workers", type=number(Count), default=1, help="processes that grade")
+            sub.add_argument("--workers", type=number(Processes), default=1, help="processes that grade")
         if kind == "corruption":
             sub.add_argument("--wrong-responses", type=Path, help="for noisy labels")
         if kind == "benchmark":
@@ -163,18 +163,20 @@ def _corruption(spec: Mapping[str, Any], options: argparse.Namespace) -> None:
 
 
 def _benchmark(spec: Mapping[str, Any], options: argparse.Namespace) -> None:
+    from red.seeds import limited
+
+    limit = converted(Count | None, spec.get("limit"), "benchmark.limit")
     if "prompts" in spec:  # held out of the training prompts' own source
         from red.data.prompts import prompts
 
-        questions = prompts(spec["prompts"]).rows
         kept = ("id", "question", "answer")
-        write_jsonl(options.out, ({"options": None} | {key: row[key] for key in kept} for row in questions))
+        whole = [{"options": None} | {key: row[key] for key in kept} for row in prompts(spec["prompts"]).rows]
+        write_jsonl(options.out, limited(whole, (row["id"] for row in whole), limit))
         return
     if spec["source"] == "embedded":
-        from red.seeds import limited
         from red.world.benchmarks import rows
 
-        whole, limit = rows(options.name), converted(Count | None, spec.get("limit"), "benchmark.limit")
+        whole = rows(options.name)
         write_jsonl(options.out, limited(whole, (row["id"] for row in whole), limit))
         return
     from red.evaluation.benchmarks import missing

@@ -2,7 +2,7 @@
 
 import argparse
 
-from red.commands import add_overlays, configuration
+from red.commands import add_json, add_overlays, configuration
 
 HELP = "check GPUs, driver, packages, disk, downloads, token limits and Slurm limits"
 COLORS = {"ok": "green", "warn": "yellow", "fail": "bold red"}
@@ -11,7 +11,7 @@ COLORS = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The same overlay as Snakemake's `--configfile`."""
     add_overlays(parser)
-    parser.add_argument("--json", action="store_true", help="all checks for programs, on standard output")
+    add_json(parser)
     parser.add_argument("--partition", help="Slurm partition to check against, by default the default one")
 
 

@@ -4,7 +4,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from red.commands import add_overlays, configuration
+from red.commands import add_json, add_overlays, configuration
 
 if TYPE_CHECKING:
     from red.study.estimate import Estimate
@@ -16,7 +16,7 @@ HELP = "forecast device-hours, memory, tokens and disk of a configuration"
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The same overlay as Snakemake's `--configfile`."""
     add_overlays(parser)
-    parser.add_argument("--json", action="store_true", help="for machines")
+    add_json(parser)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -1,10 +1,12 @@
 """`red evaluate`: one model, some benchmarks, a table, without the workflow."""
 
 import argparse
+from dataclasses import fields
 from pathlib import Path
 
+from red.commands import add_json
 from red.plumbing.terminal import number
-from red.ranges import Count
+from red.ranges import Processes
 
 HELP = "generate, grade and score one model on benchmarks; prints a table"
 
@@ -38,15 +40,16 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--max-new-tokens", type=int)
     parser.add_argument("--template", help="plain, think, qwen_boxed or chat")
     parser.add_argument("--seed", type=int, help="base seed of all samples")
-    parser.add_argument("--workers", type=number(Count), help="grading processes (default: usable cores)")
+    parser.add_argument("--workers", type=number(Processes), help="grading processes (default: usable cores)")
+    add_json(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Generate what is missing, grade, score, show."""
-    from red.evaluation import standalone
+    from red.evaluation import presentation, standalone
     from red.study.config import load
 
-    values = {name: value for name, value in vars(options).items() if name != "command"}
+    values = {field.name: getattr(options, field.name) for field in fields(standalone.Options)}
     values["config"] = load(*options.config) if options.config else {}
-    standalone.evaluate(standalone.Options(**values))
+    standalone.evaluate(standalone.Options(**values), presentation.show_json if options.json else presentation.show)
     return 0

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from red.plumbing.terminal import number
-from red.ranges import Count
+from red.ranges import Processes
 
 if TYPE_CHECKING:
     from red.grading.grader import Case
@@ -31,7 +31,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         choices=("math", "choice"),
         help="how all rows are judged; without it, by letter where a row has options and its gold is one",
     )
-    parser.add_argument("--workers", type=number(Count), help="symbolic processes (default: usable cores)")
+    parser.add_argument("--workers", type=number(Processes), help="symbolic processes (default: usable cores)")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -124,5 +124,5 @@ def _grade_folder(folder: Path, benchmarks: Path, text: str, workers: int | None
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder; generate first")
     entries = [benchmark(name, entry) for name, entry in spec.benchmarks.items()]
-    problem_sets = [(entry, golds(benchmarks / f"{entry.name}.jsonl")) for entry in entries]
+    problem_sets = [(entry, golds(benchmarks / f"{entry.name}.jsonl", entry.problems)) for entry in entries]
     grade_answers(folder, problem_sets, workers or spec.workers)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from red.commands import add_overlays, configuration
+from red.commands import add_json, add_overlays, configuration
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -23,7 +23,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """The same overlay as Snakemake's `--configfile`."""
     add_overlays(parser)
     parser.add_argument("--unfinished", action="store_true", help="leave out what is done and evaluated")
-    parser.add_argument("--json", action="store_true", help="all of it for programs, on standard output")
+    add_json(parser)
     parser.add_argument("--watch", action="store_true", help="what runs now, until all is done (ctrl-C ends it)")
 
 

@@ -17,7 +17,7 @@ from red.grading.extract import last_box
 from red.models.checkpoint import load
 from red.models.folder import load_codec, window
 from red.plumbing.item_log import ItemLog
-from red.ranges import Count, Natural, Share
+from red.ranges import Natural, Samples, Share
 from red.sampling import open_backend
 from red.sampling.base import Backend, Request, Sampling
 from red.sampling.local import LocalGenerate
@@ -35,7 +35,7 @@ class WrongResponsesSpec:
     largest share of prompts that any corruption takes; half of them need a wrong response."""
 
     seed: Natural = 1
-    samples: Count = 16
+    samples: Samples = 16
     rate: Share = 0.4
     template: str = "plain"
     backend: Literal["local", "vllm"] = "local"

@@ -72,24 +72,27 @@ def missing(path: Path) -> str | None:
     return None if reason is None else str(reason)
 
 
-def read(path: Path) -> list[Problem]:
-    """Problems of a file that `rows` filled. Nothing is fetched: compute nodes have no network."""
+def read(path: Path, ordered: int | None = None) -> list[Problem]:
+    """Problems of a file that `rows` filled; DataError unless it holds as many as are ordered, if that is known.
+
+    Nothing is fetched: compute nodes have no network.
+    """
     problems = []
     for number, row in enumerate(read_jsonl(path, ("id", "question", "options", "answer")), start=1):
         where = f"{path}: line {number}"
         sealed = isinstance(row.get("sealed"), str) and isinstance(row["id"], str)
         texts = unseal(row["sealed"], row["id"], where) if sealed else {}
         problems.append(_problem({**row, **texts}, where))
-    return _checked(problems, str(path))
+    return _checked(problems, str(path), ordered)
 
 
-def golds(path: Path) -> list[Problem]:
+def golds(path: Path, ordered: int | None = None) -> list[Problem]:
     """The same without questions, which a protected benchmark has sealed; empty where the benchmark is missing."""
     if missing(path):
         return []
     rows = numbered_jsonl(path, ("id", "options", "answer"))
     problems = [_problem({**row, "question": "?"}, f"{path}: line {number}") for number, row in rows]
-    return [replace(problem, question="") for problem in _checked(problems, str(path))]
+    return [replace(problem, question="") for problem in _checked(problems, str(path), ordered)]
 
 
 def load(benchmark: Benchmark) -> list[Problem]:
@@ -165,7 +168,7 @@ def _check_choice(problem: Problem, where: str) -> None:
         raise DataError(f"{where}: answer {problem.answer[:8]!r} is not one of the letters {letters!r}")
 
 
-def _checked(problems: list[Problem], source: str) -> list[Problem]:
+def _checked(problems: list[Problem], source: str, ordered: int | None = None) -> list[Problem]:
     ids: set[str] = set()
     for number, problem in enumerate(problems, start=1):
         if problem.id in ids:
@@ -173,6 +176,8 @@ def _checked(problems: list[Problem], source: str) -> list[Problem]:
         ids.add(problem.id)
     if not problems:
         raise DataError(f"{source}: no problems")
+    if ordered not in (None, len(problems)):
+        raise DataError(f"{source}: {len(problems)} problems, {ordered} are ordered; make the file again")
     return problems
 
 

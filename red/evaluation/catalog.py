@@ -9,7 +9,7 @@ from typing import Any, Literal
 from red.errors import ConfigError
 from red.plumbing.documents import NAME, deep_merge, read_yaml
 from red.plumbing.records import from_mapping
-from red.ranges import Count
+from red.ranges import Count, Samples
 
 CATALOG = Path(__file__).parent / "catalog.yaml"
 EMBEDDED = "embedded"
@@ -48,7 +48,7 @@ class Benchmark:
     group: Literal["math", "out_of_domain", "validation"]
     grader: Literal["math", "choice"]
     metric: Literal["pass_at_1", "avg_at_k"]
-    samples: Count
+    samples: Samples
     source: str = ""
     label: str = ""
     rows: Count | None = None
@@ -61,6 +61,11 @@ class Benchmark:
     hub: Hub | None = None
     part_of: str | None = None
     where: Mapping[str, bool] = field(default_factory=dict)
+
+    @property
+    def problems(self) -> int | None:
+        """How many problems are ordered; None where that is not known: held-out questions may turn out unusable."""
+        return None if self.rows is None or self.source == HELD_OUT else min(self.rows, self.limit or self.rows)
 
     @property
     def title(self) -> str:

@@ -101,7 +101,7 @@ def _plan(checkpoint: Path, out: Path, spec: GenerationSpec, folder: Path) -> li
         if name in absent:
             continue
         benchmark = catalog.benchmark(name, entry)
-        problems = sets.read(folder / f"{name}.jsonl")[: spec.limit]
+        problems = sets.read(folder / f"{name}.jsonl", benchmark.problems)[: spec.limit]
         work = Work(
             benchmark=benchmark,
             codec=codec,

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ from rich.table import Table
 
 from red import escape
 from red.evaluation.summary import Score, overall
-from red.plumbing.storage import write_atomic, write_json
+from red.plumbing.storage import readable_json, write_atomic, write_json
 from red.plumbing.terminal import console
 
 COLUMNS = (
@@ -47,9 +47,29 @@ def lines(scores: Sequence[Score]) -> list[tuple[str, ...]]:
     return cells
 
 
-def show(scores: Sequence[Score], title: str) -> None:
+@dataclass(frozen=True)
+class Summary:
+    """The result of an evaluation."""
+
+    title: str
+    settings: Mapping[str, Any]
+    scores: Sequence[Score]
+
+    def document(self) -> dict[str, Any]:
+        """All figures and the settings, for JSON."""
+        means = {group: overall(self.scores, group) for group in ("math", "out_of_domain")}
+        return {"settings": self.settings, "scores": [asdict(score) for score in self.scores], "means": means}
+
+
+def show_json(summary: Summary) -> None:
+    """Print `summary.json` on stdout."""
+    print(readable_json(summary.document()), end="")
+
+
+def show(summary: Summary) -> None:
     """Print the table on stdout."""
-    title, note = map(escape.terminal, (title, _note(scores)))
+    scores = summary.scores
+    title, note = map(escape.terminal, (summary.title, _note(scores)))
     table = Table(title=title, caption=note, caption_justify="left")
     for column in COLUMNS[:TERMINAL_COLUMNS]:
         table.add_column(column, justify="left" if column == "benchmark" else "right", no_wrap=True)
@@ -58,14 +78,13 @@ def show(scores: Sequence[Score], title: str) -> None:
     console().print(table)
 
 
-def write(scores: Sequence[Score], settings: Mapping[str, Any], folder: Path, title: str) -> None:
-    """`summary.json` (all figures and the settings) and `summary.md` (the table)."""
-    means = {group: overall(scores, group) for group in ("math", "out_of_domain")}
-    document = {"settings": settings, "scores": [asdict(score) for score in scores], "means": means}
-    write_json(folder / "summary.json", document)
+def write(summary: Summary, folder: Path) -> None:
+    """`summary.json` and `summary.md` (the table)."""
+    scores = summary.scores
+    write_json(folder / "summary.json", summary.document())
     rows = [COLUMNS, tuple("---" for _ in COLUMNS), *(tuple(map(escape.markdown, cells)) for cells in lines(scores))]
     table = "\n".join("| " + " | ".join(row) + " |" for row in rows)
-    title, note = map(escape.markdown, (title, _note(scores)))
+    title, note = map(escape.markdown, (summary.title, _note(scores)))
     write_atomic(folder / "summary.md", f"# {title}\n\n{table}\n\n{note}\n")
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from red.errors import ConfigError
-from red.ranges import Count, Natural, NonNegative, PositiveShare
+from red.ranges import Count, Length, Natural, NonNegative, PositiveShare, Processes
 
 
 @dataclass(frozen=True)
@@ -14,10 +14,10 @@ class EvaluationSettings:
 
     backend: Literal["local", "vllm"]
     temperature: NonNegative
-    max_new_tokens: Count
+    max_new_tokens: Length
     top_p: PositiveShare = 1.0
     seed: Natural = 0
-    workers: Count = 1
+    workers: Processes = 1
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """One model on some benchmarks, from weights to a table, without the workflow."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -49,8 +49,8 @@ class Options:
     workers: int | None = None
 
 
-def evaluate(options: Options) -> None:
-    """Write answers, verdicts, `summary.json` and `summary.md` under `options.out`; print the table."""
+def evaluate(options: Options, show: Callable[[presentation.Summary], None] = presentation.show) -> None:
+    """Write answers, verdicts, `summary.json` and `summary.md` under `options.out`; show the result."""
     spec = specification(options)
     folder = options.out / "benchmarks"
     for file in ("summary.json", "summary.md"):
@@ -65,8 +65,9 @@ def evaluate(options: Options) -> None:
     grade_answers(options.out, problem_sets, options.workers)
     results = scores(options.out, problem_sets, options.workers)
     title = f"{options.model.name}: {spec.template}, temperature {spec.evaluation.temperature}"
-    presentation.write(results, to_mapping(spec), options.out, title)
-    presentation.show(results, title)
+    summary = presentation.Summary(title, to_mapping(spec), results)
+    presentation.write(summary, options.out)
+    show(summary)
 
 
 def specification(options: Options) -> GenerationSpec:

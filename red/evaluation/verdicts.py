@@ -16,7 +16,7 @@ from red.grading.grader import Case, Grader
 from red.grading.verdict import DATA_ERROR, Verdict
 from red.plumbing.roll_call import RollCall
 from red.plumbing.storage import numbered_jsonl, write_jsonl
-from red.ranges import Count
+from red.ranges import Processes
 
 SHOWN = 5  # problems that one line names
 FIELDS = ("id", "index", "response", "tokens", "finish_reason")
@@ -27,7 +27,7 @@ class GradingSpec:
     """What `red grade` is told: entries of the configuration's benchmarks, and processes (default: usable cores)."""
 
     benchmarks: Mapping[str, Any]
-    workers: Count | None = None
+    workers: Processes | None = None
 
     def __post_init__(self) -> None:
         if not self.benchmarks:

@@ -23,6 +23,8 @@ LENIENT_TAIL = 300
 """Characters at the end of a response without a box that the lenient verdict reads."""
 
 _LONGEST_RAW = 5_000
+# Most answers of training: what the steps below would find too, a hundred times as fast.
+_WHOLE = re.compile(r"-?[0-9]{1,15}")
 
 
 def grade_math(response: str, gold: str, *, thought_open: bool = False) -> Verdict | Undecided:
@@ -60,6 +62,8 @@ def is_usable(gold: str) -> bool:
 @lru_cache(maxsize=16_384)
 def compare(gold: str, box: str) -> Verdict | Undecided:
     """Strict verdict on the content of a box, or the texts that need symbolic comparison."""
+    if _WHOLE.fullmatch(gold) and _WHOLE.fullmatch(box):
+        return _settled(int(gold) == int(box))
     reference, prediction = gold_text(gold), plain(box)
     if nesting(prediction) > DEEPEST_NESTING:
         return Verdict(False, False, verdict.REFUSED)

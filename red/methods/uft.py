@@ -11,7 +11,7 @@ from random import Random
 
 from red.methods.base import Group, Method, Mix, Problem, ProblemStream, Sampler, Sequence, faded
 from red.objective.spec import NLL, Aggregation, ObjectiveSpec
-from red.ranges import Count, Share
+from red.ranges import Count, Rows, Share
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class FadingPrefix(Mix):
     p(t) = last + (first - last) (1 + cos(pi t / T)) / 2, t counted from 1.
     """
 
-    chunks: Count = 5
+    chunks: Rows = 5
     first: Share = 0.95
     last: Share = 0.05
     prefix_steps: Count = 300

@@ -23,6 +23,8 @@ WEIGHTS = ("*.safetensors", "*.index.json", "*.bin", "*.pt", "*.pth", "*.gguf", 
 CHATML_END = "<|im_end|>"
 MOST_GROWTH = 1000
 """Characters that a tokenizer may make of one."""
+MOST_COPIES = 4
+"""Times the safetensors that each other file of weights may be: the same numbers, in more bytes."""
 
 
 def load_codec(directory: Path | str) -> Codec:
@@ -103,6 +105,7 @@ def check_files(directory: Path) -> None:
     """
     root = directory.resolve()
     homes = [root, *([root.parents[1] / "blobs"] if root.parent.name == "snapshots" else [])]
+    sized = []
     for path in sorted(directory.rglob("*")):
         place = Path(os.path.realpath(path))  # which does not mind a loop
         if not any(place.is_relative_to(home) for home in homes):
@@ -110,7 +113,10 @@ def check_files(directory: Path) -> None:
         if not place.is_file() and not place.is_dir():
             raise DataError(f"{path}: not a regular file; remove it")
         if place.is_file() and not any(part.startswith(".") for part in path.relative_to(directory).parts):
-            _check_size(path)
+            sized.append(path)
+    read = sum(path.stat().st_size for path in sized if path.suffix == ".safetensors")
+    for path in sized:
+        _check_size(path, read)
 
 
 @contextmanager
@@ -123,13 +129,18 @@ def opened_weights(path: Path, framework: str) -> Iterator[Any]:
         yield stream
 
 
-def _check_size(path: Path) -> None:
-    """All files of a folder are read for its hash. What git keeps, hidden and in pieces, has no limit."""
+def _check_size(path: Path, read: int) -> None:
+    """All files of a folder are read for its hash, of which `read` bytes are safetensors. What git keeps, hidden and in
+    pieces, has no limit."""
     if path.suffix == ".safetensors":
         with opened_weights(path, "np"):
             pass  # it compares the size with what the header says
-    elif not any(path.match(pattern) for pattern in WEIGHTS) and path.stat().st_size > LARGEST_DOCUMENT:
-        raise DataError(f"{path}: larger than {LARGEST_DOCUMENT >> 20} MiB, and no weights; remove it")
+    elif not any(path.match(pattern) for pattern in WEIGHTS):
+        if path.stat().st_size > LARGEST_DOCUMENT:
+            raise DataError(f"{path}: larger than {LARGEST_DOCUMENT >> 20} MiB, and no weights; remove it")
+    elif path.stat().st_size > max(LARGEST_DOCUMENT, MOST_COPIES * read):
+        limit = f"more than {MOST_COPIES} times the safetensors, the only weights that are read"
+        raise DataError(f"{path}: {limit}; convert or remove it")
 
 
 def window(directory: Path) -> int | None:

@@ -147,3 +147,7 @@ class ObjectiveSpec:
     entropy_coef: Number = 0.0
     filter: Literal["none", "accuracy_variance"] = "none"
     gate: Share | None = None
+
+    def resolved(self, max_new_tokens: int) -> "ObjectiveSpec":
+        """With its lengths in tokens, for responses of at most `max_new_tokens`."""
+        return replace(self, aggregation=self.aggregation.resolved(max_new_tokens))

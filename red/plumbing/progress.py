@@ -39,7 +39,10 @@ class StepProgress:
 
     def report(self, step: int, metrics: Mapping[str, Any]) -> None:
         """Call once per step, with its metrics."""
-        self.first = step if self.first is None else self.first
+        if self.first is None:
+            self.first = step
+            if step:
+                print(f"{self.title}: continues after step {step}/{self.steps}", file=sys.stderr, flush=True)
         now = time.monotonic()
         last = step + 1 == self.steps
         if now - self.shown < (0.2 if self.live else QUIET_SECONDS) and not last:

@@ -31,12 +31,16 @@ PACKAGES = (
 )
 
 
-def fingerprint(*patterns: str, root: Path = ROOT) -> str:
-    """Hash of sources; Python without comments, docstrings and layout: wording retrains nothing."""
-    files = sorted({path for pattern in patterns for path in root.glob(pattern) if path.is_file()})
+def fingerprint(*patterns: str, roots: Iterable[Path] = (ROOT,)) -> str:
+    """Hash of sources; Python without comments, docstrings and layout: wording retrains nothing. Of a name that
+    several of `roots` have, the first counts."""
+    files: dict[str, Path] = {}
+    for root in roots:
+        for path in (path for pattern in patterns for path in root.glob(pattern) if path.is_file()):
+            files.setdefault(path.relative_to(root).as_posix(), path)
     digest = hashlib.sha256()
-    for path in files:
-        digest.update(f"{path.relative_to(root).as_posix()}\n{_syntax(path)}\n".encode())
+    for name, path in sorted(files.items()):
+        digest.update(f"{name}\n{_syntax(path)}\n".encode())
     return digest.hexdigest()[:16]
 
 

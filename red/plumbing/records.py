@@ -24,13 +24,11 @@ def from_mapping(cls: type[T], values: Mapping[str, Any], path: str) -> T:
     if not isinstance(values, Mapping):
         raise ConfigError(f"{path}: expected a mapping, found {values!r}")
     hints = _hints(typing.cast(Hashable, cls))
-    fields = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
     for key in values:
-        if key not in fields:
-            raise ConfigError(f"{path}.{key}: unknown key{suggestion(str(key), fields)}")
-    for name, field in fields.items():
-        required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
-        if required and name not in values:
+        if key not in hints:
+            raise ConfigError(f"{path}.{key}: unknown key{suggestion(str(key), hints)}")
+    for name in _required(typing.cast(Hashable, cls)):
+        if name not in values:
             raise ConfigError(f"{path}.{name}: missing")
     return _made(cls, {k: converted(hints[k], v, f"{path}.{k}") for k, v in values.items()}, path)
 
@@ -55,7 +53,21 @@ def merged(record: T, values: Mapping[str, Any], path: str) -> T:
 @functools.cache
 def _hints(cls: Hashable) -> dict[str, Any]:
     """Of the fields of a dataclass; a plan asks for the same few thousands of times."""
-    return typing.get_type_hints(cls, include_extras=True)
+    hints = typing.get_type_hints(cls, include_extras=True)
+    return {field.name: hints[field.name] for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
+
+
+@functools.cache
+def _required(cls: Hashable) -> tuple[str, ...]:
+    """Names of the fields without a default."""
+    missing = dataclasses.MISSING
+    fields = dataclasses.fields(cls)  # type: ignore[arg-type]
+    return tuple(f.name for f in fields if f.default is missing and f.default_factory is missing)
+
+
+@functools.cache
+def _parts(hint: Hashable) -> tuple[Any, tuple[Any, ...]]:
+    return typing.get_origin(hint), typing.get_args(hint)
 
 
 def _made(cls: type[T], values: Mapping[str, Any], path: str) -> T:
@@ -90,7 +102,7 @@ def closest(key: str, names: typing.Iterable[str]) -> str:
 
 def converted(hint: Any, value: Any, path: str) -> Any:
     """`value` as the type and range of `hint` ask for; ConfigError begins with `path`."""
-    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    origin, arguments = _parts(hint)
     if origin is Annotated:
         number = converted(arguments[0], value, path)
         for extra in arguments[1:]:

@@ -9,34 +9,35 @@ from red.plumbing.provenance import ROOT
 
 # Nothing here changes a result: how a stage is called, how files are written, what is recorded, shown, refused or said
 # of an error, and how a foreign text is escaped there. Whatever else a stage imports counts.
-NEUTRAL = ("red.plumbing", "red.errors", "red.escape", "red.ranges", "red.commands", "red.__main__")
+NEUTRAL = ("red.plumbing", "red.errors", "red.escape", "red.ranges", "red.commands", "red.__main__", "red.project")
 # What is packaged beside the modules.
 DATA = (".yaml", ".html", ".csv", ".css", ".js")
 
 
-def sources(*modules: str, root: Path = ROOT) -> list[str]:
-    """Files, relative to `root`, of the modules and of everything of ours that they import, directly or not.
+def sources(*modules: str, roots: tuple[Path, ...] = (ROOT,)) -> list[str]:
+    """Files of the modules and of everything of ours that they import, directly or not, relative to the one of `roots`
+    that they are found in; the first wins.
 
     Imports inside functions count, and so do the data files beside a module. A package contributes its
     `__init__.py`, and all of its modules if it is one of `modules`. Left out is what by definition changes no
     result (NEUTRAL). ImportError if one of `modules` does not exist.
     """
     files: dict[str, Path] = {}
-    waiting = [name for module in modules for name in (module, *_submodules(module, root))]
+    waiting = [name for module in modules for name in (module, *_submodules(module, roots))]
     while waiting:
         name = waiting.pop()
         if name in files or _is_within(name, NEUTRAL):
             continue
-        path = _file(name, root)
+        path = _file(name, roots)
         if path is None:
             if name in modules:
-                raise ImportError(f"no module {name} below {root}")
+                raise ImportError(f"no module {name} below {', '.join(map(str, roots))}")
             continue
         files[name] = path
         waiting += _imports(name, path)
     folders = {path.parent for path in files.values()}
     data = [path for folder in folders for path in folder.iterdir() if path.suffix in DATA]
-    return sorted(path.relative_to(root).as_posix() for path in [*files.values(), *data])
+    return sorted(_relative(path, roots).as_posix() for path in [*files.values(), *data])
 
 
 def _is_within(name: str, packages: Iterable[str]) -> bool:
@@ -44,16 +45,23 @@ def _is_within(name: str, packages: Iterable[str]) -> bool:
 
 
 @cache
-def _file(name: str, root: Path) -> Path | None:
-    path = root.joinpath(*name.split("."))
-    candidates = (path.with_suffix(".py"), path / "__init__.py")
+def _file(name: str, roots: tuple[Path, ...]) -> Path | None:
+    paths = [root.joinpath(*name.split(".")) for root in roots]
+    candidates = (file for path in paths for file in (path.with_suffix(".py"), path / "__init__.py"))
     return next((candidate for candidate in candidates if candidate.is_file()), None)
 
 
-def _submodules(package: str, root: Path) -> list[str]:
-    folder = root.joinpath(*package.split("."))
-    names = (path.relative_to(root).with_suffix("").parts for path in folder.rglob("*.py"))
-    return sorted(".".join(name).removesuffix(".__init__") for name in names)
+def _submodules(package: str, roots: tuple[Path, ...]) -> list[str]:
+    folders = [root.joinpath(*package.split(".")) for root in roots]
+    names = (_relative(path, roots).with_suffix("").parts for folder in folders for path in folder.rglob("*.py"))
+    return sorted({".".join(name).removesuffix(".__init__") for name in names})
+
+
+def _relative(path: Path, roots: Iterable[Path]) -> Path:
+    """To the innermost root: an installed package may lie below the project that uses it."""
+    return path.relative_to(
+        max((root for root in roots if path.is_relative_to(root)), key=lambda root: len(root.parts))
+    )
 
 
 @cache

@@ -4,7 +4,9 @@ import argparse
 import os
 import re
 import sys
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, redirect_stderr
 from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -77,6 +79,21 @@ def ended(program: str, run: Callable[[], int]) -> int:
     except OSError:  # Python would try, and complain, once more at its end
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return status
+
+
+@contextmanager
+def heard(quiet: bool, verbose: bool) -> Iterator[None]:
+    """How much a command says on stderr: with `quiet` only the line of `ended`, with `verbose` also where an error
+    was raised."""
+    with ExitStack() as stack:
+        if quiet:
+            stack.enter_context(redirect_stderr(stack.enter_context(open(os.devnull, "w", encoding="utf-8"))))
+        try:
+            yield
+        except Exception:
+            if verbose:
+                traceback.print_exc()
+            raise
 
 
 def _open_streams() -> None:

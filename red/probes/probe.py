@@ -20,7 +20,7 @@ from red.plumbing.item_log import ItemLog
 from red.plumbing.progress import GenerationProgress
 from red.probes.reader import Draw, Measured, Reader
 from red.probes.row import OF_TOKENS, Row
-from red.ranges import Count, Natural
+from red.ranges import Length, Natural, Rows, Samples
 from red.seeds import derive
 from red.text.equations import holds_equation
 from red.text.thinking_words import PATTERN
@@ -37,11 +37,11 @@ class Probe:
     """
 
     probe: Literal["entropy", "confidence", "tokens"]
-    prompts: Count
-    samples: Count
+    prompts: Rows
+    samples: Samples
     template: str
-    max_prompt_tokens: Count
-    max_new_tokens: Count
+    max_prompt_tokens: Length
+    max_new_tokens: Length
     step: Natural = 0
     seed: Natural = 0
     backend: Literal["local", "vllm"] = "local"

@@ -13,7 +13,7 @@ from red.evaluation.catalog import EMBEDDED, HELD_OUT
 from red.plumbing import provenance
 from red.plumbing.sources import sources
 from red.study import jobs
-from red.study.runs import run_spec
+from red.training.spec import RunSpec
 
 Config = Mapping[str, Any]
 Modules = tuple[str, ...]
@@ -60,9 +60,8 @@ def benchmark(config: Config, name: str) -> Modules:
     return ("red.world.benchmarks" if source == EMBEDDED else "red.evaluation.benchmarks",)
 
 
-def training(config: Config, run: str) -> Modules:
+def training(spec: RunSpec) -> Modules:
     """Rule `train`: engine, loop, objective and grading; of the methods only the run's own and what it imports."""
-    spec = run_spec(config, run, 0)
     return (f"red.engines.{spec.training.engine}", f"red.methods.{spec.method}")
 
 

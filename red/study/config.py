@@ -16,6 +16,7 @@ from red.plumbing.documents import MESSAGE, deep_merge, read_yaml
 from red.plumbing.records import closest, from_mapping, suggestion
 from red.study.runs import entry, lineage, parent_of, run_seeds, run_spec, w_source
 from red.study.sweep import rated, swept
+from red.training.spec import RunSpec
 
 MOST = 2**63 - 1  # that the collected tables hold
 DROPPABLE = ("benchmarks", "corruptions", "probes", "rates")
@@ -75,14 +76,15 @@ def check(config: Mapping[str, Any]) -> None:
     """Structure by the schema, then every run with its method; ConfigError on the first fault."""
     check_structure(config)
     from_mapping(EvaluationSettings, config["evaluation"], "evaluation")
+    specs: dict[str, RunSpec] = {}
     # Originals before their copies, so that a message names the run where the fault stands.
     for run in sorted(config["runs"], key=lambda run: len(lineage(config, run))):
         for seed in run_seeds(config, run) or [0]:  # also what is not trained here
-            spec = run_spec(config, run, seed)
-        spec.build_method()
-        _check_corruption(config, run)
-    _check_parents(config)
-    _check_weight_sources(config)
+            specs[run] = run_spec(config, run, seed)
+        specs[run].build_method()
+        _check_corruption(config, specs[run])
+    _check_parents(config, specs)
+    _check_weight_sources(config, specs)
     _check_order(config)
     _check_tracking(config)
 
@@ -139,11 +141,10 @@ def _is_text(value: str) -> bool:
     return not any(unicodedata.category(c) in ("Cc", "Cs") for c in value if c not in "\n\t")
 
 
-def _check_corruption(config: Mapping[str, Any], run: str) -> None:
-    name = run_spec(config, run, 0).corruption
+def _check_corruption(config: Mapping[str, Any], spec: RunSpec) -> None:
     names = ["clean", *config.get("corruptions", {})]
-    if name not in names:
-        raise ConfigError(f"runs.{run}.corruption: {name!r} is not one of {', '.join(names)}")
+    if spec.corruption not in names:
+        raise ConfigError(f"runs.{spec.run}.corruption: {spec.corruption!r} is not one of {', '.join(names)}")
 
 
 def _check_tracking(config: Mapping[str, Any]) -> None:
@@ -153,24 +154,24 @@ def _check_tracking(config: Mapping[str, Any]) -> None:
             raise ConfigError(f"tracking: {name!r} is not one of {', '.join(names)}")
 
 
-def _check_parents(config: Mapping[str, Any]) -> None:
-    for run in config["runs"]:
-        parent, step = parent_of(entry(config, run).get("init_from"))
+def _check_parents(config: Mapping[str, Any], specs: Mapping[str, RunSpec]) -> None:
+    for run, spec in specs.items():
+        parent, step = parent_of(spec.init_from)
         if parent is None:
             continue
         path = f"runs.{run}.init_from"
         if parent not in config["runs"]:
             raise ConfigError(f"{path}: no run named {parent!r}{closest(parent, config['runs'])}")
-        steps = run_spec(config, parent, 0).training.steps
+        steps = specs[parent].training.steps
         if step is not None and not 0 < step < steps:
             raise ConfigError(f"{path}: step {step} is not inside {parent}'s {steps} steps")
         _check_seeds(config, run, parent)
 
 
-def _check_weight_sources(config: Mapping[str, Any]) -> None:
-    for run in config["runs"]:
+def _check_weight_sources(config: Mapping[str, Any], specs: Mapping[str, RunSpec]) -> None:
+    for run, spec in specs.items():
         source, path = w_source(config, run), f"runs.{run}.weight.source"
-        needs = run_spec(config, run, 0).build_method().objective.weight.kind
+        needs = spec.build_method().objective.weight.kind
         if needs in ("mean_of", "resampled_from") and source is None:
             raise ConfigError(f"{path}: {needs} needs the name of a run")
         if source is None:

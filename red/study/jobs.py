@@ -12,11 +12,12 @@ from red.data.sources import PromptsSpec, source
 from red.engines import engine
 from red.errors import ConfigError
 from red.evaluation.catalog import HELD_OUT, benchmark
+from red.methods import method
 from red.plumbing.documents import deep_merge
 from red.plumbing.records import from_mapping, to_mapping
 from red.study.resources import resources_of
-from red.study.runs import parent_of, run_seeds, run_spec
-from red.training.spec import Training
+from red.study.runs import parent_of, run_seeds, run_spec, written
+from red.training.spec import RunSpec, Training
 
 BASE = "base"
 CLEAN = "clean"
@@ -41,8 +42,9 @@ def check(config: Config) -> None:
                 raise ConfigError(f"probes.{probe}.runs: no run named {run!r}")
     for name in config["benchmarks"]:
         problems_spec(config, name)
+    known = models(config)
     for run in dict.fromkeys(run for run, _ in trained(config)):
-        if (model := distilled(config, run)) is not None and model not in models(config):
+        if (model := distilled(config, run)) is not None and model not in known:
             raise ConfigError(f"runs.{run}: learns from another model; name one under teacher_model")
     _check_products(config)
 
@@ -131,18 +133,18 @@ def models(config: Config) -> dict[str, Any]:
 
 def distilled(config: Config, run: str) -> str | None:
     """The model whose log-probabilities a run learns from: that of `teacher_model`, else the large one."""
-    teacher = run_spec(config, run, 0).build_method().teacher
+    changed = written(config, run, "teacher")
+    teacher = method(written(config, run, "method"), {"teacher": changed} if changed else None).teacher
     if teacher is None or teacher.who != "model":
         return None
     return "teacher" if config.get("teacher_model") else "large"
 
 
-def training_spec(config: Config, run: str, seed: int) -> dict[str, Any]:
+def training_spec(resolved: RunSpec) -> dict[str, Any]:
     """What `red train` gets: the resolved run without its presentation.
 
     An engine that does not read the section `cluster` does not get it.
     """
-    resolved = run_spec(config, run, seed)
     needs = engine(resolved.training.engine).needs(resolved)
     unused = PRESENTATION if needs.reads_cluster else (*PRESENTATION, "cluster")
     return {key: value for key, value in to_mapping(resolved).items() if key not in unused}
@@ -151,7 +153,7 @@ def training_spec(config: Config, run: str, seed: int) -> dict[str, Any]:
 def parents(config: Config, run: str) -> Iterator[tuple[str, int | None]]:
     """The runs that `run` descends from, nearest first, with the snapshot taken (None: the end)."""
     while run != BASE:
-        parent, step = parent_of(run_spec(config, run, 0).init_from)
+        parent, step = parent_of(written(config, run, "init_from"))
         if parent is None:
             return
         yield parent, step
@@ -160,7 +162,7 @@ def parents(config: Config, run: str) -> Iterator[tuple[str, int | None]]:
 
 def corruption(config: Config, run: str) -> str:
     """Name of the demonstrations that a run learns from; the base is measured on the clean ones."""
-    return CLEAN if run == BASE else run_spec(config, run, 0).corruption
+    return CLEAN if run == BASE else written(config, run, "corruption") or CLEAN
 
 
 def prompts_spec(config: Config) -> dict[str, Any]:
@@ -247,12 +249,10 @@ def benchmark_files(config: Config, name: str) -> list[str]:
     return [f"{spec['data_dir']}/{spec['file']}"] if spec["data_dir"] and spec["file"] else []
 
 
-def generation_spec(config: Config, run: str, seed: int) -> dict[str, Any]:
-    """What `red generate` gets: all benchmarks for one checkpoint."""
+def generation_spec(config: Config) -> dict[str, Any]:
+    """What `red generate` gets, but for the run and the seed: all benchmarks for one checkpoint."""
     settings = {key: value for key, value in config["evaluation"].items() if key != "workers"}
     return {
-        "run": run,
-        "seed": seed,
         "template": config["template"],
         "evaluation": settings,
         "benchmarks": {name: benchmark_spec(config, name) for name in config["benchmarks"]},
@@ -298,6 +298,7 @@ def collect_spec(config: Config) -> dict[str, Any]:
             "metric": one.metric,
             "source": one.source,
             "samples": one.samples,
+            "problems": one.problems,
         }
         for name, one in known.items()
     ]
@@ -331,7 +332,7 @@ def _collected(config: Config, run: str, seed: int) -> dict[str, Any]:
         resolved = run_spec(config, run, seed)
         presentation = {name: to_mapping(getattr(resolved, name)) for name in ("method", "family", *PRESENTATION)}
         presentation |= {"label": resolved.label or run, "steps": resolved.training.steps}
-        spec = training_spec(config, run, seed)
+        spec = training_spec(resolved)
     study = {"study": config["study"]} if "study" in config else {}
     parameters = resources_of(config).shape.parameters
     about = {"run": run, "seed": seed, "scale": config["scale"], "parameters": parameters}

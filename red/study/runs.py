@@ -60,23 +60,14 @@ def run_spec(config: Mapping[str, Any], run: str, seed: int) -> RunSpec:
 
 def snapshots(config: Mapping[str, Any], run: str) -> set[int]:
     """Steps of `run` that another run branches from (`init_from: run@step`)."""
-    steps = set()
-    for other in config["runs"]:
-        parent, step = parent_of(_init_from(config, other))
-        if parent == run and step is not None:
-            steps.add(step)
-    return steps
+    # A line inherits what another one has in writing, so the written ones are enough.
+    named = [line["init_from"] for line in config["runs"].values() if line and line.get("init_from")]
+    return {step for parent, step in map(parent_of, named) if parent == run and step is not None}
 
 
-def _init_from(config: Mapping[str, Any], run: str) -> str | None:
-    """The key of that name alone, without merging lines: every run is asked for each."""
-    runs = config["runs"]
-    for _ in range(len(runs)):  # a cycle ends somewhere else, with its message
-        line = runs.get(run) or {}
-        if "init_from" in line or "like" not in line:
-            return line.get("init_from")
-        run = line["like"]
-    return None
+def written(config: Mapping[str, Any], run: str, key: str) -> Any:
+    """The value of a key in a run's line or in one that it is like; None if none has it."""
+    return entry(config, run).get(key)
 
 
 def parent_of(init_from: str | None) -> tuple[str | None, int | None]:

@@ -17,6 +17,8 @@ TAIL = 65536
 # A training that wrote no step for longer is taken as not running.
 ALIVE_SECONDS = 60.0
 SHOWN = ("accuracy/rollout", "entropy/rollout", "entropy/demonstration", "red/w", "length/rollout", "loss/total")
+# The rules of jobs that continue write it before each attempt; their logs are kept.
+STARTED = "== started"
 # The last line of a Python traceback, of one of our errors, or of what the cluster says of a killed job.
 _REASON = re.compile(r"^(red \w+: .+|analysis \w+: .+|slurmstepd\S*: .+|[A-Za-z_.]+(Error|Exception|Interrupt)\b.*)$")
 
@@ -62,8 +64,10 @@ def left(rows: Sequence[Progress], now: float | None = None) -> float:
 
 
 def failure(log: Path) -> str | None:
-    """Why the job that wrote this log failed, in its own last words; None if it does not say."""
+    """Why the last job that wrote to this log failed, in its own last words; None if it does not say."""
     for line in reversed(_tail(log).splitlines()):
+        if line.startswith(STARTED):
+            return None
         line = line.rpartition("\r")[2].strip()
         if _REASON.match(line):
             return line

@@ -15,6 +15,7 @@ from red.plumbing.checksums import input_hash
 from red.plumbing.records import converted
 from red.plumbing.roll_call import RollCall
 from red.plumbing.storage import product, read_jsonl, read_object, write_json
+from red.ranges import Samples
 from red.tables.entries import checked
 from red.tables.probed import Attendance, Order
 from red.tables.schema import ASKED_KEYS, BENCHMARK_KEYS, DYNAMICS, ORIGIN, PROBES, RUN, SCORES
@@ -63,18 +64,17 @@ def collect(spec: Mapping[str, Any], results: Path, out: Path) -> list[Run]:
     every quantity of every prompt of a probe.
     """
     checked(spec.get("runs"), ASKED_KEYS, "--spec: runs")
-    checked(spec.get("benchmarks"), BENCHMARK_KEYS | {"samples": int}, "--spec: benchmarks")
+    checked(spec.get("benchmarks"), BENCHMARK_KEYS | {"samples": Samples}, "--spec: benchmarks")
     orders = converted(Mapping[str, Order], spec.get("probes", {}), "--spec: probes")
     _check(spec)
     runs = [find(entry, spec, results) for entry in spec["runs"]]
     whole = [run for run in runs if not run.lacks]
+    # A benchmark that could not be had has no problems, and tables say that it has no answers.
+    ids = {one["benchmark"]: _ids(results, one) for one in spec["benchmarks"] if whole}
     with table_file(out / "scores.parquet", SCORES) as write:
-        for benchmark in spec["benchmarks"] if whole else ():
-            path = results / "data" / "benchmarks" / f"{benchmark['benchmark']}.jsonl"
-            ids = _ids(path)
-            # A benchmark that could not be had has no rows, and tables say that it has no answers.
-            for run in whole if ids else ():
-                write(_scores(run, benchmark, ids))
+        for benchmark in spec["benchmarks"]:
+            for run in whole if ids.get(benchmark["benchmark"]) else ():
+                write(_scores(run, benchmark, ids[benchmark["benchmark"]]))
     with table_file(out / "dynamics.parquet", DYNAMICS) as write:
         for run in whole:
             if run.training is not None:
@@ -84,7 +84,8 @@ def collect(spec: Mapping[str, Any], results: Path, out: Path) -> list[Run]:
         for run in whole:
             for name, path in run.probes.items():
                 write(attendance[name].taken(path, run.entry.get("steps") or 0, _probes(run, path)))
-    write_json(out / "benchmarks.json", spec["benchmarks"])
+    counted = [{**one, "problems": len(ids[one["benchmark"]])} if ids else one for one in spec["benchmarks"]]
+    write_json(out / "benchmarks.json", counted)
     write_json(out / "runs.json", [run.line() for run in runs])
     return runs
 
@@ -96,12 +97,16 @@ def _check(spec: Mapping[str, Any]) -> None:
             raise ConfigError(f"spec.runs: {run!r} seed {seed} is there {count} times")
 
 
-def _ids(path: Path) -> list[str]:
-    """Of the problems of a benchmark's file; none where it says that the benchmark is missing."""
+def _ids(results: Path, benchmark: Mapping[str, Any]) -> list[str]:
+    """Of the problems of a benchmark's file; none where it says that the benchmark is missing. DataError unless it
+    holds as many as are ordered, if that is known."""
+    path, ordered = results / "data" / "benchmarks" / f"{benchmark['benchmark']}.jsonl", benchmark.get("problems")
     rows = [row for row in read_jsonl(path) if "missing" not in row]
     for row in rows:
         if not isinstance(row.get("id"), str):
             raise DataError(f"{path}: id {row.get('id')!r} is not a text; make the file again")
+    if rows and ordered not in (None, len(rows)):
+        raise DataError(f"{path}: {len(rows)} problems, {ordered} are ordered; make the file again")
     return [row["id"] for row in rows]
 
 

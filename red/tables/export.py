@@ -7,7 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pyarrow.dataset as ds
+
 from red.plumbing.storage import read_json
+from red.tables import complete
 from red.tables.entries import checked
 from red.tables.schema import BENCHMARK_KEYS, DYNAMICS, RUN_KEYS
 from red.tables.source import open_scores, open_table, problem_means, read
@@ -23,13 +26,17 @@ def export(collected: Path) -> dict[str, Any]:
         checked(read_json(collected / name), keys, str(collected / name))
         for name, keys in (("runs.json", RUN_KEYS), ("benchmarks.json", BENCHMARK_KEYS))
     )
+    scores, dynamics = collected / "scores.parquet", collected / "dynamics.parquet"
+    answers, steps = open_scores(scores), open_table(dynamics, DYNAMICS)
+    complete.check_scores(answers, scores, runs, benchmarks)
+    complete.check_steps(steps, dynamics, runs)
     return {
         "schema": SCHEMA,
         "scale": "+".join(sorted({entry.get("scale") or "" for entry in runs})),
         "benchmarks": benchmarks,
         "runs": [_run(entry) for entry in runs],
-        "scores": _scores(collected / "scores.parquet"),
-        "training": _last(collected / "dynamics.parquet"),
+        "scores": _scores(answers),
+        "training": _last(steps),
     }
 
 
@@ -38,10 +45,10 @@ def _run(entry: Mapping[str, Any]) -> dict[str, Any]:
     return about | {"spec": entry.get("spec", {}), "provenance": entry.get("provenance") or {}}
 
 
-def _scores(path: Path) -> list[dict[str, Any]]:
+def _scores(source: ds.Dataset) -> list[dict[str, Any]]:
     """Means over problems of the means over samples, per run, seed and benchmark; shares, not percent."""
     keys = ["run", "seed", "benchmark", "group", "metric"]
-    problems = problem_means(open_scores(path), [*keys, "problem"])
+    problems = problem_means(source, [*keys, "problem"])
     means = problems.group_by(keys).aggregate(
         [(name, "mean") for name in (*SHARES, "length")] + [("problem", "count"), ("samples", "max")]
     )
@@ -54,9 +61,9 @@ def _scores(path: Path) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: (row["run"], row["seed"], row["benchmark"]))
 
 
-def _last(path: Path) -> list[dict[str, Any]]:
+def _last(source: ds.Dataset) -> list[dict[str, Any]]:
     """The last logged value of every training metric, per run and seed."""
-    table = read(open_table(path, DYNAMICS), ["run", "seed", "metric", "step", "value"])
+    table = read(source, ["run", "seed", "metric", "step", "value"])
     keys = ["run", "seed", "metric"]
     last = table.group_by(keys).aggregate([("step", "max")]).rename_columns([*keys, "step"])
     metrics: dict[tuple[str, int], dict[str, Any]] = {}

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from red.errors import DataError
 from red.probes.row import OF_TOKENS, quantities
-from red.ranges import Count
+from red.ranges import Rows
 
 AGAIN = "probe again"
 
@@ -18,7 +18,7 @@ class Order:
     """A probe of some runs: how many prompts, and which models are measured beside each run's own."""
 
     runs: tuple[str, ...]
-    prompts: Count
+    prompts: Rows
     models: tuple[str, ...] = ()
 
 

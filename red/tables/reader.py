@@ -289,7 +289,8 @@ def benchmarks_from(entries: Sequence[Mapping[str, Any]], where: str) -> tuple[B
     """The benchmarks in the order of the configuration."""
     checked(entries, BENCHMARK_KEYS, where)
     complete.check_entries(entries, ["benchmark"], where)
-    found = [Benchmark(*(entry[key] for key in BENCHMARK_KEYS)) for entry in entries]
+    keys = ("benchmark", "label", "group", "metric", "source")
+    found = [Benchmark(*(entry[key] for key in keys)) for entry in entries]
     return tuple(replace(one, label=visible(one.label)) for one in found)
 
 

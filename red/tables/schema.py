@@ -6,6 +6,7 @@ from typing import Any
 import pyarrow as pa
 
 from red.probes.row import ROWS
+from red.ranges import Natural, Samples
 
 RUN = [("run", pa.string()), ("method", pa.string()), ("seed", pa.int64())]
 ORIGIN = [("spec_hash", pa.string()), ("code", pa.string())]
@@ -36,3 +37,4 @@ ASKED_KEYS: dict[str, Any] = {  # of a run that should be there
 }
 RUN_KEYS = ASKED_KEYS | {"status": str}
 BENCHMARK_KEYS: dict[str, Any] = dict.fromkeys(("benchmark", "label", "group", "metric", "source"), str)
+BENCHMARK_KEYS |= {"samples": Samples | None, "problems": Natural | None}

@@ -7,7 +7,19 @@ from typing import Any, Literal
 from red import methods
 from red.errors import ConfigError
 from red.methods.base import Method
-from red.ranges import Count, Decay, Natural, NonNegative, Positive, PositiveShare, Share
+from red.ranges import (
+    AT_ONCE,
+    AtLeastOne,
+    Count,
+    Decay,
+    Length,
+    Natural,
+    NonNegative,
+    Positive,
+    PositiveShare,
+    Rows,
+    Share,
+)
 
 
 @dataclass(frozen=True)
@@ -17,23 +29,25 @@ class Training:
     `updates_per_rollout` splits the prompts of a step into that many optimizer steps; `sequences_per_update` splits
     them after so many members in the loss instead, never inside a group. An update whose gradient has a norm above
     `skip_norm` is left out. `lr_steps` (None: `steps`) is how many steps the schedule of the rate spans, `warmup` the
-    share of these in which it rises.
+    share of these in which it rises. With `oversampling`, so many times the responses are begun and those that end
+    first are kept: a step does not wait for the longest, but learns from shorter ones than the policy gives.
     """
 
     engine: str
     steps: Count
-    prompts_per_step: Count
-    group_size: Count
-    max_new_tokens: Count
+    prompts_per_step: Rows
+    group_size: Rows
+    max_new_tokens: Length
     lr: Positive
     lr_schedule: Literal["linear", "constant", "cosine"] = "linear"
     lr_steps: Count | None = None
     lr_floor: Share = 0.0
     warmup: Share = 0.0
-    max_prompt_tokens: Count = 1024
+    max_prompt_tokens: Length = 1024
     updates_per_rollout: Count = 1
     sequences_per_update: Count | None = None
     temperature: Positive = 1.0
+    oversampling: AtLeastOne = 1.0
     betas: tuple[Decay, Decay] = (0.9, 0.95)
     weight_decay: NonNegative = 0.0
     grad_clip: Positive = 1.0
@@ -43,10 +57,14 @@ class Training:
     entropy_every: Natural = 0
 
     def __post_init__(self) -> None:
+        if self.prompts_per_step * self.group_size > AT_ONCE:
+            raise ConfigError(f"group_size: with prompts_per_step more than {AT_ONCE:,} rollouts in a step")
         if self.prompts_per_step % self.updates_per_rollout:
             raise ConfigError("updates_per_rollout: must divide prompts_per_step")
         if self.sequences_per_update is not None and self.updates_per_rollout > 1:
             raise ConfigError("sequences_per_update: a step is split by it or by updates_per_rollout, not by both")
+        if self.oversampling > 1 and self.engine == "local":
+            raise ConfigError("oversampling: the local engine waits for nobody; take 1, or engine: openrlhf")
 
 
 @dataclass(frozen=True)
@@ -107,8 +125,7 @@ class RunSpec:
             self._check_updates(method)
         except ConfigError as error:
             raise ConfigError(f"runs.{self.run}.{error}") from None
-        aggregation = method.objective.aggregation.resolved(self.training.max_new_tokens)
-        return replace(method, objective=replace(method.objective, aggregation=aggregation))
+        return replace(method, objective=method.objective.resolved(self.training.max_new_tokens))
 
     def _check_updates(self, method: Method) -> None:
         """Whether the policy before a step is ever another one, where it bounds all that is learned."""

@@ -1,11 +1,12 @@
 """What the tiny world is like, and which of its models to make. No heavy imports: read before anything runs."""
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Literal
 
 from red.errors import ConfigError
-from red.ranges import Count, Natural, Share
+from red.ranges import Count, Natural, Range, Share
 
+Steps = Annotated[int, Range(0, 32)]
 CHAINS = ((2, 0), (2, 1), (2, 2), (3, 0), (3, 1), (3, 2), (3, 3), (4, 1), (4, 2))
 
 
@@ -46,7 +47,7 @@ class World:
     # Training prompts: share of chains, the others are half equations, half stories.
     chain_share: Share = 0.5
     # Training prompts: (steps, hard steps) of the chains, equally likely.
-    chains: tuple[tuple[Natural, Natural], ...] = CHAINS
+    chains: tuple[tuple[Steps, Steps], ...] = CHAINS
     # Training prompts: hard steps of the equations and stories, equally likely.
     other_hard: tuple[Natural, ...] = (0, 1, 1, 2, 2)
 

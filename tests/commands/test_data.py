@@ -66,7 +66,7 @@ def test_demonstrations_follow_the_prompts_and_have_a_summary(prompts, tmp_path)
     ids = [row["id"] for row in read_jsonl(prompts)]
     rows = list(read_jsonl(out))
     assert [row["id"] for row in rows] == ids
-    assert all(row.keys() == {"id", "response", "forced_accuracy", "corruption"} for row in rows)
+    assert all(row.keys() == {"id", "response", "forced_accuracy", "corruption", "wrong"} for row in rows)
     assert read_json(out.with_suffix(".json"))["failing_verifier"] == 0
 
 

@@ -51,6 +51,11 @@ def test_one_command_prints_a_table_and_writes_it(arguments, tmp_path, capsys):
     assert "| AIME24 | 5 x 2 |" in (tmp_path / "out/summary.md").read_text()
 
 
+def test_the_same_for_programs(arguments, tmp_path, capsys):
+    assert main([*arguments, "--json"]) == 0
+    assert capsys.readouterr().out == (tmp_path / "out/summary.json").read_text()
+
+
 def test_a_second_call_gives_the_same_files(arguments, tmp_path):
     main(arguments)
     before = {path.name: path.read_bytes() for path in (tmp_path / "out").glob("*.*")}

@@ -124,6 +124,17 @@ def test_file(content: bytes, pattern: str, tmp_path: Path, world: World, check)
     check(pattern, world.generate(tmp_path / "out", benchmarks=tmp_path))
 
 
+@table("stage", "benchmark: a problem less than ordered, ", [("answering", "generate"), ("grading", "grade")])
+def test_short(stage: str, tmp_path: Path, world: World, check):
+    """Nobody has listed its hash, as in a folder that was put together by hand."""
+    (tmp_path / "math500.jsonl").write_text(json.dumps(ROW))
+    head, option, spec, *rest = world.generate(tmp_path / "out", benchmarks=tmp_path)
+    if stage == "grade":
+        head, option, spec, *rest = grade(tmp_path, tmp_path)
+    document = {**json.loads(spec), "benchmarks": {"math500": {**ENTRY, "rows": 2}}}
+    check(r"math500\.jsonl: 1 problems, 2 are ordered; make the file", [head, option, json.dumps(document), *rest])
+
+
 @table("packed, pattern", "benchmark: sealed text ", SEALED)
 def test_sealed(packed: bytes, pattern: str, tmp_path: Path, world: World, check):
     row = {**ROW, "question": None, "sealed": base64.b64encode(sealed._mixed(packed, "a")).decode()}

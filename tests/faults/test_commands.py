@@ -5,18 +5,20 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from red.plumbing.provenance import ROOT
+from red.plumbing.records import to_mapping
 from red.plumbing.storage import write_json, write_jsonl
 from red.plumbing.terminal import ended
 from red.study import config, jobs
 from tests.faults.case import named, succeed, table
 from tests.faults.runs import ENVIRONMENT
-from tests.faults.world import GENERATION, World, grade
+from tests.faults.world import ENTRY, GENERATION, World, grade, run_spec
 from tests.fixtures import synthetic
 
 pytestmark = pytest.mark.faults("commands")
@@ -60,6 +62,57 @@ def test_made(spec: dict[str, object], pattern: str, tmp_path: Path, check):
     check(
         pattern, ["data", "benchmark", "--name", "math500", "--spec", json.dumps(spec), "--out", tmp_path / "x.jsonl"]
     )
+
+
+MANY = 2**31 - 1
+Arguments = Callable[[Path, World], list[Any]]
+
+
+def train(**changes: int) -> Arguments:
+    """Arguments of `red train` with another training."""
+    training = {**to_mapping(run_spec("sft").training), **changes}
+
+    def arguments(place: Path, world: World) -> list[Any]:
+        head, option, spec, *rest = world.train(place / "out", run_spec("sft"))
+        return [head, option, json.dumps({**json.loads(spec), "training": training}), *rest]
+
+    return arguments
+
+
+def prompts(**spec: Any) -> Arguments:
+    """Arguments of `red data prompts`."""
+    return lambda place, world: ["data", "prompts", "--spec", json.dumps(spec), "--out", place / "out"]
+
+
+def answer(evaluation: dict[str, int], entry: dict[str, int]) -> Arguments:
+    """Arguments of `red generate` with other settings, and another entry of the benchmark."""
+    evaluation = {**GENERATION["evaluation"], **evaluation}
+    spec = {**GENERATION, "evaluation": evaluation, "benchmarks": {"math500": {**ENTRY, **entry}}}
+    return lambda place, world: [*world.generate(place)[:2], json.dumps(spec), *world.generate(place)[3:]]
+
+
+# What is asked for that would take hours, or all memory: name, arguments, pattern.
+HUGE: tuple[tuple[str, Arguments, str], ...] = (
+    ("prompts", prompts(count=MANY), r"prompts\.count: must be at most 1048576"),
+    ("prompts passed over", prompts(count=4, skip=MANY), r"prompts\.skip: with count more than 1,048,576 questions"),
+    ("steps of a problem", prompts(count=4, world={"chains": [[MANY, 0]]}), r"chains\[0\]\[0\]: must be at most 32"),
+    ("rollouts of a prompt", train(group_size=MANY), r"training\.group_size: must be at most 1048576"),
+    ("prompts of a step", train(prompts_per_step=MANY), r"training\.prompts_per_step: must be at most 1048576"),
+    ("rollouts of a step", train(group_size=2**11, prompts_per_step=2**11), r"group_size: with prompts_per_step more"),
+    ("tokens of a rollout", train(max_new_tokens=MANY), r"training\.max_new_tokens: must be at most 16777216"),
+    ("tokens of an answer", answer({"max_new_tokens": MANY}, {}), r"evaluation\.max_new_tokens: must be at most"),
+    ("answers to a problem", answer({}, {"samples": MANY}), r"math500\.samples: must be at most 65536"),
+    (
+        "processes that grade",
+        lambda place, world: [*grade(place, place), "--workers", MANY],
+        r"--workers: must be at most 1024",
+    ),
+)
+
+
+@table("arguments, pattern", "2^31: ", HUGE)
+def test_huge(arguments: Arguments, pattern: str, tmp_path: Path, world: World, check):
+    check(pattern, arguments(tmp_path, world))
 
 
 @named("prompts: none is as short as is asked")

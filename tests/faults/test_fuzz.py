@@ -24,7 +24,7 @@ from red.plumbing.documents import read_yaml
 from red.plumbing.provenance import ROOT
 from red.plumbing.records import from_mapping, to_mapping
 from red.plumbing.storage import dump_json, numbered_jsonl, parse_json
-from red.study import config, jobs
+from red.study import config, jobs, runs
 from red.training.spec import RunSpec
 from red.training.state import load_state, save_state
 from tests.faults.fuzz import EXAMPLES, VALUES, altered, holds, mutated, refused_or
@@ -98,7 +98,7 @@ def test_config(draw: st.DataObject):
 
     if refused_or(checked):
         for run, number in jobs.trained(document):
-            spec = jobs.training_spec(document, run, number)
+            spec = jobs.training_spec(runs.run_spec(document, run, number))
             assert to_mapping(from_mapping(RunSpec, parse_json(dump_json(spec).encode(), "spec"), "spec"))
 
 

@@ -187,6 +187,11 @@ FOLDERS: tuple[tuple[str, Spoil, str], ...] = (
         lambda f: os.truncate(f / "model.safetensors", 1 << 40),
         r"model\.safetensors: truncated or damaged",
     ),
+    (
+        "other weights of a terabyte of nothing",
+        lambda f: ((f / "pytorch_model.bin").touch(), os.truncate(f / "pytorch_model.bin", 1 << 40)),
+        r"pytorch_model\.bin: more than 4 times the safetensors",
+    ),
     ("pipe in a folder of the folder", lambda f: ((f / "a").mkdir(), pipe("a/b")(f)), r"a/b: not a regular file"),
     ("links in a circle", lambda f: (link("a", "b")(f), link("b", "a")(f)), r"/a: not a regular file"),
     ("tokenizer that doubles a text forty times", tokenizer(DOUBLING), r"Sequence may make 1e\+12 characters of one"),

@@ -171,6 +171,16 @@ COLLECTED: tuple[tuple[str, Spoil, str | None], ...] = (
         r"scores\.parquet: answers to math500, which benchmarks\.json does not list",
     ),
     (
+        "scores of which all lack a problem",
+        content("benchmarks.json", json.dumps([{**BENCHMARK, "problems": 2}])),
+        r"scores\.parquet: run 'red' seed 0 has answers to 1 of 2 problems of math500",
+    ),
+    (
+        "scores of which all lack a benchmark",
+        content("benchmarks.json", json.dumps([BENCHMARK, {**BENCHMARK, "benchmark": "amc", "problems": 2}])),
+        r"scores\.parquet: run 'red' seed 0 has no answers to amc",
+    ),
+    (
         "dynamics that lack a step",
         content("runs.json", json.dumps([{**RUN, "steps": 2}])),
         r"dynamics\.parquet: run 'red' seed 0 has 1 of 2 steps",
@@ -285,8 +295,9 @@ def analysis(folder: Path, item: str, reported: Path = REPORTED) -> list[Any]:
     return [item, "--collected", folder, "--reported", reported, "--out", folder / "out"]
 
 
-def collect(folder: Path, spoil: Spoil) -> list[Any]:
-    """Arguments of `red collect`: all files of one run are written in one folder, then put where they belong."""
+def collect(folder: Path, spoil: Spoil, problems: int | None = None) -> list[Any]:
+    """Arguments of `red collect`: all files of one run are written in one folder, then put where they belong. So many
+    problems are ordered."""
     files = folder / "files"
     files.mkdir()
     lines(GRADE, {**GRADE, "index": 1})(files)
@@ -299,7 +310,7 @@ def collect(folder: Path, spoil: Spoil) -> list[Any]:
         target = folder / PLACES[path.name] / "red" / "seed0" / path.name
         target.parent.mkdir(parents=True, exist_ok=True)
         path.rename(target)
-    spec = {"runs": [RUN], "benchmarks": [BENCHMARK], "probes": {"entropy": PROBED}}
+    spec = {"runs": [RUN], "benchmarks": [{**BENCHMARK, "problems": problems}], "probes": {"entropy": PROBED}}
     return ["collect", "--spec", json.dumps(spec), "--results", folder, "--out", folder / "collected"]
 
 
@@ -313,6 +324,18 @@ def test_collected_tables(spoil: Spoil, pattern: str | None, tmp_path: Path, che
 @table("spoil, pattern", "collect: ", RESULTS)
 def test_results(spoil: Spoil, pattern: str | None, tmp_path: Path, check):
     check(pattern, collect(tmp_path, spoil))
+
+
+@named("collect: problems of a benchmark that lack one")
+def test_problems(tmp_path: Path, check):
+    check(r"math500\.jsonl: 1 problems, 2 are ordered; make the file again", collect(tmp_path, lambda f: None, 2))
+
+
+@named("export: scores of which all lack a problem")
+def test_export(tmp_path: Path, check):
+    write_tables(tmp_path)
+    (tmp_path / "benchmarks.json").write_text(json.dumps([{**BENCHMARK, "problems": 2}]))
+    check(r"has answers to 1 of 2 problems", ["export", "--collected", tmp_path, "--out", tmp_path / "results.json"])
 
 
 @named("analysis: the paper's numbers without a column")

@@ -1,4 +1,5 @@
 import json
+import random
 import subprocess
 import sys
 
@@ -6,7 +7,7 @@ import pytest
 
 from red.grading import verdict
 from red.grading.answers.normalize import gold_text
-from red.grading.math import grade_math
+from red.grading.math import compare, grade_math
 from red.grading.verdict import Undecided, Verdict
 
 
@@ -140,3 +141,14 @@ def test_every_gold_of_the_benchmarks_is_right_in_any_dress(shared, dress):
 @pytest.mark.parametrize("gold", [r"\approx ", r"\quad ", r"^\circ", r"\text{ }"])
 def test_a_gold_that_says_nothing_is_a_data_error(gold):
     assert grade_math(r"\boxed{5}", gold).reason == verdict.DATA_ERROR
+
+
+def test_whole_numbers_are_settled_at_once_as_the_steps_would():
+    """Dollar signs around a number send it through all of them."""
+    source = random.Random(0)
+    sizes = [10 ** source.choice((1, 2, 5, 13)) for _ in range(60)]
+    numbers = [f"{source.choice(('', '', '-', '0'))}{source.randrange(size)}" for size in sizes]
+    for gold in numbers:
+        for box in [gold, f"0{gold}", *source.sample(numbers, 5)]:
+            at_once, by_steps = compare(gold, box), compare(gold, f"${box}$")
+            assert at_once == by_steps, (gold, box)

@@ -26,7 +26,7 @@ def package(tmp_path):
 
 
 def test_imports_are_followed_also_inside_functions_and_relative_ones(package):
-    assert sources("p.a", root=package) == ["p/__init__.py", "p/a.py", "p/b.py", "p/c.py", "p/d.py"]
+    assert sources("p.a", roots=(package,)) == ["p/__init__.py", "p/a.py", "p/b.py", "p/c.py", "p/d.py"]
 
 
 def test_what_changes_no_result_is_left_out_with_all_that_it_imports(tmp_path):
@@ -38,22 +38,22 @@ def test_what_changes_no_result_is_left_out_with_all_that_it_imports(tmp_path):
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
-    assert sources("red.b", root=tmp_path) == ["red/b.py", "red/seeds.py"]
+    assert sources("red.b", roots=(tmp_path,)) == ["red/b.py", "red/seeds.py"]
 
 
 def test_other_packages_of_ours_are_followed(package):
-    assert sources("q.e", root=package)[:2] == ["p/__init__.py", "p/a.py"]
+    assert sources("q.e", roots=(package,))[:2] == ["p/__init__.py", "p/a.py"]
 
 
 def test_a_package_brings_all_its_modules(package):
-    assert "p/unused.py" in sources("p", root=package)
+    assert "p/unused.py" in sources("p", roots=(package,))
 
 
 def test_data_files_beside_a_module_that_is_reached_count(package):
     for name in ("p/table.csv", "p/page.html", "p/notes.txt", "q/list.yaml"):
         (package / name).write_text("")
-    assert {"p/table.csv", "p/page.html"} <= set(sources("p.a", root=package))
-    assert not {"p/notes.txt", "q/list.yaml"} & set(sources("p.a", root=package))
+    assert {"p/table.csv", "p/page.html"} <= set(sources("p.a", roots=(package,)))
+    assert not {"p/notes.txt", "q/list.yaml"} & set(sources("p.a", roots=(package,)))
 
 
 def test_data_files_are_those_that_are_packaged(repository):
@@ -64,7 +64,7 @@ def test_data_files_are_those_that_are_packaged(repository):
 
 def test_a_first_module_must_exist(package):
     with pytest.raises(ImportError, match=r"p\.zzz"):
-        sources("p.zzz", root=package)
+        sources("p.zzz", roots=(package,))
 
 
 def test_a_method_depends_on_the_methods_it_imports_only():

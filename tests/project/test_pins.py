@@ -19,16 +19,16 @@ def pins(repository):
 
 def test_environment_file_and_its_second_half_have_the_pins_of_the_project_and_its_gpu_extra(repository):
     project = pins(repository)
-    environment = yaml.safe_load((repository / "environment.yml").read_text())
+    environment = yaml.safe_load((repository / "workflow" / "environment.yml").read_text())
     listed = next(d["pip"] for d in environment["dependencies"] if isinstance(d, dict))
-    script = (repository / "environment.post-deploy.sh").read_text()
+    script = (repository / "workflow" / "environment.post-deploy.sh").read_text()
     assert sorted(listed + re.findall(r"[\w-]+==\S+", script)) == sorted(
         project["dependencies"] + project["optional-dependencies"]["gpu"]
     )
 
 
 def test_flash_attention_is_built_after_torch_without_isolation_and_before_openrlhf_asks_for_it(repository):
-    script = (repository / "environment.post-deploy.sh").read_text()
+    script = (repository / "workflow" / "environment.post-deploy.sh").read_text()
     makefile = (repository / "Makefile").read_text().partition("\nsetup-gpu:")[2].partition("\n\n")[0]
     assert script.index("--no-build-isolation flash-attn==") < script.index("openrlhf==")
     assert makefile.index("$(TORCH)") < makefile.index("--no-build-isolation $(FLASH)") < makefile.index('".[gpu]"')

@@ -32,11 +32,15 @@ KNOWN = {
     "red/training/state.py": {"write_guarded", "unlink"},
     "red/engines/openrlhf/states.py": {"rmtree"},
     "red/engines/openrlhf/launch.py": {"unlink", "touch"},
+    # A project for somebody: their own from then on, and nothing is replaced.
+    "red/project.py": {"copytree", "rename", "rmtree"},
     # Files inside of a folder that `write_directory` makes whole.
     "red/training/guard.py": {"write_text"},
     "red/models/checkpoint.py": {"save_file", "write_bytes"},
     "red/models/prepare.py": {"copyfile", "write_text"},
     "red/engines/openrlhf/policy.py": {"copy", "unlink", "rmtree"},
+    # The null device.
+    "red/plumbing/terminal.py": {"open"},
     # A cache under the hash of its inputs.
     "red/data/memory.py": {"write_guarded", "write_table"},
     # Into memory.

@@ -32,8 +32,7 @@ def checkout(controller, repository: Path, tmp_path: Path) -> Path:
     root = tmp_path / "checkout"
     for folder in FOLDERS:
         shutil.copytree(repository / folder, root / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    for file in ("tests/workflow/minimal.yaml", "environment.yml"):
-        shutil.copy(repository / file, root)
+    shutil.copy(repository / "tests/workflow/minimal.yaml", root)
     return root
 
 

@@ -11,6 +11,7 @@ import yaml
 
 from red.plumbing.sources import NEUTRAL, sources
 from red.study import code, config, jobs
+from red.study.runs import run_spec
 
 # Every module of ours that a process or one of its children looks for is written to $LOADED.
 RECORDER = """
@@ -62,7 +63,7 @@ def stages_of(document: dict) -> dict[str, code.Modules]:
         "wrong_responses": code.wrong_responses(document),
         "corruption": code.CORRUPTION,
         "benchmark": code.benchmark(document, next(iter(document["benchmarks"]))),
-        "train": code.training(document, "red"),
+        "train": code.training(run_spec(document, "red", 0)),
         "generate": code.generation(document),
         "grade": code.GRADING,
         "probe": code.probe(document),
@@ -141,7 +142,8 @@ def test_an_edit_at_paper_scale_reruns_what_the_file_is_part_of(path, paper, rep
 
 
 def test_a_method_is_part_of_its_runs_and_of_its_importers(tiny):
-    trained = {run for run in tiny["runs"] if "red/methods/chord_mu.py" in sources(*code.training(tiny, run))}
+    specs = [run_spec(tiny, run, 0) for run in tiny["runs"]]
+    trained = {spec.run for spec in specs if "red/methods/chord_mu.py" in sources(*code.training(spec))}
     assert trained == {"chord_mu", "chord_phi", "gac", "gac_guided"}
 
 
@@ -171,8 +173,11 @@ def commands(document: dict, results: Path) -> list[tuple[str, list]]:
             ["data", "benchmark", "--name", "aime24", *spec(jobs.benchmark_spec(document, "aime24"))]
             + ["--out", data / "aime24.jsonl"],
         ),
-        ("train", ["train", *spec(jobs.training_spec(document, "red", 0)), "--parent", model, *given, "--out", run]),
-        ("generate", ["generate", *spec(jobs.generation_spec(document, "red", 0)), *answered]),
+        (
+            "train",
+            ["train", *spec(jobs.training_spec(run_spec(document, "red", 0))), "--parent", model, *given, "--out", run],
+        ),
+        ("generate", ["generate", *spec({**jobs.generation_spec(document), "run": "red", "seed": 0}), *answered]),
         ("grade", ["grade", *spec(jobs.grading_spec(document)), "--evaluation", answers, "--benchmarks", data]),
         ("probe", ["probe", *spec(jobs.probe_spec(document, "red", "entropy")), *probe]),
         ("collect", ["collect", *spec(jobs.collect_spec(document)), "--results", results, "--out", collected]),

@@ -20,7 +20,7 @@ def tiny(repository: Path) -> dict:
 
 
 def test_labels_are_not_part_of_a_training(tiny):
-    spec = jobs.training_spec(tiny, "red", 0)
+    spec = jobs.training_spec(run_spec(tiny, "red", 0))
     assert not {"label", "row_group", "items", "because"} & set(spec)
     assert spec["method"] == "red" and spec["seed"] == 0
 
@@ -164,6 +164,7 @@ def test_the_collected_benchmarks_keep_their_order_and_know_label_and_source(tin
         "group": "math",
         "metric": "avg_at_k",
         "samples": 32,
+        "problems": None,
         "source": "embedded",
     }
     assert (entries[-1]["label"], entries[-1]["source"]) == ("Mine", "local")

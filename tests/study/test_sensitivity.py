@@ -36,8 +36,8 @@ def specs(document):
         "models": jobs.models(document),
         "prompts": jobs.prompts_spec(document),
         "demonstrations": jobs.demonstrations_spec(document),
-        "training": [jobs.training_spec(document, *pair) for pair in trained],
-        "generation": [jobs.generation_spec(document, *pair) for pair in trained],
+        "training": [jobs.training_spec(run_spec(document, *pair)) for pair in trained],
+        "generation": jobs.generation_spec(document),
         "probes": [jobs.probe_spec(document, run, probe) for run, _, probe in jobs.probed(document)],
     }
 

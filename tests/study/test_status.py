@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from red.study import config, status
+from red.study.status import STARTED
 
 
 @pytest.fixture
@@ -42,6 +43,22 @@ def test_a_failure_is_told_in_its_own_words(document, tmp_path):
     log.write_text("step 3/10\rstep 4/10\nTraceback (most recent call last):\n  x\nRuntimeError: no memory\n")
     found = run(document)
     assert (found.training, found.reasons) == ("failed", ("train: RuntimeError: no memory",))
+
+
+def test_what_an_earlier_attempt_said_is_over(document, tmp_path):
+    log = tmp_path / "logs" / "train" / "red" / "seed0.log"
+    log.parent.mkdir(parents=True)
+    first = f"{STARTED} 2026-11-30 12:00:00\n"
+    log.write_text(f"{first}red train: no memory\n")
+    assert run(document).reasons == ("train: red train: no memory",)
+    log.write_text(f"{log.read_text()}{first}red seed 0: continues after step 3/10\n")
+    assert run(document).reasons == ()
+
+
+def test_jobs_that_continue_say_when_an_attempt_begins(repository):
+    rules = [path.read_text() for path in (repository / "workflow" / "rules").glob("*.smk")]
+    kept = [rule for text in rules for rule in text.split("\nrule ") if ">> {log:q} 2>&1" in rule]
+    assert len(kept) == 2 and all(f'echo \\"{STARTED} ' in rule for rule in kept)
 
 
 def test_a_job_that_the_cluster_killed_is_told_by_the_cluster(document, tmp_path, monkeypatch):

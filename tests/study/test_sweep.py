@@ -37,9 +37,9 @@ def without(spec, *keys):
 def test_a_candidate_is_its_original_at_another_rate(tiny):
     document = sweep(tiny, ["sft", "red"])
     for run in ("sft", "red"):
-        original = jobs.training_spec(config.select(tiny), run, 0)
+        original = jobs.training_spec(run_spec(config.select(tiny), run, 0))
         for rate in (1e-3, 5e-4):
-            spec = jobs.training_spec(document, candidate(run, rate), 3)
+            spec = jobs.training_spec(run_spec(document, candidate(run, rate), 3))
             assert spec["training"] == {**original["training"], "lr": rate}
             assert without(spec, "training", "snapshots") == without(original, "training", "snapshots")
 
@@ -78,7 +78,7 @@ def test_it_is_judged_on_questions_that_follow_the_training_prompts(tiny):
     prompts = tiny["data"]["prompts"]
     spec = jobs.problems_spec(document, "validation")
     assert {**prompts, "skip": prompts["count"], "count": 7}.items() <= spec["prompts"].items()
-    assert "prompts" not in jobs.generation_spec(document, candidate("grpo", 1e-3), 3)["benchmarks"]["validation"]
+    assert "prompts" not in jobs.generation_spec(document)["benchmarks"]["validation"]
 
 
 def test_only_narrows_it(tiny):

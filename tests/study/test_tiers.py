@@ -83,7 +83,9 @@ def test_what_the_main_order_trains_the_whole_paper_does_not_train_again(documen
     assert jobs.results(main) == jobs.results(paper)
 
     def spec(document: dict, run: str, seed: int) -> dict:
-        return {key: value for key, value in jobs.training_spec(document, run, seed).items() if key != "snapshots"}
+        return {
+            key: value for key, value in jobs.training_spec(run_spec(document, run, seed)).items() if key != "snapshots"
+        }
 
     for run, seed in jobs.trained(main):
         assert spec(main, run, seed) == spec(paper, run, seed), run

@@ -102,8 +102,7 @@ def copy(repository: Path, root: Path) -> Path:
     """The parts of a checkout that the workflow needs."""
     for folder in FOLDERS:
         shutil.copytree(repository / folder, root / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    for file in (MINIMAL, repository / "environment.yml"):
-        shutil.copy(file, root)
+    shutil.copy(MINIMAL, root)
     return root
 
 

@@ -49,6 +49,7 @@ def train(options: dict[str, str]) -> None:
     state.parent.mkdir(parents=True, exist_ok=True)
     first = not state.exists()
     for half in range(0 if first else 1, 2):
+        print(f"half {half}", flush=True)
         with state.open("a", encoding="utf-8") as lines:
             lines.write(json.dumps({"train/step": half, "red/w": 1.0}) + "\n")
         if first and os.environ.get("STUB_DIE") == spec["run"]:

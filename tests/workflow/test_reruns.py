@@ -100,7 +100,7 @@ def test_wording_retrains_nothing(finished, again):
 
 
 def test_a_package_more_retrains_nothing(finished, again):
-    with finished.edited("environment.yml", "dependencies:", "# one more\ndependencies:"):
+    with finished.edited("workflow/environment.yml", "dependencies:", "# one more\ndependencies:"):
         assert again() == []
 
 
@@ -158,6 +158,8 @@ def test_a_killed_training_continues_in_the_same_call(finished):
     )
     assert done.returncode == 0, done.stderr
     assert len((finished.root / target).read_text().splitlines()) == 2
+    log = finished.root / "logs/minimal/train/dapo_new/seed0.log"
+    assert log.read_text() == "half 0\nhalf 1\n", "the log of the first attempt is kept"
     assert len([call for call in finished.calls() if call.startswith("train ")]) == 2
 
 

@@ -14,7 +14,7 @@ for item in ITEMS:
             f"<logs>/analysis/{item}.log",
         localrule: True
         conda:
-            "../../environment.yml"
+            "../environment.yml"
         params:
             item=item,
             # A mapping: braces in a text are no wildcards.
@@ -38,7 +38,7 @@ rule report:
         "<logs>/report.log",
     localrule: True
     conda:
-        "../../environment.yml"
+        "../environment.yml"
     params:
         shown=ITEMS,
         code=report_code(),

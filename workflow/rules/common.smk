@@ -1,4 +1,5 @@
 # Shared by all rules: the checked configuration, what jobs ask for, and the files of tables and figures.
+import functools
 import os
 import re
 
@@ -7,7 +8,7 @@ from snakemake.exceptions import WorkflowError
 from analysis.listing import FRONT, check_items, listing
 from red.errors import ConfigError
 from red.plumbing.documents import read_yaml
-from red.plumbing.provenance import fingerprint
+from red.plumbing.provenance import ROOT, fingerprint
 from red.plumbing.sources import sources
 from red.plumbing.storage import dump_json, write_atomic
 from red.study import cluster, code, jobs, paths, runs
@@ -48,6 +49,8 @@ os.environ.update(RED_TRACKING=" ".join(config.get("tracking", [])))
 # The paper's numbers: those of the current directory, or of the checkout when this is a module.
 REPORTED = Path("config/reported.csv")
 REPORTED = str(REPORTED if REPORTED.exists() else CHECKOUT / REPORTED)
+# Where analysis lies, and where red does: another place once it is installed (`red init`).
+ROOTS = (CHECKOUT, ROOT)
 TABLES = [f"{table}.parquet" for table in ("scores", "dynamics", "probes")]
 TABLES += ["runs.json", "benchmarks.json"]
 
@@ -57,9 +60,15 @@ def memory(stage):
     return lambda wildcards, attempt: REQUESTS.memory(stage, attempt)
 
 
+@functools.cache
+def spec_of(run, seed):
+    """A resolved run; the configuration does not change any more, and resources are asked for often."""
+    return runs.run_spec(config, run, int(seed))
+
+
 def run_spec(wildcards):
     """The run that a training job makes; resources depend on it."""
-    return runs.run_spec(config, wildcards.run, int(wildcards.seed))
+    return spec_of(wildcards.run, wildcards.seed)
 
 
 def is_on_one_node(wildcards):
@@ -84,14 +93,14 @@ def model_options(wildcards, input):
 
 def analysis_code(item):
     """Fingerprint of an item: its module, what that imports, the page templates, and how text gets into its files."""
-    modules = sources(f"analysis.items.{item}", "analysis.__main__")
-    return fingerprint(*modules, "analysis/output/*.html", "red/escape.py")
+    modules = sources(f"analysis.items.{item}", "analysis.__main__", roots=ROOTS)
+    return fingerprint(*modules, "analysis/output/*.html", "red/escape.py", roots=ROOTS)
 
 
 def report_code():
     """Fingerprint of the page of all items."""
-    modules = sources("analysis.report", "analysis.report.__main__")
-    return fingerprint(*modules, "analysis/output/*.html", "red/escape.py")
+    modules = sources("analysis.report", "analysis.report.__main__", roots=ROOTS)
+    return fingerprint(*modules, "analysis/output/*.html", "red/escape.py", roots=ROOTS)
 
 
 def tables_of(item):

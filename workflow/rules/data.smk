@@ -9,7 +9,7 @@ rule model:
         "<benchmarks>/data/models/{model}.tsv"
     localrule: config["model"]["source"] == "hub"
     conda:
-        "../../environment.yml"
+        "../environment.yml"
     threads: REQUESTS["model"].threads
     resources:
         gpu=REQUESTS["model"].gpu,
@@ -31,7 +31,7 @@ rule prompts:
         "<logs>/data/prompts.log",
     localrule: True
     conda:
-        "../../environment.yml"
+        "../environment.yml"
     params:
         spec=lambda wildcards: dump_json(jobs.prompts_spec(config)),
         code=code.fingerprint(code.prompts(config)),
@@ -49,7 +49,7 @@ rule demonstrations:
         "<logs>/data/demonstrations/clean.log",
     localrule: True
     conda:
-        "../../environment.yml"
+        "../environment.yml"
     params:
         spec=lambda wildcards: dump_json(jobs.demonstrations_spec(config)),
         code=code.fingerprint(code.demonstrations(config)),
@@ -72,7 +72,7 @@ rule wrong_responses:
         "<benchmarks>/data/wrong_responses.tsv"
     retries: REQUESTS["wrong_responses"].retries
     conda:
-        "../../environment.yml"
+        "../environment.yml"
     threads: REQUESTS["wrong_responses"].threads
     resources:
         gpu=REQUESTS["wrong_responses"].gpu,
@@ -103,7 +103,7 @@ rule corrupted_demonstrations:
     wildcard_constraints:
         corruption="(?!clean$)[a-z0-9_]+",
     conda:
-        "../../environment.yml"
+        "../environment.yml"
     threads: REQUESTS["demonstrations"].threads
     resources:
         gpu=REQUESTS["demonstrations"].gpu,
@@ -134,7 +134,7 @@ rule benchmark:
         "<logs>/data/benchmarks/{benchmark}.log",
     localrule: True
     conda:
-        "../../environment.yml"
+        "../environment.yml"
     params:
         spec=lambda wildcards: dump_json(
             jobs.problems_spec(config, wildcards.benchmark)

@@ -1,5 +1,8 @@
 # What the trained models can do (generate, grade) and what they think (probe), and all of it in three tables.
 # What is trained is measured before the next training begins: the first numbers are there after minutes.
+GENERATION = jobs.generation_spec(config)
+
+
 rule generate:
     input:
         checkpoint=lambda wildcards: paths.checkpoint(
@@ -26,7 +29,7 @@ rule generate:
     priority: 1
     retries: REQUESTS["generate"].retries
     conda:
-        "../../environment.yml"
+        "../environment.yml"
     threads: REQUESTS["generate"].threads
     resources:
         gpu=REQUESTS["generate"].gpu,
@@ -35,15 +38,17 @@ rule generate:
         runtime=REQUESTS["generate"].runtime,
     params:
         spec=lambda wildcards: dump_json(
-            jobs.generation_spec(config, wildcards.run, int(wildcards.seed))
+            {**GENERATION, "run": wildcards.run, "seed": int(wildcards.seed)}
         ),
         code=code.fingerprint(code.generation(config)),
         benchmarks=subpath(input[1], parent=True),
         folder=subpath(output.provenance, parent=True),
     shell:
-        "python -m red generate --spec {params.spec:q} --code {params.code:q}"
+        "ln -sf seed{wildcards.seed:q}.attempts.log {log:q}"
+        " && echo \"== started $(date '+%F %T')\" >> {log:q}"
+        " && python -m red generate --spec {params.spec:q} --code {params.code:q}"
         " --checkpoint {input.checkpoint:q} --benchmarks {params.benchmarks:q}"
-        " --system {input.system:q} --gpus {resources.gpu:q} --out {params.folder:q} > {log:q} 2>&1"
+        " --system {input.system:q} --gpus {resources.gpu:q} --out {params.folder:q} >> {log:q} 2>&1"
 
 
 # Apart from generate: a better grader costs no device time.
@@ -71,7 +76,7 @@ rule grade:
         "<benchmarks>/grade/{run}/seed{seed}.tsv"
     priority: 1
     conda:
-        "../../environment.yml"
+        "../environment.yml"
     threads: REQUESTS["grade"].threads
     resources:
         mem_mb=memory("grade"),
@@ -106,7 +111,7 @@ rule probe:
         "<benchmarks>/probe/{run}/seed{seed}/{probe}.tsv"
     retries: REQUESTS["probe"].retries
     conda:
-        "../../environment.yml"
+        "../environment.yml"
     threads: REQUESTS["probe"].threads
     resources:
         gpu=lambda wildcards: jobs.probe_gpus(config, wildcards.probe),
@@ -148,7 +153,7 @@ rule collect:
         "<logs>/collect.log",
     localrule: True
     conda:
-        "../../environment.yml"
+        "../environment.yml"
     params:
         code=code.fingerprint(code.COLLECT),
         folder=subpath(output[0], parent=True),
@@ -167,7 +172,7 @@ rule export:
         "<logs>/export.log",
     localrule: True
     conda:
-        "../../environment.yml"
+        "../environment.yml"
     params:
         code=code.fingerprint(code.EXPORT),
         folder=subpath(input[0], parent=True),

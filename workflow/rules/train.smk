@@ -1,5 +1,6 @@
 # One rule for every method and engine. The job keeps its state in state/, which is not an output:
-# Snakemake deletes the outputs of a killed job, and the next attempt continues from the state.
+# Snakemake deletes the outputs of a killed job, and the next attempt continues from the state. It also deletes the log before
+# each attempt: so the log is a link, and what it leads to holds all attempts.
 rule train:
     input:
         unpack(lambda wildcards: paths.w_log(config, wildcards.run, wildcards.seed)),
@@ -18,7 +19,7 @@ rule train:
         "<benchmarks>/train/{run}/seed{seed}.tsv"
     retries: REQUESTS["train"].retries
     conda:
-        "../../environment.yml"
+        "../environment.yml"
     threads: REQUESTS["train"].threads
     resources:
         gpu=lambda wildcards: (
@@ -35,10 +36,8 @@ rule train:
             run_spec(wildcards), REQUESTS, attempt
         ),
     params:
-        spec=lambda wildcards: dump_json(
-            jobs.training_spec(config, wildcards.run, int(wildcards.seed))
-        ),
-        code=lambda wildcards: code.fingerprint(code.training(config, wildcards.run)),
+        spec=lambda wildcards: dump_json(jobs.training_spec(run_spec(wildcards))),
+        code=lambda wildcards: code.fingerprint(code.training(run_spec(wildcards))),
         start=lambda wildcards, input: paths.start(config, wildcards.run, input.parent),
         w_log=lambda wildcards, input: (
             ["--w-log", input.w_log] if "w_log" in input.keys() else []
@@ -48,7 +47,9 @@ rule train:
         ),
         folder=subpath(output.provenance, parent=True),
     shell:
-        "python -m red train --spec {params.spec:q} --code {params.code:q}"
+        "ln -sf seed{wildcards.seed:q}.attempts.log {log:q}"
+        " && echo \"== started $(date '+%F %T')\" >> {log:q}"
+        " && python -m red train --spec {params.spec:q} --code {params.code:q}"
         " --parent {params.start:q} --prompts {input.prompts:q}"
         " --demonstrations {input.demonstrations:q} {params.w_log:q} {params.teacher:q}"
-        " --out {params.folder:q} > {log:q} 2>&1"
+        " --out {params.folder:q} >> {log:q} 2>&1"

@@ -7,9 +7,9 @@ from random import Random
 from typing import Any
 
 from red.data.sources import Demonstration, Prompts
-from red.errors import DataError
+from red.errors import ConfigError, DataError
 from red.plumbing.records import from_mapping
-from red.ranges import Count, Natural
+from red.ranges import AT_ONCE, Count, Natural, Rows
 from red.seeds import derive
 from red.world import mixture
 from red.world.problems import ATTEMPTS, Problem, parse
@@ -26,11 +26,15 @@ class PromptsSpec:
     """
 
     source: str = "embedded"
-    count: Count = 3000
+    count: Rows = 3000
     seed: Natural = 1
     skip: Natural = 0
     longest: Count | None = None
     world: World = field(default_factory=World)
+
+    def __post_init__(self) -> None:
+        if self.skip + self.count > AT_ONCE:
+            raise ConfigError(f"skip: with count more than {AT_ONCE:,} questions")
 
     def held_out(self, count: int) -> "PromptsSpec":
         """The next `count` questions, which are no training prompts."""

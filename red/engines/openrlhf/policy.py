@@ -44,7 +44,11 @@ class RemotePolicy:
         self.pad_id = trainer.tokenizer.pad_token_id
         self.ranks = self.args.actor.num_nodes * self.args.actor.num_gpus_per_node
         self.vllm = VllmGenerate(
-            trainer.vllm_engines or (), self.codec.stop_ids, training.temperature, self.args.vllm.enable_sleep
+            trainer.vllm_engines or (),
+            self.codec.stop_ids,
+            training.temperature,
+            self.args.vllm.enable_sleep,
+            training.oversampling,
         )
         self.engines_are_current = True
         self.seconds_syncing = 0.0

@@ -16,6 +16,7 @@ from vllm.sampling_params import RequestOutputKind
 
 from red.methods.base import Sequence
 from red.models.passes import Pass
+from red.sampling.earliest import earliest
 from red.sampling.response import Response
 from red.seeds import derive
 
@@ -31,18 +32,22 @@ class VllmGenerate:
     stop_ids: Seq[int]
     temperature: float
     sleeps: bool
+    oversampling: float = 1.0
     logp: dict[tuple[tuple[int, ...], tuple[int, ...]], list[float]] = field(default_factory=dict)
 
     def __call__(
         self, prompts: Seq[tuple[int, ...]], samples: int, budgets: Seq[int], seed: int
     ) -> list[list[Response]]:
-        """One request per prompt; its seed depends on the prompt's place in the call."""
+        """One request per prompt; its seed depends on the prompt's place in the call.
+
+        With `oversampling` a request per response, and those that end first: shorter ones are favored.
+        """
         if self.sleeps:
             batch_vllm_engine_call(self.engines, "wake_up")
         answers = ray.get(
             [
-                self.engines[index % len(self.engines)].generate.remote(
-                    list(prompt), self._parameters(index, samples, budget, seed)
+                self.engines[index % len(self.engines)].responses.remote(
+                    list(prompt), self._parameters(index, samples, budget, derive(seed, index)), samples
                 )
                 for index, (prompt, budget) in enumerate(zip(prompts, budgets, strict=True))
             ]
@@ -50,17 +55,23 @@ class VllmGenerate:
         if self.sleeps:
             batch_vllm_engine_call(self.engines, "sleep")
         return [
-            [self._sample(prompt, output) for output in answer.outputs]
-            for prompt, answer in zip(prompts, answers, strict=True)
+            [self._sample(prompt, output) for output in answer] for prompt, answer in zip(prompts, answers, strict=True)
         ]
 
-    def _parameters(self, index: int, samples: int, budget: int, seed: int) -> SamplingParams:
+    def _parameters(self, index: int, samples: int, budget: int, seed: int) -> list[SamplingParams]:
+        """One request for all responses to a prompt; or one for each, because only whole requests are cancelled."""
+        if self.oversampling == 1:
+            return [self._request(index, samples, budget, seed)]
+        asked = math.ceil(self.oversampling * samples)
+        return [self._request(index, 1, budget, derive(seed, place)) for place in range(asked)]
+
+    def _request(self, index: int, samples: int, budget: int, seed: int) -> SamplingParams:
         compared = index < COMPARED_PROMPTS and self.temperature == 1.0
         return SamplingParams(
             n=samples,
             temperature=self.temperature,
             max_tokens=budget,
-            seed=derive(seed, index),
+            seed=seed,
             # Ours are all that there are; vLLM would stop at what the tokenizer alone calls its end, too.
             ignore_eos=True,
             stop_token_ids=list(self.stop_ids),
@@ -120,6 +131,13 @@ class RolloutActor(vllm_engine.RolloutRayActor.__ray_actor_class__):
     async def __init__(self, *positional: Any, **named: Any) -> None:  # type: ignore[misc]  # as Ray allows
         named["worker_extension_cls"] = f"{Receiver.__module__}.{Receiver.__qualname__}"
         await super().__init__(*positional, **named)
+
+    async def responses(self, prompt: list[int], requests: Seq[SamplingParams], count: int) -> list[Any]:
+        """vLLM's outputs of `count` responses to a prompt; of as many requests or more, of those that end first."""
+        if len(requests) == 1:
+            return list((await self.generate(prompt, requests[0])).outputs)
+        answers = await earliest([self.generate(prompt, request) for request in requests], count)
+        return [answer.outputs[0] for answer in answers]
 
     async def receive_weights(self, *arguments: Any) -> None:
         """On all of its workers."""

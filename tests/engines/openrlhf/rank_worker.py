@@ -12,6 +12,7 @@ import random
 import runpy
 import sys
 import zlib
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -109,8 +110,16 @@ class Group:
         )
 
 
-def policy_of(case: dict, run: RunSpec, files: RunFiles, gradients: dict[str, torch.Tensor]) -> Any:
-    """`RemotePolicy` over one actor per rank; the first update's gradient is put into `gradients`."""
+@dataclass
+class FirstUpdate:
+    """Gradient and number of micro-batches of a training's first update, on this rank."""
+
+    gradients: dict[str, torch.Tensor] = field(default_factory=dict)
+    parts: int = 0
+
+
+def policy_of(case: dict, run: RunSpec, files: RunFiles, first: FirstUpdate) -> Any:
+    """`RemotePolicy` over one actor per rank; what its first update did is put into `first`."""
     from deepspeed.utils import safe_get_full_grad
     from openrlhf.models import Actor
     from openrlhf.trainer.ppo_utils.kl_controller import FixedKLController
@@ -164,9 +173,10 @@ def policy_of(case: dict, run: RunSpec, files: RunFiles, gradients: dict[str, to
     step = strategy.optimizer_step
 
     def recording(*positional: Any, **named: Any) -> None:
-        if not gradients and worker.actor.model.is_gradient_accumulation_boundary():
+        first.parts += not first.gradients
+        if not first.gradients and worker.actor.model.is_gradient_accumulation_boundary():
             for name, parameter in worker.actor.model.module.named_parameters():
-                gradients[name] = safe_get_full_grad(parameter).clone()
+                first.gradients[name] = safe_get_full_grad(parameter).clone()
         step(*positional, **named)
 
     strategy.optimizer_step = recording
@@ -184,16 +194,16 @@ def policy_of(case: dict, run: RunSpec, files: RunFiles, gradients: dict[str, to
 def train(case: dict, out: Path) -> dict[str, Any]:
     """Run a case; `stop_after` cuts it there and continues with everything built anew."""
     run, files = run_of(case), files_of(case, out)
-    gradients: dict[str, torch.Tensor] = {}
+    first = FirstUpdate()
     for end in [*case.get("stop_after", []), None]:
-        policy = policy_of(case, run, files, gradients)
+        policy = policy_of(case, run, files, first)
         loop = Loop.start(run, files, policy, verdicts)
         try:
             loop.train(lambda *_: None, lambda end=end, loop=loop: loop.step == end, state_seconds=1e9)
         except NumericalError as error:
             return {"error": str(error)}
     weights = policy.trainer.actor_model_group.actor.actor.model.module.state_dict()
-    return {"gradients": gradients, "weights": {k: v.clone() for k, v in weights.items()}}
+    return {**vars(first), "weights": {k: v.clone() for k, v in weights.items()}}
 
 
 def main() -> None:

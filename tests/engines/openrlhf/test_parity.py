@@ -91,12 +91,20 @@ TWO_RANKS = {
     "red_offload_ranks": ("red", {}, {}, {"policy_gpus": 2, "zero_stage": 3, "offload_optimizer": True}, []),
 }
 EVERY = {**ONE_RANK, **TWO_RANKS}
-# One supervised update of 8 demonstrations: ranks, sequences of a micro-batch (docs/methods.md section 17.8).
+# One supervised update of 8 demonstrations in micro-batches of at most so many tokens: all at once, several together,
+# one by one (docs/methods.md section 17.8).
 ONE_UPDATE = {"steps": 1, "prompts_per_step": 8}
 PARTS = {
-    f"sft_{count}_parts_{ranks}_ranks": ("sft", {}, ONE_UPDATE, {"policy_gpus": ranks, "micro_batch": size}, [])
-    for count, size, ranks in ((1, 8, 1), (2, 4, 1), (4, 2, 1), (2, 4, 2), (4, 2, 2))
+    f"sft_{tokens}_tokens_{ranks}_ranks": (
+        "sft",
+        {},
+        {**ONE_UPDATE, "tokens_per_forward": tokens},
+        {"policy_gpus": ranks},
+        [],
+    )
+    for tokens, ranks in ((10**6, 1), (150, 1), (1, 1), (100, 2), (1, 2))
 }
+WHOLE, *CUT = PARTS
 # No gradient is as small as this.
 LEFT_OUT = {
     "red_left_out": ("red", {}, {"skip_norm": 1e-9}, {}, []),
@@ -295,12 +303,15 @@ def test_a_resumed_run_repeats_the_uninterrupted_one_exactly(name, remote):
         }
 
 
-@pytest.mark.parametrize("name", [name for name in PARTS if name != "sft_1_parts_1_ranks"])
+@pytest.mark.parametrize("name", CUT)
 def test_any_number_of_micro_batches_and_ranks_gives_the_gradient_and_the_step_of_one(name, remote, world):
     """Only the first micro-batch's gradient, or a mean of their means, would be off by a tenth."""
     from safetensors.torch import load_file
 
-    (parts, _), (whole, _) = collected(remote(name)), collected(remote("sft_1_parts_1_ranks"))
+    (parts, _), (whole, _) = collected(remote(name)), collected(remote(WHOLE))
+    ranks = case_of(name, world)["run"]["cluster"]["policy_gpus"]
+    assert whole["parts"] == 1
+    assert parts["parts"] == 8 / ranks if "_1_tokens" in name else 1 < parts["parts"] < 8 / ranks
     assert relative(parts["gradients"], whole["gradients"]) < 1e-6
     moved = relative(whole["weights"], load_file(world / "model" / "model.safetensors"))
     assert moved > 1e-4
