@@ -64,7 +64,8 @@ class Look:
 SOLID: LineStyleType = "-"
 DASHED, LONG, DOTTED = (0, (4, 1.6)), (0, (8, 2)), (0, (1, 1.3))
 DASHDOT, DASHDOTDOT = (0, (5, 1.4, 1, 1.4)), (0, (5, 1.4, 1, 1.4, 1, 1.4))
-DENSE, SPARSE = (0, (2, 0.9)), (0, (1, 3))
+DENSE, SPARSE, EVEN, NEARLY_SOLID = (0, (2, 0.9)), (0, (1, 3)), (0, (3, 3)), (0, (10, 1))
+DASHDASHDOT, PAIRS = (0, (6, 1.2, 6, 1.2, 1, 1.2)), (0, (4, 1, 4, 3))
 LOOKS = {
     "base": Look(BLACK, DOTTED, "x"),
     "sft": Look("#e69f00", SOLID, "s"),
@@ -91,6 +92,10 @@ LOOKS = {
     "rl_plus": Look("#00508f", DASHDOT, "o"),
     "gac": Look("#8c6d1f", SPARSE, "<"),
     "uft": Look("#00508f", LONG, "s"),
+    "redi": Look("#e69f00", PAIRS, "1"),
+    "gvpo": Look("#3a9bd9", EVEN, "2"),
+    "opd": Look("#6b8e23", NEARLY_SOLID, "3"),
+    "opsd": Look("#6b8e23", DASHDASHDOT, "4"),
     "prefix_rft": Look("#00508f", DOTTED, "D"),
     "trapo": Look("#9c3b12", SPARSE, ">"),
     "red_i": Look("#ee6a8d", DASHED, "v"),

@@ -9,7 +9,7 @@ import torch
 from red.objective.advantage import group_mean, token_advantage
 from red.objective.aggregate import sequence_mean
 from red.objective.batch import Batch, Members, Plan
-from red.objective.loss import learned_of_demonstrations, objective, plan
+from red.objective.loss import gains, learned_of_demonstrations, objective, plan, with_mean_gains
 from red.objective.offline_policy import demonstration_ratio
 from red.objective.spec import NLL, Advantage, Aggregation, DemonstrationTerm, Mixture, ObjectiveSpec, RolloutTerm
 from red.training import measures
@@ -87,6 +87,9 @@ def spec_of(case: Case) -> ObjectiveSpec:
         case "token_adv":
             shares = {"reward": config["reward_coef"], "teacher": config["teacher_coef"]}
             return replace(spec, advantage=replace(spec.advantage, **shares))
+        case "gvpo":
+            rollout = RolloutTerm("gvpo", None, None, beta=config["beta"])
+            return replace(spec, rollout=rollout, aggregation=Aggregation())
         case "redi":
             return replace(spec, rollout=None, nll=NLL(1.0, aggregation=config["agg"], negative=config["alpha"]))
         case "rl_sft" | "hpt":
@@ -126,6 +129,9 @@ def loss(case: Case) -> dict[str, Any]:
     spec, config = spec_of(case), case["config"]
     mu = mixture_mu(config["step"], spec.mixture) if spec.mixture else None
     whole = plan(members, spec, weight=config.get("w", 1.0), mu=mu)
+    gvpo = spec.rollout if spec.rollout is not None and spec.rollout.kind == "gvpo" else None
+    if gvpo:
+        whole = with_mean_gains(whole, batch, gvpo, members.group_s)
     found = objective(batch, spec, whole)
     found.total.backward()
     assert batch.logp_st.grad is not None
@@ -156,6 +162,8 @@ def loss(case: Case) -> dict[str, Any]:
         "w_rl": (0.1 * entropy_s.exp()).tolist(),
         "P": _group_accuracies(members),
     }
+    if gvpo:
+        terms["residual"] = (gains(batch, gvpo) - whole.gain_mean_s - whole.advantage_s).tolist()
     if batch.teacher_logp_st is not None:
         terms["teacher_kl"] = measures.policy_metrics(batch, whole, spec)["teacher/kl"]
         terms["token_advantage"] = token_advantage(batch, whole.advantage_s, spec.advantage).tolist()

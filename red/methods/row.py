@@ -75,6 +75,8 @@ def _rollouts(spec: ObjectiveSpec) -> str:
             return f"log π, {spec.rollout.scale:g} e^H where right, -1 where wrong"
         case "nft":
             return "log R where right, log (1 - r R)/(1 - r) where wrong"
+        case "gvpo":
+            return f"{spec.rollout.beta:g} Σ log π/π_old fitted to A"
 
 
 def _demonstrations(method: Method) -> str:
@@ -108,6 +110,8 @@ def _clip(term: RolloutTerm | DemonstrationTerm) -> str:
 def _aggregation(spec: ObjectiveSpec) -> str:
     """Of the policy-gradient terms, and of the NLL beside them where it is another."""
     policy = [MEANS[spec.aggregation.kind]] if spec.rollout or spec.demonstration.kind != "none" else []
+    if spec.rollout is not None and spec.rollout.kind == "gvpo":
+        policy = ["groups"]
     supervised = [MEANS[spec.nll.aggregation]] if spec.nll != NLL() or spec.mixture else []
     bonus = [f"{spec.entropy_coef:g} H"] if spec.entropy_coef else []
     return " + ".join(dict.fromkeys([*policy, *supervised, *bonus]))

@@ -73,6 +73,17 @@ def read_tokenizer(directory: Path) -> Tokenizer:
     return tokenizer
 
 
+def check_same_tokens(folder: Path, other: Path) -> None:
+    """DataError unless both models give every token the same number."""
+    theirs, ours = (read_tokenizer(each).get_vocab(with_added_tokens=True) for each in (folder, other))
+    differ = sorted(token for token in theirs.keys() | ours.keys() if theirs.get(token) != ours.get(token))
+    if differ:
+        raise DataError(
+            f"{folder}: another tokenizer than {other}: {len(differ)} tokens differ, the first is {differ[0]!r}; "
+            "take a model of the same family"
+        )
+
+
 def _growth(part: Mapping[str, Any]) -> float:
     """How many characters a part of a tokenizer makes of one, at most; a few rules in a row would fill all memory."""
     match part["type"]:

@@ -75,7 +75,8 @@ class Plan:
     advantage_s: (S,) of a sequence's sampled tokens; demonstration_advantage_s: of tokens of a demonstration, whole or
     as a prefix. r_group_s, weight_s: (S,). rollout_s, demonstration_s: (S,) booleans, the sequences that enter the two
     kinds of terms after filters and gates; a hybrid is a rollout, whose first prefix_s tokens are the demonstration's.
-    wrong_s: (S,) booleans, the demonstrations that the NLL pushes down. The counts are the normalisers.
+    wrong_s: (S,) booleans, the demonstrations that the NLL pushes down. share_s, gain_mean_s: (S,) of GVPO, a rollout's
+    1 / (groups (size of its group - 1)) and the mean gain of its group. The counts are the normalisers.
     """
 
     advantage_s: Tensor
@@ -87,6 +88,8 @@ class Plan:
     demonstration_s: Tensor
     prefix_s: Tensor
     wrong_s: Tensor
+    share_s: Tensor
+    gain_mean_s: Tensor
     policy_sequences: float
     policy_tokens: float
     nll_sequences: float

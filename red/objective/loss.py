@@ -1,6 +1,6 @@
 """`plan` over the whole optimizer step, then `objective` on all of it or on any part."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -86,6 +86,8 @@ def plan(
         demonstration_s=demonstration,
         prefix_s=torch.zeros_like(members.group_s) if members.prefix_s is None else members.prefix_s,
         wrong_s=wrong,
+        share_s=_shares(members, rollout),
+        gain_mean_s=torch.zeros_like(ones),
         policy_sequences=float(in_policy.sum()),
         policy_tokens=float(members.tokens_s[in_policy].sum()),
         nll_sequences=float(right.sum()),
@@ -95,6 +97,25 @@ def plan(
         tokens=float(members.tokens_s[rollout | demonstration].sum()),
         mu=0.0 if mu is None else mu,
     )
+
+
+def _shares(members: Members, rollout_s: Tensor) -> Tensor:
+    """(S,): 1 / (groups (rollouts of the group - 1)) of rollouts in the loss; 0 for others, and for one alone."""
+    groups = len(members.group_s[rollout_s].unique())
+    _, count = group_mean(members.reward_s, members.group_s, rollout_s)
+    share = 1 / (max(groups, 1) * (count - 1).clamp(min=1))
+    return torch.where(rollout_s & (count > 1), share, torch.zeros_like(share))
+
+
+def gains(batch: Batch, spec: RolloutTerm) -> Tensor:
+    """(S,): GVPO's implicit reward, beta times the sum of log(pi/pi_old) over a rollout's tokens."""
+    return spec.beta * ((batch.logp_st - batch.old_logp_st) * batch.mask_st).sum(dim=1)
+
+
+def with_mean_gains(plan: Plan, batch: Batch, spec: RolloutTerm, group_s: Tensor) -> Plan:
+    """The plan with the mean gain of each group, by a pass over all rollouts of the update."""
+    mean, _ = group_mean(gains(batch, spec).detach(), group_s, plan.rollout_s)
+    return replace(plan, gain_mean_s=mean)
 
 
 def objective(batch: Batch, spec: ObjectiveSpec, plan: Plan) -> Loss:
@@ -119,6 +140,9 @@ def objective(batch: Batch, spec: ObjectiveSpec, plan: Plan) -> Loss:
 def _rollout_term(batch: Batch, spec: ObjectiveSpec, plan: Plan) -> Tensor:
     if spec.rollout is None:
         return batch.logp_st.sum() * 0
+    if spec.rollout.kind == "gvpo":
+        residual = (gains(batch, spec.rollout) - plan.gain_mean_s) - plan.advantage_s
+        return (torch.where(plan.rollout_s, residual.square(), 0.0) * plan.share_s).sum() / 2
     whole = batch.mask_st * plan.rollout_s[:, None]
     factor = token_factor(whole, plan.policy_sequences, plan.policy_tokens, spec.aggregation)
     factor = factor * plan.sampled(batch.mask_st) * plan.weight_s[:, None]

@@ -29,17 +29,19 @@ class Advantage:
 
 @dataclass(frozen=True)
 class RolloutTerm:
-    """Term on rollouts: `ratio` is the (clipped) surrogate, `logp_signed` is SRFT's self-rollout, `nft` NFT's.
+    """Term on rollouts: `ratio` is the (clipped) surrogate, `logp_signed` is SRFT's self-rollout, `nft` NFT's, `gvpo`
+    GVPO's.
 
     `clip_low`/`clip_high` of None means no clip. `scale` is SRFT's factor on correct rollouts, `neg_weight` NFT's on
-    wrong ones.
+    wrong ones, `beta` GVPO's on log(pi/pi_old).
     """
 
-    kind: Literal["ratio", "logp_signed", "nft"] = "ratio"
+    kind: Literal["ratio", "logp_signed", "nft", "gvpo"] = "ratio"
     clip_low: NonNegative | None = 0.2
     clip_high: NonNegative | None = 0.2
     scale: NonNegative = 0.1
     neg_weight: NonNegative = 1.0
+    beta: Positive = 0.1
 
 
 @dataclass(frozen=True)

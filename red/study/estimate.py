@@ -7,15 +7,13 @@ Formulas (N parameters, tokens as forecast by `resources.lengths`, hardware at w
                anchor search 1 + failed x log2(episodes)
     trained  = steps x prompts x (rollouts x rollout + demonstrations x demonstration), plus prompts;
                fine-tuning steps add failed x demonstration
-    taught   = 2 operations per parameter of a teacher and token that it reads: rollout and prompt, and where it is
-               the policy itself the demonstration and the prompt once more
+               (a teacher: 2 operations per parameter and token that it reads)
     seconds  = sampled / decode rate + 8 N trained / sustained FLOP/s + start-up x devices
                (6 N forward and backward, 2 N recomputed activations; + 2 N with several updates
                per rollout, which need the old log-probabilities)
     memory   = 16 N / devices (weights, gradients, master copy and two moments) + 2 N (gathered weights)
-               + tokens per forward x layers x hidden x 2 + 12 x the logits of a block of the vocabulary,
-               + 2 bytes per parameter of a frozen teacher, and the sampler's share beside it, or in its place where
-               the two sleep in turn
+               + tokens per forward x layers x hidden x 2 + 12 x the logits of a block of the vocabulary + 2 x a frozen
+               teacher, and the sampler's share beside it, or in its place where the two sleep in turn
     answers  = problems x samples x the run's own length, at the rate of a full queue
     disk     = checkpoint and snapshots, b N each, and the lines of metrics; answers, by their tokens and rows; models
                (those of the hub twice, here and in its cache); resume states only while a training runs.
@@ -36,9 +34,8 @@ from statistics import median
 from typing import Any
 
 from red.engines import engine
-from red.methods.base import Method
 from red.study import jobs
-from red.study.resources import STAGES, Lengths, Resources, Shape, measured_of, resources_of
+from red.study.resources import STAGES, Resources, measured_of, resources_of
 from red.study.runs import entry, lineage, parent_of, run_seeds, run_spec, w_source
 from red.training.spec import RunSpec
 
@@ -52,8 +49,6 @@ UNMEASURED_FACTOR = 2.0
 # Of `red.objective.vocabulary` on a GPU: a block, in float32, its exponential and its gradient.
 LOGITS_AT_ONCE = 2**26
 BYTES_PER_LOGIT = 12.0
-# Of the models that are no bases, by the keys of section `shape`.
-SIZES = {"large": "large_parameters", "teacher": "teacher_parameters"}
 
 
 @dataclass(frozen=True)
@@ -186,8 +181,7 @@ def estimate(config: Mapping[str, Any]) -> Estimate:
     answers, _ = _calibrated(answers, answered)
     bases, needed = len(evaluated[jobs.BASE]), _needed_by(config)
     models = [
-        getattr(resources.shape, SIZES.get(name, "parameters")) * _bytes_of_model(model["source"])
-        for name, model in jobs.models(config).items()
+        resources.shape.of_model(name) * _bytes_of_model(model["source"]) for name, model in jobs.models(config).items()
     ]
     stored = Cost(disk=sum(models) / bases)
     base = Row(jobs.BASE, bases, 0, stored, answers[jobs.BASE], 0, 0, 0, False, jobs.BASE in answered, ())
@@ -247,25 +241,15 @@ def training_cost(spec: RunSpec, resources: Resources) -> Cost:
     shape, hardware = resources.shape, resources.hardware
     several = training.updates_per_rollout > 1 or training.sequences_per_update is not None
     operations = (8 + 2 * several) * shape.parameters * trained
-    operations += 2 * _teacher_parameters(method, shape) * prompts * rollouts * _read_by_teacher(method, lengths)
+    read = lengths.rollout + lengths.prompt
+    if method.teacher is not None and method.teacher.who == "itself":
+        read += lengths.demonstration + lengths.prompt
+    operations += 2 * shape.of_teacher(method.teacher) * prompts * rollouts * read
     devices = max(resources.gpus(spec), 1)
     seconds = sampled / _decode_rate(resources) + operations / (hardware.tflops * 1e12)
     checkpoint = engine(training.engine).needs(spec).stored.checkpoint * shape.parameters
     kept = checkpoint * (1 + len(spec.snapshots)) + training.steps * BYTES_PER_STEP
     return Cost(seconds + hardware.startup_s * devices, sampled, trained, kept)
-
-
-def _teacher_parameters(method: Method, shape: Shape) -> float:
-    """Of the teacher, 0 without one."""
-    if method.teacher is None:
-        return 0.0
-    return shape.teacher_parameters if method.teacher.who == "model" else shape.parameters
-
-
-def _read_by_teacher(method: Method, lengths: Lengths) -> float:
-    """Tokens of a rollout with what the teacher has before it."""
-    behind = method.teacher is not None and method.teacher.who == "itself"
-    return lengths.rollout + lengths.prompt + behind * (lengths.prompt + lengths.demonstration)
 
 
 def state_bytes(spec: RunSpec, resources: Resources) -> float:
@@ -313,7 +297,7 @@ def memory(spec: RunSpec, resources: Resources) -> float:
     activations = tokens * shape.layers * shape.hidden_size * 2 + BYTES_PER_LOGIT * logits
     method = spec.build_method()
     frozen = method.teacher is not None and not method.teacher.is_policy
-    teacher = 2 * _teacher_parameters(method, shape) if frozen else 0.0
+    teacher = 2 * shape.of_teacher(method.teacher) if frozen else 0.0
     learner = 16 * shape.parameters / devices + 2 * shape.parameters + activations + teacher
     shares = engine(spec.training.engine).needs(spec).reads_cluster and method.mix.rollouts != "none"
     sampler = spec.cluster.vllm_memory * resources.hardware.memory_gib * GIB if shares else 0.0

@@ -12,6 +12,7 @@ from red.data.sources import PromptsSpec, source
 from red.engines import engine
 from red.errors import ConfigError
 from red.evaluation.catalog import HELD_OUT, benchmark
+from red.methods import method
 from red.plumbing.documents import deep_merge
 from red.plumbing.records import from_mapping, to_mapping
 from red.study.resources import resources_of
@@ -41,8 +42,9 @@ def check(config: Config) -> None:
                 raise ConfigError(f"probes.{probe}.runs: no run named {run!r}")
     for name in config["benchmarks"]:
         problems_spec(config, name)
+    known = models(config)
     for run in dict.fromkeys(run for run, _ in trained(config)):
-        if (model := distilled(config, run_spec(config, run, 0))) is not None and model not in models(config):
+        if (model := distilled(config, run)) is not None and model not in known:
             raise ConfigError(f"runs.{run}: learns from another model; name one under teacher_model")
     _check_products(config)
 
@@ -129,9 +131,10 @@ def models(config: Config) -> dict[str, Any]:
     return {name: _of_world(config, section) for name, section in sections.items()}
 
 
-def distilled(config: Config, resolved: RunSpec) -> str | None:
+def distilled(config: Config, run: str) -> str | None:
     """The model whose log-probabilities a run learns from: that of `teacher_model`, else the large one."""
-    teacher = resolved.build_method().teacher
+    changed = written(config, run, "teacher")
+    teacher = method(written(config, run, "method"), {"teacher": changed} if changed else None).teacher
     if teacher is None or teacher.who != "model":
         return None
     return "teacher" if config.get("teacher_model") else "large"

@@ -5,7 +5,6 @@ from typing import Any
 
 from red.study import jobs
 from red.study.runs import run_seeds, w_source
-from red.training.spec import RunSpec
 
 Config = Mapping[str, Any]
 
@@ -63,7 +62,7 @@ def w_log(config: Config, run: str, seed: int | str) -> dict[str, str]:
     return {"w_log": metrics(source, seed)} if source else {}
 
 
-def teacher(config: Config, run: RunSpec) -> dict[str, str]:
+def teacher(config: Config, run: str) -> dict[str, str]:
     """For a run that distils another model, under the name `teacher`: its folder."""
     name = jobs.distilled(config, run)
     return {"teacher": model(name)} if name else {}

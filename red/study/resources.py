@@ -11,6 +11,7 @@ from typing import Any
 
 from red.engines import engine
 from red.errors import ConfigError, DataError
+from red.methods.base import Teacher
 from red.plumbing.records import merged
 from red.plumbing.storage import read_object
 from red.ranges import Count, Natural, NonNegative, Positive, Share
@@ -68,6 +69,16 @@ class Shape:
     hidden_size: Count = 64
     vocabulary: Count = 192
     window: Count = 256
+
+    def of_model(self, name: str) -> float:
+        """Parameters of a prepared model, by its folder's name."""
+        return {"large": self.large_parameters, "teacher": self.teacher_parameters}.get(name, self.parameters)
+
+    def of_teacher(self, teacher: Teacher | None) -> float:
+        """Parameters of a method's teacher, 0 without one."""
+        if teacher is None:
+            return 0.0
+        return self.teacher_parameters if teacher.who == "model" else self.parameters
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from red.errors import DataError, one_line
-from red.models.folder import check_files
+from red.methods.base import Teacher
+from red.models.folder import check_files, check_same_tokens
 from red.plumbing import checksums
 from red.plumbing.checksums import folder_hash, input_hash
 from red.plumbing.partials import is_partial, remove_partials
@@ -95,6 +96,18 @@ class RunFiles:
             checksums.refuse_foreign_folder(self.out / name)
         for name in FILES:
             checksums.refuse_foreign(self.out / name)
+
+    def frozen(self, teacher: Teacher | None) -> Path | None:
+        """Folder of a teacher's weights, which stay as they are; None without a teacher, or where the policy is its
+        own. DataError if its tokens are not the policy's.
+        """
+        if teacher is None or teacher.is_policy:
+            return None
+        if teacher.who == "itself":
+            return self.parent
+        assert self.teacher is not None, "checked by red.engines.train"
+        check_same_tokens(self.teacher, self.parent)
+        return self.teacher
 
     def broken_snapshots(self, steps: Iterable[int]) -> list[int]:
         """Those of these steps whose snapshot is not there, or is damaged; what is left of it is deleted."""

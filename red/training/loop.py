@@ -22,10 +22,11 @@ from red.grading.reward import RewardJudge
 from red.methods.base import Group, Memory, Method, MixtureController
 from red.models.folder import window
 from red.models.passes import Pass
+from red.objective.loss import with_mean_gains
 from red.objective.noise import gradient_noise
 from red.seeds import derive
 from red.text.tokens import decoded
-from red.training import measures, teacher
+from red.training import measures
 from red.training.files import Report, RunFiles
 from red.training.guard import Guard
 from red.training.metrics_log import append, truncate, whole_lines
@@ -34,7 +35,7 @@ from red.training.rollouts import GradedSampler
 from red.training.schedule import learning_rate, logged_w, mixture_mu, shares
 from red.training.spec import RunSpec
 from red.training.state import forget_after
-from red.training.update import Enrolment, Update, UpdateResult
+from red.training.update import Enrolment, Update, UpdateResult, taught
 from red.training.weight import WeightSchedule
 
 
@@ -99,7 +100,7 @@ class Loop:
             mixture=method.mixture_control.start() if method.mixture_control else None,
             thought_open=problems.thought_open,
             counts=problems.counts,
-            window=window(teacher.frozen(method.teacher, files) or files.parent) if method.teacher else None,
+            window=window(files.frozen(method.teacher) or files.parent) if method.teacher else None,
         )
         whole = min([whole_lines(files.metrics), *(step - 1 for step in files.broken_snapshots(run.snapshots))])
         forget_after(files.state, whole)
@@ -199,6 +200,9 @@ class Loop:
             metrics |= self._entropies(step, number, enrolled, measured.entropy, measured.mask)
         mu = None if spec.mixture is None else mixture_mu(step, spec.mixture)
         plan = enrolled.plan(spec, self.schedule.last, mu, self._random(step, groups))
+        if before is not None and old is not None and spec.rollout is not None and spec.rollout.kind == "gvpo":
+            now = self.policy.measure(enrolled.sequences).measured()
+            plan = with_mean_gains(plan, now.batch(before.measured()), spec.rollout, enrolled.group_s)
         if self.mixture is not None:
             assert measured is not None, "read for the mixture"
             noise = gradient_noise(measured.batch(measured), spec.nll, plan) if number == 0 else None
@@ -236,11 +240,11 @@ class Loop:
 
     def _taught(self, groups: Seq[Group], enrolled: Enrolment) -> Tensor | None:
         """The teacher's log-probabilities of an update's sequences, where the loss reads them."""
-        who = self.method.teacher
-        if who is None or not self.method.objective.advantage.teacher:
+        teacher = self.method.teacher
+        if teacher is None or not self.method.objective.advantage.teacher:
             return None
-        measure = self.policy.measure if who.is_policy else self.policy.teach
-        return teacher.log_probabilities(who, groups, enrolled.used_s.tolist(), self.window, measure)
+        measure = self.policy.measure if teacher.is_policy else self.policy.teach
+        return taught(teacher, groups, enrolled.used_s.tolist(), self.window, measure)
 
     def _entropies(
         self, step: int, number: int, enrolled: Enrolment, entropy_st: Tensor, mask_st: Tensor

@@ -1,14 +1,14 @@
 """One update, which is one optimizer step: what goes into it and what it did."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from collections.abc import Sequence as Seq
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
-from red.methods.base import Group, Sequence
+from red.methods.base import Group, Sequence, Teacher
 from red.models.passes import Pair, Pass
 from red.objective.batch import Batch, Members, Plan
 from red.objective.loss import plan, roles
@@ -77,6 +77,11 @@ class Enrolment:
         return cls(members, used_s, [s for s, used in zip(sequences, used_s.tolist(), strict=True) if used])
 
     @property
+    def group_s(self) -> Tensor:
+        """(S,) of the used sequences."""
+        return self.members.group_s[self.used_s]
+
+    @property
     def is_rollout(self) -> Tensor:
         """(S,) of the used sequences: sampled from the prompt on."""
         return self.members.pure_rollout_s[self.used_s]
@@ -110,3 +115,24 @@ def members_of(groups: Seq[Group]) -> Members:
         prefix_s=torch.tensor([s.prefix for s in sequences]),
         prefix_kept_s=torch.tensor([s.prefix_in_loss for s in sequences]),
     )
+
+
+def taught(
+    teacher: Teacher, groups: Seq[Group], used: Seq[bool], window: int | None, measure: Callable[[Seq[Sequence]], Pass]
+) -> Tensor:
+    """(S, T) of the used members' responses under the teacher; NaN where it has nothing to say or cannot read so much.
+
+    `used` is by member, in group order; `window` is in tokens.
+    """
+    pairs = [(group.problem, member) for group in groups for member in group.members]
+    members = [pair for pair, is_used in zip(pairs, used, strict=True) if is_used]
+    asked = []
+    for row, (problem, member) in enumerate(members):
+        prompt = teacher.prompt(problem, member.prompt)
+        if prompt is not None and (window is None or len(prompt) + len(member.response) <= window):
+            asked.append((row, replace(member, prompt=prompt)))
+    found = torch.full((len(members), max(len(member.response) for _, member in members)), torch.nan)
+    if asked:
+        logp = measure([member for _, member in asked]).measured().logp
+        found[[row for row, _ in asked], : logp.shape[1]] = logp
+    return found

@@ -4,11 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.measures.coefficients import entropy_change, luffy, shift_ratio
+from analysis.measures.coefficients import entropy_change, luffy, phi, rl_plus, shift_ratio, trust
 from analysis.measures.corruptions import corruptions
 from analysis.measures.evidence import trend, verdict
 from analysis.measures.noise import below_two_errors, entropy_changes, noise_weights
 from analysis.measures.spending import spending
+from red.golden.kappa import kappas
 from red.tables.reader import Run, from_frames
 
 ORIGIN = {"spec_hash": "a", "code": "b", "method": "x"}
@@ -44,6 +45,16 @@ def test_entropy_change_agrees_with_a_small_step():
 def test_coefficients_match_the_golden_table():
     assert shift_ratio(np.float64(0.171), 0.125) == pytest.approx(0.6226672735548475)
     assert luffy(np.float64(0.1)) == pytest.approx(0.25)
+
+
+@pytest.mark.parametrize("pi", [0.003, 0.09, 0.11, 0.46, 0.87, 1.0])
+def test_the_drawn_coefficients_are_those_of_the_losses(pi):
+    drawn = {"shape_0.1": luffy, "trsft_0.1": trust, "phi": phi, "rlplus": rl_plus}
+    drawn |= {"shift_0.125": lambda at: shift_ratio(at, 0.125), "dft": lambda at: at, "sft": np.ones_like}
+    found = kappas(pi)
+    assert {name: curve(np.float64(pi)) for name, curve in drawn.items()} == pytest.approx(
+        {name: found[name] for name in drawn}
+    )
 
 
 @pytest.mark.parametrize(

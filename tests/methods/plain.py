@@ -321,6 +321,7 @@ METHODS = {
     "gac": Case(partial(chord, phi=True), "expert", mu=partial(cosine_mu, warmup=0, decay=200, peak=0.9, valley=0.05)),
     "gpg": Case(plain_further.gpg, "rollouts"),
     "grpo": Case(grpo, "rollouts"),
+    "gvpo": Case(plain_further.gvpo, "rollouts"),
     "hpt": Case(hpt, "both"),
     "luffy": Case(luffy, "both"),
     "mix_policy": Case(mix_policy, "both"),

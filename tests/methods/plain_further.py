@@ -231,3 +231,24 @@ def distilled_with_reward(step: Step) -> Terms:
     rows, a = step.rollouts, advantage(step, "rollouts", 1e-6)
     gain = lambda i, t: clipped(ratio(step, i, t), a[i] + 0.1 * _teachers(step, i, t), 0.2, 0.2)  # noqa: E731
     return Terms(rollout=token_mean(step, rows, gain), entropy=mean_entropy(step, rows))
+
+
+def gvpo(step: Step) -> Terms:
+    """Section 17.16. A sequence's loss is no sum over tokens: it stands at the first one, derivatives at their own."""
+    gain = {
+        i: 0.1 * math.fsum(sg(s.logp[t]) - s.old_logp[t] for t in s.counted)
+        for i, s in enumerate(step.sequences)
+        if i in step.rollouts
+    }
+    found: Shares = {}
+    for group in step.groups:
+        rows = step.members(group, "rollouts")
+        mean_gain, mean_reward = fmean(gain[i] for i in rows), fmean(step.sequences[i].reward for i in rows)
+        for i in rows if len(rows) > 1 else ():
+            residual = gain[i] - mean_gain - (step.sequences[i].reward - mean_reward)
+            share = 1 / (len(step.groups) * (len(rows) - 1))
+            for place, t in enumerate(step.sequences[i].counted):
+                own = step.sequences[i].logp[t]
+                whole = residual**2 / 2 if place == 0 else 0.0
+                found[i, t] = share * (whole + residual * 0.1 * (own - sg(own)))
+    return Terms(rollout=found, entropy=mean_entropy(step, step.rollouts))

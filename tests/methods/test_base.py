@@ -47,7 +47,7 @@ def test_a_prompt_needs_a_demonstration_if_its_group_has_one(name, needed):
     assert method(name).needs_demonstrations is needed
 
 
-ROLLOUTS_ALONE = ("grpo", "drgrpo", "dapo", "bread", "gpg", "nft", "sft_rl", "opd")
+ROLLOUTS_ALONE = ("grpo", "drgrpo", "dapo", "bread", "gpg", "nft", "sft_rl", "opd", "gvpo")
 
 
 @pytest.mark.parametrize("name", red.methods.names())

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from red import methods
 from red.objective.batch import Batch, Members
-from red.objective.loss import objective, plan
+from red.objective.loss import objective, plan, with_mean_gains
 from red.study import config
 from red.training.schedule import mixture_mu
 from red.training.weight import StepEntropy, WeightSchedule
@@ -79,7 +79,10 @@ def computed(spec, case, inputs):
     marked = None
     if spec.weight.target == "random":
         marked = torch.zeros(len(rows), dtype=torch.bool).index_fill(0, torch.tensor(inputs["marked"]), True)
-    loss = objective(batch, spec, plan(members, spec, weights[-1], mus[-1] if spec.mixture else None, marked))
+    whole = plan(members, spec, weights[-1], mus[-1] if spec.mixture else None, marked)
+    if spec.rollout is not None and spec.rollout.kind == "gvpo":
+        whole = with_mean_gains(whole, batch, spec.rollout, members.group_s)
+    loss = objective(batch, spec, whole)
     by_logp, by_entropy = torch.autograd.grad(
         loss.total, (batch.logp_st, batch.entropy_st), allow_unused=True, materialize_grads=True
     )

@@ -6,7 +6,6 @@ import pytest
 
 from red.errors import ConfigError
 from red.study import config, jobs, paths
-from red.study.runs import run_spec
 
 
 @pytest.fixture(scope="module")
@@ -59,11 +58,9 @@ def test_a_control_reads_the_metrics_of_its_source_with_its_own_seed(tiny):
 
 
 def test_who_distils_a_model_reads_the_teacher_or_else_the_large_one(tiny):
-    assert paths.teacher(tiny, run_spec(tiny, "opd", 0)) == {"teacher": "<models>/large"}
-    assert paths.teacher({**tiny, "teacher_model": {"source": "embedded"}}, run_spec(tiny, "opd", 0)) == {
-        "teacher": "<models>/teacher"
-    }
-    assert paths.teacher(tiny, run_spec(tiny, "opsd", 0)) == paths.teacher(tiny, run_spec(tiny, "grpo", 0)) == {}
+    assert paths.teacher(tiny, "opd") == {"teacher": "<models>/large"}
+    assert paths.teacher({**tiny, "teacher_model": {"source": "embedded"}}, "opd") == {"teacher": "<models>/teacher"}
+    assert paths.teacher(tiny, "opsd") == paths.teacher(tiny, "grpo") == {}
 
 
 def test_who_distils_a_model_needs_one(tiny):

@@ -118,6 +118,8 @@ PLAN = Plan(
     demonstration_s=torch.tensor([False, False, False, True, True]),
     prefix_s=torch.zeros(5, dtype=torch.long),
     wrong_s=torch.zeros(5, dtype=torch.bool),
+    share_s=torch.zeros(5),
+    gain_mean_s=torch.zeros(5),
     policy_sequences=5.0,
     policy_tokens=8.0,
     nll_sequences=2.0,

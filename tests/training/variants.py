@@ -65,6 +65,7 @@ VARIANTS = {
     "trsft": variant("trsft", 0, 1),
     "psft": variant("psft", 0, 1, training={"updates_per_rollout": 4}),
     "nft": variant("nft", 4, 0, training={"updates_per_rollout": 2, "prompts_per_step": 8}),
+    "gvpo": variant("gvpo", 4, 0, training={"updates_per_rollout": 2}),
     "opd": variant("opd", 4, 0, training={"updates_per_rollout": 2}),
     "opsd": variant("opsd", 4, 0),
     "opsd_current": replace(

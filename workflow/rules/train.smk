@@ -4,7 +4,7 @@
 rule train:
     input:
         unpack(lambda wildcards: paths.w_log(config, wildcards.run, wildcards.seed)),
-        unpack(lambda wildcards: paths.teacher(config, run_spec(wildcards))),
+        unpack(lambda wildcards: paths.teacher(config, wildcards.run)),
         parent=lambda wildcards: paths.parent(config, wildcards.run, wildcards.seed),
         prompts="<results>/data/prompts.jsonl",
         demonstrations=lambda wildcards: paths.demonstrations(config, wildcards.run),

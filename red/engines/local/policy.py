@@ -25,7 +25,6 @@ from red.objective.loss import Loss, objective
 from red.objective.spec import ObjectiveSpec
 from red.sampling.local import LocalGenerate
 from red.text.codec import Codec
-from red.training import teacher
 from red.training.files import Report, RunFiles, Trained
 from red.training.loop import Loop
 from red.training.spec import RunSpec, Training
@@ -64,7 +63,7 @@ class LocalPolicy:
     def start(cls, run: RunSpec, files: RunFiles) -> "LocalPolicy":
         """The parent's weights with fresh optimizers."""
         method, device = run.build_method(), "cuda" if torch.cuda.is_available() else "cpu"
-        second, frozen = method.second_step, teacher.frozen(method.teacher, files)
+        second, frozen = method.second_step, files.frozen(method.teacher)
         names = ["main", second.name] if second else ["main"]
         weights = checkpoints.load(files.parent, device)
         training, parameters = run.training, list(weights.model.parameters())

@@ -11,7 +11,6 @@ from openrlhf.utils import get_tokenizer
 from red.engines.openrlhf.policy import RemotePolicy
 from red.grading.reward import RewardJudge
 from red.plumbing.storage import write_json
-from red.training import teacher
 from red.training.files import RunFiles
 from red.training.loop import Loop
 from red.training.spec import RunSpec
@@ -70,7 +69,7 @@ class Controller(BasePPOTrainer):
         """Train from the newest state to the end, or until the driver is asked to stop."""
         run, files = self.task.run, self.task.files
         with RewardJudge(run.cluster.graders, run.build_method().reward.rule) as judge:
-            frozen = teacher.frozen(run.build_method().teacher, files)
+            frozen = files.frozen(run.build_method().teacher)
             policy = RemotePolicy(self, files.parent, run.training, self.task.gpus, frozen)
             loop = Loop.start(run, files, policy, judge)
             ended = loop.train(lambda *_: None, self.task.stop.exists, 60 * run.cluster.state_minutes)

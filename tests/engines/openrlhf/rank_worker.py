@@ -23,7 +23,6 @@ import torch
 from red.errors import NumericalError
 from red.plumbing.records import from_mapping
 from red.sampling.response import Response
-from red.training import teacher
 from red.training.files import RunFiles
 from red.training.loop import Loop
 from red.training.spec import RunSpec
@@ -187,7 +186,7 @@ def policy_of(case: dict, run: RunSpec, files: RunFiles, first: FirstUpdate) -> 
     trainer.kl_ctl, trainer.wandb_logger, trainer.tensorboard_logger = FixedKLController(0.0), None, None
     trainer.best_eval_metric_key, trainer.best_eval_metric_value = "", float("-inf")
     trainer._latest_eval_metric_value = None
-    policy = RemotePolicy(trainer, files.parent, run.training, 0, teacher.frozen(run.build_method().teacher, files))
+    policy = RemotePolicy(trainer, files.parent, run.training, 0, files.frozen(run.build_method().teacher))
     policy.generate = recorded(policy.codec.stop_ids[0], policy.codec.tokenizer.get_vocab_size())
     return policy
 

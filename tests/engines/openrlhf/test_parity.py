@@ -71,6 +71,7 @@ ONE_RANK: dict[str, tuple[str, dict, dict, dict, list[int]]] = {
     "red_resumed": ("red", {}, {}, {}, [1, 3]),
     "relift_resumed": ("relift", RELIFT, {}, {}, [2]),
     "gac_resumed": ("gac", {}, {}, {}, [2]),
+    "gvpo_updates": ("gvpo", {}, {"updates_per_rollout": 2}, {}, []),
     "opd_updates": ("opd", {}, {"updates_per_rollout": 2}, {}, []),
     "opd_zero3": ("opd", {}, {}, {"zero_stage": 3}, []),
     "opd_resumed": ("opd", {}, {}, {}, [2]),
