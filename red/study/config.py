@@ -112,7 +112,6 @@ def check(config: Mapping[str, Any]) -> None:
             specs[run] = run_spec(config, run, seed)
         specs[run].build_method()
         _check_corruption(config, specs[run])
-    _check_scale(config)
     _check_parents(config, specs)
     _check_weight_sources(config, specs)
     _check_order(config)
@@ -169,17 +168,6 @@ def _check_values(value: Any, path: str) -> None:
 def _is_text(value: str) -> bool:
     """Whether it can be written to files and logs: no control characters but line ends and tabs."""
     return not any(unicodedata.category(c) in ("Cc", "Cs") for c in value if c not in "\n\t")
-
-
-def _check_scale(config: Mapping[str, Any]) -> None:
-    """Captions say of the scale `tiny` that its world is generated."""
-    sources = {"model": config["model"], **{f"data.{name}": part for name, part in config["data"].items()}}
-    for path, section in sources.items():
-        if config["scale"] == "tiny" and section["source"] != "embedded":
-            raise ConfigError(
-                f"scale: tiny is the generated world, and {path}.source is {section['source']!r}; give your study a "
-                "name of its own, for instance `scale: mine`"
-            )
 
 
 def _check_corruption(config: Mapping[str, Any], spec: RunSpec) -> None:

@@ -49,6 +49,17 @@ def check(config: Config) -> None:
     _check_products(config)
 
 
+def _check_scale(config: Config) -> None:
+    """Captions say of the scale `tiny` that its world is generated."""
+    sources = {"model": config["model"], **{f"data.{name}": part for name, part in config["data"].items()}}
+    for path, section in sources.items():
+        if config["scale"] == "tiny" and section["source"] != "embedded":
+            raise ConfigError(
+                f"scale: tiny is the generated world, and {path}.source is {section['source']!r}; give your study a "
+                "name of its own, for instance `scale: mine`"
+            )
+
+
 def _check_products(config: Config) -> None:
     """ConfigError for a slip in a spec of `red data`, which would else wait for its job."""
     from red.data import corruption as corruptions
@@ -65,6 +76,7 @@ def _check_products(config: Config) -> None:
         if model["source"] not in model_records:
             raise ConfigError(f"model.source: {model['source']!r} is unknown; one of {', '.join(model_records)}")
         from_mapping(model_records[model["source"]], model, "model")
+    _check_scale(config)
     for name, entry in config.get("corruptions", {}).items():
         from_mapping(CorruptionSpec, corruption_spec(config, name), f"corruptions.{name}")
         try:

@@ -9,7 +9,7 @@ from red.__main__ import main
 from red.errors import DataError
 from red.evaluation.benchmarks import Problem
 from red.evaluation.catalog import benchmark
-from red.evaluation.presentation import write
+from red.evaluation.presentation import Summary, write
 from red.evaluation.summary import scores
 from red.evaluation.verdicts import grade_answers
 from red.evaluation.votes import RIGHT, votes
@@ -88,7 +88,7 @@ def test_a_gold_that_cannot_be_read_is_in_no_figure_and_is_reported(tmp_path, ca
     [score] = scores(out, [(mine, problems)], workers=1)
     assert (score.problems, score.unreadable, score.accuracy.mean, score.unparsed) == (1, 1, 0.25, 0.25)
     assert score.majority == 0.0  # 3 has two votes of four
-    write([score], {}, tmp_path, "title")
+    write(Summary("title", {}, [score]), tmp_path)
     assert "cannot be read: mine 1." in (tmp_path / "summary.md").read_text()
 
 

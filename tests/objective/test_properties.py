@@ -96,6 +96,9 @@ def stop_gradients(values, replay):
 def test_the_gradient_is_that_of_finite_differences_with_stop_gradients_held(name):
     spec = spec_of(name)
     batch, members = draw(7, groups=8, hybrids=True)
+    if spec.advantage.teacher:
+        opinion = torch.rand(batch.logp_st.shape, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+        batch = replace(batch, teacher_logp_st=opinion.log())
     whole = plan(members, spec, weight=2.5, mu=0.4 if spec.mixture else None)
     direction = torch.randn(batch.logp_st.shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     held = []
