@@ -87,7 +87,7 @@ def test_tiny_is_refused_for_what_is_not_generated(tiny, overlay, part):
     with pytest.raises(
         ConfigError, match=rf"scale: tiny is the generated world, and {part}[\w.]*source is '\w+'; give"
     ):
-        config.check(document)
+        jobs.check(document)
 
 
 @pytest.fixture
