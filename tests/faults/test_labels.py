@@ -27,7 +27,7 @@ from analysis.report.made import Made
 from analysis.report.page import page as report
 from red.__main__ import main
 from red.escape import html, terminal, visible
-from red.evaluation.presentation import show, write
+from red.evaluation.presentation import Summary, show, write
 from red.evaluation.summary import Score
 from red.plumbing.card import card
 from red.plumbing.progress import GenerationProgress, StepProgress
@@ -98,7 +98,7 @@ def score(label: str) -> Score:
 @holds("labels in a summary", label=SHOWN)
 def test_summary(label: str, tmp_path_factory: pytest.TempPathFactory):
     folder = tmp_path_factory.getbasetemp()
-    write([score(label)], {}, folder, label)
+    write(Summary(label, {}, [score(label)]), folder)
     (_, heading), *found = rendered((folder / "summary.md").read_text(encoding="utf-8"))
     assert heading == visible(label)
     assert ("td_open", visible(label)) in found
@@ -218,7 +218,7 @@ def printed(call: Callable[[], object]) -> str:
 
 @holds("labels in the table of a terminal", label=TEXT)
 def test_terminal(label: str):
-    text = printed(lambda: show([score(label)], "title"))
+    text = printed(lambda: show(Summary("title", {}, [score(label)])))
     assert terminal(label)[:8].rstrip() in text
 
 
