@@ -25,7 +25,7 @@ from red.plumbing.storage import read_guarded, write_guarded
 if TYPE_CHECKING:
     import pyarrow as pa
 
-MODULES = ("red.data.problems", "red.grading.reward")
+MODULES = ("red.data.memory", "red.data.problems", "red.grading.reward")
 LIBRARIES = ("tokenizers", "math-verify")
 TOKENIZER = ("tokenizer*", "special_tokens_map.json", "chat_template*")
 TOKENS = ("prompt", "demonstration", "ends", "wrong")
