@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from red.errors import DataError
+from red.errors import DataError, one_line
 from red.probes.row import OF_TOKENS, quantities
 from red.ranges import Rows
 
@@ -36,6 +36,10 @@ class Attendance:
         ordered = quantities(self.probe, self.order.models, step)
         rows: dict[tuple[int, str], dict[str, int]] = {key: {} for key in ordered}
         for batch in batches:
+            try:
+                batch.validate(full=True)
+            except pa.ArrowInvalid as error:
+                raise DataError(f"{path}: damaged ({one_line(error)}); {AGAIN}") from None
             columns = (batch.column(name).to_pylist() for name in ("probe", "step", "quantity", "example", "position"))
             for probe, at, quantity, example, position in zip(*columns, strict=True):
                 of_example = rows.get((at, quantity))

@@ -1,12 +1,12 @@
 """What follows from the step number and the configuration alone."""
 
-import math
 from collections.abc import Sequence as Seq
 from pathlib import Path
 
 from red.errors import DataError
 from red.methods.base import Group, faded
 from red.objective.spec import Mixture, ObjectiveSpec
+from red.plumbing.records import FLOAT_MAX
 from red.plumbing.storage import read_jsonl
 from red.training.spec import Training
 from red.training.update import Enrolment
@@ -43,7 +43,7 @@ def logged_w(metrics: Path | None) -> list[float]:
     if metrics is None:
         return []
     values = [row["red/w"] for row in read_jsonl(metrics) if "red/w" in row]
-    if not all(type(value) in (int, float) and math.isfinite(value) for value in values):
+    if not all(type(value) in (int, float) and abs(value) <= FLOAT_MAX for value in values):
         raise DataError(f"{metrics}: a red/w is no finite number; restore the file")
     if not values:
         raise DataError(

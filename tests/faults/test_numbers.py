@@ -209,7 +209,7 @@ def test_exploding(tmp_path: Path, world: World, remark):
     with graded(0.0):
         rows = train(world, tmp_path / "run", spec)
     provenance = read_object(tmp_path / "run" / "provenance.json")
-    assert "log pi of wrong rollouts" in provenance["stopped"], provenance["stopped"]
+    assert "log pi of wrong members" in provenance["stopped"], provenance["stopped"]
     assert provenance["steps"] == len(rows) < 20, len(rows)
     weights(tmp_path / "run")
     remark(f"stopped at step {len(rows)}")
