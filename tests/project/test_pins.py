@@ -27,6 +27,11 @@ def test_environment_file_and_its_second_half_have_the_pins_of_the_project_and_i
     )
 
 
+def test_the_environment_file_stands_at_the_top_too(repository):
+    """For people; Snakemake and `red init` want it inside of the workflow."""
+    assert (repository / "environment.yml").read_text() == (repository / "workflow" / "environment.yml").read_text()
+
+
 def test_flash_attention_is_built_after_torch_without_isolation_and_before_openrlhf_asks_for_it(repository):
     script = (repository / "workflow" / "environment.post-deploy.sh").read_text()
     makefile = (repository / "Makefile").read_text().partition("\nsetup-gpu:")[2].partition("\n\n")[0]
