@@ -3,8 +3,6 @@
 import asyncio
 import functools
 import math
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +10,7 @@ from tokenizers import Tokenizer
 
 from bench import world as tiny
 from bench.row import Case, Done, Row, Run, Setting, Side
-from bench.rows.sampler import widen_heads
+from bench.rows.sampler import served
 
 OVERSAMPLING = {"ours": 1.0, "eighth": 9 / 8, "quarter": 1.25, "half": 1.5}
 
@@ -99,19 +97,15 @@ def prepare(setting: Setting) -> Run:
 
 @functools.cache
 def _engine(base: Path, seats: int) -> tuple[asyncio.Runner, Any]:
-    os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
-    os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
-    os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")
+    model = served(base)
     from vllm.engine.arg_utils import AsyncEngineArgs
     from vllm.v1.engine.async_llm import AsyncLLM
 
-    folder = Path(tempfile.mkdtemp())
-    widen_heads(base, folder)
     runner = asyncio.Runner()
 
     async def start() -> Any:
         arguments = AsyncEngineArgs(
-            model=str(folder), dtype="float32", skip_tokenizer_init=True, max_num_seqs=seats, enable_prefix_caching=True
+            model=model, dtype="float32", skip_tokenizer_init=True, max_num_seqs=seats, enable_prefix_caching=True
         )
         return AsyncLLM.from_engine_args(arguments)
 

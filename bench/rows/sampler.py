@@ -153,14 +153,20 @@ def _vllm(task: Task) -> Callable[[], list[int]]:
 
 @functools.cache
 def _engine(base: Path) -> Any:
+    model = served(base)
+    from vllm import LLM
+
+    return LLM(model=model, dtype="float32", skip_tokenizer_init=True, max_num_seqs=512)
+
+
+def served(base: Path) -> str:
+    """A folder of the same model that vLLM takes, with the settings in place that an engine looks for at its start."""
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
     os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
     os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")
-    from vllm import LLM
-
     folder = Path(tempfile.mkdtemp())
     widen_heads(base, folder)
-    return LLM(model=str(folder), dtype="float32", skip_tokenizer_init=True, max_num_seqs=512)
+    return str(folder)
 
 
 def _check_greedy(task: Task, outputs: list[Any]) -> None:

@@ -5,14 +5,9 @@ before training. The demonstration is context, never learned. This is the sample
 compares whole distributions.
 """
 
-from red.methods.base import Method, Teacher
-from red.objective.spec import Advantage, Aggregation, ObjectiveSpec, RolloutTerm
+from dataclasses import replace
 
-METHOD = Method(
-    objective=ObjectiveSpec(
-        advantage=Advantage(reward=0.0, teacher=1.0),
-        rollout=RolloutTerm(clip_low=None, clip_high=None),
-        aggregation=Aggregation(kind="token_mean"),
-    ),
-    teacher=Teacher(who="itself"),
-)
+from red.methods import opd
+from red.methods.base import Teacher
+
+METHOD = replace(opd.METHOD, teacher=Teacher(who="itself"))
