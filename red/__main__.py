@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from red import commands
 from red.errors import ConfigError
+from red.plumbing.gpus import claimed
 from red.plumbing.records import suggestion
 from red.plumbing.terminal import ended, heard
 from red.project import make_importable
@@ -26,7 +27,7 @@ def _run(argv: Sequence[str], names: Sequence[str], first: str | None) -> int:
         raise ConfigError(f"no command {first!r}{suggestion(first, names)}")
     make_importable()
     options = commands.parser(names if first is None else [first]).parse_args(argv)
-    with heard(options.quiet, options.verbose):
+    with heard(options.quiet, options.verbose), claimed(getattr(options, "gpus", 0)):
         status: int = importlib.import_module(f"red.commands.{options.command}").run(options)
     return status
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from red import __version__
-from red.plumbing.terminal import Parser
+from red.plumbing.terminal import Parser, number
+from red.ranges import Natural
 
 DEFAULT = Path("config/default.yaml")
 
@@ -48,6 +49,12 @@ def add_overlays(parser: argparse.ArgumentParser, purpose: str = "") -> None:
 def add_json(parser: argparse.ArgumentParser) -> None:
     """The argument `--json`, the same for every command that has it."""
     parser.add_argument("--json", action="store_true", help="for programs, on standard output, in place of the text")
+
+
+def add_gpus(parser: argparse.ArgumentParser, purpose: str = "") -> None:
+    """The argument `--gpus`: what `red` claims for the command before it runs."""
+    text = f"{purpose}so many GPUs of this machine, that no other command of yours has (0: whatever it sees)"
+    parser.add_argument("--gpus", type=number(Natural), default=0, help=text)
 
 
 def configuration(options: argparse.Namespace) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from red.commands import add_gpus
 from red.errors import ConfigError
 from red.escape import terminal
 from red.plumbing.checksums import folder_hash, input_hash, refuse_foreign, refuse_foreign_folder, refuse_inputs
@@ -33,6 +34,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         sub = kinds.add_parser(kind, help=text, description=text)
         sub.add_argument("--spec", required=True, help='JSON object, e.g. \'{"source": "embedded"}\'')
         sub.add_argument("--out", required=True, type=Path)
+        if kind in ("model", "wrong_responses"):
+            add_gpus(sub)
         if kind in ("demonstrations", "wrong_responses", "corruption"):
             sub.add_argument("--prompts", required=True, type=Path)
         if kind in ("wrong_responses", "corruption"):

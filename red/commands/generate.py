@@ -5,8 +5,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from red.plumbing.terminal import number
-from red.ranges import Natural
+from red.commands import add_gpus
 
 HELP = "answer benchmarks with one or more checkpoints; continues from OUT/state"
 
@@ -17,7 +16,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--checkpoint", required=True, type=Path, action="append", help="model folder")
     parser.add_argument("--benchmarks", required=True, type=Path, help="folder of <benchmark>.jsonl")
     parser.add_argument("--system", type=Path, help="file with the training data's system prompt (or empty)")
-    parser.add_argument("--gpus", type=number(Natural), default=0, help="with more than one, each answers a share")
+    add_gpus(parser, "each answers a share of the prompts; ")
     parser.add_argument("--code", default="", help="fingerprint of the code, kept in the provenance")
     parser.add_argument("--out", required=True, type=Path, action="append", help="folder of the answers")
 

@@ -3,6 +3,8 @@
 import argparse
 from pathlib import Path
 
+from red.commands import add_gpus
+
 HELP = "measure entropies or token probabilities of a checkpoint on fixed prompts"
 
 
@@ -20,6 +22,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--prompts", required=True, type=Path)
     parser.add_argument("--demonstrations", required=True, type=Path)
     parser.add_argument("--out", required=True, type=Path, help="parquet file")
+    add_gpus(parser)
 
 
 def run(options: argparse.Namespace) -> int:

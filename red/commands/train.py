@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from red.commands import add_gpus
 from red.plumbing import tracking
 
 HELP = "train one run from a resolved spec; continues from OUT/state"
@@ -28,6 +29,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="also send metrics there; what fails is left out (default: $RED_TRACKING)",
     )
     parser.add_argument("--out", required=True, type=Path, help="run folder")
+    add_gpus(parser)
 
 
 def run(options: argparse.Namespace) -> int:

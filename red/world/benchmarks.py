@@ -42,11 +42,17 @@ RECIPES: dict[str, tuple[int, Callable[[Random], Problem], int | None]] = {
 }
 
 
-def benchmark(name: str) -> list[Problem]:
-    """Problems of one benchmark, always the same; ConfigError names the known ones."""
+def size(name: str) -> int:
+    """How many problems a benchmark has; ConfigError names the known ones."""
     if name not in RECIPES:
         raise ConfigError(f"benchmark {name!r} is unknown in the tiny world; known: {', '.join(RECIPES)}")
-    count, make, options = RECIPES[name]
+    return RECIPES[name][0]
+
+
+def benchmark(name: str) -> list[Problem]:
+    """Problems of one benchmark, always the same; ConfigError names the known ones."""
+    count = size(name)
+    _, make, options = RECIPES[name]
     random = Random(derive(SEED, "benchmark", name))
     problems = distinct(random, "benchmark", make, count)
     return [with_options(random, problem, options) if options else problem for problem in problems]

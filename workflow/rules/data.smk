@@ -19,7 +19,7 @@ rule model:
         spec=lambda wildcards: dump_json(jobs.models(config)[wildcards.model]),
         code=lambda wildcards: code.fingerprint(code.model(config, wildcards.model)),
     shell:
-        "python -m red data model --spec {params.spec:q} --out {output:q} > {log:q} 2>&1"
+        "python -m red data model --gpus {resources.gpu:q} --spec {params.spec:q} --out {output:q} > {log:q} 2>&1"
 
 
 rule prompts:
@@ -83,7 +83,7 @@ rule wrong_responses:
         spec=lambda wildcards: dump_json(jobs.wrong_responses_spec(config)),
         code=code.fingerprint(code.wrong_responses(config)),
     shell:
-        "python -m red data wrong_responses --spec {params.spec:q} --prompts {input.prompts:q}"
+        "python -m red data wrong_responses --gpus {resources.gpu:q} --spec {params.spec:q} --prompts {input.prompts:q}"
         " --demonstrations {input.demonstrations:q} --model {input.model:q} --workers {threads:q}"
         " --out {output:q} > {log:q} 2>&1"
 

@@ -128,7 +128,7 @@ rule probe:
         code=code.fingerprint(code.probe(config)),
         models=model_options,
     shell:
-        "python -m red probe --spec {params.spec:q} --checkpoint {input.checkpoint:q}"
+        "python -m red probe --gpus {resources.gpu:q} --spec {params.spec:q} --checkpoint {input.checkpoint:q}"
         " {params.models:q} --prompts {input.prompts:q}"
         " --demonstrations {input.demonstrations:q} --out {output:q} > {log:q} 2>&1"
 

@@ -49,7 +49,7 @@ rule train:
     shell:
         "ln -sf seed{wildcards.seed:q}.attempts.log {log:q}"
         " && echo \"== started $(date '+%F %T')\" >> {log:q}"
-        " && python -m red train --spec {params.spec:q} --code {params.code:q}"
+        " && python -m red train --gpus {resources.gpu:q} --spec {params.spec:q} --code {params.code:q}"
         " --parent {params.start:q} --prompts {input.prompts:q}"
         " --demonstrations {input.demonstrations:q} {params.w_log:q} {params.teacher:q}"
         " --out {params.folder:q} >> {log:q} 2>&1"
