@@ -142,7 +142,7 @@ bench-setup: setup
 
 ## Faults of every kind (long), with their figures; some of them: make faults CASES="config or resume"
 faults: setup
-	python -m pytest $(PARALLEL) tests/faults -vv --record -m faults -k "$(CASES)" --hypothesis-profile campaign
+	python -m pytest $(PARALLEL) --no-loadscope-reorder tests/faults -vv --record -m faults -k "$(CASES)" --hypothesis-profile campaign
 
 ## Changes the mathematics one operator or number at a time; the tests must notice (an hour or two; FILES="..." for some)
 mutants: setup

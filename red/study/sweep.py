@@ -79,5 +79,5 @@ def _at(line: Mapping[str, Any], run: str, rate: float, grid: list[float]) -> di
 
 def _because(line: Mapping[str, Any], reason: str) -> str:
     """What the entry says of its other keys, and why it has its rate."""
-    others = line.get("because", "").split(REASON)[0].rstrip("; ")
+    others = (line.get("because") or "").split(REASON)[0].rstrip("; ")
     return "; ".join(filter(None, (others, reason)))

@@ -1,6 +1,7 @@
 """The campaign: each fault is a case of its own; with --record its outcome goes into results.json and README.md."""
 
 import re
+from collections import Counter
 from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Notes, before -k and -m choose, which cases there are: those of no file are dropped from the results."""
     whole = {item.path for item in items} >= set(HERE.glob("test_*.py"))
     config.stash[NAMES] = {_name(item) for item in items if item.get_closest_marker("faults")} if whole else None
+    # A worker takes a file at a time: one with many long cases would run on alone if it came last.
+    long = Counter(item.path for item in items if item.get_closest_marker("long"))
+    items.sort(key=lambda item: -long[item.path])
 
 
 @pytest.hookimpl(wrapper=True)
