@@ -101,21 +101,24 @@ def _without_nulls(section: Any) -> Any:
     return {name: entry for name, entry in section.items() if entry is not None}
 
 
-def check(config: Mapping[str, Any]) -> None:
-    """Structure by the schema, then every run with its method; ConfigError on the first fault."""
+def check(config: Mapping[str, Any]) -> dict[tuple[str, int], RunSpec]:
+    """Structure by the schema, then every run with its method; ConfigError on the first fault. Returns the resolved
+    runs, by name and seed: also those that are not trained here, with seed 0."""
     check_structure(config)
     from_mapping(EvaluationSettings, config["evaluation"], "evaluation")
+    resolved: dict[tuple[str, int], RunSpec] = {}
     specs: dict[str, RunSpec] = {}
     # Originals before their copies, so that a message names the run where the fault stands.
     for run in sorted(config["runs"], key=lambda run: len(lineage(config, run))):
         for seed in run_seeds(config, run) or [0]:  # also what is not trained here
-            specs[run] = run_spec(config, run, seed)
+            specs[run] = resolved[run, seed] = run_spec(config, run, seed)
         specs[run].build_method()
         _check_corruption(config, specs[run])
     _check_parents(config, specs)
     _check_weight_sources(config, specs)
     _check_order(config)
     _check_tracking(config)
+    return resolved
 
 
 def check_structure(config: Mapping[str, Any]) -> None:

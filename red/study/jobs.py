@@ -298,9 +298,10 @@ def probe_models(config: Config, probe: str) -> list[str]:
     return [name for name in PROBE_MODELS[probe] if exists.get(name, True)]
 
 
-def collect_spec(config: Config) -> dict[str, Any]:
-    """What `red collect` gets: every run that should be there, with how the tables present it."""
-    runs = [_collected(config, run, seed) for run, seed in evaluated(config)]
+def collect_spec(config: Config, resolved: Mapping[tuple[str, int], RunSpec] | None = None) -> dict[str, Any]:
+    """What `red collect` gets: every run that should be there, with how the tables present it. `resolved` holds the
+    runs where somebody has them already."""
+    runs = [_collected(config, run, seed, (resolved or {}).get((run, seed))) for run, seed in evaluated(config)]
     known = {name: benchmark(name, entry) for name, entry in config["benchmarks"].items()}
     benchmarks = [
         {
@@ -321,7 +322,7 @@ def collect_spec(config: Config) -> dict[str, Any]:
     return {"runs": runs, "benchmarks": benchmarks, "probes": probes}
 
 
-def _collected(config: Config, run: str, seed: int) -> dict[str, Any]:
+def _collected(config: Config, run: str, seed: int, resolved: RunSpec | None) -> dict[str, Any]:
     """How one (run, seed) is presented, and the spec that says what it is."""
     if run == BASE:
         presentation = {
@@ -341,7 +342,7 @@ def _collected(config: Config, run: str, seed: int) -> dict[str, Any]:
             "model": models(config)[base_model(config, seed)],
         }
     else:
-        resolved = run_spec(config, run, seed)
+        resolved = resolved or run_spec(config, run, seed)
         presentation = {name: to_mapping(getattr(resolved, name)) for name in ("method", "family", *PRESENTATION)}
         presentation |= {"label": resolved.label or run, "steps": resolved.training.steps}
         spec = training_spec(resolved)

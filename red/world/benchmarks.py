@@ -42,17 +42,16 @@ RECIPES: dict[str, tuple[int, Callable[[Random], Problem], int | None]] = {
 }
 
 
-def size(name: str) -> int:
-    """How many problems a benchmark has; ConfigError names the known ones."""
-    if name not in RECIPES:
-        raise ConfigError(f"benchmark {name!r} is unknown in the tiny world; known: {', '.join(RECIPES)}")
-    return RECIPES[name][0]
+def size(name: str) -> int | None:
+    """How many problems a benchmark has; None for an unknown one."""
+    return RECIPES[name][0] if name in RECIPES else None
 
 
 def benchmark(name: str) -> list[Problem]:
     """Problems of one benchmark, always the same; ConfigError names the known ones."""
-    count = size(name)
-    _, make, options = RECIPES[name]
+    if name not in RECIPES:
+        raise ConfigError(f"benchmark {name!r} is unknown in the tiny world; known: {', '.join(RECIPES)}")
+    count, make, options = RECIPES[name]
     random = Random(derive(SEED, "benchmark", name))
     problems = distinct(random, "benchmark", make, count)
     return [with_options(random, problem, options) if options else problem for problem in problems]

@@ -164,7 +164,7 @@ def test_the_collected_benchmarks_keep_their_order_and_know_label_and_source(tin
         "group": "math",
         "metric": "avg_at_k",
         "samples": 32,
-        "problems": None,
+        "problems": 30,
         "source": "embedded",
     }
     assert (entries[-1]["label"], entries[-1]["source"]) == ("Mine", "local")

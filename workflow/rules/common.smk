@@ -1,5 +1,4 @@
 # Shared by all rules: the checked configuration, what jobs ask for, and the files of tables and figures.
-import functools
 import os
 import re
 
@@ -27,7 +26,7 @@ wildcard_constraints:
 
 
 def checked():
-    """Leave with one line, before anything runs, if the configuration is wrong."""
+    """The resolved runs and what jobs ask for; leave with one line, before anything runs, if the configuration is wrong."""
     try:
         # Snakemake's own reader takes aliases and the last of repeated keys, and merges data of two sources.
         given = list(workflow.overwrite_configfiles)
@@ -36,16 +35,16 @@ def checked():
         config.update(
             configuration.select(configuration.without_old_sources(config, documents))
         )
-        configuration.check(config)
+        resolved = configuration.check(config)
         jobs.check(config)
         check_items(config)
-        return resources_of(config)
+        return resolved, resources_of(config)
     except ConfigError as error:
         sys.exit(f"config: {error}")
 
 
 LISTING = listing()
-REQUESTS = checked()
+RUNS, REQUESTS = checked()
 ITEMS = config["items"]
 # In the environment, not in `params`: where metrics are shown while a run trains reruns nothing.
 os.environ.update(RED_TRACKING=" ".join(config.get("tracking", [])))
@@ -63,15 +62,10 @@ def memory(stage):
     return lambda wildcards, attempt: REQUESTS.memory(stage, attempt)
 
 
-@functools.cache
-def spec_of(run, seed):
-    """A resolved run; the configuration does not change any more, and resources are asked for often."""
-    return runs.run_spec(config, run, int(seed))
-
-
 def run_spec(wildcards):
-    """The run that a training job makes; resources depend on it."""
-    return spec_of(wildcards.run, wildcards.seed)
+    """The run that a training job makes, also one that only the command line asks for; resources depend on it."""
+    key = wildcards.run, int(wildcards.seed)
+    return RUNS.get(key) or runs.run_spec(config, *key)
 
 
 def is_on_one_node(wildcards):

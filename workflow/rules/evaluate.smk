@@ -141,7 +141,7 @@ rule collected_spec:
         "<logs>/collected/spec.log",
     localrule: True
     params:
-        spec=lambda wildcards: dump_json(jobs.collect_spec(config)),
+        spec=lambda wildcards: dump_json(jobs.collect_spec(config, RUNS)),
     run:
         write_atomic(Path(output[0]), params.spec)
 
