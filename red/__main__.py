@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from red import commands
 from red.errors import ConfigError
-from red.plumbing.gpus import claimed
+from red.gpus import claimed
 from red.plumbing.records import suggestion
 from red.plumbing.terminal import ended, heard
 from red.project import make_importable

@@ -10,7 +10,6 @@ from red.errors import ConfigError
 from red.plumbing.documents import NAME, deep_merge, read_yaml
 from red.plumbing.records import from_mapping
 from red.ranges import Count, Samples
-from red.world.benchmarks import size
 
 CATALOG = Path(__file__).parent / "catalog.yaml"
 EMBEDDED = "embedded"
@@ -92,8 +91,6 @@ def benchmark(name: str, entry: Mapping[str, Any] | None = None) -> Benchmark:
     if not defaults and not {"hub", "data_dir"} & set(entry) and source not in (EMBEDDED, HELD_OUT):
         names = ", ".join(_catalog())
         raise ConfigError(f"benchmarks.{name}.source: {source!r} is not in the catalog ({names})")
-    if source == EMBEDDED:
-        defaults = {"rows": size(name)}
     if "part_of" in defaults:
         defaults = deep_merge(_catalog()[defaults["part_of"]], defaults)
     return from_mapping(Benchmark, deep_merge(defaults, entry), f"benchmarks.{name}")

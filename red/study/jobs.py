@@ -11,13 +11,14 @@ from typing import Any
 from red.data.sources import PromptsSpec, source
 from red.engines import engine
 from red.errors import ConfigError
-from red.evaluation.catalog import HELD_OUT, benchmark
+from red.evaluation.catalog import EMBEDDED, HELD_OUT, Benchmark, benchmark
 from red.methods import method
 from red.plumbing.documents import deep_merge
 from red.plumbing.records import from_mapping, to_mapping
 from red.study.resources import resources_of
 from red.study.runs import parent_of, run_seeds, run_spec, written
 from red.training.spec import RunSpec, Training
+from red.world.benchmarks import size
 
 BASE = "base"
 CLEAN = "clean"
@@ -240,9 +241,14 @@ def _of_world(config: Config, section: Mapping[str, Any]) -> dict[str, Any]:
 
 def benchmark_spec(config: Config, name: str) -> dict[str, Any]:
     """A benchmark with everything that the catalog knows of it."""
-    entry = {key: value for key, value in config["benchmarks"][name].items() if key not in PRESENTATION}
-    spec = to_mapping(benchmark(name, entry))
+    spec = to_mapping(_benchmark(config, name))
     return {key: value for key, value in spec.items() if key not in ("name", *PRESENTATION)}
+
+
+def _benchmark(config: Config, name: str) -> Benchmark:
+    """One of the tiny world knows how many problems that makes of it."""
+    entry = config["benchmarks"][name]
+    return benchmark(name, {"rows": size(name), **entry} if entry["source"] == EMBEDDED else entry)
 
 
 def problems_spec(config: Config, name: str) -> dict[str, Any]:
@@ -302,7 +308,7 @@ def collect_spec(config: Config, resolved: Mapping[tuple[str, int], RunSpec] | N
     """What `red collect` gets: every run that should be there, with how the tables present it. `resolved` holds the
     runs where somebody has them already."""
     runs = [_collected(config, run, seed, (resolved or {}).get((run, seed))) for run, seed in evaluated(config)]
-    known = {name: benchmark(name, entry) for name, entry in config["benchmarks"].items()}
+    known = {name: _benchmark(config, name) for name in config["benchmarks"]}
     benchmarks = [
         {
             "benchmark": name,

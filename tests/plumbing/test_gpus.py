@@ -8,12 +8,12 @@ import sys
 import pytest
 
 from red.errors import ConfigError
-from red.plumbing.gpus import VISIBLE, claimed
+from red.gpus import VISIBLE, claimed
 
 ALL = "0,1,2,MIG-GPU-a/1/0"
 HOLD = """
 import os, time
-from red.plumbing.gpus import VISIBLE, claimed
+from red.gpus import VISIBLE, claimed
 with claimed({count}):
     print(os.environ[VISIBLE], flush=True)
     time.sleep(60)
