@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 PAGE = "docs/architecture.md"
-FOUNDATION = {"red.confinement", "red.errors", "red.escape", "red.project", "red.ranges", "red.seeds"}
+FOUNDATION = {"red.confinement", "red.errors", "red.escape", "red.gpus", "red.project", "red.ranges", "red.seeds"}
 MODULES, LINES = 12, 450
 SAID = re.compile(r"`([^`]+)`")
 
