@@ -129,9 +129,8 @@ def loss(case: Case) -> dict[str, Any]:
     spec, config = spec_of(case), case["config"]
     mu = mixture_mu(config["step"], spec.mixture) if spec.mixture else None
     whole = plan(members, spec, weight=config.get("w", 1.0), mu=mu)
-    gvpo = spec.rollout if spec.rollout is not None and spec.rollout.kind == "gvpo" else None
-    if gvpo:
-        whole = with_mean_gains(whole, batch, gvpo, members.group_s)
+    if spec.residual is not None:
+        whole = with_mean_gains(whole, batch, spec.residual, members.group_s)
     found = objective(batch, spec, whole)
     found.total.backward()
     assert batch.logp_st.grad is not None
@@ -162,8 +161,8 @@ def loss(case: Case) -> dict[str, Any]:
         "w_rl": (0.1 * entropy_s.exp()).tolist(),
         "P": _group_accuracies(members),
     }
-    if gvpo:
-        terms["residual"] = (gains(batch, gvpo) - whole.gain_mean_s - whole.advantage_s).tolist()
+    if spec.residual is not None:
+        terms["residual"] = (gains(batch, spec.residual) - whole.gain_mean_s - whole.advantage_s).tolist()
     if batch.teacher_logp_st is not None:
         terms["teacher_kl"] = measures.policy_metrics(batch, whole, spec)["teacher/kl"]
         terms["token_advantage"] = token_advantage(batch, whole.advantage_s, spec.advantage).tolist()

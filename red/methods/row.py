@@ -110,7 +110,7 @@ def _clip(term: RolloutTerm | DemonstrationTerm) -> str:
 def _aggregation(spec: ObjectiveSpec) -> str:
     """Of the policy-gradient terms, and of the NLL beside them where it is another."""
     policy = [MEANS[spec.aggregation.kind]] if spec.rollout or spec.demonstration.kind != "none" else []
-    if spec.rollout is not None and spec.rollout.kind == "gvpo":
+    if spec.residual is not None:
         policy = ["groups"]
     supervised = [MEANS[spec.nll.aggregation]] if spec.nll != NLL() or spec.mixture else []
     bonus = [f"{spec.entropy_coef:g} H"] if spec.entropy_coef else []

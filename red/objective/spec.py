@@ -148,6 +148,12 @@ class ObjectiveSpec:
     filter: Literal["none", "accuracy_variance"] = "none"
     gate: Share | None = None
 
+    @property
+    def residual(self) -> RolloutTerm | None:
+        """The rollout term if it is a residual within its group (GVPO): the group's means are measured before each
+        update that has an older policy."""
+        return self.rollout if self.rollout is not None and self.rollout.kind == "gvpo" else None
+
     def resolved(self, max_new_tokens: int) -> "ObjectiveSpec":
         """With its lengths in tokens, for responses of at most `max_new_tokens`."""
         return replace(self, aggregation=self.aggregation.resolved(max_new_tokens))

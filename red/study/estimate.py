@@ -10,7 +10,7 @@ Formulas (N parameters, tokens as forecast by `resources.lengths`, hardware at w
                (a teacher: 2 operations per parameter and token that it reads)
     seconds  = sampled / decode rate + 8 N trained / sustained FLOP/s + start-up x devices
                (6 N forward and backward, 2 N recomputed activations; + 2 N with several updates
-               per rollout, which need the old log-probabilities)
+               per rollout, which need the old log-probabilities, and + 2 N more for a residual, which GVPO measures)
     memory   = 16 N / devices (weights, gradients, master copy and two moments) + 2 N (gathered weights)
                + tokens per forward x layers x hidden x 2 + 12 x the logits of a block of the vocabulary + 2 x a frozen
                teacher, and the sampler's share beside it, or in its place where the two sleep in turn
@@ -240,7 +240,8 @@ def training_cost(spec: RunSpec, resources: Resources) -> Cost:
     trained = prompts * (responses + (rollouts + demonstrations) * lengths.prompt)
     shape, hardware = resources.shape, resources.hardware
     several = training.updates_per_rollout > 1 or training.sequences_per_update is not None
-    operations = (8 + 2 * several) * shape.parameters * trained
+    passes = several * (1 + (method.objective.residual is not None))  # without gradient
+    operations = (8 + 2 * passes) * shape.parameters * trained
     read = lengths.rollout + lengths.prompt
     if method.teacher is not None and method.teacher.who == "itself":
         read += lengths.demonstration + lengths.prompt

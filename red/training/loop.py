@@ -200,9 +200,9 @@ class Loop:
             metrics |= self._entropies(step, number, enrolled, measured.entropy, measured.mask)
         mu = None if spec.mixture is None else mixture_mu(step, spec.mixture)
         plan = enrolled.plan(spec, self.schedule.last, mu, self._random(step, groups))
-        if before is not None and old is not None and spec.rollout is not None and spec.rollout.kind == "gvpo":
+        if before is not None and old is not None and spec.residual is not None:
             now = self.policy.measure(enrolled.sequences).measured()
-            plan = with_mean_gains(plan, now.batch(before.measured()), spec.rollout, enrolled.group_s)
+            plan = with_mean_gains(plan, now.batch(before.measured()), spec.residual, enrolled.group_s)
         if self.mixture is not None:
             assert measured is not None, "read for the mixture"
             noise = gradient_noise(measured.batch(measured), spec.nll, plan) if number == 0 else None
