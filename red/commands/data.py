@@ -29,19 +29,20 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         ("demonstrations", "teacher responses to the prompts (JSON lines, and a .json summary beside)"),
         ("wrong_responses", "wrong responses of the base model, for noisy labels of any rate (continues where it was)"),
         ("corruption", "demonstrations, corrupted (JSON lines, and a .json summary beside)"),
+        ("redistilled", "right answers of a trained model as demonstrations (JSON lines, and a .json summary beside)"),
         ("benchmark", "problems of one benchmark (JSON lines)"),
     ):
         sub = kinds.add_parser(kind, help=text, description=text)
         sub.add_argument("--spec", required=True, help='JSON object, e.g. \'{"source": "embedded"}\'')
         sub.add_argument("--out", required=True, type=Path)
-        if kind in ("model", "wrong_responses"):
+        if kind in ("model", "wrong_responses", "redistilled"):
             add_gpus(sub)
-        if kind in ("demonstrations", "wrong_responses", "corruption"):
+        if kind in ("demonstrations", "wrong_responses", "corruption", "redistilled"):
             sub.add_argument("--prompts", required=True, type=Path)
         if kind in ("wrong_responses", "corruption"):
             sub.add_argument("--demonstrations", required=True, type=Path, help="the clean ones")
-        if kind == "wrong_responses":
-            sub.add_argument("--model", required=True, type=Path, help="base model")
+        if kind in ("wrong_responses", "redistilled"):
+            sub.add_argument("--model", required=True, type=Path, help="who answers")
             sub.add_argument("--workers", type=number(Processes), default=1, help="processes that grade")
         if kind == "corruption":
             sub.add_argument("--wrong-responses", type=Path, help="for noisy labels")
@@ -59,6 +60,7 @@ def run(options: argparse.Namespace) -> int:
         "demonstrations": _demonstrations,
         "wrong_responses": _wrong_responses,
         "corruption": _corruption,
+        "redistilled": _redistilled,
         "benchmark": _benchmark,
     }
     make[options.kind](_spec(options), options)
@@ -70,7 +72,7 @@ def _check_out(kind: str, out: Path, inputs: Sequence[Path | None]) -> None:
     if kind == "model":
         return refuse_foreign_folder(out)
     refuse_foreign(out)
-    if kind in ("prompts", "demonstrations", "corruption"):
+    if kind in ("prompts", "demonstrations", "corruption", "redistilled"):
         if out.suffix == ".json":
             raise ConfigError(f"--out {out}: a summary gets this name; end it in .jsonl")
         refuse_foreign(out.with_suffix(".json"))
@@ -79,7 +81,7 @@ def _check_out(kind: str, out: Path, inputs: Sequence[Path | None]) -> None:
 
 
 def _spec(options: argparse.Namespace) -> dict[str, Any]:
-    defaults = {} if options.kind in ("wrong_responses", "corruption") else {"source": "embedded"}
+    defaults = {} if options.kind in ("wrong_responses", "corruption", "redistilled") else {"source": "embedded"}
     return {**defaults, **argument(options.spec)}
 
 
@@ -165,6 +167,31 @@ def _corruption(spec: Mapping[str, Any], options: argparse.Namespace) -> None:
         result = corrupted(settings, _prompt_rows(options), clean, wrong, judge)
     write_json(options.out.with_suffix(".json"), result.summary)
     write_jsonl(options.out, result.rows)
+
+
+def _redistilled(spec: Mapping[str, Any], options: argparse.Namespace) -> None:
+    from red.data.redistilled import RedistillationSpec, redistilled
+    from red.grading.reward import RewardJudge
+    from red.models.folder import check_files
+    from red.plumbing.item_log import ItemLog
+    from red.sampling import open_backend
+
+    settings = from_mapping(RedistillationSpec, spec, "redistilled")
+    check_files(options.model)
+    made_from = {**to_mapping(replace(settings, count=None)), "prompts": input_hash(options.prompts)}
+    made_from["model"] = folder_hash(options.model)
+    state = options.out.parent / "state"
+    name = f"{options.out.stem}.{spec_hash(made_from)}"
+    with only_here(state / f"{options.out.stem}.lock", "sampling"), RewardJudge(options.workers) as judge:
+        log = ItemLog(state / f"{name}.jsonl", ("id",), ("response", "tokens", "ended"))
+        backend = open_backend(settings.backend)
+        try:
+            result = redistilled(settings, _prompt_rows(options), options.model, judge, backend, log)
+        finally:
+            backend.close()
+            log.close()
+        write_json(options.out.with_suffix(".json"), result.summary)
+        write_jsonl(options.out, result.rows)
 
 
 def _benchmark(spec: Mapping[str, Any], options: argparse.Namespace) -> None:

@@ -9,7 +9,10 @@ from red.plumbing.provenance import ROOT
 
 # Nothing here changes a result: how a stage is called, how files are written, what is recorded, shown, refused or said
 # of an error, and how a foreign text is escaped there. Whatever else a stage imports counts.
-NEUTRAL = ("red.plumbing", "red.errors", "red.escape", "red.ranges", "red.commands", "red.__main__", "red.project")
+NEUTRAL = (
+    *("red.plumbing", "red.errors", "red.escape", "red.gpus", "red.ranges"),
+    *("red.commands", "red.__main__", "red.project"),
+)
 # What is packaged beside the modules.
 DATA = (".yaml", ".html", ".csv", ".css", ".js")
 

@@ -52,6 +52,11 @@ def wrong_responses(config: Config) -> Modules:
     return ("red.data.wrong_responses", JUDGE, f"red.sampling.{config['evaluation']['backend']}")
 
 
+def redistilled(config: Config) -> Modules:
+    """Rule `redistilled`: the answers, their verdicts and the backend that samples."""
+    return ("red.data.redistilled", JUDGE, f"red.sampling.{config['evaluation']['backend']}")
+
+
 def benchmark(config: Config, name: str) -> Modules:
     """Rule `benchmark`: the tiny world, the source of the training prompts, or the reader of files and of the hub."""
     source = jobs.benchmark_spec(config, name)["source"]

@@ -15,7 +15,7 @@ from red.evaluation.spec import EvaluationSettings
 from red.plumbing import tracking
 from red.plumbing.documents import MESSAGE, deep_merge, read_yaml
 from red.plumbing.records import closest, from_mapping, suggestion
-from red.study.runs import entry, lineage, parent_of, run_seeds, run_spec, w_source
+from red.study.runs import entry, lineage, needs, parent_of, run_seeds, run_spec, w_source
 from red.study.sweep import rated, swept
 from red.training.spec import RunSpec
 
@@ -85,8 +85,7 @@ def select(config: Mapping[str, Any]) -> dict[str, Any]:
         if run in selected and not run_seeds(config, run):
             raise ConfigError(f"only: {run} has no seeds here; give it some: runs: {{{run}: {{seeds: [0]}}}}")
         kept.add(run)
-        sources = {parent_of(entry(config, run).get("init_from"))[0], w_source(config, run)}
-        waiting += sources - kept - {None}
+        waiting += set(needs(config, run).values()) - kept
     runs = {run: entry(config, run) for run in config["runs"] if run in kept}
     probes = {
         name: {**probe, "runs": [run for run in probe["runs"] if run in kept or run not in config["runs"]]}
@@ -116,6 +115,7 @@ def check(config: Mapping[str, Any]) -> dict[tuple[str, int], RunSpec]:
         _check_corruption(config, specs[run])
     _check_parents(config, specs)
     _check_weight_sources(config, specs)
+    _check_answer_sources(config, specs)
     _check_order(config)
     _check_tracking(config)
     return resolved
@@ -215,6 +215,18 @@ def _check_weight_sources(config: Mapping[str, Any], specs: Mapping[str, RunSpec
         _check_seeds(config, run, source)
 
 
+def _check_answer_sources(config: Mapping[str, Any], specs: Mapping[str, RunSpec]) -> None:
+    for run, spec in specs.items():
+        if spec.redistilled is None:
+            continue
+        source, path = spec.redistilled.run, f"runs.{run}.redistilled"
+        if source not in config["runs"] or source == run:
+            raise ConfigError(f"{path}.run: no other run named {source!r}{closest(source, config['runs'])}")
+        if spec.corruption != "clean":
+            raise ConfigError(f"{path}: its demonstrations are the answers of {source}; leave corruption out")
+        _check_seeds(config, run, source)
+
+
 def _check_seeds(config: Mapping[str, Any], run: str, source: str) -> None:
     missing = set(run_seeds(config, run)) - set(run_seeds(config, source))
     if missing:
@@ -222,15 +234,14 @@ def _check_seeds(config: Mapping[str, Any], run: str, source: str) -> None:
 
 
 def _check_order(config: Mapping[str, Any]) -> None:
-    """No run may wait for itself, through what runs start from and whose w they read."""
+    """No run may wait for itself, through what runs start from, whose w they read and whose answers they learn."""
 
     def visit(run: str, chain: tuple[str, ...]) -> None:
         if run in chain:
             cycle = " -> ".join((*chain[chain.index(run) :], run))
             raise ConfigError(f"runs.{chain[-1]}.init_from: a cycle: {cycle}")
         if run not in visited:
-            parent, _ = parent_of(entry(config, run).get("init_from"))
-            for source in filter(None, (parent, w_source(config, run))):
+            for source in needs(config, run).values():
                 visit(source, (*chain, run))
             visited.add(run)
 

@@ -20,23 +20,22 @@ Formulas (N parameters, tokens as forecast by `resources.lengths`, hardware at w
                b, the bytes of a state and the number of states are the engine's (`red.engines.Stored`)
     probes   = rollouts at the rate of a full queue + 2 N operations per token that is read, times the GPUs of the job
     wrong responses: rollouts of the base until the largest rate has enough
+    re-distillation: one answer to every training prompt
 
 Where the workflow has `benchmark:` files of the same scale, their seconds replace the estimate, and the rest is
 scaled by the median ratio of measured to estimated, trainings and evaluations each by their own.
 """
 
-import csv
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
-from statistics import median
 from typing import Any
 
 from red.engines import engine
 from red.study import jobs
+from red.study.measured import calibration, device_seconds
 from red.study.resources import STAGES, Resources, measured_of, resources_of
-from red.study.runs import entry, lineage, parent_of, run_seeds, run_spec, w_source
+from red.study.runs import answer_source, lineage, needs, run_seeds, run_spec
 from red.training.spec import RunSpec
 
 GIB = 2.0**30
@@ -45,7 +44,6 @@ BYTES_PER_TOKEN_OF_TEXT = 4.5
 BYTES_PER_STEP = 3000.0
 BYTES_PER_ANSWER = 400.0
 BYTES_PER_TOKEN_OF_PROBE = 16.0
-UNMEASURED_FACTOR = 2.0
 # Of `red.objective.vocabulary` on a GPU: a block, in float32, its exponential and its gradient.
 LOGITS_AT_ONCE = 2**26
 BYTES_PER_LOGIT = 12.0
@@ -173,11 +171,11 @@ def estimate(config: Mapping[str, Any]) -> Estimate:
     specs = {run: run_spec(config, run, its_seeds[0]) for run, its_seeds in seeds.items()}
     forecast = {run: training_cost(spec, resources) for run, spec in specs.items()}
     gpus = {run: resources.gpus(spec) for run, spec in specs.items()}
-    trained = _measured(config, "train", seeds, gpus)
+    trained = device_seconds(config, "train", seeds, gpus)
     costs, factor = _calibrated(forecast, trained)
     evaluated = {jobs.BASE: jobs.base_seeds(config), **seeds}
     answers = {run: evaluation_cost(config, resources, run) for run in evaluated}
-    answered = _measured(config, "generate", evaluated, dict.fromkeys(evaluated, resources["generate"].gpu))
+    answered = device_seconds(config, "generate", evaluated, dict.fromkeys(evaluated, resources["generate"].gpu))
     answers, _ = _calibrated(answers, answered)
     bases, needed = len(evaluated[jobs.BASE]), _needed_by(config)
     models = [
@@ -215,13 +213,11 @@ def estimate(config: Mapping[str, Any]) -> Estimate:
 
 
 def _needed_by(config: Mapping[str, Any]) -> dict[str, list[str]]:
-    """Of each run, those that start from it or take their w from it."""
+    """Of each run, those that wait for it."""
     needed: dict[str, list[str]] = {}
     for run in (run for run in config["runs"] if run_seeds(config, run)):
-        parent, source = parent_of(entry(config, run).get("init_from"))[0], w_source(config, run)
-        for other, why in ((parent, "start"), (source, "w")):
-            if other is not None:
-                needed.setdefault(other, []).append(f"{why} of {run}")
+        for why, other in needs(config, run).items():
+            needed.setdefault(other, []).append(f"{why} of {run}")
     return needed
 
 
@@ -330,12 +326,16 @@ def _problems(name: str, entry: Mapping[str, Any]) -> int:
 
 
 def _others(config: Mapping[str, Any], resources: Resources) -> Iterator[Purchase]:
-    """Embedded models, wrong responses for noisy labels, and probes."""
+    """Embedded models, wrong responses for noisy labels, answers for re-distillation, and probes."""
     embedded = sum(model.get("source") == "embedded" for model in jobs.models(config).values())
     if embedded:
         yield Purchase("models", Cost(seconds=embedded * resources.behaviour.pretraining_s), ("every run",))
     if noisy := jobs.noisy(config):
         yield Purchase("wrong responses", wrong_responses_cost(config, resources), tuple(noisy))
+    taught = [run for run, _ in jobs.trained(config) if answer_source(config, run)]
+    if taught:
+        cost = redistilled_cost(resources).times(len(taught))
+        yield Purchase(f"answers to learn, {len(taught)} jobs", cost, tuple(dict.fromkeys(taught)))
     probed: dict[str, list[str]] = {}
     for run, _, probe in jobs.probed(config):
         probed.setdefault(probe, []).append(run)
@@ -356,6 +356,13 @@ def wrong_responses_cost(config: Mapping[str, Any], resources: Resources) -> Cos
     samples = spec.get("samples", 16)
     mean = samples if spec["backend"] == "local" else always_right * samples + (1 - always_right) * min(2, samples)
     sampled = prompts * mean * resources.lengths.rollout
+    start = resources.hardware.startup_s * max(resources["wrong_responses"].gpu, 1)
+    return Cost(sampled / _answer_rate(resources) + start, sampled)
+
+
+def redistilled_cost(resources: Resources) -> Cost:
+    """One greedy answer to every training prompt."""
+    sampled = resources.behaviour.training_prompts * resources.lengths.rollout
     start = resources.hardware.startup_s * max(resources["wrong_responses"].gpu, 1)
     return Cost(sampled / _answer_rate(resources) + start, sampled)
 
@@ -385,7 +392,7 @@ def _alone(config: Mapping[str, Any], seeds: Mapping[str, list[int]], costs: Map
         for parent, step in jobs.parents(config, run):
             share = 1.0 if step is None else step / run_spec(config, parent, 0).training.steps
             cost += costs[parent].times(share)
-        if source := w_source(config, run):
+        for source in {other for what, other in needs(config, run).items() if what != "start"}:
             cost += costs[source]
         total += cost.times(len(its_seeds))
     return total
@@ -397,53 +404,12 @@ def _gpus_per_node(specs: Iterable[RunSpec], resources: Resources) -> int:
     return max([*of_runs, *(resources[stage].gpu for stage in STAGES if stage != "train")])
 
 
-def _measured(
-    config: Mapping[str, Any], stage: str, seeds: Mapping[str, list[int]], gpus: Mapping[str, int]
-) -> dict[str, float]:
-    """Mean device-seconds of a stage of each run, where it has finished.
-
-    Wall clock also on a CPU: Snakemake samples processor time too rarely for short jobs.
-    """
-    folder = Path(config.get("pathvars", {}).get("benchmarks", "benchmarks")) / stage
-    means = {}
-    for run, its_seeds in seeds.items():
-        files = [folder / run / f"seed{seed}.tsv" for seed in its_seeds]
-        values = [seconds for file in files if (seconds := _seconds(file)) is not None]
-        if values:
-            means[run] = sum(values) / len(values) * max(gpus[run], 1)
-    return means
-
-
 def _calibrated(forecast: Mapping[str, Cost], measured: Mapping[str, float]) -> tuple[dict[str, Cost], float]:
     """The costs with what was measured, the others scaled, and the factor of their uncertainty."""
-    factor, ratio = _calibration([measured[run] / forecast[run].seconds for run in measured])
+    factor, ratio = calibration([measured[run] / forecast[run].seconds for run in measured])
     return {
         run: replace(cost, seconds=measured.get(run, cost.seconds * ratio)) for run, cost in forecast.items()
     }, factor
-
-
-def _seconds(path: Path) -> float | None:
-    """Wall-clock seconds of a Snakemake benchmark file, None if there is none, or none that can be."""
-    try:
-        with path.open(encoding="utf-8", newline="") as stream:
-            seconds = float(next(csv.DictReader(stream, delimiter="\t"))["s"])
-    except (OSError, StopIteration, KeyError, TypeError, ValueError, csv.Error):
-        return None
-    return seconds if 0 < seconds < math.inf else None
-
-
-def _calibration(ratios: list[float]) -> tuple[float, float]:
-    """(factor of uncertainty, ratio measured to estimated).
-
-    Two standard deviations of the log ratio among the runs; a fixed factor while fewer than 3 are measured.
-    """
-    if not ratios:
-        return UNMEASURED_FACTOR, 1.0
-    middle = median(ratios)
-    if len(ratios) < 3:
-        return 1.5, middle
-    spread = math.sqrt(sum(math.log(r / middle) ** 2 for r in ratios) / (len(ratios) - 1))
-    return max(math.exp(2 * spread), 1.05), middle
 
 
 def _sum(costs: Iterable[Cost]) -> Cost:

@@ -213,6 +213,15 @@ def wrong_responses_spec(config: Config) -> dict[str, Any]:
     }
 
 
+def redistilled_spec(config: Config, run: str) -> dict[str, Any]:
+    """What `red data redistilled` gets for the run that learns from the answers."""
+    resolved = run_spec(config, run, 0)
+    assert resolved.redistilled is not None, run
+    limits = {key: getattr(resolved.training, key) for key in ("max_prompt_tokens", "max_new_tokens")}
+    how = {"template": config["template"], "backend": config["evaluation"]["backend"]}
+    return {**limits, **how, "count": resolved.redistilled.count}
+
+
 def noisy(config: Config) -> list[str]:
     """The corruptions that need wrong responses and that a run learns from."""
     used = {corruption(config, run) for run in config["runs"]}

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from red.study import jobs
-from red.study.runs import run_seeds, w_source
+from red.study.runs import answer_source, run_seeds, w_source
 
 Config = Mapping[str, Any]
 
@@ -46,8 +46,10 @@ def start(config: Config, run: str, folder: str) -> str:
     return folder if step is None else f"{folder}/step{step}"
 
 
-def demonstrations(config: Config, run: str) -> str:
-    """File that a run learns from, clean or corrupted."""
+def demonstrations(config: Config, run: str, seed: int | str) -> str:
+    """File that a run learns from: of the teacher, clean or corrupted, or of another run's model."""
+    if answer_source(config, run):
+        return f"<results>/data/redistilled/{run}/seed{seed}.jsonl"
     return f"<results>/data/demonstrations/{jobs.corruption(config, run)}.jsonl"
 
 

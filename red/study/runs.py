@@ -86,6 +86,19 @@ def w_source(config: Mapping[str, Any], run: str) -> str | None:
     return weight.get("source") if isinstance(weight, Mapping) else None
 
 
+def answer_source(config: Mapping[str, Any], run: str) -> str | None:
+    """The run whose right answers this run learns from, None if it learns from the teacher's."""
+    redistilled = entry(config, run).get("redistilled") or {}
+    return redistilled.get("run") if isinstance(redistilled, Mapping) else None
+
+
+def needs(config: Mapping[str, Any], run: str) -> dict[str, str]:
+    """The other runs that a run waits for, by what it takes from them."""
+    parent, _ = parent_of(entry(config, run).get("init_from"))
+    sources = {"start": parent, "w": w_source(config, run), "answers": answer_source(config, run)}
+    return {what: other for what, other in sources.items() if other is not None}
+
+
 def entry(config: Mapping[str, Any], run: str) -> dict[str, Any]:
     """A line of `runs:` with everything that `like` gives it; ConfigError on a cycle or an unknown name."""
     return _inherited(config, run, ())

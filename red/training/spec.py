@@ -93,6 +93,14 @@ class Cluster:
 
 
 @dataclass(frozen=True)
+class Redistilled:
+    """Demonstrations that another run's model wrote: its right answers, all or `count` of them."""
+
+    run: str
+    count: Count | None = None
+
+
+@dataclass(frozen=True)
 class RunSpec:
     """One trained thing: a line of `runs:` with everything it inherits, for one seed.
 
@@ -110,6 +118,7 @@ class RunSpec:
     row_group: str = ""
     items: tuple[str, ...] = ()
     corruption: str = "clean"
+    redistilled: Redistilled | None = None
     init_from: str | None = None
     snapshots: tuple[Count, ...] = ()
     because: str = ""

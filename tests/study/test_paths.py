@@ -40,9 +40,10 @@ def test_a_run_starts_from_the_base_a_checkpoint_or_one_of_the_snapshots(tiny, r
     assert paths.start(tiny, run, parent) == start
 
 
-def test_a_run_learns_from_its_own_corruption(tiny):
-    assert paths.demonstrations(tiny, "red") == "<results>/data/demonstrations/clean.jsonl"
-    noisy = paths.demonstrations(tiny, "red_noisy_labels_q05")
+def test_a_run_learns_from_its_own_corruption_or_from_the_answers_of_another_with_its_seed(tiny):
+    assert paths.demonstrations(tiny, "red", 1) == "<results>/data/demonstrations/clean.jsonl"
+    assert paths.demonstrations(tiny, "redistilled", 1) == "<results>/data/redistilled/redistilled/seed1.jsonl"
+    noisy = paths.demonstrations(tiny, "red_noisy_labels_q05", 1)
     assert noisy == "<results>/data/demonstrations/noisy_labels_q05.jsonl"
 
 

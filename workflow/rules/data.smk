@@ -125,6 +125,38 @@ rule corrupted_demonstrations:
         " --out {output.rows:q} > {log:q} 2>&1"
 
 
+# What a run of re-distillation learns: the right answers of another run's model.
+rule redistilled:
+    input:
+        prompts="<results>/data/prompts.jsonl",
+        model=lambda wildcards: paths.checkpoint(
+            config, runs.answer_source(config, wildcards.run), wildcards.seed
+        ),
+    output:
+        rows=ensure("<results>/data/redistilled/{run}/seed{seed}.jsonl", non_empty=True),
+        summary="<results>/data/redistilled/{run}/seed{seed}.json",
+    log:
+        "<logs>/data/redistilled/{run}/seed{seed}.log",
+    benchmark:
+        "<benchmarks>/data/redistilled/{run}/seed{seed}.tsv"
+    retries: REQUESTS["wrong_responses"].retries
+    conda:
+        "../environment.yml"
+    threads: REQUESTS["wrong_responses"].threads
+    resources:
+        gpu=REQUESTS["wrong_responses"].gpu,
+        tasks_per_gpu=0,
+        mem_mb=memory("wrong_responses"),
+        runtime=REQUESTS["wrong_responses"].runtime,
+    params:
+        spec=lambda wildcards: dump_json(jobs.redistilled_spec(config, wildcards.run)),
+        code=code.fingerprint(code.redistilled(config)),
+    shell:
+        "python -m red data redistilled --gpus {resources.gpu:q} --spec {params.spec:q}"
+        " --prompts {input.prompts:q} --model {input.model:q} --workers {threads:q}"
+        " --out {output.rows:q} > {log:q} 2>&1"
+
+
 rule benchmark:
     input:
         lambda wildcards: jobs.benchmark_files(config, wildcards.benchmark),

@@ -7,7 +7,9 @@ rule train:
         unpack(lambda wildcards: paths.teacher(config, wildcards.run)),
         parent=lambda wildcards: paths.parent(config, wildcards.run, wildcards.seed),
         prompts="<results>/data/prompts.jsonl",
-        demonstrations=lambda wildcards: paths.demonstrations(config, wildcards.run),
+        demonstrations=lambda wildcards: paths.demonstrations(
+            config, wildcards.run, wildcards.seed
+        ),
     output:
         checkpoint=directory("<results>/runs/{run}/seed{seed}/checkpoint"),
         snapshots=directory("<results>/runs/{run}/seed{seed}/snapshots"),
