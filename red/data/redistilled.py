@@ -1,6 +1,6 @@
 """Re-distillation: a trained model's own right answers to the training prompts, as demonstrations (arXiv 2505.17988).
 
-Every prompt gets one greedy answer. What ends by itself and what the verifier accepts is kept.
+Every prompt gets one greedy answer. What ends by itself and what the grader finds right is kept.
 """
 
 from collections.abc import Mapping, Sequence
