@@ -92,4 +92,5 @@ KINDS: Mapping[str, Callable[[Case], dict[str, Any]]] = {
     "gac_mu": rules.gac_mu,
     "gac_statistics": rules.gac_statistics,
     "clip_ratio": rules.clip_ratio,
+    "rotation": rules.rotation,
 }

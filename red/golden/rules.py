@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+import numpy as np
 import torch
 
 from red.golden.kappa import kappas
@@ -14,6 +15,7 @@ from red.methods.prefix_rft import OneHybrid
 from red.methods.relift import HardBuffer
 from red.methods.trapo import MicroGroups
 from red.methods.uft import FadingPrefix
+from red.models import singular
 from red.objective.batch import Batch, Members
 from red.objective.loss import objective, plan
 from red.objective.noise import gradient_noise
@@ -220,6 +222,24 @@ def sasr(case: Case) -> dict[str, Any]:
     """The gate of SASR."""
     norms = case["inputs"]
     return {"p_sft": sft_probability(norms["g_last_sft"], norms["g_warmup"], case["config"]["gamma"])}
+
+
+def rotation(case: Case) -> dict[str, Any]:
+    """Singular values and vectors of two matrices, and each with the vectors of one and the values of the other."""
+    a, b = (np.array(case["inputs"][name]) for name in "ab")
+    before, after, top = singular.factors(a), singular.factors(b), case["config"]["top"]
+    energy = singular.energy(before, b - a)
+    return {
+        "sigma_a": before.values.tolist(),
+        "sigma_b": after.values.tolist(),
+        "relative_change": singular.relative_change(before, after).tolist(),
+        "angle_left": singular.angles(before.left[:, :top], after.left[:, :top]).tolist(),
+        "angle_right": singular.angles(before.right[:, :top], after.right[:, :top]).tolist(),
+        "energy_diagonal": energy.diagonal,
+        "energy_in_span": energy.in_span,
+        "vectors_restored": singular.composed(vectors=before, values=after).tolist(),
+        "values_restored": singular.composed(vectors=after, values=before).tolist(),
+    }
 
 
 def clip_ratio(case: Case) -> dict[str, Any]:

@@ -27,7 +27,7 @@ def card(spec: Mapping[str, Any], code: str, steps: int, stopped: str) -> str:
         "method": spec["method"],
         "seed": spec["seed"],
         "scale": spec.get("scale", ""),
-        "started from": spec.get("init_from") or "base",
+        "started from": spec.get("of") or spec.get("init_from") or "base",
         "demonstrations": spec.get("corruption", ""),
         "steps": f"{steps}, stopped early: {stopped}" if stopped else steps,
         "spec": spec_hash(spec),

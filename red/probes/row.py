@@ -15,7 +15,7 @@ from red.plumbing.storage import write_atomic
 
 @dataclass(frozen=True)
 class Row:
-    """One number. `example` is a prompt id; `position` counts response tokens from 0.
+    """One number. `example` is a prompt id, or the name of a matrix; `position` counts response tokens from 0.
 
     `token`: the text that the number is about, a token or what `quantity` names.
     """
@@ -39,6 +39,14 @@ OF_PROMPTS = ("group_accuracy", "group_size", "length_rollout", "equation_rollou
 OF_RESPONSES = ("prompt", "verdict")
 """What `tokens` says of each response beside them."""
 
+MEASURES = (
+    *("value_change", "value_change_max", "angle_left", "angle_left_max", "angle_right", "angle_right_max"),
+    *("energy_diagonal", "energy_in_span", "energy_outside"),
+)
+NULLS = ("_null", "_null_low", "_null_high", "_rounding")
+ROTATION = ("norm_change", *(name + null for name in MEASURES for null in ("", *NULLS)))
+"""What `rotation` says of each matrix: measures, and the same of random changes and of rounding."""
+
 ARROW: dict[Any, pa.DataType] = dict.fromkeys((str, str | None), pa.string())
 ARROW |= dict.fromkeys((int, int | None), pa.int64()) | {float: pa.float64()}
 ROWS = pa.schema([(field.name, ARROW[field.type]) for field in fields(Row)])
@@ -49,6 +57,8 @@ def quantities(probe: str, models: Iterable[str], step: int) -> frozenset[tuple[
     if probe == "entropy":
         names = ["entropy_rollout", "entropy_demonstration", "thinking_rollout"]
         return frozenset((at, name) for at in (0, step) for name in names)
+    if probe == "rotation":
+        return frozenset((step, name) for name in ROTATION)
     own = "small" if probe == "confidence" else "trained"
     beside = {(0, name) for name in OF_PROMPTS} if probe == "confidence" else {(step, name) for name in OF_RESPONSES}
     return frozenset((step, OF_TOKENS + name) for name in (own, *models)) | beside

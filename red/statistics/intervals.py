@@ -95,12 +95,30 @@ def paired_difference(
     shapes = [(a.shape[1], b.shape[1]) for a, b in zip(first_strata, second_strata, strict=True)]
     if any(a != b for a, b in shapes):
         raise ValueError(f"paired scores need the same problems, found {shapes}")
-    differences = np.concatenate([a - b for a, b in _resampled_pairs(first_strata, second_strata, rng, resamples)])
+    one, other = resampled_together([first_strata, second_strata], rng, resamples).mean(axis=0)
+    differences = one - other
     # Sums in different order leave differences of 1e-17 where the true one is 0.
     below, above = (differences <= 1e-12).sum(), (differences >= -1e-12).sum()
     p = min(1.0, 2 * (min(below, above) + 1) / (resamples + 1))
     mean, error = _mean(first_strata) - _mean(second_strata), float(differences.std())
     return Difference(mean, *_percentiles(differences), float(p), error)
+
+
+def resampled_together(models: Sequence[Sequence[Floats]], rng: Generator, resamples: int = RESAMPLES) -> Floats:
+    """Resampled means of each benchmark, [benchmarks, models, resamples], for statistics of several models at once.
+
+    A model is a list of matrices as above. Each resample draws the same problems for all models, and seeds for each.
+    """
+    blocks = []
+    for start in range(0, resamples, BLOCK):
+        rows = min(BLOCK, resamples - start)
+        seeds = [_counts(rng, rows, len(strata[0])) for strata in models]
+        means = []
+        for parts in zip(*models, strict=True):
+            problems = _counts(rng, rows, parts[0].shape[1])
+            means.append([_weighted(part, own, problems) for part, own in zip(parts, seeds, strict=True)])
+        blocks.append(means)
+    return np.concatenate(blocks, axis=2)
 
 
 def adjust(p_values: ArrayLike) -> Floats:
@@ -144,19 +162,6 @@ def _resampled(strata: Sequence[Floats], rng: Generator, resamples: int) -> Iter
         rows = min(BLOCK, resamples - start)
         seeds = _counts(rng, rows, len(strata[0]))
         yield np.mean([_weighted(s, seeds, _counts(rng, rows, s.shape[1])) for s in strata], axis=0)
-
-
-def _resampled_pairs(
-    first: Sequence[Floats], second: Sequence[Floats], rng: Generator, resamples: int
-) -> Iterator[tuple[Floats, Floats]]:
-    for start in range(0, resamples, BLOCK):
-        rows = min(BLOCK, resamples - start)
-        first_seeds, second_seeds = (_counts(rng, rows, len(strata[0])) for strata in (first, second))
-        means = []
-        for a, b in zip(first, second, strict=True):
-            problems = _counts(rng, rows, a.shape[1])
-            means.append((_weighted(a, first_seeds, problems), _weighted(b, second_seeds, problems)))
-        yield np.mean([a for a, _ in means], axis=0), np.mean([b for _, b in means], axis=0)
 
 
 def _weighted(scores_sp: Floats, seeds_rs: Floats, problems_rp: Floats) -> Floats:

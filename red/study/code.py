@@ -21,6 +21,8 @@ Modules = tuple[str, ...]
 GRADING: Modules = ("red.evaluation.verdicts",)
 JUDGE = "red.grading.reward"  # of rewards, which is handed to what needs verdicts
 CORRUPTION: Modules = ("red.data.demonstrations", JUDGE)
+DERIVED: Modules = ("red.models.surgery",)
+ROTATION: Modules = ("red.probes.rotation",)
 COLLECT: Modules = ("red.tables.collect",)
 EXPORT: Modules = ("red.tables.export",)
 MODEL_SOURCES = {"embedded": "red.world.pretraining", "hub": "red.models.prepare"}
@@ -79,4 +81,4 @@ def generation(config: Config) -> Modules:
 
 def probe(config: Config) -> Modules:
     """Rule `probe`: the measurements and the backend that samples."""
-    return ("red.probes", JUDGE, f"red.sampling.{config['evaluation']['backend']}")
+    return ("red.probes.probe", "red.probes.summary", JUDGE, f"red.sampling.{config['evaluation']['backend']}")

@@ -15,13 +15,14 @@ from red.evaluation.spec import EvaluationSettings
 from red.plumbing import tracking
 from red.plumbing.documents import MESSAGE, deep_merge, read_yaml
 from red.plumbing.records import closest, from_mapping, suggestion
+from red.study import derived
 from red.study.runs import entry, lineage, needs, parent_of, run_seeds, run_spec, w_source
 from red.study.sweep import rated, swept
 from red.training.spec import RunSpec
 
 MOST = 2**63 - 1  # that the collected tables hold
 SOURCED = ("data", "model", "large_model")  # sections with a `source`, or with parts that have one
-DROPPABLE = ("benchmarks", "corruptions", "probes", "rates")
+DROPPABLE = ("benchmarks", "corruptions", "derived", "probes", "rates")
 SCHEMA = Path(__file__).parent / "config.schema.yaml"
 
 
@@ -63,10 +64,11 @@ def _pruned(config: Mapping[str, Any], merged: Mapping[str, Any], right: Mapping
 
 
 def select(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The document without what an overlay took away: benchmarks, corruptions, probes and rates that are null.
+    """The document without what an overlay took away: benchmarks, corruptions, derived models, probes, rates of null.
 
     `rates` are written into the runs they name. With `only: [run, ...]` those runs, what they start from and learn w
-    from. `like` is resolved, because the runs it names may be gone. With `sweep` the runs of the sweep.
+    from, and what is derived from them alone. `like` is resolved, because the runs it names may be gone. With `sweep`
+    the runs of the sweep.
     """
     config = {key: _without_nulls(value) if key in DROPPABLE else value for key, value in config.items()}
     if config.keys() & {"rates", "sweep", "only"}:
@@ -87,11 +89,13 @@ def select(config: Mapping[str, Any]) -> dict[str, Any]:
         kept.add(run)
         waiting += set(needs(config, run).values()) - kept
     runs = {run: entry(config, run) for run in config["runs"] if run in kept}
+    made = derived.selected(config, kept)
+    gone = {*config["runs"], *config.get("derived", {})} - kept - made.keys()
     probes = {
-        name: {**probe, "runs": [run for run in probe["runs"] if run in kept or run not in config["runs"]]}
+        name: {**probe, "runs": [run for run in probe["runs"] if run not in gone]}
         for name, probe in config.get("probes", {}).items()
     }
-    return {**config, "runs": runs, "probes": probes}
+    return {**config, "runs": runs, "derived": made, "probes": probes}
 
 
 def _without_nulls(section: Any) -> Any:
@@ -114,6 +118,7 @@ def check(config: Mapping[str, Any]) -> dict[tuple[str, int], RunSpec]:
         specs[run].build_method()
         _check_corruption(config, specs[run])
     _check_parents(config, specs)
+    derived.check(config)
     _check_weight_sources(config, specs)
     _check_answer_sources(config, specs)
     _check_order(config)

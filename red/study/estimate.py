@@ -19,6 +19,7 @@ Formulas (N parameters, tokens as forecast by `resources.lengths`, hardware at w
                (those of the hub twice, here and in its cache); resume states only while a training runs.
                b, the bytes of a state and the number of states are the engine's (`red.engines.Stored`)
     probes   = rollouts at the rate of a full queue + 2 N operations per token that is read, times the GPUs of the job
+               (derived models and `rotation` take processors, seconds at tiny scale: not counted but for their answers)
     wrong responses: rollouts of the base until the largest rate has enough
     re-distillation: one answer to every training prompt
 
@@ -32,9 +33,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from red.engines import engine
-from red.study import jobs
+from red.study import derived, jobs
 from red.study.measured import calibration, device_seconds
-from red.study.resources import STAGES, Resources, measured_of, resources_of
+from red.study.resources import STAGES, Cost, Resources, measured_of, resources_of
 from red.study.runs import answer_source, lineage, needs, run_seeds, run_spec
 from red.training.spec import RunSpec
 
@@ -47,28 +48,6 @@ BYTES_PER_TOKEN_OF_PROBE = 16.0
 # Of `red.objective.vocabulary` on a GPU: a block, in float32, its exponential and its gradient.
 LOGITS_AT_ONCE = 2**26
 BYTES_PER_LOGIT = 12.0
-
-
-@dataclass(frozen=True)
-class Cost:
-    """Device-seconds, tokens sampled and trained, bytes kept on disk."""
-
-    seconds: float = 0.0
-    sampled: float = 0.0
-    trained: float = 0.0
-    disk: float = 0.0
-
-    def __add__(self, other: "Cost") -> "Cost":
-        return Cost(*(getattr(self, n) + getattr(other, n) for n in Cost.__dataclass_fields__))
-
-    def times(self, factor: float) -> "Cost":
-        """The cost of a share of it, or of several."""
-        return Cost(*(factor * getattr(self, n) for n in Cost.__dataclass_fields__))
-
-    @property
-    def hours(self) -> float:
-        """Device-hours."""
-        return self.seconds / 3600
 
 
 @dataclass(frozen=True)
@@ -173,7 +152,8 @@ def estimate(config: Mapping[str, Any]) -> Estimate:
     gpus = {run: resources.gpus(spec) for run, spec in specs.items()}
     trained = device_seconds(config, "train", seeds, gpus)
     costs, factor = _calibrated(forecast, trained)
-    evaluated = {jobs.BASE: jobs.base_seeds(config), **seeds}
+    made = {name: derived.seeds(config, name) for name in config.get("derived", {})}
+    evaluated = {jobs.BASE: jobs.base_seeds(config), **seeds, **made}
     answers = {run: evaluation_cost(config, resources, run) for run in evaluated}
     answered = device_seconds(config, "generate", evaluated, dict.fromkeys(evaluated, resources["generate"].gpu))
     answers, _ = _calibrated(answers, answered)
@@ -198,6 +178,10 @@ def estimate(config: Mapping[str, Any]) -> Estimate:
             (*spec.items, *needed.get(run, ())),
         )
         for run, spec in specs.items()
+    ]
+    rows += [
+        Row(name, len(own), 0, _kept(config, name, resources), answers[name], 0, 0, 0, False, name in answered, ())
+        for name, own in made.items()
     ]
     return Estimate(
         scale=config["scale"],
@@ -249,6 +233,14 @@ def training_cost(spec: RunSpec, resources: Resources) -> Cost:
     return Cost(seconds + hardware.startup_s * devices, sampled, trained, kept)
 
 
+def _kept(config: Mapping[str, Any], name: str, resources: Resources) -> Cost:
+    """Of a derived model; a snapshot is only another name."""
+    if derived.line(config, name).kind == "snapshot":
+        return Cost()
+    spec = run_spec(config, derived.run_of(config, name), 0)
+    return Cost(disk=engine(spec.training.engine).needs(spec).stored.checkpoint * resources.shape.parameters)
+
+
 def state_bytes(spec: RunSpec, resources: Resources) -> float:
     """Bytes of all resume states of one training, which are there only while it runs."""
     stored = engine(spec.training.engine).needs(spec).stored
@@ -280,6 +272,7 @@ def evaluation_cost(config: Mapping[str, Any], resources: Resources, run: str) -
 def generation_length(config: Mapping[str, Any], resources: Resources, run: str) -> float:
     """Mean tokens of an answer: the run's own, else that of what it is like, else of its method, else of all."""
     lengths = resources.lengths
+    run = derived.run_of(config, run)
     names = () if run == jobs.BASE else (*lineage(config, run), run_spec(config, run, 0).method)
     mean = next((lengths.generation_of[name] for name in names if name in lengths.generation_of), lengths.generation)
     return float(min(mean, config["evaluation"]["max_new_tokens"]))
@@ -340,6 +333,8 @@ def _others(config: Mapping[str, Any], resources: Resources) -> Iterator[Purchas
     for run, _, probe in jobs.probed(config):
         probed.setdefault(probe, []).append(run)
     for probe, runs in probed.items():
+        if probe == jobs.ROTATION:
+            continue
         cost = probe_cost(config, probe, resources).times(len(runs))
         yield Purchase(f"probe {probe}, {len(runs)} jobs", cost, tuple(dict.fromkeys(runs)))
 

@@ -15,15 +15,17 @@ from red.evaluation.catalog import EMBEDDED, HELD_OUT, Benchmark, benchmark
 from red.methods import method
 from red.plumbing.documents import deep_merge
 from red.plumbing.records import from_mapping, to_mapping
+from red.study import derived
 from red.study.resources import resources_of
 from red.study.runs import parent_of, run_seeds, run_spec, written
 from red.training.spec import RunSpec, Training
 from red.world.benchmarks import size
 
-BASE = "base"
+BASE = derived.BASE
 CLEAN = "clean"
+ROTATION = "rotation"  # the probe without prompts, which has a command and a rule of its own
 PRESENTATION = ("label", "row_group", "items", "because", "rate_of")
-PROBE_MODELS = {"entropy": ("parent",), "confidence": ("large",), "tokens": ("base", "sft")}
+PROBE_MODELS = {"entropy": ("parent",), "confidence": ("large",), "tokens": ("base", "sft"), ROTATION: ("parent",)}
 
 Config = Mapping[str, Any]
 
@@ -39,8 +41,10 @@ def check(config: Config) -> None:
         if probe not in PROBE_MODELS:
             raise ConfigError(f"probes.{probe}: unknown; one of {', '.join(PROBE_MODELS)}")
         for run in entry["runs"]:
-            if run != BASE and run not in config["runs"]:
+            if run != BASE and run not in config["runs"] and not derived.is_derived(config, run):
                 raise ConfigError(f"probes.{probe}.runs: no run named {run!r}")
+            if run == BASE and "parent" in PROBE_MODELS[probe]:
+                raise ConfigError(f"probes.{probe}.runs: {BASE} has no start that {probe} could compare it with")
     for name in config["benchmarks"]:
         problems_spec(config, name)
     known = models(config)
@@ -103,18 +107,20 @@ def trained(config: Config) -> list[tuple[str, int]]:
 
 
 def evaluated(config: Config) -> list[tuple[str, int]]:
-    """The base models and everything trained."""
-    return [*((BASE, seed) for seed in base_seeds(config)), *trained(config)]
+    """The base models, everything trained, and what is made of it."""
+    return [*((BASE, seed) for seed in base_seeds(config)), *trained(config), *derived.derived(config)]
 
 
 def probed(config: Config) -> list[tuple[str, int, str]]:
     """Every (run, seed, probe) that is measured."""
-    seeds = {run: run_seeds(config, run) for run in config["runs"]} | {BASE: base_seeds(config)}
+    seeds: dict[str, list[int]] = {}
+    for run, seed in evaluated(config):
+        seeds.setdefault(run, []).append(seed)
     return [
         (run, seed, probe)
         for probe, entry in config.get("probes", {}).items()
         for run in entry["runs"]
-        for seed in seeds[run]
+        for seed in seeds.get(run, ())
     ]
 
 
@@ -164,7 +170,9 @@ def training_spec(resolved: RunSpec) -> dict[str, Any]:
 
 
 def parents(config: Config, run: str) -> Iterator[tuple[str, int | None]]:
-    """The runs that `run` descends from, nearest first, with the snapshot taken (None: the end)."""
+    """The runs that `run` descends from, nearest first, with the snapshot taken (None: the end). What is derived
+    descends from what its run does."""
+    run = derived.run_of(config, run)
     while run != BASE:
         parent, step = parent_of(written(config, run, "init_from"))
         if parent is None:
@@ -292,13 +300,14 @@ def grading_spec(config: Config) -> dict[str, Any]:
 
 
 def probe_spec(config: Config, run: str, probe: str) -> dict[str, Any]:
-    """What `red probe` gets; the prompts are drawn from one seed, so that all runs see the same ones."""
+    """What `red probe` gets, or `red rotation`; prompts are drawn from one seed, so that all runs see the same ones."""
+    seed, step = config["evaluation"].get("seed", 0), 0 if run == BASE else derived.step_of(config, run)
+    if probe == ROTATION:
+        return {"probe": probe, "seed": seed, "step": step}
     entry = {key: value for key, value in config["probes"][probe].items() if key not in ("runs", "gpu")}
     training = from_mapping(Training, config["common"], "common")
     limits = {key: getattr(training, key) for key in ("max_prompt_tokens", "max_new_tokens")}
-    step = 0 if run == BASE else run_spec(config, run, 0).training.steps
-    evaluation = config["evaluation"]
-    how = {"seed": evaluation.get("seed", 0), "backend": evaluation["backend"]}
+    how = {"seed": seed, "backend": config["evaluation"]["backend"]}
     return {"probe": probe, "template": config["template"], "step": step, **how, **limits, **entry}
 
 
@@ -331,7 +340,7 @@ def collect_spec(config: Config, resolved: Mapping[tuple[str, int], RunSpec] | N
         for name, one in known.items()
     ]
     probes = {
-        probe: {"runs": entry["runs"], "prompts": entry["prompts"], "models": probe_models(config, probe)}
+        probe: {"runs": entry["runs"], "prompts": entry.get("prompts"), "models": probe_models(config, probe)}
         for probe, entry in config.get("probes", {}).items()
     }
     return {"runs": runs, "benchmarks": benchmarks, "probes": probes}
@@ -356,6 +365,10 @@ def _collected(config: Config, run: str, seed: int, resolved: RunSpec | None) ->
             "scale": config["scale"],
             "model": models(config)[base_model(config, seed)],
         }
+    elif derived.is_derived(config, run):
+        made = derived.line(config, run)
+        presentation = {"method": derived.METHOD, "label": made.label or run, "items": list(made.items), "steps": 0}
+        spec = {"method": derived.METHOD, **derived.spec(config, run, seed)}
     else:
         resolved = resolved or run_spec(config, run, seed)
         presentation = {name: to_mapping(getattr(resolved, name)) for name in ("method", "family", *PRESENTATION)}

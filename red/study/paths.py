@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from red.study import jobs
-from red.study.runs import answer_source, run_seeds, w_source
+from red.study import derived, jobs
+from red.study.runs import answer_source, parent_of, run_seeds, w_source
 
 Config = Mapping[str, Any]
 
@@ -26,7 +26,9 @@ def first_base(config: Config) -> str:
 
 def checkpoint(config: Config, run: str, seed: int | str) -> str:
     """Folder of a run's trained model; `base` is the run without training."""
-    return base(config, seed) if run == jobs.BASE else f"<results>/runs/{run}/seed{seed}/checkpoint"
+    if run == jobs.BASE:
+        return base(config, seed)
+    return f"<results>/{'derived' if derived.is_derived(config, run) else 'runs'}/{run}/seed{seed}/checkpoint"
 
 
 def metrics(run: str, seed: int | str) -> str:
@@ -36,13 +38,40 @@ def metrics(run: str, seed: int | str) -> str:
 
 def parent(config: Config, run: str, seed: int | str) -> str:
     """What a run needs to start: the base model, another run's checkpoint, or the folder of its snapshots."""
-    name, step = next(jobs.parents(config, run), (jobs.BASE, None))
-    return checkpoint(config, name, seed) if step is None else f"<results>/runs/{name}/seed{seed}/snapshots"
+    return _made(config, *next(jobs.parents(config, run), (jobs.BASE, None)), seed)
 
 
 def start(config: Config, run: str, folder: str) -> str:
     """Folder of the model that a run starts from, inside `folder`, its `parent`."""
     _, step = next(jobs.parents(config, run), (jobs.BASE, None))
+    return _inside(folder, step)
+
+
+def sources(config: Config, name: str, seed: int | str) -> dict[str, str]:
+    """What a derived model needs, under the names `of` and `donor`, in the way of `parent`."""
+    made = derived.line(config, name)
+    found = {"of": made.of} | ({"donor": made.donor} if made.donor else {})
+    return {key: _made(config, *_named(model), seed) for key, model in found.items()}
+
+
+def derivation(config: Config, name: str, folders: Mapping[str, str]) -> dict[str, str]:
+    """The folders of the models themselves inside of `folders`, its `sources`."""
+    made = derived.line(config, name)
+    steps = {"of": _named(made.of)[1], "donor": _named(made.donor or made.of)[1]}
+    return {key: _inside(folder, steps[key]) for key, folder in folders.items()}
+
+
+def _named(model: str) -> tuple[str, int | None]:
+    name, step = parent_of(model)
+    return str(name), step
+
+
+def _made(config: Config, name: str, step: int | None, seed: int | str) -> str:
+    """What a job makes that holds the model: Snakemake knows no folder inside of one that it makes."""
+    return checkpoint(config, name, seed) if step is None else f"<results>/runs/{name}/seed{seed}/snapshots"
+
+
+def _inside(folder: str, step: int | None) -> str:
     return folder if step is None else f"{folder}/step{step}"
 
 

@@ -36,6 +36,28 @@ class Request:
 
 
 @dataclass(frozen=True)
+class Cost:
+    """Device-seconds, tokens sampled and trained, bytes kept on disk."""
+
+    seconds: float = 0.0
+    sampled: float = 0.0
+    trained: float = 0.0
+    disk: float = 0.0
+
+    def __add__(self, other: "Cost") -> "Cost":
+        return Cost(*(getattr(self, n) + getattr(other, n) for n in Cost.__dataclass_fields__))
+
+    def times(self, factor: float) -> "Cost":
+        """The cost of a share of it, or of several."""
+        return Cost(*(factor * getattr(self, n) for n in Cost.__dataclass_fields__))
+
+    @property
+    def hours(self) -> float:
+        """Device-hours."""
+        return self.seconds / 3600
+
+
+@dataclass(frozen=True)
 class Hardware:
     """One device (a GPU, or a CPU core where no GPU is asked for), at what it sustains.
 
@@ -111,12 +133,13 @@ class Behaviour:
 
 @dataclass(frozen=True)
 class Stages:
-    """Section `resources`."""
+    """Section `resources`. `derived`: to make these models, and the probe `rotation`; both decompose matrices."""
 
     model: Request = Request()
     wrong_responses: Request = Request(retries=2)
     demonstrations: Request = Request()
     train: Request = Request(retries=2)
+    derived: Request = Request()
     generate: Request = Request(retries=2)
     grade: Request = Request()
     probe: Request = Request(retries=1)

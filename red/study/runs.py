@@ -59,9 +59,11 @@ def run_spec(config: Mapping[str, Any], run: str, seed: int) -> RunSpec:
 
 
 def snapshots(config: Mapping[str, Any], run: str) -> set[int]:
-    """Steps of `run` that another run branches from (`init_from: run@step`)."""
+    """Steps of `run` that another run branches from (`init_from: run@step`), or that a derived model is made of."""
     # A line inherits what another one has in writing, so the written ones are enough.
     named = [line["init_from"] for line in config["runs"].values() if line and line.get("init_from")]
+    made = config.get("derived", {}).values()
+    named += [line[key] for line in made for key in ("of", "vectors", "values") if line.get(key)]
     return {step for parent, step in map(parent_of, named) if parent == run and step is not None}
 
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from red.errors import DataError, RedError, one_line
 from red.plumbing.partials import open_regular
 from red.plumbing.storage import parse_row, read_object
-from red.study import jobs
+from red.study import derived, jobs
 from red.study.runs import run_spec
 
 TAIL = 65536
@@ -96,21 +96,26 @@ def _progress(config: Mapping[str, Any], run: str, seed: int) -> Progress:
     if run == jobs.BASE:
         ready = (jobs.models_folder(config) / jobs.base_model(config, seed) / "config.json").is_file()
         trained = Progress(run, seed, "done" if ready else "waiting", 0, 0)
+    elif derived.is_derived(config, run):
+        ready = (results / "derived" / where / "provenance.json").is_file()
+        trained = Progress(run, seed, "done" if ready else "waiting", 0, 0)
     else:
         trained = _training(results / "runs" / where, run, seed, run_spec(config, run, seed).training.steps)
     grades = [results / "evaluations" / where / f"{name}.grades.jsonl" for name in config["benchmarks"]]
     evaluated = sum(path.is_file() for path in grades)
     unfinished = []
     if trained.training != "done":
-        unfinished = [("data/models", jobs.base_model(config, seed))] if run == jobs.BASE else [("train", str(where))]
+        stage = "derive" if derived.is_derived(config, run) else "train"
+        unfinished = [("data/models", jobs.base_model(config, seed))] if run == jobs.BASE else [(stage, str(where))]
     if evaluated < len(grades):
         unfinished += [("generate", str(where)), ("grade", str(where))]
     probes = [probe for other, its_seed, probe in jobs.probed(config) if (other, its_seed) == (run, seed)]
     absent = [probe for probe in probes if not (results / "probes" / where / f"{probe}.parquet").is_file()]
-    unfinished += [("probe", str(where / probe)) for probe in absent]
+    rotation = ("probe_rotation", str(where))
+    unfinished += [rotation if probe == jobs.ROTATION else ("probe", str(where / probe)) for probe in absent]
     logs = Path(config.get("pathvars", {}).get("logs", "logs"))
     reasons = {stage: _reason(logs, stage, name, trained.changed) for stage, name in unfinished}
-    failed = any(reasons.get(stage) for stage in ("train", "data/models"))
+    failed = any(reasons.get(stage) for stage in ("train", "derive", "data/models"))
     return replace(
         trained,
         training="failed" if failed else trained.training,

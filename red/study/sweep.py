@@ -26,8 +26,8 @@ def rated(config: Mapping[str, Any]) -> dict[str, Any]:
 def swept(config: Mapping[str, Any]) -> dict[str, Any]:
     """The study that the section `sweep` asks for: its runs at each rate of the grid, and what these start from.
 
-    With `only`, those of its runs. No probe and no other benchmark is left. ConfigError names a run that has no
-    rate of its own to choose.
+    With `only`, those of its runs. No probe, no derived model and no other benchmark is left. ConfigError names a run
+    that has no rate of its own to choose.
     """
     sweep = config["sweep"]
     chosen = [run for run in sweep["runs"] if run in config.get("only", sweep["runs"])]
@@ -49,6 +49,7 @@ def swept(config: Mapping[str, Any]) -> dict[str, Any]:
         "runs": runs | candidates,
         "only": list(candidates),
         "benchmarks": {"validation": validation},
+        "derived": {},
         "probes": {},
         "large_model": None,
         "teacher_model": config.get("teacher_model") or config.get("large_model"),

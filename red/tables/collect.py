@@ -22,6 +22,7 @@ from red.tables.schema import ASKED_KEYS, BENCHMARK_KEYS, DYNAMICS, ORIGIN, PROB
 
 BATCH = 65536
 GRADE_KEYS = ("id", "index", "correct", "correct_lenient", "reason", "tokens", "truncated")
+UNTRAINED = ("base", "derived")  # what stands in the place of a method: no training made these models
 WITHOUT_GOLD = "data_error"  # the reason of a verdict on a problem whose gold cannot be read: no figure counts it
 PROVENANCE = ("spec_hash", "code", "stopped", "seconds", "data")
 ENVIRONMENT = ("commit", "dirty", "packages")
@@ -43,6 +44,12 @@ class Run:
         """What every row of this run carries."""
         names = {name: self.entry[name] for name, _ in RUN}
         return names | {name: self.provenance.get(name, "") for name, _ in ORIGIN}
+
+    @property
+    def probed_step(self) -> int:
+        """The step of its model: the last one of its training, or that which it was derived after."""
+        step = (self.entry.get("spec") or {}).get("step", self.entry.get("steps"))
+        return step if isinstance(step, int) else 0
 
     def line(self) -> dict[str, Any]:
         """Its entry in runs.json."""
@@ -83,7 +90,7 @@ def collect(spec: Mapping[str, Any], results: Path, out: Path) -> list[Run]:
     with table_file(out / "probes.parquet", PROBES) as write:
         for run in whole:
             for name, path in run.probes.items():
-                write(attendance[name].taken(path, run.entry.get("steps") or 0, _probes(run, path)))
+                write(attendance[name].taken(path, run.probed_step, _probes(run, path)))
     counted = [{**one, "problems": len(ids[one["benchmark"]])} if ids else one for one in spec["benchmarks"]]
     write_json(out / "benchmarks.json", counted)
     write_json(out / "runs.json", [run.line() for run in runs])
@@ -114,7 +121,7 @@ def find(entry: Mapping[str, Any], spec: Mapping[str, Any], results: Path) -> Ru
     """The files of one (run, seed), and which are missing."""
     where = Path(entry["run"]) / f"seed{entry['seed']}"
     evaluation = results / "evaluations" / where
-    training = results / "runs" / where if entry["method"] != "base" else None
+    training = results / "runs" / where if entry["method"] not in UNTRAINED else None
     probes = {
         name: results / "probes" / where / f"{name}.parquet"
         for name, order in spec.get("probes", {}).items()

@@ -15,17 +15,18 @@ AGAIN = "probe again"
 
 @dataclass(frozen=True)
 class Order:
-    """A probe of some runs: how many prompts, and which models are measured beside each run's own."""
+    """A probe of some runs: how many prompts, None where it reads matrices; which models are measured beside each run's
+    own."""
 
     runs: tuple[str, ...]
-    prompts: Rows
+    prompts: Rows | None
     models: tuple[str, ...] = ()
 
 
 @dataclass
 class Attendance:
     """The files of one probe. Every quantity of every prompt has to be there once, that of tokens from the first to the
-    last, and all runs have to have the same prompts. What is remembered grows with prompts, not with tokens."""
+    last, and all runs have the same prompts or matrices. What is remembered grows with these, not with tokens."""
 
     probe: str
     order: Order
@@ -57,8 +58,9 @@ class Attendance:
         lengths: dict[str, int] = {}
         for (step, quantity), of_example in rows.items():
             what = f"{path}: {quantity} at step {step}"
-            if len(of_example) != self.order.prompts:
-                raise DataError(f"{what} is of {len(of_example)} prompts, {self.order.prompts} are ordered; {AGAIN}")
+            if not of_example or self.order.prompts not in (None, len(of_example)):
+                ordered = self.order.prompts or "all matrices"
+                raise DataError(f"{what} is of {len(of_example)} prompts, {ordered} are ordered; {AGAIN}")
             self.examples = self.examples or set(of_example)
             if other := self.examples ^ of_example.keys():
                 raise DataError(f"{what}: {min(other)!r} is not a prompt of all; {AGAIN}")

@@ -111,7 +111,15 @@ class Run:
     @property
     def parent(self) -> tuple[str, int | None] | None:
         """The run it starts from and the snapshot's step, None for the final checkpoint or for base."""
-        name, _, step = str(self.spec.get("init_from") or "").partition("@")
+        return self._named("init_from")
+
+    @property
+    def derived_from(self) -> tuple[str, int | None] | None:
+        """The same of a derived model: the run that it is a model of, changed or not; None for other runs."""
+        return self._named("of")
+
+    def _named(self, key: str) -> tuple[str, int | None] | None:
+        name, _, step = str(self.spec.get(key) or "").partition("@")
         return (name, int(step) if step.isdecimal() else None) if name and name != BASE else None
 
 

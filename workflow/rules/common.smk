@@ -10,7 +10,7 @@ from red.plumbing.documents import read_yaml
 from red.plumbing.provenance import ROOT, fingerprint
 from red.plumbing.sources import sources
 from red.plumbing.storage import dump_json, write_atomic
-from red.study import cluster, code, jobs, paths, runs
+from red.study import cluster, code, derived, jobs, paths, runs
 from red.study import config as configuration
 from red.study import estimate as estimates
 from red.study.resources import resources_of
@@ -53,6 +53,9 @@ REPORTED = Path("config/reported.csv")
 REPORTED = str(REPORTED if REPORTED.exists() else CHECKOUT / REPORTED)
 # Where analysis lies, and where red does: another place once it is installed (`red init`).
 ROOTS = (CHECKOUT, ROOT)
+# Items of studies of their own, and the section of a configuration that makes it such a study.
+ELSEWHERE = {"sweep": "sweep", "sensitivity": "sensitivity"}
+ELSEWHERE |= {"forgetting": "derived", "rotation": "derived"}
 TABLES = [f"{table}.parquet" for table in ("scores", "dynamics", "probes")]
 TABLES += ["runs.json", "benchmarks.json"]
 
@@ -88,6 +91,13 @@ def model_options(wildcards, input):
     return [word for pair in pairs for word in pair]
 
 
+def derived_options(wildcards, input):
+    """`--of FOLDER --donor FOLDER` for a derived model."""
+    folders = {name: input[name] for name in ("of", "donor") if name in input.keys()}
+    models = paths.derivation(config, wildcards.run, folders)
+    return [word for name, folder in models.items() for word in (f"--{name}", folder)]
+
+
 def analysis_code(item):
     """Fingerprint of an item: its module, what that imports, the page templates, and how text gets into its files."""
     modules = sources(f"analysis.items.{item}", "analysis.__main__", roots=ROOTS)
@@ -101,10 +111,11 @@ def report_code():
 
 
 def tables_of(item):
-    """The tables that an item reads: this study's, but for `sweep` and `sensitivity` those that were made before."""
+    """The tables that an item reads: this study's, but of ELSEWHERE those that were made before."""
     stored = Path(config.get("pathvars", {}).get(item, "")) / "collected"
-    is_before = item in ("sweep", "sensitivity") and (stored / "runs.json").is_file()
-    folder = str(stored) if is_before and item not in config else "<results>/collected"
+    is_before = item in ELSEWHERE and (stored / "runs.json").is_file()
+    own = not is_before or config.get(ELSEWHERE[item])
+    folder = "<results>/collected" if own else str(stored)
     return [f"{folder}/{table}" for table in TABLES]
 
 

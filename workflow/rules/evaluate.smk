@@ -1,6 +1,37 @@
-# What the trained models can do (generate, grade) and what they think (probe), and all of it in three tables.
+# What the trained models and those derived from them can do (generate, grade) and what they think (probe), and all of it in
+# three tables.
 # What is trained is measured before the next training begins: the first numbers are there after minutes.
 GENERATION = jobs.generation_spec(config)
+
+
+# The run's wildcard is the name of a derived model.
+rule derive:
+    input:
+        unpack(lambda wildcards: paths.sources(config, wildcards.run, wildcards.seed)),
+    output:
+        checkpoint=directory("<results>/derived/{run}/seed{seed}/checkpoint"),
+        provenance="<results>/derived/{run}/seed{seed}/provenance.json",
+    log:
+        "<logs>/derive/{run}/seed{seed}.log",
+    benchmark:
+        "<benchmarks>/derive/{run}/seed{seed}.tsv"
+    priority: 1
+    conda:
+        "../environment.yml"
+    threads: REQUESTS["derived"].threads
+    resources:
+        mem_mb=memory("derived"),
+        runtime=REQUESTS["derived"].runtime,
+    params:
+        spec=lambda wildcards: dump_json(
+            derived.spec(config, wildcards.run, int(wildcards.seed))
+        ),
+        code=code.fingerprint(code.DERIVED),
+        models=derived_options,
+        folder=subpath(output.provenance, parent=True),
+    shell:
+        "python -m red derive --spec {params.spec:q} --code {params.code:q}"
+        " {params.models:q} --out {params.folder:q} > {log:q} 2>&1"
 
 
 rule generate:
@@ -112,6 +143,8 @@ rule probe:
         "<logs>/probe/{run}/seed{seed}/{probe}.log",
     benchmark:
         "<benchmarks>/probe/{run}/seed{seed}/{probe}.tsv"
+    wildcard_constraints:
+        probe=r"(?!rotation\.)[a-z0-9_]+",
     retries: REQUESTS["probe"].retries
     conda:
         "../environment.yml"
@@ -131,6 +164,36 @@ rule probe:
         "python -m red probe --gpus {resources.gpu:q} --spec {params.spec:q} --checkpoint {input.checkpoint:q}"
         " {params.models:q} --prompts {input.prompts:q}"
         " --demonstrations {input.demonstrations:q} --out {output:q} > {log:q} 2>&1"
+
+
+# A probe that reads matrices, on processors.
+rule probe_rotation:
+    input:
+        checkpoint=lambda wildcards: paths.checkpoint(
+            config, wildcards.run, wildcards.seed
+        ),
+        parent=lambda wildcards: paths.parent(config, wildcards.run, wildcards.seed),
+    output:
+        ensure("<results>/probes/{run}/seed{seed}/rotation.parquet", non_empty=True),
+    log:
+        "<logs>/probe_rotation/{run}/seed{seed}.log",
+    benchmark:
+        "<benchmarks>/probe_rotation/{run}/seed{seed}.tsv"
+    conda:
+        "../environment.yml"
+    threads: REQUESTS["derived"].threads
+    resources:
+        mem_mb=memory("derived"),
+        runtime=REQUESTS["derived"].runtime,
+    params:
+        spec=lambda wildcards: dump_json(
+            jobs.probe_spec(config, wildcards.run, jobs.ROTATION)
+        ),
+        code=code.fingerprint(code.ROTATION),
+        start=lambda wildcards, input: paths.start(config, wildcards.run, input.parent),
+    shell:
+        "python -m red rotation --spec {params.spec:q} --checkpoint {input.checkpoint:q}"
+        " --start {params.start:q} --out {output:q} > {log:q} 2>&1"
 
 
 # In a file: the runs of a paper are more text than one argument of a command may be.
