@@ -25,6 +25,8 @@ pytestmark = pytest.mark.faults("output places")
 MINE = "what a user keeps here"
 PROBE = {"probe": "entropy", "prompts": 2, "samples": 1, "template": "plain", "max_prompt_tokens": 64}
 PROBE |= {"max_new_tokens": 8}
+ANSWERS = {"template": "plain", "max_prompt_tokens": 64, "max_new_tokens": 4}
+SNAPSHOT = {"run": "early", "seed": 0, "scale": "tiny", "of": "sft@1", "step": 1, "kind": "snapshot"}
 
 
 def data(kind: str, spec: str = "{}", *more: object) -> Callable[[World, Path], list[Any]]:
@@ -37,7 +39,7 @@ def with_prompts(kind: str, spec: str = "{}", clean: bool = True) -> Callable[[W
 
     def arguments(world: World, out: Path) -> list[Any]:
         demonstrations = ["--demonstrations", world.demonstrations] if clean else []
-        model = ["--model", world.base] if kind == "wrong_responses" else []
+        model = ["--model", world.base] if kind in ("wrong_responses", "redistilled") else []
         return data(kind, spec, "--prompts", world.prompts, *demonstrations, *model)(world, out)
 
     return arguments
@@ -57,6 +59,17 @@ def probe(world: World, out: Path) -> list[Any]:
     models = ["--checkpoint", world.base, "--model", f"parent={world.base}"]
     texts = ["--prompts", world.prompts, "--demonstrations", world.demonstrations]
     return ["probe", "--spec", json.dumps(PROBE), *models, *texts, "--out", out]
+
+
+def rotation(world: World, out: Path) -> list[Any]:
+    """Of the base against itself."""
+    models = ["--checkpoint", world.base, "--start", world.base]
+    return ["rotation", "--spec", '{"step": 1, "seed": 0}', *models, "--out", out]
+
+
+def snapshot(world: World, out: Path) -> list[Any]:
+    """The base as it is."""
+    return ["derive", "--spec", json.dumps(SNAPSHOT), "--of", world.base, "--out", out]
 
 
 def evaluate(world: World, out: Path) -> list[Any]:
@@ -99,6 +112,10 @@ PLACES: tuple[tuple[str, Callable[[World, Path], list[Any]], str, Program], ...]
     ("data demonstrations", with_prompts("demonstrations", clean=False), "../out.json", "red"),
     ("data corruption", with_prompts("corruption", '{"corruption": "noisy_labels", "rate": 0.0}'), ".", "red"),
     ("data wrong_responses", with_prompts("wrong_responses", '{"rate": 0.0}'), ".", "red"),
+    *(
+        ("data redistilled", with_prompts("redistilled", json.dumps(ANSWERS), False), place, "red")
+        for place in (".", "../out.json")
+    ),
     ("data benchmark", data("benchmark", '{"limit": 2}', "--name", "math500"), ".", "red"),
     *(
         ("train", lambda world, out: world.train(out, run_spec("sft", steps=1)), place, "red")
@@ -114,6 +131,8 @@ PLACES: tuple[tuple[str, Callable[[World, Path], list[Any]], str, Program], ...]
     ),
     ("grade", of_answers, "math500.grades.jsonl", "red"),
     ("probe", probe, ".", "red"),
+    ("rotation", rotation, ".", "red"),
+    *(("derive", snapshot, place, "red") for place in ("checkpoint", "provenance.json")),
     *(("evaluate", evaluate, place, "red") for place in ("summary.md", "summary.json", "benchmarks/math500.jsonl")),
     *(("collect", collect, place, "red") for place in ("scores.parquet", "dynamics.parquet", "runs.json")),
     ("export", tables("export", "--collected", "COLLECTED"), ".", "red"),
