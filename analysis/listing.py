@@ -54,7 +54,9 @@ def check_items(config: Mapping[str, Any]) -> None:
     """ConfigError if an item that the configuration asks for, or that a run says it is in, is none."""
     known = listing()
     asked = {"items": config["items"], "base.items": (config.get("base") or {}).get("items", ())}
-    asked |= {f"runs.{name}.items": run.get("items", ()) for name, run in config["runs"].items()}
+    for section in ("runs", "derived"):
+        lines = config.get(section, {})
+        asked |= {f"{section}.{name}.items": line.get("items", ()) for name, line in lines.items()}
     for where, names in asked.items():
         for name in names:
             if name not in known:

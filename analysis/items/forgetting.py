@@ -12,27 +12,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Picture
+from numpy.typing import ArrayLike
 
-from analysis.measures.compare import PAIRED, Comparison, compare, percent
-from analysis.measures.forgetting import (
-    Study,
-    Surgery,
-    Verdict,
-    method_label,
-    peak,
-    peaks_apart,
-    recovered,
-    restored,
-    shares_fall,
-    study_of,
-)
+from analysis.measures.compare import PAIRED, Comparison, compare, on_shared_seeds, percent
+from analysis.measures.derived.curve import Study, Surgery, method_label, study_of
+from analysis.measures.derived.forgetting import Verdict, peak, peaks_apart, recovered, restored, shares_fall
 from analysis.output.item import Figure
 from analysis.parts.account import account_of, result_figure
-from analysis.parts.style import BLACK, BLUE, EMPTY, GREY, MAGENTA, canvas, legend_below, look, no_data
-from red.tables.reader import Run, Tables
+from analysis.parts.style import BLUE, EMPTY, FULL, GREY, MAGENTA, canvas, legend_below, look, no_data
+from red.tables.reader import BASE, Run, Tables
 
 GROUPS = {"math": "in domain (mathematics)", "out_of_domain": "out of domain"}
-KINDS = {"vectors": "vectors restored", "values": "values restored", "null": "random, same norm"}
+KINDS = {"vectors": "vectors restored", "values": "values restored", "null": "random change"}
 
 
 def build(tables: Tables) -> Figure:
@@ -41,31 +33,50 @@ def build(tables: Tables) -> Figure:
     study = study_of(runs)
     if study.trunk is None and not study.surgeries:
         return _nothing(tables, runs)
-    scores = tables.scores(runs)
+    scores, notes = _on_shared_seeds(tables.scores(runs))
     accuracy = compare(scores)
-    columns = max(2, len(study.surgeries))
-    picture, axes = canvas(2 if study.surgeries else 1, columns, 5.0 if study.surgeries else 2.7)
-    for where, group, letter in zip(axes[0], GROUPS, "ab", strict=False):
-        _draw_curve(where, accuracy, study, tables.group(group), f"({letter}) {GROUPS[group].capitalize()}")
-    for where, surgery, letter in zip(axes[1:].flat, study.surgeries, "cdefgh", strict=False):
-        _draw_surgery(where, tables, accuracy, surgery, letter)
-    for where in [*axes[0][2:], *axes[1:].flat[len(study.surgeries) :]]:
-        where.set_axis_off()
-    legend_below(picture, axes.flat)
     verdicts = _verdicts(tables, accuracy, study)
-    account = account_of(tables, runs, PAIRED, scores, accuracy.incomplete)
+    account = account_of(tables, runs, PAIRED, scores, accuracy.incomplete, notes)
     figure = result_figure(
         tables,
         "Forgetting out of domain",
         "(a, b) Unweighted mean accuracy of each group of benchmarks by step of SFT (step 0 is the base model); a "
         "line joins the end of RL to the model that it starts from. Below: the end of a training, as it is and with "
-        "the singular vectors or the singular values of another model in its q, k, v and down projections, and with a "
-        f"random change of the norm that the vectors bring. {_told(accuracy, study, tables, verdicts)}",
-        picture,
+        "the singular vectors or the singular values of another model, the donor, in its q, k, v and down projections, "
+        "and with a random change of the norm that the vectors bring. "
+        f"{_told(accuracy, study, tables, verdicts)}",
+        _drawn(tables, accuracy, study),
         _numbers(tables, accuracy, study, verdicts),
         account,
     )
     return replace(figure, facts={**figure.facts, "tests": [{**vars(one), **_interval(one)} for one in verdicts]})
+
+
+def _on_shared_seeds(scores: pd.DataFrame) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Of the seeds that all runs have; the base has one for all where it is not trained here."""
+    is_base = scores["run"] == BASE
+    made, notes = on_shared_seeds(scores[~is_base])
+    base = scores[is_base]
+    shared = base[base["seed"].isin(made["seed"])]
+    return pd.concat([shared if len(shared) else base, made]), notes
+
+
+def _drawn(tables: Tables, accuracy: Comparison, study: Study) -> Picture:
+    count = len(study.surgeries)
+    picture = Picture(figsize=(FULL, 5.0 if count else 2.7))
+    rows = picture.subfigures(2 if count else 1, 1, squeeze=False)[:, 0]
+    above = rows[0].subplots(1, 2)
+    for where, (group, words), letter in zip(above, GROUPS.items(), "ab", strict=True):
+        _draw_curve(where, accuracy, study, tables.group(group), f"({letter}) {words.capitalize()}")
+    legend_below(rows[0], above)
+    if count:
+        below = rows[1].subplots(1, max(2, count), sharex=True, sharey=True)
+        for where, surgery, letter in zip(below, study.surgeries, "cdefgh", strict=False):
+            _draw_surgery(where, tables, accuracy, surgery, letter)
+        for where in below[count:]:
+            where.set_axis_off()
+        legend_below(rows[1], below)
+    return picture
 
 
 def _nothing(tables: Tables, runs: Sequence[Run]) -> Figure:
@@ -90,63 +101,59 @@ def _verdicts(tables: Tables, accuracy: Comparison, study: Study) -> list[Verdic
 def _draw_curve(where: Axes, accuracy: Comparison, study: Study, benchmarks: Sequence[str], heading: str) -> None:
     """Models of the curve at equal distances: their steps are log-spaced."""
     where.set(title=heading, xlabel="step of SFT", ylabel="accuracy (%)")
-    measured = np.array([percent(accuracy.estimate(one.run.name, benchmarks)) for one in study.curve]).reshape(-1, 3)
-    if np.isnan(measured).all():
+    means = [percent(accuracy.estimate(one.run.name, benchmarks)) for one in study.curve]
+    if study.trunk is None or np.isnan(means).all():
         return no_data(where, "no finished runs")
-    steps, places = [one.step for one in study.curve], np.arange(len(study.curve))
-    mean, low, high = measured.T
-    trunk = look(study.curve[-1].run)
-    label = study.trunk.label if study.trunk else ""
-    where.errorbar(places, mean, [mean - low, high - mean], color=trunk.color, marker=trunk.marker, ms=3, label=label)
+    steps, places = [one.step for one in study.curve], range(len(study.curve))
+    trunk = look(study.trunk)
+    _draw_points(where, places, means, label=study.trunk.label, color=trunk.color, marker=trunk.marker, ls="-", lw=1)
     methods = list(dict.fromkeys(model.run.method for model in study.restarts))
-    for model in study.restarts:
-        end = percent(accuracy.estimate(model.run.name, benchmarks))
-        style, shift = look(Run(model.run.method, "", model.run.method)), methods.index(model.run.method) + 1
-        place = float(np.interp(model.step, steps, places))
-        x = place + 0.5 * shift / (len(methods) + 1)
-        if np.isnan(end[0]):
-            continue
-        start = mean[places[steps.index(model.step)]] if model.step in steps else np.nan
-        where.plot([place, x], [start, end[0]], color=style.color, lw=0.7, ls=":")
-        errors = [[end[0] - end[1]], [end[2] - end[0]]]
-        name = method_label(study, model.run.method)
-        where.errorbar(
-            x, end[0], errors, color=style.color, ls="", marker=style.marker, ms=4, elinewidth=0.7, label=name
-        )
+    for method in methods:
+        own = [model for model in study.restarts if model.run.method == method]
+        ends = [percent(accuracy.estimate(model.run.name, benchmarks)) for model in own]
+        starts = np.interp([model.step for model in own], steps, places)
+        x = starts + 0.5 * (methods.index(method) + 1) / (len(methods) + 1)
+        style = look(Run(method, "", method))
+        for model, place, end_x, end in zip(own, starts, x, ends, strict=True):
+            if model.step in steps:
+                start = means[steps.index(model.step)][0]
+                where.plot([place, end_x], [start, end[0]], color=style.color, lw=0.7, ls=":")
+        _draw_points(where, x, ends, label=method_label(study, method), color=style.color, marker=style.marker, ls="")
     where.set_xticks(places, [str(step) for step in steps])
     return None
 
 
+def _draw_points(
+    where: Axes, x: ArrayLike, values: Sequence[tuple[float, float, float]], lying: bool = False, **look: Any
+) -> None:
+    """Means with their intervals, whose ends rounding may put on the wrong side of a mean of equal numbers."""
+    mean, low, high = np.array(values).T
+    errors = np.maximum([mean - low, high - mean], 0)
+    look |= {"ms": 3.5, "elinewidth": 0.7}
+    if lying:
+        where.errorbar(mean, x, xerr=errors, **look)
+    else:
+        where.errorbar(x, mean, yerr=errors, **look)
+
+
 def _draw_surgery(where: Axes, tables: Tables, accuracy: Comparison, surgery: Surgery, letter: str) -> None:
-    where.set(title=f"({letter}) {surgery.late.label}, with parts of {surgery.donor.label}", xlabel="accuracy (%)")
+    heading = f"({letter}) {surgery.late.label}, donor {surgery.donor.label}"
+    where.set(title=heading, xlabel="accuracy (%)")
     rows = _operated(surgery)
-    for group, color, shift in zip(GROUPS, (BLUE, MAGENTA), (-0.12, 0.12), strict=True):
-        for place, (_, run) in enumerate(rows):
-            mean, low, high = percent(accuracy.estimate(run.name, tables.group(group)))
-            if np.isnan(mean):
-                where.text(0.5, place, "missing", transform=where.get_yaxis_transform(), ha="center", color=GREY)
-                continue
-            marker = "o" if group == "math" else "D"
-            errors = [[mean - low], [high - mean]]
-            where.errorbar(
-                mean,
-                place + shift,
-                xerr=errors,
-                color=color,
-                marker=marker,
-                ls="",
-                ms=4,
-                elinewidth=0.8,
-                label=GROUPS[group],
-            )
-    where.set_yticks(range(len(rows)), [words for words, _ in rows], color=BLACK)
+    looks = {"math": (BLUE, "o", -0.12), "out_of_domain": (MAGENTA, "D", 0.12)}
+    for group, (color, marker, shift) in looks.items():
+        found = [percent(accuracy.estimate(run.name, tables.group(group))) for _, run in rows]
+        places = np.arange(len(rows)) + shift
+        _draw_points(where, places, found, lying=True, label=GROUPS[group], color=color, marker=marker, ls="")
+        for place in np.flatnonzero(np.isnan(found).any(axis=1)):
+            where.text(0.5, place, "missing", transform=where.get_yaxis_transform(), ha="center", color=GREY)
+    where.set_yticks(range(len(rows)), [words for words, _ in rows])
     where.set_ylim(len(rows) - 0.5, -0.5)
-    where.grid(False, axis="y")
 
 
 def _operated(surgery: Surgery) -> list[tuple[str, Run]]:
     made = [(words, surgery.made[kind]) for kind, words in KINDS.items() if kind in surgery.made]
-    return [("as it is", surgery.late), *made, (f"{surgery.donor.label}, whole", surgery.donor)]
+    return [("as it is", surgery.late), *made, ("donor", surgery.donor)]
 
 
 def _told(accuracy: Comparison, study: Study, tables: Tables, verdicts: Sequence[Verdict]) -> str:

@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from analysis.measures.forgetting import step_of
-from analysis.measures.rotation import ALL, Phase, phases_of, rotations
+from analysis.measures.derived.curve import step_of
+from analysis.measures.derived.rotation import ALL, Phase, phases_of, rotations
 from analysis.output.item import Figure
 from analysis.parts.account import account_of, result_figure
 from analysis.parts.style import EMPTY, GREY, canvas, legend_below, look, no_data
@@ -41,12 +41,12 @@ def build(tables: Tables) -> Figure:
             column[-1].set_xlabel("RL to its end, from step of SFT" if is_rl else "step of SFT")
         for where, (label, _) in zip(axes[:, 0], ROWS.values(), strict=True):
             where.set_ylabel(label)
-        legend_below(picture, axes.flat)
+        legend_below(picture, axes.flat, 5)
         caption = (
             "Each model against the one that its training started from. (a, b) Median principal angle, mean of left "
             "and right, between the leading fifths of the singular vectors, minus its mean after a random change of "
-            "the same norm; grey: where 95 % of such changes lie. (c, d) Median relative change of these singular "
-            f"values; grey crosses: after the random change. {_rounding(numbers)} {_told(numbers, phases)}"
+            "the same norm; grey: where 95 % of such changes of one matrix lie. (c, d) Median relative change of these "
+            f"singular values; grey crosses: after the random change. {_rounding(numbers)} {_told(numbers, phases)}"
         )
     measured = set(numbers["run"])
     missing = [f"rotation of {run.label}" for run in runs if run.seeds and run.name not in measured]
@@ -72,15 +72,17 @@ def _draw(where: Axes, numbers: pd.DataFrame, phases: Sequence[Phase], quantity:
         if phase.is_rl and len(methods) > 1:
             shift = 0.3 * (methods.index(phase.owner.method) / (len(methods) - 1) - 0.5)
         x = np.array([ticks.index(step) for step in _steps(phase, models)]) + shift
-        _nulls(where, x, rows, quantity)
         name = "angle_excess" if quantity == "angle" else quantity
-        errors = [rows[name] - rows[f"{name}_low"], rows[f"{name}_high"] - rows[name]]
+        mean, low, high = (rows[column].to_numpy(float) for column in (name, f"{name}_low", f"{name}_high"))
+        errors = np.maximum([mean - low, high - mean], 0)  # a mean of equal numbers may be off by its last place
         style = look(Run(phase.owner.method, "", phase.owner.method))
         label = method_label(phases, phase.owner.method)
-        where.errorbar(
-            x, rows[name], errors, color=style.color, marker=style.marker, ms=3.5, elinewidth=0.7, label=label
-        )
+        where.errorbar(x, mean, errors, color=style.color, marker=style.marker, ms=3.5, elinewidth=0.7, label=label)
+        _nulls(where, x, rows, quantity)
     where.set_xticks(range(len(ticks)), [str(tick) for tick in ticks])
+    where.set_xlim(-0.5, len(ticks) - 0.5)
+    if quantity == "value_change":
+        where.set_ylim(bottom=0)
     return None
 
 
@@ -91,11 +93,13 @@ def _steps(phase: Phase, models: Sequence[Run]) -> list[int]:
 def _nulls(where: Axes, x: np.ndarray, rows: pd.DataFrame, quantity: str) -> None:
     """Bars of the range around the null's mean, or the values after a random change."""
     if quantity == "angle":
-        low, high = (rows[f"angle_null_{end}"] - rows["angle_null"] for end in ("low", "high"))
-        where.vlines(x, low, high, color=GREY, lw=5, alpha=0.35, label="random change, 95 %")
+        low, high = ((rows[f"angle_null_{end}"] - rows["angle_null"]).to_numpy(float) for end in ("low", "high"))
+        where.vlines(x, low, high, color=GREY, lw=5, alpha=0.35, label="random change, 95 %", zorder=1)
         where.axhline(0, color=GREY, lw=0.6)
     else:
-        where.plot(x, rows["value_change_null"], ls="", marker="x", ms=4, color=GREY, label="random change")
+        where.plot(
+            x, rows["value_change_null"].to_numpy(float), ls="", marker="x", ms=4, color=GREY, label="random change"
+        )
 
 
 def method_label(phases: Sequence[Phase], method: str) -> str:

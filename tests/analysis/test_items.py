@@ -17,7 +17,7 @@ from red.tables.reader import Tables, from_frames, read_reported
 from tests.fixtures import synthetic
 
 WITHOUT_RUNS = {"pipeline", "objective_forms", "propositions", "methods"}
-ELSEWHERE = {"sweep"}  # of another study: tests/analysis/test_sweep.py
+ELSEWHERE = {"sweep", "forgetting", "rotation"}  # of other studies: tests/analysis/test_sweep.py, test_forgetting.py
 ITEMS = listing()
 ORIGIN = {"spec_hash": "a", "code": "b", "method": "red"}
 

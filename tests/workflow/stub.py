@@ -62,6 +62,14 @@ def train(options: dict[str, str]) -> None:
     _write(out / "provenance.json", {"spec_hash": "s", "code": options["--code"], "steps": 2})
 
 
+def derive(options: dict[str, str]) -> None:
+    """A model folder, if those that it is made of are there."""
+    for name in ("--of", "--donor"):
+        assert Path(options.get(name, options["--of"]), "config.json").is_file(), options.get(name)
+    _folder(Path(options["--out"]) / "checkpoint")
+    _lines(Path(options["--out"]) / "provenance.json")
+
+
 def generate(options: dict[str, str]) -> None:
     """One line per benchmark."""
     out = Path(options["--out"])
@@ -79,6 +87,12 @@ def grade(options: dict[str, str]) -> None:
 
 def probe(options: dict[str, str]) -> None:
     """Something that is not empty."""
+    _lines(Path(options["--out"]))
+
+
+def rotation(options: dict[str, str]) -> None:
+    """The same, if both models are there."""
+    assert all(Path(options[name], "config.json").is_file() for name in ("--checkpoint", "--start"))
     _lines(Path(options["--out"]))
 
 

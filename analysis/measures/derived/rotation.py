@@ -6,13 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from analysis.measures.forgetting import kind, step_of
+from analysis.measures.derived.curve import kind, step_of
 from red.methods import method, names
 from red.tables.reader import Run, Tables
 
 PROBE, ALL = "rotation", "all"
 ANGLES = ("angle", "angle_null", "angle_null_low", "angle_null_high", "angle_rounding")  # degrees
-VALUES = ("value_change", "value_change_null", "value_change_rounding")  # percent
+VALUES = ("value_change", "value_change_null", "value_change_rounding", "norm_change")  # percent
 ENERGIES = ("energy_diagonal", "energy_in_span", "energy_outside")  # shares
 EXCESS = "angle_excess"  # the angle minus the mean of its null
 SPREAD = (EXCESS, "value_change")  # whose lowest and highest seed are kept
