@@ -1,1 +1,1 @@
-"""Teacher-forced measurements of checkpoints on fixed training prompts."""
+"""Measurements of checkpoints: teacher-forced on fixed training prompts, and of their singular vectors."""

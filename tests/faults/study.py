@@ -19,6 +19,7 @@ ENTRY = {"run": "fault", "method": "sft", "seed": 3, "scale": "tiny", "steps": 2
 SPEC = {"runs": [ENTRY], "benchmarks": [BENCHMARK], "probes": {"entropy": {"runs": ["fault"], "prompts": 2}}}
 PROBE = {"probe": "entropy", "prompts": 2, "samples": 1, "template": "plain", "max_prompt_tokens": 64}
 PROBE |= {"max_new_tokens": 40, "step": 2}
+DERIVED = {"run": "made", "seed": 3, "scale": "tiny", "of": "fault", "step": 2, "kind": "vectors", "donor": "base"}
 WHERE = Path("fault", "seed3")
 PROBLEMS = "data/benchmarks/math500.jsonl"
 
@@ -65,6 +66,11 @@ class Study:
         models = ["--checkpoint", f"{self.run / 'checkpoint'}", "--model", f"parent={self.world.base}"]
         return ["probe", "--spec", json.dumps(PROBE), *models, *texts, "--out", str(out)]
 
+    def derive(self, out: Path) -> list[str]:
+        """Arguments of `red derive`."""
+        models = ["--of", str(self.run / "checkpoint"), "--donor", str(self.world.base)]
+        return ["derive", "--spec", json.dumps(DERIVED), *models, "--out", str(out)]
+
     def collect(self, out: Path) -> list[str]:
         """Arguments of `red collect`."""
         return ["collect", "--spec", json.dumps(SPEC), "--results", str(self.results), "--out", str(out)]
@@ -82,6 +88,7 @@ def make(results: Path, world: World) -> Study:
     succeed(world.generate(study.evaluation, study.run / "checkpoint", data / "benchmarks"))
     succeed(study.grade(study.evaluation))
     succeed(study.probe(results / "probes" / WHERE / "entropy.parquet"))
+    succeed(study.derive(results / "derived" / "made" / "seed3"))
     succeed(study.collect(results / "collected"))
     study.log.mkdir()
     for step in range(3):

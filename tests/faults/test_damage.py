@@ -80,6 +80,11 @@ KINDS: tuple[tuple[str, str, Callable[[Study, Path], Any]], ...] = (
         lambda study, path: checksums.folder_hash(path.parent),
     ),
     (
+        "derived model",
+        "derived/made/seed3/checkpoint/model.safetensors",
+        lambda study, path: checksums.folder_hash(path.parent),
+    ),
+    (
         "record of a finished training",
         "runs/fault/seed3/finished/trained.json",
         lambda study, path: checksums.folder_hash(path.parent),

@@ -61,7 +61,7 @@ def test_scaling_is_all_on_the_diagonal_and_turns_nothing():
 
 
 def test_a_random_change_has_its_norm_and_spreads_its_energy_evenly():
-    """Of n x n entries n are on the diagonal: a share of 1 / n (section 29.2 of the specification)."""
+    """Of n x n entries n are on the diagonal: a share of 1 / n."""
     own, rng = singular.factors(matrix(1, (128, 128))), np.random.default_rng(2)
     change = singular.random_change((128, 128), 0.7, rng)
     assert np.linalg.norm(change) == pytest.approx(0.7)

@@ -25,6 +25,7 @@ BLOCK = re.compile(r'```\w+ title="([^"]+)"\n(.*?)```', re.DOTALL)
 COSTS = {
     "Add a method": 2,
     "Add an ablation": 1,
+    "Add a model made of others": 1,
     "Add a benchmark": 2,
     "Add a table or figure": 2,
     "Add a tracker": 1,
@@ -131,6 +132,14 @@ def test_an_ablation_differs_by_what_its_entry_says_and_has_its_row(extended):
     changes = {key: value for key, value in line.items() if key in spec["overrides"]}
     assert changes and changes == spec["overrides"] and spec["method"] == line["like"]
     assert run in set(extended.numbers("hyperparameters")["run"])
+
+
+@runs_the_dag
+def test_a_model_made_of_others_is_evaluated_and_has_its_row(extended):
+    (name,) = extended.added("Add a model made of others", "derived")
+    rows = extended.numbers("main_results")
+    assert rows[rows["run"] == name]["value"].notna().all() and name in set(rows["run"])
+    assert "vectors of the base" in extended.read("tables", "main_results.html")
 
 
 @runs_the_dag

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from red.plumbing.sources import NEUTRAL, sources
-from red.study import code, config, jobs
+from red.study import code, config, derived, jobs
 from red.study.runs import run_spec
 
 # Every module of ours that a process or one of its children looks for is written to $LOADED.
@@ -50,7 +50,7 @@ def paper(repository: Path) -> dict:
 
 ALL = (
     *("model", "prompts", "demonstrations", "wrong_responses", "corruption", "benchmark"),
-    *("train", "generate", "grade", "probe", "collect", "export"),
+    *("train", "derive", "generate", "grade", "probe", "rotation", "collect", "export"),
 )
 
 
@@ -64,9 +64,11 @@ def stages_of(document: dict) -> dict[str, code.Modules]:
         "corruption": code.CORRUPTION,
         "benchmark": code.benchmark(document, next(iter(document["benchmarks"]))),
         "train": code.training(run_spec(document, "red", 0)),
+        "derive": code.DERIVED,
         "generate": code.generation(document),
         "grade": code.GRADING,
         "probe": code.probe(document),
+        "rotation": code.ROTATION,
         "collect": code.COLLECT,
         "export": code.EXPORT,
     }
@@ -84,7 +86,13 @@ TINY = {
     "red/models/prepare.py": set(),
     "red/models/qwen2.py": USES_MODELS,
     "red/models/packed.py": {"train", "probe"},
-    "red/text/template.py": USES_MODELS | {"grade"},  # grading reads the problems with the module that renders them
+    "red/models/singular.py": {"derive", "rotation"},
+    "red/models/surgery.py": {"derive"},
+    "red/models/folder.py": USES_MODELS | {"derive", "rotation"},
+    "red/probes/rotation.py": {"rotation"},
+    "red/probes/row.py": {"probe", "rotation", "collect", "export"},
+    # grading reads the problems with the module that renders them; a folder's documents come with its tokenizer
+    "red/text/template.py": USES_MODELS | {"grade", "derive", "rotation"},
     "red/text/equations.py": {"probe"},
     "red/text/thinking_words.py": {"train", "probe"},
     "red/world/problems.py": AFTER_WORLD,
@@ -162,6 +170,9 @@ def commands(document: dict, results: Path) -> list[tuple[str, list]]:
     noisy, wrong = spec(jobs.corruption_spec(document, "noisy_labels")), data / "wrong_responses.jsonl"
     answered = ["--checkpoint", run / "checkpoint", "--benchmarks", data, "--out", answers]
     probe = ["--checkpoint", run / "checkpoint", "--model", f"parent={model}", *given, "--out", probed]
+    made = {**document, "derived": {"made": {"of": "red", "vectors": "base"}}}
+    derive = ["derive", *spec(derived.spec(made, "made", 0)), "--of", run / "checkpoint", "--donor", model]
+    turned = ["--checkpoint", run / "checkpoint", "--start", model, "--out", probed.with_name("rotation.parquet")]
     return [
         ("model", ["data", "model", *spec(next(iter(jobs.models(document).values()))), "--out", model]),
         ("prompts", ["data", "prompts", *spec(jobs.prompts_spec(document)), "--out", prompts]),
@@ -177,9 +188,11 @@ def commands(document: dict, results: Path) -> list[tuple[str, list]]:
             "train",
             ["train", *spec(jobs.training_spec(run_spec(document, "red", 0))), "--parent", model, *given, "--out", run],
         ),
+        ("derive", [*derive, "--out", results / "derived"]),
         ("generate", ["generate", *spec({**jobs.generation_spec(document), "run": "red", "seed": 0}), *answered]),
         ("grade", ["grade", *spec(jobs.grading_spec(document)), "--evaluation", answers, "--benchmarks", data]),
         ("probe", ["probe", *spec(jobs.probe_spec(document, "red", "entropy")), *probe]),
+        ("rotation", ["rotation", *spec(jobs.probe_spec(document, "red", "rotation")), *turned]),
         ("collect", ["collect", *spec(jobs.collect_spec(document)), "--results", results, "--out", collected]),
         ("export", ["export", "--collected", collected, "--out", results / "results.json"]),
     ]

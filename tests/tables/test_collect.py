@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from red.errors import ConfigError, DataError
-from red.probes.row import Row
+from red.probes.row import ROTATION, Row
 from red.probes.row import write as write_probe
 from red.tables.collect import collect
 
@@ -157,3 +157,18 @@ def peak(results: Path, out: Path, samples: int) -> int:
     command = [sys.executable, "-c", code, *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return int(done.stdout)
+
+
+def test_a_derived_model_has_answers_and_a_probe_at_its_step_and_no_training(results, tmp_path):
+    grades = tmp_path / "evaluations" / "red_at_1" / "seed0" / "amc.grades.jsonl"
+    write(grades, {"id": "a", "index": 0, **GRADE}, {"id": "a", "index": 1, **GRADE})
+    write(grades.with_name("provenance.json"), {"spec_hash": "answers", "code": "g"})
+    rows = [Row("rotation", 1, "layers.0.q", None, None, name, 0.5) for name in ROTATION]
+    write_probe(rows, results / "probes" / "red_at_1" / "seed0" / "rotation.parquet")
+    made = {**entry("red_at_1", "derived"), "steps": 0, "spec": {"kind": "snapshot", "of": "red@1", "step": 1}}
+    document = spec(made, entry("red"))
+    document["probes"]["rotation"] = {"runs": ["red_at_1"], "prompts": None, "models": ["parent"]}
+    (found, _) = collect(document, results, tmp_path / "out")
+    assert found.line()["status"] == "done" and found.line()["spec"]["of"] == "red@1"
+    assert {row["step"] for row in tables(tmp_path / "out")["probes"] if row["probe"] == "rotation"} == {1}
+    assert "red_at_1" not in {row["run"] for row in tables(tmp_path / "out")["dynamics"]}

@@ -66,3 +66,26 @@ def test_all_runs_are_probed_on_the_same_prompts(attendance):
     list(attendance.taken(FILE, STEP, batches(whole())))
     with pytest.raises(DataError, match="'b' is not a prompt of all"):
         list(attendance.taken(FILE, STEP, batches(whole("ac"))))
+
+
+def turned(matrices: str = "qk", step: int = STEP, without: str = "") -> Iterator[pa.RecordBatch]:
+    """Every quantity of the probe `rotation` for each matrix."""
+    rows = [(at, name, matrix) for at, name in sorted(quantities("rotation", ["parent"], step)) for matrix in matrices]
+    step_, quantity, example = map(list, zip(*(row for row in rows if row[1] != without), strict=True))
+    columns = {"probe": ["rotation"] * len(step_), "step": step_, "quantity": quantity, "example": example}
+    yield pa.RecordBatch.from_pydict(columns | {"position": pa.nulls(len(step_), pa.int64())})
+
+
+def test_a_probe_of_matrices_asks_all_runs_for_the_same_ones():
+    attendance = Attendance("rotation", Order(("sft", "grpo"), None, ("parent",)))
+    assert sum(batch.num_rows for batch in attendance.taken(FILE, STEP, turned())) > 0
+    list(attendance.taken(FILE, 3, turned(step=3)))
+    for found, message in (
+        (turned("q"), "'k' is not a prompt of all"),
+        (turned("qkv"), "'v' is not a prompt of all"),
+        (turned(without="angle_left_null"), "angle_left_null at step 7 is of 0 prompts, all matrices are ordered"),
+        (turned(step=6), "nobody ordered 'angle_left' of 'rotation' at step 6"),
+        (batches([]), "is of 0 prompts, all matrices are ordered"),
+    ):
+        with pytest.raises(DataError, match=message):
+            list(attendance.taken(FILE, STEP, found))
