@@ -129,7 +129,10 @@ function drawCurves(data, place, first = {}) {
       width: 300, height: 260, padding: [6, 12, 0, 0], series, legend: { show: false },
       scales: { x: { time: false } },
       axes: [{ ...axis, label: "step", labelSize: 18, size: 34 }, { ...axis, size: 56 }],
-      cursor: { sync: { key: "curves" }, drag: { x: true, y: false, setScale: true }, points: { show: false } },
+      cursor: {
+        sync: { key: "curves" }, drag: { x: true, y: false, setScale: true }, points: { show: false },
+        bind: { dblclick: () => () => { whole(); return null; } },
+      },
       hooks: {
         setCursor: [(u) => read(u, u.cursor.idx)],
         setScale: [(u, key) => { if (key === "x") follow(u); }],
@@ -144,11 +147,12 @@ function drawCurves(data, place, first = {}) {
       };
       const zoom = (factor) => {
         const { min, max } = plot.scales.x, middle = (min + max) / 2, half = factor * (max - min) / 2;
-        plot.setScale("x", { min: Math.max(joined[0][0], middle - half), max: Math.min(joined[0][last], middle + half) });
+        const [first, end] = bounds();
+        plot.setScale("x", { min: Math.max(first, middle - half), max: Math.min(end, middle + half) });
       };
       const actions = {
         ArrowLeft: () => move(at - 1), ArrowRight: () => move(at + 1), Home: () => move(0), End: () => move(last),
-        "+": () => zoom(0.5), "-": () => zoom(2), 0: () => show(),
+        "+": () => zoom(0.5), "-": () => zoom(2), 0: whole,
       };
       if (actions[event.key] && !event.ctrlKey && !event.metaKey && !event.altKey) {
         event.preventDefault();
@@ -158,7 +162,15 @@ function drawCurves(data, place, first = {}) {
     charts.push({ plot, canvas, name, shown, joined });
     return box;
   }
-  // All charts show the same steps.
+  // All charts show the same steps; not every metric is logged at the first and the last.
+  function bounds() {
+    const ends = charts.flatMap(({ joined: [steps] }) => [steps[0], steps.at(-1)]);
+    return [Math.min(...ends), Math.max(...ends)];
+  }
+  function whole() {
+    const [min, max] = bounds();
+    if (min < max) for (const { plot } of charts) plot.setScale("x", { min, max });
+  }
   let following = false;
   function follow(from) {
     if (following) return;
@@ -251,6 +263,7 @@ function drawCurves(data, place, first = {}) {
       data.every > 1 ? `Every ${data.every} logged steps one value, the first and the last always.` : "",
     ].filter(Boolean).join(" ");
     fit();
+    whole();
   }
   place.append(
     make("p", { className: "about", textContent: "Points: raw values. Lines: a centred mean whose window shrinks towards both ends, so that a curve starts and ends where it was measured. Drag over a chart to zoom, double-click to see all; with the keyboard: arrows, plus, minus, 0." }),
@@ -261,7 +274,7 @@ function drawCurves(data, place, first = {}) {
       make("fieldset", { className: "how" }, make("legend", { textContent: "How" }),
         toggle("raw points", "raw"), ...(seeds.length > 1 ? [toggle("mean over seeds", "average")] : []),
         make("label", {}, window_, " ", windowText),
-        make("div", {}, button("Show all steps", () => show()), button("Save CSV", saveCsv), button("Save PNG", savePng)))),
+        make("div", {}, button("Show all steps", whole), button("Save CSV", saveCsv), button("Save PNG", savePng)))),
     warning, stage);
   place.querySelector("form").addEventListener("submit", (event) => event.preventDefault());
   show();

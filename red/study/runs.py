@@ -36,7 +36,7 @@ def run_spec(config: Mapping[str, Any], run: str, seed: int) -> RunSpec:
     line.pop("seeds", None)
     changed = sorted(TRAINING_KEYS & set(line))
     if changed and not line.get("because"):
-        raise ConfigError(f"{path}.because: say why {', '.join(changed)} differ from `common`")
+        raise ConfigError(f"{path}.because: say why the run has its own {', '.join(changed)}, not that of `common`")
     unknown = set(line) - TRAINING_KEYS - RUN_KEYS - METHOD_KEYS
     if unknown:
         _unknown_key(path, sorted(unknown)[0], TRAINING_KEYS | RUN_KEYS | METHOD_KEYS | {"like", "seeds"})

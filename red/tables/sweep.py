@@ -47,7 +47,7 @@ def choices(tables: Tables) -> list[Choice]:
 
 
 def fragment(found: Sequence[Choice]) -> str:
-    """YAML with the chosen rates, to be an overlay or a part of a configuration; comments say what has none."""
+    """YAML with the chosen rates, perhaps none, to be an overlay or a part of a configuration; comments say why."""
     rates, comments = {}, []
     for choice in found:
         if choice.stale:
@@ -57,8 +57,7 @@ def fragment(found: Sequence[Choice]) -> str:
         else:
             rates[choice.run] = choice.chosen
             comments += [f"# {choice.run}: at the edge of the grid"] if choice.at_edge else []
-    text = yaml.safe_dump({"rates": rates}, sort_keys=False) if rates else ""
-    return "".join(f"{terminal(line)}\n" for line in comments) + text
+    return "".join(f"{terminal(line)}\n" for line in comments) + yaml.safe_dump({"rates": rates}, sort_keys=False)
 
 
 def _accuracies(tables: Tables, runs: Sequence[Run]) -> dict[tuple[str, int], float]:

@@ -133,7 +133,11 @@ OVERLAYS: tuple[tuple[str, str, str], ...] = (
     ("run name of 300 letters", f"runs: {{{'x' * 300}: {{method: sft}}}}", r"runs: 'xxx"),
     ("reserved run name", "runs: {base: {method: sft}}", r"runs\.base: reserved"),
     ("run that is a text", "runs: {red: hello}", r"runs\.red: 'hello' is not of type 'object'"),
-    ("training field changed without a reason", "runs: {x: {method: sft, lr: 1.0}}", r"runs\.x\.because: say why lr"),
+    (
+        "training field changed without a reason",
+        "runs: {x: {method: sft, lr: 1.0}}",
+        r"runs\.x\.because: say why the run has its own lr",
+    ),
     ("only an unknown run", "only: [nobody]", r"only: no run named 'nobody'"),
     ("only a list", "only: [[red]]", r"only\.0: \['red'\] is not of type 'string'"),
     ("date", "model: {seed: 2020-01-01}", r"model\.seed: .*is read as a date; quote it"),

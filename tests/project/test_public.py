@@ -1,5 +1,6 @@
 """`from red import ...`: which names there are, that they are cheap, typed and documented."""
 
+import dataclasses
 import importlib
 import inspect
 import re
@@ -74,6 +75,19 @@ def test_the_reference_shows_every_name(repository):
     """By the module that defines it."""
     modules = set(re.findall(r"^::: ([\w.]+)", (repository / "docs/reference.md").read_text(), re.MULTILINE))
     assert {getattr(red, name).__module__ for name in NAMES} <= modules
+
+
+def test_the_fields_that_another_trainer_has_to_fill_are_there(repository):
+    """The table for verl; optional fields may stay out."""
+    text = (repository / PAGE).read_text(encoding="utf-8").partition("## In verl")[2].partition("\n## ")[0]
+    named = set(re.findall(r"^\| `((?:Batch|Members)\.\w+)` \|", text, re.MULTILINE))
+    needed = {
+        f"{kind.__name__}.{field.name}"
+        for kind in (red.Batch, red.Members)
+        for field in dataclasses.fields(kind)
+        if field.default is dataclasses.MISSING
+    }
+    assert named == needed
 
 
 def test_the_step_of_the_page_runs(repository):

@@ -1,6 +1,7 @@
 """The report in a browser: at a desk, on a phone, in the dark, on paper, with the keyboard, and without a network."""
 
 import base64
+import json
 import re
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from tests.report.browser import barriers, console_errors, requests, resize
 
 pytestmark = pytest.mark.slow
 WIDTHS = (1440, 390)
-KEYS = {"tab": "\ue004", "home": "\ue011", "right": "\ue014"}
+KEYS = {"tab": "\ue004", "end": "\ue010", "home": "\ue011", "right": "\ue014"}
 
 
 @pytest.fixture
@@ -67,6 +68,15 @@ def test_the_page_is_never_wider_than_its_window_and_the_first_column_stays(open
     )
     assert stayed == 0
     assert moved > 0 or opened.execute_script("return innerWidth") > 1000
+
+
+def test_no_text_of_a_table_runs_into_the_next_column(opened):
+    over = opened.execute_script(
+        "return [...document.querySelectorAll('section .wide th, section .wide td')]"
+        ".filter((one) => one.offsetWidth && one.scrollWidth > one.clientWidth + 1)"
+        ".map((one) => `${one.closest('section').id}: ${one.innerText}`)"
+    )
+    assert over == []
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -148,6 +158,23 @@ def test_paper_has_every_caption_and_no_contents(page, report: Path):
 
 def test_it_can_be_sent(report: Path):
     assert report.stat().st_size < LARGEST
+
+
+def test_every_chart_reaches_the_last_step_of_all(page, tmp_path: Path):
+    """An entropy is logged now and then, a loss at every step."""
+    rows = [
+        {"train/step": step, "loss/total": 1.0} | ({} if step % 5 else {"entropy/rollout": 2.0}) for step in range(8)
+    ]
+    log = tmp_path / "metrics.jsonl"
+    log.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert red(["plot", str(log), "--metric", "entropy/rollout,loss/total", "--out", str(tmp_path / "x.html")]) == 0
+    page.get((tmp_path / "x.html").as_uri())
+    for key in ("", "0", "+0", "+---"):
+        read = {}
+        for chart in page.find_elements("css selector", ".chart"):
+            chart.find_element("css selector", ".canvas").send_keys(key + KEYS["end"])
+            read[chart.find_element("css selector", "h4").text] = chart.find_element("css selector", "caption").text
+        assert read == {"entropy/rollout": "At step 5", "loss/total": "At step 7"}, key
 
 
 @pytest.mark.parametrize("width", WIDTHS)

@@ -21,6 +21,12 @@ def test_a_rate_that_lacks_a_seed_is_not_chosen_and_one_run_without_any_gets_a_c
     assert "# srft: no rate has an accuracy of every seed" in text
 
 
+def test_where_nothing_can_be_chosen_it_is_an_overlay_all_the_same():
+    """Snakemake refuses a configuration without a key."""
+    text = fragment(choices(sweep.tables({"grpo": {5e-4: [None], 1e-3: [None]}})))
+    assert yaml.safe_load(text) == {"rates": {}} and text.startswith("# grpo: no rate")
+
+
 @pytest.mark.parametrize(("best", "named"), [(5e-4, True), (1e-3, False), (2e-3, True)])
 def test_a_rate_at_the_edge_of_the_grid_is_named(best, named):
     rates = {rate: [80 if rate == best else 20] for rate in (5e-4, 1e-3, 2e-3)}
@@ -36,4 +42,4 @@ def test_a_run_whose_parent_has_another_rate_than_the_chosen_one_gets_none(paren
 
 
 def test_runs_that_try_no_rate_are_no_part_of_a_sweep(study):
-    assert choices(study) == [] and fragment([]) == ""
+    assert choices(study) == []
