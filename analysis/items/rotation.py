@@ -41,6 +41,7 @@ def build(tables: Tables) -> Figure:
             column[-1].set_xlabel("RL to its end, from step of SFT" if is_rl else "step of SFT")
         for where, (label, _) in zip(axes[:, 0], ROWS.values(), strict=True):
             where.set_ylabel(label)
+        axes[1][0].set_ylim(bottom=0)  # both panels of the row, once both are drawn
         legend_below(picture, axes.flat, 5)
         caption = (
             "Each model against the one that its training started from. (a, b) Median principal angle, mean of left "
@@ -81,8 +82,6 @@ def _draw(where: Axes, numbers: pd.DataFrame, phases: Sequence[Phase], quantity:
         _nulls(where, x, rows, quantity)
     where.set_xticks(range(len(ticks)), [str(tick) for tick in ticks])
     where.set_xlim(-0.5, len(ticks) - 0.5)
-    if quantity == "value_change":
-        where.set_ylim(bottom=0)
     return None
 
 
