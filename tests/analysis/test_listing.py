@@ -22,7 +22,7 @@ def test_what_has_no_number_of_the_paper_is_ours():
     ours = {name for name, about in ITEMS.items() if not about.is_of_the_paper}
     diagnostics = {"propositions", "paired_tests", "cost", "weight_noise", "gradient_conflict"}
     diagnostics |= {"reported_vs_measured", "claims", "ablations", "corruption_rates"}
-    diagnostics |= {"budgets", "sweep", "sensitivity", "methods"}
+    diagnostics |= {"budgets", "sweep", "sensitivity", "methods", "forgetting", "rotation"}
     assert ours == diagnostics | {"at_a_glance", "overview", "premises"}
 
 

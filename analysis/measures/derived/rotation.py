@@ -6,8 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from analysis.measures.derived.curve import kind, step_of
-from red.methods import method, names
+from analysis.measures.derived.curve import kind, step_of, study_of
 from red.tables.reader import Run, Tables
 
 PROBE, ALL = "rotation", "all"
@@ -25,21 +24,20 @@ HEADS = (
 
 @dataclass(frozen=True)
 class Phase:
-    """A training with its measured models, by step; `start`: the step of what it starts from, 0 is the base."""
+    """A training with its measured models, by step; `start`: the step of what it starts from, 0 is the base.
+
+    `is_rl`: it is not the trunk of the study, but starts where that does, or from one of its models.
+    """
 
     owner: Run
     start: int
     models: tuple[Run, ...]
-
-    @property
-    def is_rl(self) -> bool:
-        """Whether it learns from rollouts."""
-        return self.owner.method in names() and method(self.owner.method).mix.rollouts != "none"
+    is_rl: bool
 
 
 def phases_of(runs: Sequence[Run], everything: Sequence[Run]) -> list[Phase]:
     """Trainings among `runs`, or whose snapshots are; surgery is no training. `everything` has their starts."""
-    known = {run.name: run for run in everything}
+    known, trunk = {run.name: run for run in everything}, study_of(runs).trunk
     models: dict[str, list[Run]] = {}
     for run in runs:
         if kind(run) in (None, "snapshot"):
@@ -50,7 +48,7 @@ def phases_of(runs: Sequence[Run], everything: Sequence[Run]) -> list[Phase]:
         trained = known.get(name, Run(name, name, name))
         parent, step = trained.parent or (None, 0)
         start = step if step is not None else step_of(known[parent]) if parent in known else 0
-        phases.append(Phase(trained, start, tuple(sorted(own, key=step_of))))
+        phases.append(Phase(trained, start, tuple(sorted(own, key=step_of)), trunk is None or name != trunk.name))
     return phases
 
 
