@@ -80,7 +80,8 @@ def visit(page: Any, file: Path) -> str:
             option.click()
             check_quiet(page)
     for detail in page.find_elements("tag name", "summary"):
-        detail.click()
+        if detail.is_displayed():
+            detail.click()
     check_quiet(page)
     return str(page.find_element("tag name", "body").text)
 
