@@ -37,7 +37,8 @@ def _add_volume(parser: argparse.ArgumentParser, default: Any) -> None:
     """`-q` and `-v`, before the command or behind it."""
     volume = parser.add_mutually_exclusive_group()
     volume.add_argument("-q", "--quiet", action="store_true", default=default, help="only results and errors")
-    volume.add_argument("-v", "--verbose", action="store_true", default=default, help="where an error was raised, too")
+    more = "progress every second, and where an error was raised"
+    volume.add_argument("-v", "--verbose", action="store_true", default=default, help=more)
 
 
 def add_overlays(parser: argparse.ArgumentParser, purpose: str = "") -> None:

@@ -70,6 +70,7 @@ def _screen(document: Mapping[str, Any], rows: Sequence["Progress"], options: ar
 def _lines(rows: Sequence["Progress"]) -> list[str]:
     """Why something failed, and the totals."""
     from red.escape import terminal
+    from red.plumbing.terminal import span
     from red.study.status import left
 
     reasons = [terminal(f"{row.run} seed {row.seed}: {reason}") for row in rows for reason in row.reasons]
@@ -78,7 +79,7 @@ def _lines(rows: Sequence["Progress"]) -> list[str]:
     failed = sum(bool(row.reasons) for row in rows)
     totals = f"{len(rows)} runs and seeds: {trained} trained, {evaluated} evaluated, {failed} with a failure"
     seconds = left(rows)
-    return [*reasons, totals + (f"; training ends in about {_span(seconds)}" if seconds else "")]
+    return [*reasons, totals + (f"; training ends in about {span(seconds)}" if seconds else "")]
 
 
 def _table(document: Mapping[str, Any], rows: Sequence["Progress"], options: argparse.Namespace) -> "Table":
@@ -86,6 +87,7 @@ def _table(document: Mapping[str, Any], rows: Sequence["Progress"], options: arg
     from rich.text import Text
 
     from red.escape import terminal
+    from red.plumbing.terminal import span
     from red.study import jobs
     from red.study.status import SHOWN
 
@@ -97,7 +99,7 @@ def _table(document: Mapping[str, Any], rows: Sequence["Progress"], options: arg
     for row in rows:
         if row.is_whole and (options.unfinished or options.watch) or row.training == "waiting" and options.watch:
             continue
-        since = f" {_span(time.time() - row.changed)} ago" if row.changed else ""
+        since = f" {span(time.time() - row.changed)} ago" if row.changed else ""
         table.add_row(
             row.run,
             str(row.seed),
@@ -107,10 +109,3 @@ def _table(document: Mapping[str, Any], rows: Sequence["Progress"], options: arg
             *(f"{row.metrics[name]:.3g}" if name in row.metrics else "" for name in metrics),
         )
     return table
-
-
-def _span(seconds: float) -> str:
-    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= size:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{max(seconds, 0):.0f} s"

@@ -7,6 +7,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, redirect_stderr
+from contextvars import ContextVar
 from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -15,6 +16,8 @@ from red.errors import ConfigError, DataError, RedError, one_line
 if TYPE_CHECKING:
     from rich.console import Console
 
+# Of the command that runs; `heard` sets it, and takes it back.
+_VERBOSE: ContextVar[bool] = ContextVar("verbose", default=False)
 # How torch says that memory is short, as RuntimeError.
 SHORTAGE = re.compile("can't allocate memory|out of memory")
 
@@ -92,17 +95,31 @@ def _check_folder() -> None:
 
 @contextmanager
 def heard(quiet: bool, verbose: bool) -> Iterator[None]:
-    """How much a command says on stderr: with `quiet` only the line of `ended`, with `verbose` also where an error
-    was raised."""
+    """How much a command says on stderr: with `quiet` only the line of `ended`, with `verbose` progress every second
+    and where an error was raised."""
     with ExitStack() as stack:
         if quiet:
             stack.enter_context(redirect_stderr(stack.enter_context(open(os.devnull, "w", encoding="utf-8"))))
+        stack.callback(_VERBOSE.reset, _VERBOSE.set(verbose))
         try:
             yield
         except Exception:
             if verbose:
                 traceback.print_exc()
             raise
+
+
+def between_lines() -> float:
+    """Seconds between two lines of progress, where they are no terminal's."""
+    return 1.0 if _VERBOSE.get() else 15.0
+
+
+def span(seconds: float) -> str:
+    """A duration for people: 40 s, 5 min, 3 h, 2 d."""
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{max(seconds, 0):.0f} s"
 
 
 def _open_streams() -> None:
