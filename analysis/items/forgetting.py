@@ -162,7 +162,8 @@ def _told(accuracy: Comparison, study: Study, tables: Tables, verdicts: Sequence
     for group, words in GROUPS.items():
         if (best := peak(accuracy, study.curve, tables.group(group))) is not None:
             told.append(f"Highest {words.split(' (')[0]} at step {best.step}.")
-    return " ".join([*told, *(f"{one.claim[0].upper()}{one.claim[1:]}, {one.of}: {one.verdict}." for one in verdicts)])
+    tests = (f"{one.claim[0].upper()}{one.claim[1:]}, {one.of}: {one.verdict}." for one in verdicts)
+    return " ".join([*told, *tests])
 
 
 def _interval(verdict: Verdict) -> dict[str, float | None]:

@@ -1,6 +1,7 @@
 """`red rotation`: how far a training turned the singular vectors of a model's projections."""
 
 import argparse
+import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -43,8 +44,6 @@ def run(options: argparse.Namespace) -> int:
 
 def _announced(rows: "Iterable[Row]") -> "Iterator[Row]":
     """Say which matrix is done: of a large model each takes minutes."""
-    import sys
-
     last = ""
     for row in rows:
         if row.example != last:

@@ -20,6 +20,7 @@ from red.tables.schema import BENCHMARK_KEYS, DYNAMICS, ORIGIN, PROBES, RUN_KEYS
 from red.tables.source import AGAIN, among, open_scores, open_table, problem_means, read
 
 BASE = "base"  # the prepared base model, evaluated like a run
+DERIVED = "derived"  # in the place of the method of a model that is made of others
 OVERALL = "overall"  # the column of means over the benchmarks
 REPRODUCTIONS = ("tiny", "paper", "")  # scales beside which the paper's numbers mean something
 SYNTHETIC = "embedded"  # the source of a generated benchmark

@@ -3,9 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from red.tables.reader import BASE, Run
-
-DERIVED = "derived"
+from red.tables.reader import BASE, DERIVED, Run
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.measures.derived.curve import kind, step_of, study_of
-from red.tables.reader import Run, Tables
+from red.tables.reader import BASE, Run, Tables
 
 PROBE, ALL = "rotation", "all"
 ANGLES = ("angle", "angle_null", "angle_null_low", "angle_null_high", "angle_rounding")  # degrees
@@ -40,7 +40,7 @@ def phases_of(runs: Sequence[Run], everything: Sequence[Run]) -> list[Phase]:
     known, trunk = {run.name: run for run in everything}, study_of(runs).trunk
     models: dict[str, list[Run]] = {}
     for run in runs:
-        if kind(run) in (None, "snapshot"):
+        if kind(run) in (None, "snapshot") and run.name != BASE:
             owner = run.derived_from[0] if run.derived_from else run.name
             models.setdefault(owner, []).append(run)
     phases = []
