@@ -18,6 +18,7 @@ from pathlib import Path
 from red.errors import ConfigError
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
+DRIVER = Path("/proc/driver/nvidia")
 SECONDS_BETWEEN_TRIES = 1.0
 
 
@@ -26,12 +27,12 @@ def claimed(count: int) -> Iterator[None]:
     """So many GPUs for this process and its children until the end of the block; waits while others hold them.
 
     Which ones stands in CUDA_VISIBLE_DEVICES, so it comes before torch. In a job of Slurm nothing is claimed: its GPUs
-    are its own. ConfigError if the machine has fewer.
+    are its own. Nor is anything without a GPU: the command itself says what it lacks. ConfigError if there are fewer.
     """
-    if not count or "SLURM_JOB_ID" in os.environ:
+    names = [] if not count or "SLURM_JOB_ID" in os.environ else _names()
+    if not names:
         yield
         return
-    names = _names()
     if len(names) < count:
         raise ConfigError(f"--gpus {count}: this machine shows {len(names)}; give fewer, or run where they are")
     before = os.environ.get(VISIBLE)
@@ -50,6 +51,8 @@ def _names() -> list[str]:
     visible = os.environ.get(VISIBLE)
     if visible is not None:
         return [name for name in visible.split(",") if name]
+    if not DRIVER.exists():
+        return []
     query = ("nvidia-smi", "--query-gpu=index", "--format=csv,noheader")
     try:
         return subprocess.run(query, capture_output=True, text=True, timeout=60, check=True).stdout.split()

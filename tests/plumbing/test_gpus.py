@@ -60,15 +60,17 @@ def test_a_claim_waits_and_a_killed_owner_frees(capsys, monkeypatch):
 def test_what_cannot_be_had(monkeypatch):
     with pytest.raises(ConfigError, match="--gpus 5: this machine shows 4"), claimed(5):
         pass
-    monkeypatch.delenv(VISIBLE)
-    monkeypatch.setenv("PATH", "")
-    with pytest.raises(ConfigError, match="--gpus 1: this machine shows 0"), claimed(1):
-        pass
 
 
-def test_slurm_and_no_gpu_claim_nothing(monkeypatch, tmp_path):
+def test_without_slurm_and_gpus_there_is_nothing_to_claim(monkeypatch, tmp_path):
     with claimed(0):
         assert os.environ[VISIBLE] == ALL
+    monkeypatch.setattr("red.gpus.DRIVER", tmp_path / "none")
+    for visible in ("", None):
+        monkeypatch.setenv(VISIBLE, "") if visible == "" else monkeypatch.delenv(VISIBLE)
+        with claimed(1):
+            assert os.environ.get(VISIBLE) == visible
+    monkeypatch.setenv(VISIBLE, ALL)
     monkeypatch.setenv("SLURM_JOB_ID", "7")
     with claimed(8):
         assert os.environ[VISIBLE] == ALL
