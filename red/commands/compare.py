@@ -38,6 +38,9 @@ def run(options: argparse.Namespace) -> int:
         refuse_inputs(options.out, (options.results / "collected").glob("*"))
     if options.first == options.second:
         raise ConfigError(f"RUN_A and RUN_B are both {options.first!r}")
+    if not (options.results / "collected").is_dir():
+        remedy = "make the study first, or name the folder of another one with --results"
+        raise ConfigError(f"{options.results}: no collected tables here; {remedy}")
     names = (options.first, options.second)
     comparison = compare(names, *evaluated(options.results, names))
     asked = questions(options.results, {flip.benchmark for flip in comparison.flips[: options.examples]})

@@ -46,9 +46,16 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Generate what is missing, grade, score, show."""
+    from red.errors import ConfigError
     from red.evaluation import presentation, standalone
     from red.study.config import load
 
+    if not (options.model / "config.json").is_file():
+        raise ConfigError(f"--model {options.model}: no config.json here; name a folder in the layout of Hugging Face")
+    if not options.config and options.template is None and (options.model / "pretraining.json").is_file():
+        raise ConfigError(
+            f"{options.model}: a model of the tiny world; give its configuration, --config config/default.yaml"
+        )
     values = {field.name: getattr(options, field.name) for field in fields(standalone.Options)}
     values["config"] = load(*options.config) if options.config else {}
     standalone.evaluate(standalone.Options(**values), presentation.show_json if options.json else presentation.show)

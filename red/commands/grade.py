@@ -52,21 +52,32 @@ def run(options: argparse.Namespace) -> int:
 def grade_cases(path: Path, out: Path, kind: str | None, workers: int | None = None) -> None:
     """One verdict per row of `path`, written to `out` when all are there."""
     from red.grading.grader import Grader
+    from red.grading.verdict import DATA_ERROR
     from red.plumbing.checksums import refuse_inputs
     from red.plumbing.storage import numbered_jsonl, write_jsonl
 
     refuse_inputs(out, (path,))
     numbered = numbered_jsonl(path, ("id", "response"), surrogates=True)
     reasons: Counter[str] = Counter()
+    faulty: list[int] = []
     with Grader(workers) as grader:
         graded_rows = grader.grade_rows(numbered, lambda item: _case(item[1], kind, f"{path}: line {item[0]}"))
-        write_jsonl(out, (_counted(row["id"], verdict, reasons) for (_, row), verdict in graded_rows))
+
+        def rows() -> Iterator[dict[str, Any]]:
+            for (number, row), verdict in graded_rows:
+                reasons[verdict.reason] += 1
+                if verdict.reason == DATA_ERROR:
+                    faulty.append(number)
+                yield _row(row["id"], verdict)
+
+        write_jsonl(out, rows())
     print(", ".join(f"{number} {reason}" for reason, number in reasons.most_common()), file=sys.stderr)
+    if faulty:
+        more = f", nor on {len(faulty) - 1} more" if faulty[1:] else ""
+        print(f"{path}: line {faulty[0]}: the gold cannot be read{more}; no answer is right", file=sys.stderr)
 
 
-def _counted(name: str | int, verdict: "Verdict", reasons: Counter[str]) -> dict[str, Any]:
-    """The row of one verdict; its reason is counted."""
-    reasons[verdict.reason] += 1
+def _row(name: str | int, verdict: "Verdict") -> dict[str, Any]:
     return {
         "id": name,
         "correct": verdict.correct,

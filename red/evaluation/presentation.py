@@ -9,7 +9,7 @@ from typing import Any
 from rich.table import Table
 
 from red import escape
-from red.evaluation.summary import Score, overall
+from red.evaluation.summary import FEWEST, Score, overall
 from red.plumbing.storage import readable_json, write_atomic, write_json
 from red.plumbing.terminal import console
 
@@ -30,10 +30,11 @@ COLUMNS = (
 )
 TERMINAL_COLUMNS = 7  # columns that fit into a terminal of 80 characters
 NOTE = (
-    "Accuracy: strict, in percent, mean over problems x samples, 95 % bootstrap interval over problems. "
-    "Lenient: also answers outside a box. Tokens: mean length, end token included. Cut: share that "
-    "reached the token limit. Unread: share without a readable answer (wrong). Majority: share of problems whose most "
-    "frequent answer is right; equal answers vote together. Arrows mark subsets."
+    "Accuracy: strict, in percent, mean over problems x samples, 95 % bootstrap interval over problems; none below "
+    f"{FEWEST} problems, or where all came out alike. Lenient: also answers outside a box. Tokens: mean length, end "
+    "token included. Cut: share that reached the token limit. Unread: share without a readable answer (wrong). "
+    "Majority: share of problems whose most frequent answer is right; equal answers vote together. "
+    "Arrows mark subsets."
 )
 
 
@@ -96,10 +97,11 @@ def _note(scores: Sequence[Score]) -> str:
 
 def _cells(score: Score) -> tuple[str, ...]:
     low, high = _percent(score.accuracy.low), _percent(score.accuracy.high)
+    interval = "" if math.isnan(score.accuracy.low) else f" [{low}, {high}]"
     return (
         f"→ {score.label}" if score.is_part else score.label,
         f"{score.problems} x {score.samples}",
-        f"{_percent(score.accuracy.mean)} [{low}, {high}]",
+        f"{_percent(score.accuracy.mean)}{interval}",
         _percent(score.lenient),
         _tokens(score.length),
         _percent(score.truncated),

@@ -1,5 +1,6 @@
 """Scores of one checkpoint on its benchmarks, with both kinds of error, from verdicts on disk."""
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from red.statistics import intervals, metrics
 from red.statistics.intervals import Errors, Interval
 
 READABLE = frozenset({verdict.RIGHT, verdict.WRONG, verdict.OUT_OF_RANGE})
+FEWEST = 10  # problems; fewer, drawn again and again, are no sample of others
 Matrix = NDArray[np.float64]
 
 
@@ -41,10 +43,10 @@ class Answers:
 class Score:
     """One line of the summary. Shares in [0, 1], lengths in tokens.
 
-    `accuracy` is the strict mean over all samples with its 95 % interval over problems; `first` counts
-    the first sample only; `pass_at` holds unbiased pass@k for k = 2, 4, 8, ... up to the samples;
-    `unparsed` is the share without a readable answer (it counts as wrong). `unreadable` problems, whose gold cannot be
-    read, are in none of these figures.
+    `accuracy` is the strict mean over all samples with its 95 % interval over problems, NaN where resampling them says
+    nothing: of fewer than `FEWEST`, and of such as all came out alike. `first` counts the first sample only; `pass_at`
+    holds unbiased pass@k for k = 2, 4, 8, ... up to the samples; `unparsed` is the share without a readable answer (it
+    counts as wrong). `unreadable` problems, whose gold cannot be read, are in none of these figures.
     """
 
     benchmark: str
@@ -130,7 +132,7 @@ def score(benchmark: Benchmark, answers: Answers, is_part: bool = False) -> Scor
         metric=benchmark.metric,
         problems=correct.shape[0],
         samples=correct.shape[1],
-        accuracy=intervals.mean_interval(correct.mean(1), rng),
+        accuracy=_interval(correct.mean(1), rng),
         errors=intervals.standard_errors(correct),
         first=metrics.first_pass_at_1(correct),
         lenient=metrics.avg_at_k(answers.lenient),
@@ -145,6 +147,13 @@ def score(benchmark: Benchmark, answers: Answers, is_part: bool = False) -> Scor
         unreadable=answers.unreadable,
         is_part=is_part,
     )
+
+
+def _interval(accuracies: Matrix, rng: np.random.Generator) -> Interval:
+    found = intervals.mean_interval(accuracies, rng)
+    if len(accuracies) < FEWEST or found.low == found.high:
+        return Interval(found.mean, math.nan, math.nan)
+    return found
 
 
 def overall(results: Sequence[Score], group: str) -> float | None:

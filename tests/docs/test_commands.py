@@ -195,7 +195,7 @@ def _project(repository: Path, folder: Path, page: Page, model: Path) -> Checkou
     (root / "data" / "model").mkdir(parents=True)
     for name in ("train.jsonl", "test.jsonl"):
         (root / "data" / name).touch()
-    for name in ("DIR", "MODEL"):
+    for name in ("DIR", "MODEL", "results/tiny/runs/red/seed0/checkpoint"):
         shutil.copytree(model, root / name)
         (root / name / "chat_template.jinja").write_text(CHAT)
     (root / "DIR" / "rows.jsonl").write_text("".join(json.dumps(row(number)) + "\n" for number in range(PROMPTS)))
@@ -211,7 +211,7 @@ def _leave(results: Path) -> None:
     """What was trained and collected before."""
     for run in ("red", "grpo"):
         log = results / "tiny" / "runs" / run / "seed0" / "metrics.jsonl"
-        log.parent.mkdir(parents=True)
+        log.parent.mkdir(parents=True, exist_ok=True)
         rows = [{"train/step": step, "entropy/rollout": 0.5, "red/w": 1.0} for step in range(3)]
         log.write_text("".join(json.dumps(row) + "\n" for row in rows))
     write_jsonl(results / "tiny" / "evaluations" / "red" / "seed0" / "generations.jsonl", [{"id": 1}])

@@ -1,5 +1,8 @@
+import math
+import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from red.__main__ import main
@@ -7,10 +10,11 @@ from red.errors import ConfigError
 from red.evaluation import benchmarks as sets
 from red.evaluation.catalog import benchmark
 from red.evaluation.generate import generate
+from red.evaluation.presentation import lines
 from red.evaluation.protected import letters_only
 from red.evaluation.spec import EvaluationSettings, GenerationSpec
 from red.evaluation.standalone import Options, specification
-from red.evaluation.summary import scores
+from red.evaluation.summary import Answers, score, scores
 from red.evaluation.verdicts import grade_answers
 from red.plumbing.storage import read_json, write_jsonl
 from red.sampling import open_backend
@@ -112,6 +116,37 @@ def test_a_file_of_problems_needs_no_configuration(make_checkpoint, tmp_path, ca
     assert "My set" in capsys.readouterr().out
     (score,) = read_json(tmp_path / "out/summary.json")["scores"]
     assert (score["benchmark"], score["problems"], score["samples"]) == ("my_set", 3, 2)
+
+
+def test_a_model_that_is_not_there_is_said_first(tmp_path, capsys):
+    """Before benchmarks are fetched, for which other packages may be missing."""
+    assert main(["evaluate", "--model", "nope", "--benchmarks", "math500", "--out", str(tmp_path / "out")]) == 2
+    line = "red evaluate: --model nope: no config.json here; name a folder in the layout of Hugging Face\n"
+    assert capsys.readouterr().err == line
+
+
+def test_a_model_of_the_tiny_world_asks_for_its_configuration(make_checkpoint, tmp_path, capsys):
+    """Its words are few and its benchmarks its own: nothing of the defaults fits."""
+    model = make_checkpoint(0)
+    (model / "pretraining.json").write_text("{}")
+    assert main(["evaluate", "--model", str(model), "--benchmarks", "math500", "--out", str(tmp_path / "out")]) == 2
+    line = f"red evaluate: {model}: a model of the tiny world; give its configuration, --config config/default.yaml\n"
+    assert capsys.readouterr().err == line
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "shown"),
+    [([1.0, 0.5], "75.0"), ([0.0] * 30, "0.0"), ([1.0, 0.0] * 5, r"50\.0 \[20\.0, 80\.0\]")],
+    ids=["two", "alike", "ten"],
+)
+def test_an_interval_needs_problems_that_differ(accuracies, shown):
+    """Two problems drawn again would give a mean between theirs, thirty that are all wrong no width."""
+    column = np.array(accuracies)[:, None]
+    answers = Answers(column, column, column, column, column, [["1"]] * len(column), {})
+    found = score(benchmark("amc", {}), answers)
+    assert re.fullmatch(shown, lines([found])[0][2])
+    assert math.isnan(found.accuracy.low) == ("[" not in shown)
 
 
 def test_problems_with_options_are_choices_and_names_do_not_meet(tmp_path):

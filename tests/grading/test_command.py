@@ -64,6 +64,15 @@ def test_a_malformed_row_is_named_and_nothing_is_written(tmp_path, capsys, row, 
     assert [path.name for path in tmp_path.iterdir()] == ["in.jsonl"]
 
 
+def test_a_gold_that_nobody_can_read_is_named(tmp_path, capsys):
+    rows = [{"id": name, "gold": gold, "response": "\\boxed{5}"} for name, gold in (("a", "5"), ("b", ""), ("c", "{"))]
+    cases = write(tmp_path / "in.jsonl", *rows)
+    assert main(["grade", "--cases", str(cases), "--out", str(tmp_path / "out.jsonl"), "--workers", "1"]) == 0
+    counts, named = capsys.readouterr().err.splitlines()
+    assert counts == "2 data_error, 1 right"
+    assert named == f"{cases}: line 2: the gold cannot be read, nor on 1 more; no answer is right"
+
+
 def test_choice_without_options_is_refused(tmp_path, capsys):
     cases = write(tmp_path / "in.jsonl", {"id": 1, "gold": "A", "response": "A"})
     assert main(["grade", "--cases", cases, "--out", str(tmp_path / "o"), "--kind", "choice"]) == 2

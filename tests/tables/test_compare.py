@@ -63,4 +63,5 @@ def test_an_unknown_run_is_one_line_that_lists_the_known(results, capsys):
 
 def test_missing_results_are_one_line(tmp_path, capsys):
     assert main(["compare", "red", "grpo", "--results", str(tmp_path)]) == 2
-    assert capsys.readouterr().err.count("\n") == 1
+    said = "no collected tables here; make the study first, or name the folder of another one with --results"
+    assert capsys.readouterr().err == f"red compare: {tmp_path}: {said}\n"
