@@ -34,8 +34,7 @@ from typing import Any
 
 from red.engines import engine
 from red.study import derived, jobs
-from red.study.measured import calibration, device_seconds
-from red.study.resources import STAGES, Cost, Resources, measured_of, resources_of
+from red.study.resources import STAGES, Cost, Resources, calibration, device_seconds, measured_of, resources_of
 from red.study.runs import answer_source, lineage, needs, run_seeds, run_spec
 from red.training.spec import RunSpec
 

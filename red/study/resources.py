@@ -1,12 +1,15 @@
 """What a stage asks of a machine, and the facts about machine, model and texts that estimates use.
 
 Sections `resources` (per stage), `hardware`, `shape`, `lengths` and `behaviour` of the configuration; every
-field has a default that fits the tiny scale.
+field has a default that fits the tiny scale. And what finished jobs took, by the workflow's `benchmark:` files.
 """
 
+import csv
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from red.engines import engine
@@ -16,6 +19,8 @@ from red.plumbing.records import merged
 from red.plumbing.storage import read_object
 from red.ranges import Count, Natural, NonNegative, Positive, Share
 from red.training.spec import RunSpec
+
+UNMEASURED_FACTOR = 2.0
 
 
 @dataclass(frozen=True)
@@ -203,3 +208,44 @@ def measured_of(hardware: Hardware) -> Mapping[str, Any]:
 
 def _with_measured(hardware: Hardware) -> Hardware:
     return merged(hardware, measured_of(hardware), f"hardware.measured: {hardware.measured}: hardware")
+
+
+def device_seconds(
+    config: Mapping[str, Any], stage: str, seeds: Mapping[str, list[int]], gpus: Mapping[str, int]
+) -> dict[str, float]:
+    """Mean device-seconds of a stage of each run, where it has finished.
+
+    Wall clock also on a CPU: Snakemake samples processor time too rarely for short jobs.
+    """
+    folder = Path(config.get("pathvars", {}).get("benchmarks", "benchmarks")) / stage
+    means = {}
+    for run, its_seeds in seeds.items():
+        files = [folder / run / f"seed{seed}.tsv" for seed in its_seeds]
+        values = [seconds for file in files if (seconds := _seconds(file)) is not None]
+        if values:
+            means[run] = sum(values) / len(values) * max(gpus[run], 1)
+    return means
+
+
+def calibration(ratios: list[float]) -> tuple[float, float]:
+    """(factor of uncertainty, ratio measured to estimated).
+
+    Two standard deviations of the log ratio among the runs; a fixed factor while fewer than 3 are measured.
+    """
+    if not ratios:
+        return UNMEASURED_FACTOR, 1.0
+    middle = median(ratios)
+    if len(ratios) < 3:
+        return 1.5, middle
+    spread = math.sqrt(sum(math.log(r / middle) ** 2 for r in ratios) / (len(ratios) - 1))
+    return max(math.exp(2 * spread), 1.05), middle
+
+
+def _seconds(path: Path) -> float | None:
+    """Wall-clock seconds of a Snakemake benchmark file, None if there is none, or none that can be."""
+    try:
+        with path.open(encoding="utf-8", newline="") as stream:
+            seconds = float(next(csv.DictReader(stream, delimiter="\t"))["s"])
+    except (OSError, StopIteration, KeyError, TypeError, ValueError, csv.Error):
+        return None
+    return seconds if 0 < seconds < math.inf else None

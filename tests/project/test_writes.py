@@ -38,6 +38,7 @@ KNOWN = {
     "red/training/guard.py": {"write_text"},
     "red/models/checkpoint.py": {"save_file", "write_bytes"},
     "red/models/prepare.py": {"copyfile", "write_text"},
+    "red/models/surgery.py": {"copyfile", "write_text", "open"},
     "red/engines/openrlhf/policy.py": {"copy", "unlink", "rmtree"},
     # The null device.
     "red/plumbing/terminal.py": {"open"},
