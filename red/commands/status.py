@@ -91,9 +91,12 @@ def _table(
     from red.study.status import SHOWN
 
     metrics = [name for name in SHOWN if any(name in row.metrics for row in rows)]
-    while screen.measure(table := _columns(document, rows, options, metrics)).maximum > screen.width and metrics:
+    endless = screen.options.update(width=10_000)
+    while True:
+        table = _columns(document, rows, options, metrics)
+        if not metrics or screen.measure(table, options=endless).maximum <= screen.width:
+            return table
         metrics.pop()
-    return table
 
 
 def _columns(
