@@ -4,10 +4,10 @@ Mean accuracy of every method on the mathematics benchmarks with its interval an
 reported, and beside it what the world has to be like for the comparison to mean something.
 """
 
-from textwrap import shorten
-
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Picture
+from matplotlib.text import Text
 
 from analysis.measures.compare import PAIRED, Comparison, compare, percent
 from analysis.measures.premises import Finding, judge
@@ -18,7 +18,7 @@ from analysis.parts.style import BLACK, GREY, canvas, looks
 from red.tables.reader import BASE, Run, Tables
 
 SIGNS = {True: ("✓", BLACK), False: ("✗", "#c1121f"), None: ("–", GREY)}
-SMALL, LONGEST = 5.8, 40  # points, and characters of a statement
+SMALL = 5.8  # points
 PAPERS = ", and the paper's number, reported at its scale, as an open diamond"
 HEADS = ("run", "label", "accuracy", "low", "high", "reported", "seeds")
 
@@ -34,7 +34,7 @@ def build(tables: Tables) -> Figure:
     height = 0.9 + 0.17 * max(len(runs), len(findings))
     picture, ((left, right),) = canvas(1, 2, height, width_ratios=(1, 1.5))
     _draw(left, runs, numbers, accuracy, benchmarks)
-    _write(right, findings)
+    _fit(picture, _write(right, findings))
     account = account_of(tables, runs, PAIRED, scores, accuracy.incomplete)
     caption = (
         "Left: accuracy on the unweighted mean of the mathematics benchmarks with its 95 % interval, a dot for each "
@@ -75,15 +75,28 @@ def _draw(
         where.axvline(100 * base, color=GREY, lw=0.7, ls=":")
 
 
-def _write(where: Axes, findings: tuple[Finding, ...]) -> None:
-    """One line each: sign, name, statement, what was measured and the threshold with its unit."""
+def _write(where: Axes, findings: tuple[Finding, ...]) -> list[tuple[Text, Text]]:
+    """One line each: sign, name, statement, what was measured and the threshold with its unit; the last two."""
     where.set_axis_off()
     where.set_xlim(0, 1)
     where.set_ylim(-len(findings) + 0.4, 0.6)
+    lines = []
     for place, found in enumerate(findings):
         sign, color = SIGNS[found.holds]
         measured = "not measured" if found.holds is None else f"{found.value:.3g}"
-        statement = shorten(found.premise.statement.partition(":")[0], LONGEST, placeholder=" …")
+        statement = f"{found.premise.name} {found.premise.statement.partition(':')[0]}"
         where.text(0, -place, sign, color=color, va="center")
-        where.text(0.05, -place, f"{found.premise.name} {statement}", va="center", fontsize=SMALL)
-        where.text(1, -place, f"{measured} ({found.premise.threshold})", va="center", ha="right", fontsize=SMALL)
+        left = where.text(0.05, -place, statement, va="center", fontsize=SMALL)
+        right = f"{measured} ({found.premise.threshold})"
+        lines.append((left, where.text(1, -place, right, va="center", ha="right", fontsize=SMALL)))
+    return lines
+
+
+def _fit(picture: Picture, lines: list[tuple[Text, Text]]) -> None:
+    """Statements end before the numbers; how much room there is depends on the names of the runs."""
+    picture.draw_without_rendering()
+    for statement, number in lines:
+        words = statement.get_text().split()
+        while len(words) > 1 and statement.get_window_extent().x1 > number.get_window_extent().x0 - SMALL:
+            words.pop()
+            statement.set_text(f"{' '.join(words)} …")

@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from matplotlib.ticker import LogLocator, NullFormatter
+from matplotlib.axes import Axes
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from analysis.measures.compare import PAIRED, Estimate, compare, percent
 from analysis.measures.spending import SUMS, TOTALS, spending
@@ -61,9 +62,7 @@ def build(tables: Tables) -> Figure:
             )
         where.set_xlabel(f"{unit}{QUANTITIES[quantity]}".replace("of GPU", "GPU"))
         where.set_xscale("log")
-        where.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=6))
-        where.xaxis.set_major_formatter("{x:g}")
-        where.xaxis.set_minor_formatter(NullFormatter())
+        _set_ticks(where)
     axes[0][0].set_ylabel("accuracy, mean of benchmarks (%)")
     legend_below(picture, axes[0], columns=5)
     unpaid = [f"cost log of {run.label}" for run in runs if run.name not in {BASE, *spent["run"]}]
@@ -79,6 +78,16 @@ def build(tables: Tables) -> Figure:
         numbers,
         account,
     )
+
+
+def _set_ticks(where: Axes) -> None:
+    """Few enough to be read: 1, 2, 5, 10, ... within two decades, powers of ten beyond, even steps where costs are
+    nearly one size."""
+    low, high = where.get_xlim()
+    subs = (1, 2, 5) if high < 100 * low else (1,)
+    where.xaxis.set_major_locator(MaxNLocator(3) if high < 5 * low else LogLocator(subs=subs))
+    where.xaxis.set_major_formatter("{x:g}")
+    where.xaxis.set_minor_formatter(NullFormatter())
 
 
 def _numbers(runs: Sequence[Run], spent: pd.DataFrame, estimates: Mapping[str, Estimate | None]) -> pd.DataFrame:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from red.commands import add_json, add_overlays, configuration
 
 if TYPE_CHECKING:
-    from rich.console import Group
+    from rich.console import Console, Group
     from rich.table import Table
 
     from red.study.status import Progress
@@ -43,28 +43,30 @@ def run(options: argparse.Namespace) -> int:
         print(readable_json([to_mapping(row) for row in rows if not (options.unfinished and row.is_whole)]), end="")
         return 0
     if not options.watch or not screen.is_terminal:
-        screen.print(_table(document, rows, options))
+        screen.print(_table(document, rows, options, screen))
         for line in _lines(rows):
             screen.print(line, soft_wrap=True)
         return 0
     try:
-        with Live(_screen(document, rows, options), console=screen, auto_refresh=False) as live:
+        with Live(_screen(document, rows, options, screen), console=screen, auto_refresh=False) as live:
             while not all(row.is_whole for row in rows):
                 time.sleep(REFRESH_SECONDS)
                 rows = progress(document)
-                live.update(_screen(document, rows, options), refresh=True)
+                live.update(_screen(document, rows, options, screen), refresh=True)
     except KeyboardInterrupt:
         pass
     return 0
 
 
-def _screen(document: Mapping[str, Any], rows: Sequence["Progress"], options: argparse.Namespace) -> "Group":
+def _screen(
+    document: Mapping[str, Any], rows: Sequence["Progress"], options: argparse.Namespace, screen: "Console"
+) -> "Group":
     from rich.console import Group
     from rich.progress_bar import ProgressBar
     from rich.text import Text
 
     bar = ProgressBar(total=len(rows), completed=sum(row.is_whole for row in rows), width=60)
-    return Group(_table(document, rows, options), *map(Text, _lines(rows)), bar)
+    return Group(_table(document, rows, options, screen), *map(Text, _lines(rows)), bar)
 
 
 def _lines(rows: Sequence["Progress"]) -> list[str]:
@@ -82,20 +84,37 @@ def _lines(rows: Sequence["Progress"]) -> list[str]:
     return [*reasons, totals + (f"; training ends in about {span(seconds)}" if seconds else "")]
 
 
-def _table(document: Mapping[str, Any], rows: Sequence["Progress"], options: argparse.Namespace) -> "Table":
+def _table(
+    document: Mapping[str, Any], rows: Sequence["Progress"], options: argparse.Namespace, screen: "Console"
+) -> "Table":
+    """With as many metrics as fit beside the names of the runs."""
+    from red.study.status import SHOWN
+
+    metrics = [name for name in SHOWN if any(name in row.metrics for row in rows)]
+    endless = screen.options.update(width=10_000)
+    while True:
+        table = _columns(document, rows, options, metrics)
+        if not metrics or screen.measure(table, options=endless).maximum <= screen.width:
+            return table
+        metrics.pop()
+
+
+def _columns(
+    document: Mapping[str, Any], rows: Sequence["Progress"], options: argparse.Namespace, metrics: Sequence[str]
+) -> "Table":
     from rich.table import Table
     from rich.text import Text
 
     from red.escape import terminal
     from red.plumbing.terminal import span
     from red.study import jobs
-    from red.study.status import SHOWN
 
-    metrics = [name for name in SHOWN if any(name in row.metrics for row in rows)]
     title = f"{jobs.results(document)}, scale {document['scale']}"
     table = Table(title=terminal(title), title_justify="left")
-    for name in ("run", "seed", "training", "step", "evaluated", *metrics):
+    for name in ("run", "seed", "training", "step", "evaluated"):
         table.add_column(name, justify="left" if name in ("run", "training") else "right", no_wrap=True)
+    for name in metrics:
+        table.add_column(name.replace("/", "/\n"), justify="right", no_wrap=True)
     for row in rows:
         if row.is_whole and (options.unfinished or options.watch) or row.training == "waiting" and options.watch:
             continue
