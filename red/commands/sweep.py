@@ -18,7 +18,7 @@ def run(options: argparse.Namespace) -> int:
     from red.tables.sweep import choices, fragment
 
     folder = options.results / "collected"
-    found = choices(load(folder))
+    found = choices(load(folder)) if folder.is_dir() else []
     if not found:
         raise DataError(f"{folder}: no run of a sweep; `make sweep` makes them")
     print(fragment(found), end="")

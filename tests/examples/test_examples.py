@@ -40,6 +40,12 @@ def test_a_file_is_graded(repository):
     assert verdicts["no box"].correct_lenient
 
 
+def test_the_version_of_trl_that_is_named_is_the_one_that_is_tested(repository):
+    files = ("pyproject.toml", "docs/api.md", f"{FOLDER}/trl_trainer.py")
+    named = [re.findall(r"trl==([\d.]+)", (repository / file).read_text(encoding="utf-8")) for file in files]
+    assert all(named) and len({version for versions in named for version in versions}) == 1
+
+
 def test_trl_trains_with_the_loss(repository, tiny_world, tmp_path):
     """Ten steps of a real GRPOTrainer on the CPU."""
     pytest.importorskip("trl", reason="needs TRL (make setup-engines)")
