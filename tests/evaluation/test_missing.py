@@ -78,7 +78,7 @@ def test_tables_show_it_as_missing(results, repository):
 
 def test_asked_for_by_hand_it_is_an_error_of_one_line(gated, tiny_world, tmp_path, capsys):
     asked = ["evaluate", "--model", str(tiny_world / "models" / "base"), "--benchmarks", "gpqa_diamond"]
-    assert main([*asked, "--out", str(tmp_path)]) == 2
+    assert main([*asked, "--template", "plain", "--out", str(tmp_path)]) == 2
     (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("red evaluate")]
     assert "gated" in line
 

@@ -150,7 +150,7 @@ def test_missing_file(tmp_path: Path, world: World, check):
 @named("benchmark: a name that climbs")
 def test_name(tmp_path: Path, world: World, check):
     folders = ["--model", world.base, "--data-dir", tmp_path, "--out", tmp_path / "out"]
-    check(r"'\.\./\.\./x' is no name", ["evaluate", "--benchmarks", "../../x", *folders])
+    check(r"'\.\./\.\./x' is no name", ["evaluate", "--benchmarks", "../../x", "--template", "plain", *folders])
 
 
 @table("file, content, changes, pattern", "benchmark source: ", SOURCES)
