@@ -154,6 +154,13 @@ def test_paper_has_every_caption_and_no_contents(page, report: Path):
     page.execute_script("dispatchEvent(new Event('beforeprint'))")
     text = page.execute_script("return document.body.innerText")
     assert "Contents" not in text and "Moving average" in text or "mean over seeds" in text
+    assert "Drag over a chart" not in text
+    value, interval = page.execute_script(
+        "const cell = document.querySelector('#overview td small').parentElement;"
+        "const size = (name) => parseFloat(getComputedStyle(cell.querySelector(name)).fontSize);"
+        "return [size('span'), size('small')]"
+    )
+    assert interval < value
 
 
 def test_it_can_be_sent(report: Path):
