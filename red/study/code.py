@@ -80,5 +80,7 @@ def generation(config: Config) -> Modules:
 
 
 def probe(config: Config) -> Modules:
-    """Rule `probe`: the measurements and the backend that samples."""
-    return ("red.probes.probe", "red.probes.summary", JUDGE, f"red.sampling.{config['evaluation']['backend']}")
+    """Rule `probe`: the measurements, the backend that samples, and what reads models beside it."""
+    backend = config["evaluation"]["backend"]
+    reader = "red.probes.local" if backend == "local" else "red.probes.large"
+    return ("red.probes.probe", "red.probes.summary", reader, JUDGE, f"red.sampling.{backend}")
