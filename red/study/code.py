@@ -10,8 +10,7 @@ from functools import cache
 from typing import Any
 
 from red.evaluation.catalog import EMBEDDED, HELD_OUT
-from red.plumbing import provenance
-from red.plumbing.sources import sources
+from red.plumbing import sources
 from red.study import jobs
 from red.training.spec import RunSpec
 
@@ -31,7 +30,7 @@ MODEL_SOURCES = {"embedded": "red.world.pretraining", "hub": "red.models.prepare
 @cache
 def fingerprint(modules: Modules) -> str:
     """Hash of the files of `modules` and of what they import; comments and docstrings do not count."""
-    return provenance.fingerprint(*sources(*modules))
+    return sources.fingerprint(*sources.sources(*modules))
 
 
 def model(config: Config, name: str) -> Modules:
