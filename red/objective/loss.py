@@ -142,7 +142,7 @@ def _rollout_term(batch: Batch, spec: ObjectiveSpec, plan: Plan) -> Tensor:
         return batch.logp_st.sum() * 0
     if spec.rollout.kind == "gvpo":
         residual = (gains(batch, spec.rollout) - plan.gain_mean_s) - plan.advantage_s
-        return (torch.where(plan.share_s > 0, residual.square(), 0.0) * plan.share_s).sum() / 2
+        return (residual.square() * plan.share_s).sum() / 2
     whole = batch.mask_st * plan.rollout_s[:, None]
     factor = token_factor(whole, plan.policy_sequences, plan.policy_tokens, spec.aggregation)
     factor = factor * plan.sampled(batch.mask_st) * plan.weight_s[:, None]

@@ -196,7 +196,12 @@ def test_gvpo_over_the_union_fits_a_demonstration_like_a_rollout_and_else_leaves
     fitted = gradient(members, union)
     assert torch.equal(fitted, gradient(rollouts, own))
     assert (fitted[members.demonstration_s].abs().sum(1) > 0).all()
-    assert not gradient(members, own)[members.demonstration_s].any()
+    rollouts_s = ~members.demonstration_s
+    alone, left = gradient(members, own), batch.rows(rollouts_s)
+    whole = plan(members, own).rows(rollouts_s)
+    whole = with_mean_gains(whole, left, own.rollout, members.group_s[rollouts_s])
+    expected = torch.autograd.grad(objective(left, own, whole).total, batch.logp_st)[0]
+    assert torch.equal(alone, expected) and not alone[members.demonstration_s].any()
 
 
 def test_nft_stays_finite_where_the_policy_has_left_the_one_that_sampled():
