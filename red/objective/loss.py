@@ -103,7 +103,7 @@ def _shares(members: Members, fitted_s: Tensor) -> Tensor:
     """(S,): 1 / (groups (size of the group - 1)) of the members that GVPO fits; 0 for others, and for one alone."""
     groups = len(members.group_s[fitted_s].unique())
     _, count = group_mean(members.reward_s, members.group_s, fitted_s)
-    share = 1 / (max(groups, 1) * (count - 1).clamp(min=1))
+    share = 1 / (groups * (count - 1))  # of one alone infinite, and not taken
     return torch.where(fitted_s & (count > 1), share, torch.zeros_like(share))
 
 

@@ -1,6 +1,7 @@
 """Terms of the loss on steps that are small enough to be worked out by hand."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -59,6 +60,20 @@ def test_nft_no_longer_moves_a_token_whose_ratio_is_beyond_e_to_the_tenth():
     """Before, the coefficient is -r R: the logarithm's argument, below 1, is held at 1."""
     found = nft(1, 3, [0.0, 9.99, 10.01])
     assert found[1] == pytest.approx(-math.exp(9.99) / 3, rel=1e-12) and found[2] == 0.0
+
+
+def test_a_step_whose_groups_are_all_left_out_has_no_loss_and_no_entropy():
+    spec = ObjectiveSpec(filter="accuracy_variance", entropy_coef=0.1)
+    batch, members = step([0, 0], [1.0, 1.0])
+    found = objective(batch, spec, plan(members, spec))
+    assert (found.total.item(), found.entropy.item()) == (0.0, 0.0)
+
+
+def test_one_token_that_was_copied_makes_a_hybrid():
+    _, members = step([0, 0, 0], [1.0] * 3)
+    members = replace(members, prefix_s=torch.tensor([0, 1, 2]))
+    assert members.hybrid_s.tolist() == [False, True, True]
+    assert members.pure_rollout_s.tolist() == [True, False, False]
 
 
 def test_a_step_of_one_token_has_its_entropy_and_its_nll():

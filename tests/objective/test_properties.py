@@ -222,14 +222,21 @@ def test_trsft_learns_a_token_as_sft_does_unless_it_is_unlikely(pi, coefficient)
     assert torch.autograd.grad(ratio.sum(), logp)[0].item() == pytest.approx(coefficient, rel=1e-12)
 
 
-def test_old_log_probabilities_of_rollouts_never_reach_the_ratio_of_a_demonstration():
-    """Where it would overflow."""
+@pytest.mark.parametrize("edge", [0.2, None])
+def test_old_log_probabilities_of_rollouts_never_reach_the_ratio_of_a_demonstration(edge):
+    """Where it would overflow, and no clip would hide that."""
     batch, members = draw(5)
     far = torch.where(members.demonstration_s[:, None], batch.old_logp_st, batch.old_logp_st - 1e4)
     spec = spec_of("psft")
+    spec = replace(spec, demonstration=replace(spec.demonstration, clip_low=edge, clip_high=edge))
     whole = plan(members, spec)
     expected = objective(batch, spec, whole).total.item()
     assert objective(replace(batch, old_logp_st=far), spec, whole).total.item() == expected
+
+
+def test_a_probability_that_rounding_puts_above_one_has_a_ratio():
+    logp = torch.tensor([[1e-9]], dtype=torch.float64)
+    assert demonstration_ratio(logp, logp, torch.zeros(1), DemonstrationTerm("mixture_is")).item() == 0.0
 
 
 def test_what_is_handed_around_cannot_change():
