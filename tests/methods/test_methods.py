@@ -148,10 +148,13 @@ def test_a_step_is_sampled_until_it_is_full_and_at_most_six_rounds(name):
     assert len(script.calls) == 1
 
 
+ALL_SHOWN = {"first": 1.0, "last": 1.0}
+
+
 def test_uft_puts_all_rollouts_behind_one_prefix_which_is_a_member_without_an_end():
     """Every chunk is shown: ten sentences of two tokens. The end token, behind the twentieth, is the answer's."""
     script = Script({0: 0})
-    mix = methods.method("uft", {"mix": {"first": 1.0, "last": 1.0}}).mix
+    mix = methods.method("uft", {"mix": ALL_SHOWN}).mix
     [group] = mix(Stream(), script, 1, 8)
     prefix = problem(0).demonstration[:20]
     assert script.calls == [(1, 8, (20,))]
@@ -159,10 +162,15 @@ def test_uft_puts_all_rollouts_behind_one_prefix_which_is_a_member_without_an_en
     assert [(m.prompt, m.response) for m in group.members if m.is_demonstration] == [((7, 0), prefix)]
 
 
-@pytest.mark.parametrize(("mix", "step"), [({"first": 0.0, "last": 0.0}, 0), ({"first": 1.0, "last": 1.0}, 300)])
+@pytest.mark.parametrize(("mix", "step"), [({"first": 0.0, "last": 0.0}, 0), (ALL_SHOWN, 300), (ALL_SHOWN, 301)])
 def test_uft_without_a_prefix_is_grpo(mix, step):
     [group] = methods.method("uft", {"mix": mix}).mix(Stream(step=step), Script({0: 3}), 1, 8)
     assert [r.prompt for r in group.members] == [(7, 0)] * 8
+
+
+def test_a_draw_that_is_the_chance_shows_no_chunk():
+    mix = methods.method("uft", {"mix": {"first": 0.5, "last": 0.5}}).mix
+    assert mix.shown([0.5, 0.5, 0.4, 0.5, 0.5], 0, 10) == 2
 
 
 def test_uft_draws_a_prefix_anew_for_each_prompt():
@@ -223,14 +231,29 @@ def test_trapo_helps_the_failing_prompts_more_and_more():
 
 
 def test_trapos_code_learns_the_last_prefix_of_a_micro_group():
-    [group] = methods.method("trapo", {"mix": {"learned": "last"}}).mix(Stream(), Script({}), 1, 8)
-    assert [m.prefix_in_loss for m in group.hybrids] == [False, True, True]
+    """Of the two behind four tokens the first is right, and each stays what it is."""
+    [group] = methods.method("trapo", {"mix": {"learned": "last"}}).mix(Stream(), Script({4: 1}), 1, 8)
+    assert [(m.prefix_in_loss, m.accuracy) for m in group.hybrids] == [(False, 1.0), (True, 0.0), (True, 0.0)]
+
+
+def test_trapo_cannot_help_a_prompt_without_a_demonstration():
+    class Bare(Stream):
+        def take(self, count):
+            return [replace(one, demonstration=()) for one in super().take(count)]
+
+    [group] = methods.method("trapo").mix(Bare(), Script({}), 1, 8)
+    assert len(group.rollouts) == 8
+
+
+def test_a_hybrid_needs_one_rollout_beside_it():
+    methods.method("prefix_rft").mix.check(2)
 
 
 @pytest.mark.parametrize(
     ("name", "size", "message"),
     [
         ("trapo", 6, "mix.sizes: 8 members, but group_size is 6"),
+        ("trapo", 9, "mix.sizes: 8 members, but group_size is 9"),
         ("prefix_rft", 1, "group_size: 1 leaves no rollout beside the hybrid"),
         ("red", 1, "group_size: 1 leaves no rollout beside the demonstration"),
     ],
@@ -240,9 +263,17 @@ def test_a_group_without_room_is_refused(name, size, message):
         methods.method(name).mix.check(size)
 
 
-def test_micro_groups_have_a_share_and_a_limit_each():
+@pytest.mark.parametrize("key", ["sizes", "ratios", "limits"])
+@pytest.mark.parametrize("values", [[1, 1], [1, 1, 1, 1, 1]], ids=len)
+def test_micro_groups_have_a_share_and_a_limit_each(key, values):
     with pytest.raises(ConfigError, match="mix.sizes: must be as many as ratios and limits"):
-        methods.method("trapo", {"mix": {"sizes": [4, 4]}}, "runs.x")
+        methods.method("trapo", {"mix": {key: values}}, "runs.x")
+
+
+def test_the_mu_of_gac_has_room_or_one_value():
+    with pytest.raises(ConfigError, match=r"low: 0\.6 is above high, 0\.5"):
+        NoiseControl(low=0.6, high=0.5)
+    assert NoiseControl(low=0.5, high=0.5).start().mu == 0.5
 
 
 @dataclass

@@ -31,12 +31,13 @@ COPIED = ("red", "tests", "config", "docs", "analysis", "README.md", "pyproject.
 FILES = (
     "red/objective/*.py",
     "red/methods/*.py",
+    "red/models/singular.py",
     "red/training/measures.py",
     "red/training/schedule.py",
     "red/training/weight.py",
 )
 # Part of the default suite. Tests of the mutated module's name come first, most mutants end there.
-TESTS = ("tests/methods", "tests/objective", "tests/training")
+TESTS = ("tests/methods", "tests/objective", "tests/models/test_singular.py", "tests/training")
 # A mutant that needs so many times the tests' own seconds never ends. Of the processor: a busy machine kills no mutant.
 PATIENCE = 5
 # Two replacements per arithmetic operator. The others (<<, |, ... on floats) raise, and would only flatter the figures.
