@@ -72,6 +72,17 @@ def test_a_random_change_has_its_norm_and_spreads_its_energy_evenly():
     assert wide.in_span == pytest.approx(64 / 256, rel=0.05) and wide.outside == pytest.approx(1 - wide.in_span)
 
 
+@given(SEEDS)
+def test_no_energy_lies_outside_of_a_square_matrix_and_rounding_takes_none_away(seed):
+    outside = singular.energy(singular.factors(matrix(seed, (6, 6))), matrix(seed + 1, (6, 6))).outside
+    assert 0 <= outside < 1e-12
+
+
+def test_a_value_of_zero_has_no_relative_change():
+    before, after = (singular.factors(np.diag(np.array(values, float))) for values in ([2, 0], [3, 1]))
+    assert singular.relative_change(before, after).tolist() == [0.5, 0.0]
+
+
 def test_no_random_change_is_none():
     assert not singular.random_change((3, 4), 0.0, np.random.default_rng(0)).any()
 
@@ -99,7 +110,9 @@ def test_rounding_changes_as_much_as_bfloat16_does():
     assert singular.rounding_change(np.zeros((2, 2)), np.random.default_rng(0)).tolist() == [[0, 0], [0, 0]]
 
 
-@pytest.mark.parametrize(("values", "separated"), [([3, 2, 1], True), ([3, 1.001, 1], False), ([3, 3, 1], False)])
+@pytest.mark.parametrize(
+    ("values", "separated"), [([3, 2, 1], True), ([3, 1.001, 1], False), ([3, 3, 1], False), ([10, 1, 0.995], False)]
+)
 def test_values_that_nearly_agree_have_no_vectors_of_their_own(values, separated):
     assert singular.factors(np.diag(np.array(values, float))).is_separated == separated
 
