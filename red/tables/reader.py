@@ -243,12 +243,18 @@ class Tables:
         return tuple(column for column in columns if column != OVERALL)
 
 
-def load(collected: Path, reported: Path | None = None) -> Tables:
-    """Open one collected folder; DataError names the file, the column or the run that does not fit.
+def load(collected: str | Path, reported: str | Path | None = None) -> Tables:
+    """Open the collected tables, `results/<study>/collected`; DataError names the file, column or run that does not
+    fit.
 
     Without `reported` no number of the paper is known, and none is beside a study of somebody's own, which has
     another scale than `tiny` and `paper`.
     """
+    collected = Path(collected)
+    if not (collected / "runs.json").is_file():
+        raise DataError(
+            f"{collected}: no collected tables here; they lie in the folder `collected` of a study's results"
+        )
     runs, benchmarks = (read_json(collected / name) for name in ("runs.json", "benchmarks.json"))
     tables = Tables(
         runs=runs_from(runs, str(collected / "runs.json")),
@@ -256,7 +262,7 @@ def load(collected: Path, reported: Path | None = None) -> Tables:
         scores_source=open_scores(collected / "scores.parquet"),
         dynamics_source=open_table(collected / "dynamics.parquet", DYNAMICS),
         probes_source=open_table(collected / "probes.parquet", PROBES),
-        reported=pd.DataFrame(columns=REPORTED) if reported is None else read_reported(reported),
+        reported=pd.DataFrame(columns=REPORTED) if reported is None else read_reported(Path(reported)),
     )
     if not {run.scale for run in tables.runs} <= set(REPRODUCTIONS):
         tables = replace(tables, reported=tables.reported[:0])

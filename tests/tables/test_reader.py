@@ -20,6 +20,12 @@ def change(path, edit):
     edit(pd.read_parquet(path)).to_parquet(path, index=False)
 
 
+def test_a_folder_without_tables_says_where_they_lie(folder):
+    assert load(str(folder)).runs
+    with pytest.raises(DataError, match=r"no collected tables here; they lie in the folder `collected`"):
+        load(folder.parent)
+
+
 def test_a_missing_file_says_to_collect_again(folder, reported):
     (folder / "probes.parquet").unlink()
     with pytest.raises(DataError, match=r"probes\.parquet: no such file; run `python -m red collect` again"):
