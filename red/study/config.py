@@ -214,7 +214,7 @@ def _check_weight_sources(config: Mapping[str, Any], specs: Mapping[str, RunSpec
         if source is None:
             continue
         if source not in config["runs"] or source == run:
-            raise ConfigError(f"{path}: no other run named {source!r}")
+            raise ConfigError(f"{path}: no other run named {source!r}{closest(source, config['runs'])}")
         if w_source(config, source) is not None:
             raise ConfigError(f"{path}: {source!r} is itself a control")
         _check_seeds(config, run, source)

@@ -8,7 +8,7 @@ from red.errors import ConfigError
 from red.methods.base import Method
 from red.objective.spec import ObjectiveSpec
 from red.plumbing.documents import deep_merge
-from red.plumbing.records import from_mapping
+from red.plumbing.records import closest, from_mapping
 from red.training.spec import RunSpec, Training
 
 METHOD_KEYS = frozenset(ObjectiveSpec.__dataclass_fields__) | (frozenset(Method.__dataclass_fields__) - {"objective"})
@@ -39,7 +39,8 @@ def run_spec(config: Mapping[str, Any], run: str, seed: int) -> RunSpec:
         raise ConfigError(f"{path}.because: say why the run has its own {', '.join(changed)}, not that of `common`")
     unknown = set(line) - TRAINING_KEYS - RUN_KEYS - METHOD_KEYS
     if unknown:
-        _unknown_key(path, sorted(unknown)[0], TRAINING_KEYS | RUN_KEYS | METHOD_KEYS | {"like", "seeds"})
+        key, keys = sorted(unknown)[0], TRAINING_KEYS | RUN_KEYS | METHOD_KEYS | {"like", "seeds"}
+        raise ConfigError(f"{path}.{key}: unknown key{closest(key, sorted(keys))}")
     training = {**config["common"], **{k: line[k] for k in changed}}
     from_mapping(Training, training, path)  # alone first: a message names the key as the line has it
     values = {
@@ -110,7 +111,8 @@ def _inherited(config: Mapping[str, Any], run: str, seen: tuple[str, ...]) -> di
     if run in seen:
         raise ConfigError(f"runs.{run}.like: a cycle: {' -> '.join([*seen, run])}")
     if run not in config["runs"]:
-        raise ConfigError(f"runs.{seen[-1] if seen else run}.like: no run named {run!r}")
+        hint = closest(run, config["runs"])
+        raise ConfigError(f"runs.{seen[-1] if seen else run}.like: no run named {run!r}{hint}")
     line = dict(config["runs"][run] or {})
     like = line.pop("like", None)
     if like is None:
@@ -131,11 +133,3 @@ def lineage(config: Mapping[str, Any], run: str) -> list[str]:
         chain.append(current)
         current = (config["runs"][current] or {}).get("like")
     return chain
-
-
-def _unknown_key(path: str, key: str, keys: frozenset[str]) -> None:
-    import difflib
-
-    close = difflib.get_close_matches(key, sorted(keys), n=1)
-    hint = f"; did you mean {close[0]!r}?" if close else ""
-    raise ConfigError(f"{path}.{key}: unknown key{hint}")

@@ -13,6 +13,7 @@ import pandas as pd
 
 from red import escape
 from red.errors import DataError
+from red.plumbing.records import closest
 from red.statistics.intervals import adjust, paired_difference
 from red.tables.schema import DYNAMICS
 from red.tables.source import among, open_scores, open_table, problem_means, read
@@ -81,7 +82,8 @@ def evaluated(results: Path, names: Sequence[str]) -> tuple[pd.DataFrame, pd.Dat
     known = sorted(set(read(scores, ["run"])["run"].unique().to_pylist()))
     for name in names:
         if name not in known:
-            raise DataError(f"run {name!r} has no answers in {folder}; those that have: {', '.join(known) or 'none'}")
+            hint = closest(name, known) or f"; those that have: {', '.join(known) or 'none'}"
+            raise DataError(f"run {name!r} has no answers in {folder}{hint}")
     rows, keys = among("run", names), ["run", "seed", "benchmark", "group", "problem"]
     dynamics = read(open_table(folder / "dynamics.parquet", DYNAMICS), ["run", "step", "metric", "value"], rows)
     accuracies = problem_means(scores, keys, rows).select([*keys, "accuracy"]).to_pandas()
