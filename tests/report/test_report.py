@@ -125,6 +125,20 @@ def test_a_chart_is_read_with_the_keyboard_and_starts_where_it_was_measured(open
     assert caption.text == "At step 2"
 
 
+def test_at_rest_each_line_shows_its_own_end(opened):
+    """Runs take different numbers of steps."""
+    rows = opened.find_elements("css selector", "#curves .readout tbody tr")
+    assert rows and all(cell.text != "–" for row in rows for cell in row.find_elements("tag name", "td")[1:])
+
+
+def test_a_picture_keeps_its_place_before_it_is_read(opened):
+    """Otherwise whoever follows a link to a later item is moved away from it."""
+    flat = opened.execute_script(
+        "return [...document.querySelectorAll('figure img')].filter((one) => one.height < 60).map((one) => one.alt)"
+    )
+    assert flat == []
+
+
 def test_runs_metrics_and_seeds_are_chosen(opened):
     def tick(field: str, text: str) -> None:
         opened.execute_script(
