@@ -18,8 +18,9 @@ HELP = "compare two runs: paired test, training curves, answers that flipped"
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Two names of runs, where the results are, and where to write."""
     parser.add_argument("first", metavar="RUN_A", help="a run of the configuration, or base")
-    parser.add_argument("second", metavar="RUN_B")
-    parser.add_argument("--results", type=Path, default=Path("results/tiny"), metavar="DIR")
+    parser.add_argument("second", metavar="RUN_B", help="another one")
+    results = Path("results/tiny")
+    parser.add_argument("--results", type=Path, default=results, metavar="DIR", help="of a study (default: %(default)s)")
     parser.add_argument("--examples", type=number(Natural), default=10, metavar="N", help="flipped problems to show")
     parser.add_argument("--out", type=Path, metavar="FILE", help="also write this .md or .json file")
     add_json(parser)
@@ -56,7 +57,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _show(comparison: "Comparison", examples: int, asked: Mapping[tuple[str, str], str]) -> None:
-    from rich.table import Table
+    from rich.table import Column, Table
 
     from red.escape import terminal
     from red.plumbing.terminal import console
@@ -64,7 +65,8 @@ def _show(comparison: "Comparison", examples: int, asked: Mapping[tuple[str, str
 
     screen = console()
     one, two = map(terminal, comparison.names)
-    tests = Table("benchmark", "problems", one, two, "difference", "p", "Holm", title=f"{one} minus {two}")
+    difference = Column("difference", no_wrap=True)
+    tests = Table("benchmark", "problems", one, two, difference, "p", "Holm", title=f"{one} minus {two}")
     for test in comparison.tests:
         tests.add_row(*map(terminal, paired_cells(test)), style="bold" if test.p_adjusted is None else None)
     screen.print(tests)

@@ -13,7 +13,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--metric", default="", metavar="A,B", help="docs/glossary.md lists them; default: some of note"
     )
-    parser.add_argument("--results", type=Path, default=Path("results/tiny"), metavar="DIR")
+    results = Path("results/tiny")
+    parser.add_argument("--results", type=Path, default=results, metavar="DIR", help="of a study (default: %(default)s)")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="ends in .html, .png or .svg")
 
 

@@ -8,7 +8,8 @@ HELP = "print the learning rates that a sweep chose, as an overlay"
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Where the sweep's results are."""
-    parser.add_argument("--results", type=Path, default=Path("results/sweep"), metavar="DIR")
+    results = Path("results/sweep")
+    parser.add_argument("--results", type=Path, default=results, metavar="DIR", help="of a study (default: %(default)s)")
 
 
 def run(options: argparse.Namespace) -> int:

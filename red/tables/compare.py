@@ -175,7 +175,7 @@ def paired_cells(test: PairedTest) -> list[str]:
 def curve_cells(curve: Curve) -> list[str]:
     """A line of the second table: begin → end of each run."""
     ends = (curve.first, curve.second)
-    return [curve.metric, *(f"{e[0]:.3g} → {e[1]:.3g}" if e else "not logged" for e in ends)]
+    return [curve.metric, *(f"{e[0]:z.3g} → {e[1]:z.3g}" if e else "not logged" for e in ends)]
 
 
 def _row(cells: Sequence[str]) -> str:

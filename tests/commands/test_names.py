@@ -37,6 +37,16 @@ def test_a_command_that_is_none_is_answered_with_the_nearest(capsys):
     assert "one of collect, compare, " in capsys.readouterr().err
 
 
+def test_an_option_that_is_none_is_answered_by_its_command(capsys):
+    assert main(["status", "--unfinish", "--jsno"]) == 2
+    said = "red status: unrecognized arguments: --jsno; did you mean '--json'?; red status --help tells more\n"
+    assert capsys.readouterr().err == said
+    assert main(["data", "model", "--sepc=x", "--spec", "{}", "--out", "x"]) == 2
+    assert "did you mean '--spec'?; red data model --help tells more" in capsys.readouterr().err
+    assert main(["--verbos1", "status"]) == 2
+    assert capsys.readouterr().err.startswith("red status: unrecognized arguments: --verbos1; did you mean '--verbose'?; red --")
+
+
 def test_status_and_doctor_speak_to_programs(tmp_path, capsys):
     places = {name: str(tmp_path / name) for name in ("results", "logs", "benchmarks")}
     (tmp_path / "o.yaml").write_text(yaml.safe_dump({"only": ["red"], "seeds": [0], "pathvars": places}))

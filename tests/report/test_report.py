@@ -166,6 +166,10 @@ def test_paper_has_every_caption_and_no_contents(page, report: Path):
     assert 10 < len(re.findall(rb"/Type\s*/Page\b", printed)) < 40
     page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
     page.execute_script("dispatchEvent(new Event('beforeprint'))")
+    # A4 without its margins; what is wider is cut off, or all of it is printed smaller.
+    metrics = {"width": 688, "height": 1000, "deviceScaleFactor": 1, "mobile": False}
+    page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    assert page.execute_script("return document.documentElement.scrollWidth <= innerWidth")
     text = page.execute_script("return document.body.innerText")
     assert "Contents" not in text and "Moving average" in text or "mean over seeds" in text
     assert "Drag over a chart" not in text
