@@ -151,6 +151,21 @@ def window(directory: Path) -> int | None:
     raise DataError(f"{directory / 'config.json'}: max_position_embeddings is {size!r}, not a number of tokens")
 
 
+def size(directory: Path) -> dict[str, int]:
+    """Parameters, layers, hidden_size, vocabulary and window (tokens) of a model, as far as its files say; no weight is
+    read."""
+    document = read_object(directory / "config.json")
+    names = {"layers": "num_hidden_layers", "hidden_size": "hidden_size", "vocabulary": "vocab_size"}
+    found = {ours: document.get(theirs) for ours, theirs in names.items()} | {"window": window(directory)}
+    found["parameters"] = sum(map(_parameters, directory.glob("*.safetensors")))
+    return {name: value for name, value in found.items() if type(value) is int and value > 0}
+
+
+def _parameters(path: Path) -> int:
+    with opened_weights(path, "np") as stream:
+        return sum(math.prod(stream.get_slice(name).get_shape()) for name in stream.keys())  # noqa: SIM118
+
+
 def optional(path: Path) -> dict[str, Any]:
     """A JSON object, empty if there is no such file."""
     return read_object(path) if path.exists() else {}
