@@ -8,12 +8,11 @@ from collections.abc import Iterable, Sequence
 
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator
 
 from analysis.output.item import Figure
 from analysis.parts.account import account_of, result_figure
 from analysis.parts.curves import Line, Panel, draw
-from analysis.parts.style import canvas, looks, no_data
+from analysis.parts.style import canvas, looks, no_data, step_axis
 from red.tables.reader import Run, Tables
 
 METRIC = "grad/cosine"
@@ -30,7 +29,7 @@ def build(tables: Tables) -> Figure:
     curves = draw(tables, axes[0][:-1], panels)
     _same_height(axes[0][:-1])
     for where in axes[0][:-1]:
-        where.xaxis.set_major_locator(MaxNLocator(2, steps=(1, 2, 5, 10), integer=True))
+        step_axis(where, 2)
     for where in axes[0][1:-1]:
         where.set_ylabel("")
     shares = _negative_shares(tables, runs, curves.seeds)

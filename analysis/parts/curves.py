@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from analysis.measures.compare import on_shared_seeds
 from analysis.measures.entropy import METRICS
-from analysis.parts.style import SELF_GENERATED, TEACHER_FORCED, Look, no_data
+from analysis.parts.style import SELF_GENERATED, TEACHER_FORCED, Look, no_data, step_axis
 from analysis.parts.trend import trend
 from red.tables.reader import Run, Tables
 
@@ -166,8 +166,7 @@ def _why_empty(lines: Sequence[Line]) -> str:
 
 
 def _label_axes(where: Axes, panel: Panel) -> None:
-    where.set_xlabel("step")
-    where.xaxis.set_major_locator(MaxNLocator(5, steps=(1, 2, 5, 10), integer=True))
+    step_axis(where)
     where.set_ylabel(panel.ylabel)
     if panel.log:
         where.set_yscale("log")

@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Picture
+from matplotlib.ticker import MaxNLocator
 from matplotlib.typing import LineStyleType
 
 from red.tables.reader import Run
@@ -151,6 +152,12 @@ def legend_below(picture: Picture, axes: Iterable[Axes], columns: int = 4, order
     if handles:
         count = min(columns, len(handles))
         picture.legend(list(handles.values()), list(handles), loc="outside lower center", ncols=count)
+
+
+def step_axis(axes: Axes, most: int = 5) -> None:
+    """The x axis of curves: at most so many intervals, between round and whole steps."""
+    axes.set_xlabel("step")
+    axes.xaxis.set_major_locator(MaxNLocator(most, steps=(1, 2, 5, 10), integer=True))
 
 
 def no_data(axes: Axes, why: str) -> None:

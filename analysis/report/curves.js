@@ -2,6 +2,7 @@
 // Draws `curves.packed` into an element: choices, one chart per metric, and a row of values under each.
 function drawCurves(data, place, first = {}) {
   const MOST_CHARTS = 6, WIDEST = 31;
+  const WHOLE = [0, 1, 2, 3, 4, 5, 6].flatMap((power) => [1, 2, 5].map((times) => times * 10 ** power)); // between ticks of steps
   const make = (tag, properties = {}, ...children) => {
     const node = Object.assign(document.createElement(tag), properties);
     node.append(...children);
@@ -129,7 +130,7 @@ function drawCurves(data, place, first = {}) {
     const plot = new uPlot({
       width: 300, height: 260, padding: [6, 12, 0, 0], series, legend: { show: false },
       scales: { x: { time: false } },
-      axes: [{ ...axis, label: "step", labelSize: 18, size: 34 }, { ...axis, size: 56 }],
+      axes: [{ ...axis, label: "step", labelSize: 18, size: 34, incrs: WHOLE }, { ...axis, size: 56 }],
       cursor: {
         sync: { key: "curves" }, drag: { x: true, y: false, setScale: true }, points: { show: false },
         bind: { dblclick: () => () => { whole(); return null; } },

@@ -11,6 +11,7 @@ from analysis.parts.style import LOOKS
 from analysis.report.curves import Curve
 from red.errors import DataError
 from red.escape import visible
+from red.plumbing.records import closest
 from red.plumbing.storage import numbered_lines, parse_row
 from red.tables.reader import LARGEST
 
@@ -47,7 +48,7 @@ def _files(name: str, results: Path) -> list[tuple[int | None, Path]]:
     found = [(seed, log) for seed, log in seeds if log is not None]
     if not found:
         known = sorted(one.name for one in (results / "runs").glob("*")) if (results / "runs").is_dir() else []
-        runs = f"; runs there: {', '.join(known)}" if known else ""
+        runs = closest(name, known) or (f"; runs there: {', '.join(known)}" if known else "")
         raise DataError(f"{name}: neither a {FILE}, nor a folder with one, nor a run of {results}{runs}")
     return found
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from matplotlib.figure import Figure as Picture
 
 from analysis.output.template import render, script_json
-from analysis.parts.style import FULL, legend_below
+from analysis.parts.style import FULL, legend_below, step_axis
 from analysis.parts.trend import trend
 from analysis.report.curves import Curve, packed
 from analysis.report.page import asset
@@ -52,6 +52,7 @@ def picture(curves: Sequence[Curve], metrics: Sequence[str]) -> Picture:
             where.plot(curve.steps, curve.values, ls="", marker=".", ms=2.5, alpha=0.3, color=curve.color)
             marker = "o" if len(curve.steps) == 1 else ""
             where.plot(curve.steps, smooth, ls=dash, marker=marker, color=curve.color, label=label)
-        where.set(title=visible(metric), xlabel="step")
+        where.set_title(visible(metric))
+        step_axis(where)
     legend_below(drawn, axes)
     return drawn

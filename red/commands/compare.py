@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from red.commands import add_json
+from red.commands import add_json, add_results
 from red.plumbing.terminal import number
 from red.ranges import Natural
 
@@ -19,8 +19,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Two names of runs, where the results are, and where to write."""
     parser.add_argument("first", metavar="RUN_A", help="a run of the configuration, or base")
     parser.add_argument("second", metavar="RUN_B", help="another one")
-    results = Path("results/tiny")
-    parser.add_argument("--results", type=Path, default=results, metavar="DIR", help="of a study (default: %(default)s)")
+    add_results(parser)
     parser.add_argument("--examples", type=number(Natural), default=10, metavar="N", help="flipped problems to show")
     parser.add_argument("--out", type=Path, metavar="FILE", help="also write this .md or .json file")
     add_json(parser)

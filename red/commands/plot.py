@@ -3,6 +3,8 @@
 import argparse
 from pathlib import Path
 
+from red.commands import add_results
+
 HELP = "draw metrics of runs from metrics.jsonl: a page to touch (.html), or a picture (.png, .svg)"
 SUFFIXES = (".html", ".png", ".svg")
 
@@ -13,8 +15,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--metric", default="", metavar="A,B", help="docs/glossary.md lists them; default: some of note"
     )
-    results = Path("results/tiny")
-    parser.add_argument("--results", type=Path, default=results, metavar="DIR", help="of a study (default: %(default)s)")
+    add_results(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="ends in .html, .png or .svg")
 
 

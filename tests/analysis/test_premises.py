@@ -306,7 +306,7 @@ def test_a_premise_that_was_not_measured_stops_no_claim(reported):
 
 
 def test_wall_clock_is_told_and_not_judged(study):
-    (claim,) = (one for one in claims.CLAIMS if one.statement == "and makes rollouts faster")
+    (claim,) = (one for one in claims.CLAIMS if one.statement == "RL after distillation makes rollouts faster")
     found, timed = claim.test(Measurements(study)), trend(study, "sft_dapo", "time/rollout_s", -1, relative=True)
     assert timed.verdict == "shown"  # what it would be
     assert (found.verdict, found.p, found.text) == ("not judged", None, timed.text)

@@ -44,7 +44,9 @@ def test_an_option_that_is_none_is_answered_by_its_command(capsys):
     assert main(["data", "model", "--sepc=x", "--spec", "{}", "--out", "x"]) == 2
     assert "did you mean '--spec'?; red data model --help tells more" in capsys.readouterr().err
     assert main(["--verbos1", "status"]) == 2
-    assert capsys.readouterr().err.startswith("red status: unrecognized arguments: --verbos1; did you mean '--verbose'?; red --")
+    assert capsys.readouterr().err.startswith(
+        "red status: unrecognized arguments: --verbos1; did you mean '--verbose'?; red --"
+    )
 
 
 def test_status_and_doctor_speak_to_programs(tmp_path, capsys):
