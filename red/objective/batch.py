@@ -57,6 +57,8 @@ class Batch:
 class Members:
     """What is known of each sequence before any forward pass; all tensors have shape (S,).
 
+    group_s: any number, equal within a group. demonstration_s: booleans. reward_s: what advantages are made of.
+    accuracy_s: verdicts, 0 or 1. tokens_s: response tokens that count, end token included.
     kept_s: booleans, false where a sequence counts in its group's advantage only; None is true everywhere.
     prefix_s: how many of a hybrid's first tokens were copied from the demonstration; None is none of any sequence.
     prefix_kept_s: booleans, false where such tokens carry no loss; None is true everywhere.
