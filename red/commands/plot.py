@@ -12,9 +12,8 @@ SUFFIXES = (".html", ".png", ".svg")
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Runs, metrics, and where to write."""
     parser.add_argument("runs", nargs="+", metavar="RUN_OR_FOLDER", help="a run of --results, or where a log lies")
-    parser.add_argument(
-        "--metric", default="", metavar="A,B", help="docs/glossary.md lists them; default: some of note"
-    )
+    metrics = "keys of the log, which docs/glossary.md explains; default: some of note"
+    parser.add_argument("--metric", default="", metavar="A,B", help=metrics)
     add_results(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="ends in .html, .png or .svg")
 
