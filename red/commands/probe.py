@@ -45,13 +45,13 @@ def run(options: argparse.Namespace) -> int:
 
     probe = from_mapping(Probe, argument(options.spec), "spec")
     refuse_foreign(options.out)
-    refuse_inputs(options.out, (options.prompts, options.demonstrations))
     if probe.backend == "local":
         torch.set_num_threads(1)  # repeatable bit for bit
     folders = dict(pair.partition("=")[::2] for pair in options.model)
     if any(not folder for folder in folders.values()):
         raise ConfigError("--model: give NAME=DIR")
     others = {name: Path(folder) for name, folder in folders.items()}
+    refuse_inputs(options.out, (options.prompts, options.demonstrations, options.checkpoint, *others.values()))
     for folder in (*others.values(), options.checkpoint):
         check_files(folder)
     models = {name: folder_hash(folder) for name, folder in {**others, "": options.checkpoint}.items()}

@@ -100,10 +100,19 @@ def _refuse_foreign(path: Path) -> None:
 
 def refuse_inputs(path: Path, inputs: Iterable[Path | None]) -> None:
     """ConfigError if a product at `path` would take the place of something that is read for it, or of a part of it."""
+    place, sources = Path(os.path.realpath(path)), [source for source in inputs if source is not None]
+    for source in sources:
+        if Path(os.path.realpath(source)).is_relative_to(place):
+            raise ConfigError(f"--out: {path} would replace {source}, which is read for it; give another name")
+    refuse_inside(path, sources)
+
+
+def refuse_inside(path: Path, inputs: Iterable[Path]) -> None:
+    """ConfigError if `path` is a folder that is read, or lies in one: it would change, and with it its hash."""
     place = Path(os.path.realpath(path))
     for source in inputs:
-        if source is not None and Path(os.path.realpath(source)).is_relative_to(place):
-            raise ConfigError(f"--out: {path} would replace {source}, which is read for it; give another name")
+        if source.is_dir() and place.is_relative_to(os.path.realpath(source)):
+            raise ConfigError(f"--out: {path} lies in {source}, which is read for it; write elsewhere")
 
 
 def refuse_foreign_folder(path: Path) -> None:
