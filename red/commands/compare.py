@@ -86,6 +86,6 @@ def questions(results: Path, benchmarks: set[str]) -> dict[tuple[str, str], str]
         (name, row["id"]): row["question"]
         for name, path in files.items()
         if path.exists()
-        for row in read_jsonl(path, required=("id", "question"))
-        if row["question"] is not None
+        for row in read_jsonl(path)
+        if isinstance(row.get("id"), str) and isinstance(row.get("question"), str)
     }

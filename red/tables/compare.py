@@ -14,8 +14,8 @@ import pandas as pd
 from red import escape
 from red.errors import DataError
 from red.statistics.intervals import adjust, paired_difference
-from red.tables.schema import DYNAMICS
-from red.tables.source import among, open_scores, open_table, problem_means, read
+from red.tables.complete import opened
+from red.tables.source import among, problem_means, read
 
 SEED = 20_250_501
 CURVES = ("accuracy/rollout", "length/rollout", "entropy/rollout", "entropy/demonstration", "red/w", "loss/total")
@@ -77,13 +77,13 @@ def evaluated(results: Path, names: Sequence[str]) -> tuple[pd.DataFrame, pd.Dat
     DataError names a run that has no answers, and those that have.
     """
     folder = results / "collected"
-    scores = open_scores(folder / "scores.parquet")
+    _, _, scores, metrics = opened(folder)
     known = sorted(set(read(scores, ["run"])["run"].unique().to_pylist()))
     for name in names:
         if name not in known:
             raise DataError(f"run {name!r} has no answers in {folder}; those that have: {', '.join(known) or 'none'}")
     rows, keys = among("run", names), ["run", "seed", "benchmark", "group", "problem"]
-    dynamics = read(open_table(folder / "dynamics.parquet", DYNAMICS), ["run", "step", "metric", "value"], rows)
+    dynamics = read(metrics, ["run", "step", "metric", "value"], rows)
     accuracies = problem_means(scores, keys, rows).select([*keys, "accuracy"]).to_pandas()
     return accuracies.sort_values(keys, ignore_index=True), dynamics.to_pandas()
 
