@@ -186,6 +186,19 @@ def window(directory: Path) -> int | None:
     raise DataError(f"{directory / 'config.json'}: max_position_embeddings is {size!r}, not a number of tokens")
 
 
+def check_window(directory: Path, prompt: str, length: int, new: int, where: str) -> None:
+    """DataError if the longest prompt, of `length` tokens, and a response of `new` are more than a model reads.
+
+    `prompt` names it, `where` the number to lower.
+    """
+    most = window(directory)
+    if most is not None and length + new > most:
+        raise DataError(
+            f"{prompt} needs {length} + {new} tokens, {directory} reads {most}; lower {where} or prepare the model for "
+            "more"
+        )
+
+
 def optional(path: Path) -> dict[str, Any]:
     """A JSON object, empty if there is no such file."""
     return read_object(path) if path.exists() else {}

@@ -87,6 +87,14 @@ def refuse_foreign(path: Path) -> None:
     if os.path.lexists(path):
         with _alone(path.parent):
             _refuse_foreign(path)
+    _refuse_parent(path)
+
+
+def _refuse_parent(path: Path) -> None:
+    """DataError, before any work is done, where no folder can be made for `path`."""
+    parent = next(parent for parent in path.parents if os.path.lexists(parent))
+    if not parent.is_dir():
+        raise DataError(f"{path}: {parent} is {_kind(parent)}, not a folder; write elsewhere")
 
 
 def _refuse_foreign(path: Path) -> None:
@@ -121,6 +129,7 @@ def refuse_foreign_folder(path: Path) -> None:
     A folder is its own if its list has every file in it; an empty one is nobody's.
     """
     path = Path(os.path.abspath(path))
+    _refuse_parent(path)
     if not os.path.lexists(path):
         return
     if path.is_symlink() or not path.is_dir():
