@@ -42,7 +42,7 @@ class Ranged:
     """Base of a record that people make by hand too: ConfigError for a field out of its range, however it is made."""
 
     def __post_init__(self) -> None:
-        for name, limits in _ranges(type(self)):
+        for name, limits in _ranges(typing.cast(Hashable, type(self))):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, (int, float, type(None))):
                 raise ConfigError(f"{name}: expected a number, found {str(value)[:40]!r}")
