@@ -60,13 +60,31 @@ def start(module: str) -> tuple[subprocess.Popen[bytes], Connection]:
     return process, ours
 
 
+class Watch:
+    """The processor time of a process from now on, looked at every LOOK seconds; `still` looks in a row found none."""
+
+    def __init__(self, pid: int) -> None:
+        self._pid, self.still = pid, 0
+        self._before = self._seen = processor_seconds(pid)
+
+    def is_still(self) -> bool:
+        """One look: whether the process got no processor time at all for too long, as if it were suspended."""
+        now = processor_seconds(self._pid)
+        self.still = self.still + 1 if now == self._seen else 0
+        self._seen = now
+        return self.still >= STILL
+
+    @property
+    def spent(self) -> float:
+        """Seconds that it used since the watch began."""
+        return processor_seconds(self._pid) - self._before
+
+
 def reply(process: subprocess.Popen[bytes], channel: Connection) -> bytes:
     """What a process answers, however long it takes; EOFError once it has ended, or is suspended and was ended here."""
-    seen, still = processor_seconds(process.pid), 0
+    watch = Watch(process.pid)
     while not channel.poll(LOOK):
-        now = processor_seconds(process.pid)
-        still, seen = still + 1 if now == seen else 0, now
-        if still >= STILL:
+        if watch.is_still():
             process.kill()
             raise EOFError
     return channel.recv_bytes()

@@ -1,4 +1,4 @@
-"""GPUs of this machine for one command alone, where no Slurm hands them out.
+"""GPUs of this machine, or of an allocation of Slurm, for one command alone.
 
 Snakemake counts the GPUs of its local jobs, but does not say which: each job would take the first. A claimed GPU is a
 locked file that is free again when the process ends, however it ends.
@@ -28,10 +28,10 @@ SECONDS_BETWEEN_TRIES = 1.0
 def claimed(count: int) -> Iterator[None]:
     """So many GPUs for this process and its children until the end of the block; waits while others hold them.
 
-    Which ones stands in CUDA_VISIBLE_DEVICES, so it comes before torch. In a job of Slurm nothing is claimed: its GPUs
-    are its own. Nor is anything without a GPU: the command itself says what it lacks. ConfigError if there are fewer.
+    Which ones stands in CUDA_VISIBLE_DEVICES, so it comes before torch. Without a GPU nothing is claimed: the command
+    itself says what it lacks. ConfigError if there are fewer.
     """
-    names = [] if not count or "SLURM_JOB_ID" in os.environ else _names()
+    names = _names() if count else []
     if not names:
         yield
         return
@@ -67,12 +67,13 @@ def _names() -> list[str]:
 
 def _claim(names: Sequence[str], count: int, held: ExitStack) -> list[str]:
     """The first `count` that nobody else holds, all at once: who keeps some while it waits could wait for ever."""
-    folder, is_told = _folder(), False
+    # Slurm may number the GPUs of each of its jobs from 0: other jobs' claims are of other GPUs.
+    place, is_told = str(_folder() / os.environ.get("SLURM_JOB_ID", "machine")), False
     while True:
         with ExitStack() as tried:
             own: list[str] = []
             for name in names:
-                if len(own) < count and _is_mine(folder / name.replace("/", "_"), tried):
+                if len(own) < count and _is_mine(f"{place}.{name.replace('/', '_')}", tried):
                     own.append(name)
             if len(own) == count:
                 held.push(tried.pop_all())
@@ -83,7 +84,7 @@ def _claim(names: Sequence[str], count: int, held: ExitStack) -> list[str]:
         time.sleep(SECONDS_BETWEEN_TRIES)
 
 
-def _is_mine(path: Path, held: ExitStack) -> bool:
+def _is_mine(path: str, held: ExitStack) -> bool:
     """Whether the file could be locked; then it is until `held` ends."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     try:

@@ -1,8 +1,8 @@
 """Forgetting out of domain, and what brings it back.
 
 Accuracy in and out of domain over the snapshots of SFT, with RL joined to the model that it starts from; and the ends
-of trainings with the singular vectors or the singular values of an earlier model, beside a random change of the same
-norm. After Jin et al. (arXiv 2509.12235), with intervals and the null that their figures lack.
+of trainings with the singular vectors, the singular values or the whole matrices of an earlier model, beside a random
+change of the same norm. After Jin et al. (arXiv 2509.12235), with intervals and the null that their figures lack.
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,12 @@ from analysis.parts.style import BLUE, EMPTY, FULL, GREY, MAGENTA, canvas, legen
 from red.tables.reader import BASE, Run, Tables
 
 GROUPS = {"math": "in domain (mathematics)", "out_of_domain": "out of domain"}
-KINDS = {"vectors": "vectors restored", "values": "values restored", "null": "random change"}
+KINDS = {
+    "vectors": "vectors restored",
+    "values": "values restored",
+    "matrices": "both restored",
+    "null": "random change",
+}
 
 
 def build(tables: Tables) -> Figure:
@@ -42,8 +47,8 @@ def build(tables: Tables) -> Figure:
         "Forgetting out of domain",
         "(a, b) Unweighted mean accuracy of each group of benchmarks by step of SFT (step 0 is the base model); a "
         "line joins the end of RL to the model that it starts from. Below: the end of a training, as it is and with "
-        "the singular vectors or the singular values of another model, the donor, in its q, k, v and down projections, "
-        "and with a random change of the norm that the vectors bring. "
+        "the singular vectors, the singular values or both of another model, the donor, in its q, k, v and down "
+        "projections, and with a random change of the norm that the vectors bring. "
         f"{_told(accuracy, study, tables, verdicts)}",
         _drawn(tables, accuracy, study),
         _numbers(tables, accuracy, study, verdicts),

@@ -2,8 +2,12 @@
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from red.commands import add_gpus
+
+if TYPE_CHECKING:
+    from red.probes.reader import Reader
 
 HELP = "measure entropies or token probabilities of a checkpoint on fixed prompts"
 
@@ -39,7 +43,6 @@ def run(options: argparse.Namespace) -> int:
     from red.plumbing.records import from_mapping, to_mapping
     from red.plumbing.storage import argument, only_here
     from red.probes.probe import KEY, Probe, measure
-    from red.probes.reader import open_reader
     from red.probes.row import write
     from red.probes.summary import summary
 
@@ -59,7 +62,7 @@ def run(options: argparse.Namespace) -> int:
     name = f"{probe.probe}.{spec_hash({**to_mapping(probe), **files, 'models': models})}.jsonl"
     state = options.out.parent / "state"
     with only_here(state / f"{probe.probe}.lock", "measuring"), RewardJudge() as judge:
-        log, reader = ItemLog(state / name, KEY), open_reader(probe.backend)
+        log, reader = ItemLog(state / name, KEY), _reader(probe.backend)
         try:
             files_read = options.prompts, options.demonstrations
             write(measure(probe, options.checkpoint, others, *files_read, judge, reader, log), options.out)
@@ -70,3 +73,14 @@ def run(options: argparse.Namespace) -> int:
     for text, value in summary(options.out):
         print(f"{value:10.4f}  {terminal(text)}")
     return 0
+
+
+def _reader(backend: str) -> "Reader":
+    """The project's own model in float32 where it samples, too; elsewhere transformers computes the passes."""
+    if backend == "local":
+        from red.probes.local import LocalReader
+
+        return LocalReader()
+    from red.probes.large import LargeReader
+
+    return LargeReader(backend)

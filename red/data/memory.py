@@ -17,8 +17,8 @@ import numpy as np
 from red.data.problems import ProblemSet
 from red.methods.base import Problem
 from red.plumbing.checksums import input_hash
-from red.plumbing.provenance import fingerprint, spec_hash
-from red.plumbing.sources import sources
+from red.plumbing.provenance import spec_hash
+from red.plumbing.sources import fingerprint, sources
 from red.plumbing.storage import read_guarded, write_guarded
 
 # pyarrow is imported where a file is read or written: the bench of a GPU has torch and transformers only.

@@ -1,5 +1,5 @@
 """Models made of others without a training: a snapshot as it is, or with the singular vectors or values of another
-model in its q, k, v and down projections (Jin et al., arXiv 2509.12235), or with a random change of that size there.
+model or both in its q, k, v and down projections (Jin et al., arXiv 2509.12235), or with a random change of that size.
 
 All other tensors stay as they are, byte by byte. Decomposed in float64, stored in the dtype of the file.
 """
@@ -33,7 +33,8 @@ class Derivation:
     snapshot W
     vectors  U' diag(σ) V'ᵀ
     values   U diag(σ') Vᵀ
-    null     W + a random matrix of the norm ‖W' - W‖, where the donor is the model with restored vectors or values
+    matrices W'
+    null     W + a random matrix of the norm ‖W' - W‖, where the donor is the model with what was restored
     """
 
     run: str
@@ -41,7 +42,7 @@ class Derivation:
     scale: str
     of: str
     step: Natural
-    kind: Literal["snapshot", "vectors", "values", "null"]
+    kind: Literal["snapshot", "vectors", "values", "matrices", "null"]
     donor: str | None = None
 
     def __post_init__(self) -> None:
@@ -90,6 +91,8 @@ def matrix(kind: str, own: Floats, other: Floats, rng: np.random.Generator) -> F
             return composed(vectors=factors(other), values=factors(own))
         case "values":
             return composed(vectors=factors(own), values=factors(other))
+        case "matrices":
+            return other
     return own + random_change(own.shape, float(np.linalg.norm(other - own)), rng)
 
 

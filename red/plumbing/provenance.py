@@ -1,6 +1,5 @@
-"""What made a result: spec, code, environment, inputs. Also the fingerprint that reruns depend on."""
+"""What made a result: spec, code, environment, inputs."""
 
-import ast
 import hashlib
 import importlib.metadata
 import os
@@ -29,33 +28,6 @@ PACKAGES = (
     "math-verify",
     "lm-eval",
 )
-
-
-def fingerprint(*patterns: str, roots: Iterable[Path] = (ROOT,)) -> str:
-    """Hash of sources; Python without comments, docstrings and layout: wording retrains nothing. Of a name that
-    several of `roots` have, the first counts."""
-    files: dict[str, Path] = {}
-    for root in roots:
-        for path in (path for pattern in patterns for path in root.glob(pattern) if path.is_file()):
-            files.setdefault(path.relative_to(root).as_posix(), path)
-    digest = hashlib.sha256()
-    for name, path in sorted(files.items()):
-        digest.update(f"{name}\n{_syntax(path)}\n".encode())
-    return digest.hexdigest()[:16]
-
-
-@cache
-def _syntax(path: Path) -> str:
-    text = path.read_text(encoding="utf-8")
-    if path.suffix != ".py":
-        return text
-    tree = ast.parse(text)
-    for node in ast.walk(tree):
-        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
-            first = node.body[0] if node.body else None
-            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
-                node.body = node.body[1:] or [ast.Pass()]
-    return ast.dump(tree)
 
 
 def spec_hash(spec: Mapping[str, Any]) -> str:

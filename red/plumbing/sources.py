@@ -1,7 +1,9 @@
-"""The modules of ours that a module is built from: what a fingerprint has to cover."""
+"""The modules of ours that a module is built from, and their fingerprint, which reruns depend on."""
 
 import ast
+import hashlib
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -43,6 +45,20 @@ def sources(*modules: str, roots: tuple[Path, ...] = (ROOT,)) -> list[str]:
     return sorted(_relative(path, roots).as_posix() for path in [*files.values(), *data])
 
 
+def fingerprint(*patterns: str, roots: Iterable[Path] = (ROOT,)) -> str:
+    """Hash of sources; Python without comments, docstrings and layout: wording retrains nothing. Of a name that
+    several of `roots` have, the first counts."""
+    files: dict[str, Path] = {}
+    for root in roots:
+        for path in (path for pattern in patterns for path in root.glob(pattern) if path.is_file()):
+            files.setdefault(path.relative_to(root).as_posix(), path)
+    digest = hashlib.sha256()
+    for name, path in sorted(files.items()):
+        text = _syntax(path).text if path.suffix == ".py" else path.read_text(encoding="utf-8")
+        digest.update(f"{name}\n{text}\n".encode())
+    return digest.hexdigest()[:16]
+
+
 def _is_within(name: str, packages: Iterable[str]) -> bool:
     return any(name == package or name.startswith(f"{package}.") for package in packages)
 
@@ -71,22 +87,44 @@ def _relative(path: Path, roots: Iterable[Path]) -> Path:
 def _imports(name: str, path: Path) -> tuple[str, ...]:
     """Dotted names that may be modules: `from a import b` gives a and a.b, and the packages of both."""
     package = name if path.name == "__init__.py" else name.rpartition(".")[0]
-    names = {package, *_imported(ast.parse(path.read_text(encoding="utf-8")), package)}
+    names = {package, *_imported(path, package)}
     return tuple(sorted(names - {"", name}))
 
 
-def _imported(tree: ast.AST, package: str) -> Iterator[str]:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            for alias in node.names:
-                yield from _with_packages(alias.name)
-        elif isinstance(node, ast.ImportFrom):
-            above = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
-            module = ".".join([*above, *filter(None, [node.module])])
-            yield from _with_packages(module)
-            yield from (f"{module}.{alias.name}" for alias in node.names)
+def _imported(path: Path, package: str) -> Iterator[str]:
+    for level, module, names in _syntax(path).imports:
+        above = package.split(".")[: len(package.split(".")) - level + 1] if level else []
+        full = ".".join([*above, *filter(None, [module])])
+        yield from _with_packages(full)
+        yield from (f"{full}.{name}" for name in names)
 
 
 def _with_packages(module: str) -> Iterator[str]:
     parts = module.split(".")
     yield from (".".join(parts[: end + 1]) for end in range(len(parts)))
+
+
+@dataclass(frozen=True)
+class _Syntax:
+    """`text`: without comments, docstrings and layout. `imports`: (level, module, names) of each statement; those of
+    `import a` are none."""
+
+    text: str
+    imports: tuple[tuple[int, str, tuple[str, ...]], ...]
+
+
+@cache
+def _syntax(path: Path) -> _Syntax:
+    """Both at once: reading a file costs as much as all that follows."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    imports: list[tuple[int, str, tuple[str, ...]]] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            imports += ((0, alias.name, ()) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            imports.append((node.level, node.module or "", tuple(alias.name for alias in node.names)))
+        elif isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
+            first = node.body[0] if node.body else None
+            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
+                node.body = node.body[1:] or [ast.Pass()]
+    return _Syntax(ast.dump(tree), tuple(imports))

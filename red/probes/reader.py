@@ -50,15 +50,3 @@ class Reader(Protocol):
 
     def close(self) -> None:
         """Free the memory."""
-
-
-def open_reader(backend: str) -> Reader:
-    """`local`: the project's own model in float32. Another backend of the sampling room samples there, and
-    transformers computes the passes."""
-    if backend == "local":
-        from red.probes.local import LocalReader
-
-        return LocalReader()
-    from red.probes.large import LargeReader
-
-    return LargeReader(backend)

@@ -10,8 +10,7 @@ from functools import cache
 from typing import Any
 
 from red.evaluation.catalog import EMBEDDED, HELD_OUT
-from red.plumbing import provenance
-from red.plumbing.sources import sources
+from red.plumbing import sources
 from red.study import jobs
 from red.training.spec import RunSpec
 
@@ -31,7 +30,7 @@ MODEL_SOURCES = {"embedded": "red.world.pretraining", "hub": "red.models.prepare
 @cache
 def fingerprint(modules: Modules) -> str:
     """Hash of the files of `modules` and of what they import; comments and docstrings do not count."""
-    return provenance.fingerprint(*sources(*modules))
+    return sources.fingerprint(*sources.sources(*modules))
 
 
 def model(config: Config, name: str) -> Modules:
@@ -80,5 +79,7 @@ def generation(config: Config) -> Modules:
 
 
 def probe(config: Config) -> Modules:
-    """Rule `probe`: the measurements and the backend that samples."""
-    return ("red.probes.probe", "red.probes.summary", JUDGE, f"red.sampling.{config['evaluation']['backend']}")
+    """Rule `probe`: the measurements, the backend that samples, and what reads models beside it."""
+    backend = config["evaluation"]["backend"]
+    reader = "red.probes.local" if backend == "local" else "red.probes.large"
+    return ("red.probes.probe", "red.probes.summary", reader, JUDGE, f"red.sampling.{backend}")

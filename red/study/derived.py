@@ -3,6 +3,7 @@
     sft_early:   {of: sft@20}               the model of a run after a step, as it is
     sft_vectors: {of: sft, vectors: base}   its q, k, v and down projections with the singular vectors of another model
     sft_values:  {of: sft, values: sft@20}  the same with the singular values
+    sft_base:    {of: sft, matrices: base}  the same with both, so with these projections whole
     sft_null:    {null_of: sft_vectors}     that run's model with a random change as large as the one of `sft_vectors`
 
 How they are made: `red.models.surgery`. Standard library only.
@@ -21,16 +22,18 @@ BASE = "base"
 METHOD = "derived"  # in the place of a method, in tables
 
 Config = Mapping[str, Any]
+CHANGES = ("vectors", "values", "matrices")
 
 
 @dataclass(frozen=True)
 class Derived:
-    """One line, with what `null_of` leaves open filled in. `of`, `vectors` and `values` name a model: `run`, or
-    `run@step`; the latter two may be `base`. Without `seeds`: those of the run of `of`."""
+    """One line, with what `null_of` leaves open filled in. `of` and what is changed name a model: `run`, or
+    `run@step`; the latter may be `base`. Without `seeds`: those of the run of `of`."""
 
     of: str = ""
     vectors: str | None = None
     values: str | None = None
+    matrices: str | None = None
     null_of: str | None = None
     label: str = ""
     items: tuple[str, ...] = ()
@@ -39,13 +42,12 @@ class Derived:
     @property
     def kind(self) -> str:
         """As in `red.models.surgery.Derivation`."""
-        changes = {"null": self.null_of, "vectors": self.vectors, "values": self.values}
-        return next((kind for kind, other in changes.items() if other), "snapshot")
+        return "null" if self.null_of else next((kind for kind in CHANGES if getattr(self, kind)), "snapshot")
 
     @property
     def donor(self) -> str | None:
         """Name of the model that the change is taken from, or whose size it has."""
-        return self.null_of or self.vectors or self.values
+        return self.null_of or next((model for kind in CHANGES if (model := getattr(self, kind))), None)
 
     @property
     def sources(self) -> list[str]:
@@ -95,7 +97,7 @@ def selected(config: Config, runs: set[str]) -> dict[str, Any]:
     """The lines for which these runs are enough."""
     kept: dict[str, Any] = {}
     for name, entry in config.get("derived", {}).items():
-        named = [entry.get(key) for key in ("of", "vectors", "values")]
+        named = [entry.get(key) for key in ("of", *CHANGES)]
         if {parent_of(model)[0] for model in named if model} <= runs | {BASE}:
             kept[name] = entry
     return {name: entry for name, entry in kept.items() if entry.get("null_of") in (None, *kept)}
@@ -118,7 +120,7 @@ def check(config: Config) -> None:
         made = line(config, name)
         if parent_of(made.of)[0] == BASE:
             raise ConfigError(f"{path}.of: name a run; the base is what it starts from")
-        models = {key: model for key in ("of", "vectors", "values") if (model := getattr(made, key))}
+        models = {key: model for key in ("of", *CHANGES) if (model := getattr(made, key))}
         for key, model in models.items():
             _check_model(config, model, f"{path}.{key}")
         for source in (*(parent_of(model)[0] for model in models.values()), made.null_of):
@@ -129,7 +131,7 @@ def _check_keys(config: Config, entry: Mapping[str, Any], path: str) -> None:
     given = [key for key in ("of", "null_of") if key in entry]
     if len(given) != 1:
         raise ConfigError(f"{path}: give `of`, the model that it is made of, or `null_of`, and not both")
-    changes = [key for key in ("vectors", "values") if key in entry]
+    changes = [key for key in CHANGES if key in entry]
     if len(changes) > ("of" in entry):
         raise ConfigError(f"{path}.{changes[-1]}: one change at a time, and none beside null_of")
     if (restored := entry.get("null_of")) is None:
@@ -137,8 +139,8 @@ def _check_keys(config: Config, entry: Mapping[str, Any], path: str) -> None:
     lines = config["derived"]
     if restored not in lines:
         raise ConfigError(f"{path}.null_of: no line derived.{restored}{closest(restored, lines)}")
-    if not {"vectors", "values"} & lines[restored].keys():
-        raise ConfigError(f"{path}.null_of: derived.{restored} restores neither vectors nor values")
+    if not lines[restored].keys() & set(CHANGES):
+        raise ConfigError(f"{path}.null_of: derived.{restored} restores none of {', '.join(CHANGES)}")
 
 
 def _check_model(config: Config, model: str, path: str) -> None:

@@ -90,9 +90,12 @@ def test_where_hardly_anything_was_lost_no_share_is_tested():
         (PARTS, ["shown", "shown"]),
         ({"vectors": (12, 22), "values": (39, 80), "null": (5, 22)}, ["opposite", "not shown"]),
         ({"vectors": (12, 80), "values": (39, 22)}, ["shown", "not measured"]),
+        ({**PARTS, "matrices": (12, 80)}, ["shown", "shown", "not shown"]),
+        ({**PARTS, "matrices": (12, 95)}, ["shown", "shown", "opposite"]),
+        ({**PARTS, "matrices": (12, 50)}, ["shown", "shown", "shown"]),
     ],
 )
-def test_restored_vectors_are_held_against_values_and_the_null(parts, verdicts):
+def test_restored_vectors_are_held_against_values_the_null_and_both(parts, verdicts):
     accuracy, study = measured(parts=parts)
     assert [one.verdict for one in restored(accuracy, study.surgeries[0], OUTSIDE)] == verdicts
 

@@ -65,7 +65,7 @@ def test_a_worker_that_is_suspended_goes_on_where_it_was(one_worker, monkeypatch
     process = one_worker._workers[0].process
     os.kill(process.pid, signal.SIGSTOP)
     job = one_worker.submit(Undecided("c+d", "d+c"))
-    while one_worker._workers[0].still < 3:
+    while one_worker._workers[0].watch.still < 3:
         one_worker.advance()
     os.kill(process.pid, signal.SIGCONT)
     while job.reason is None:

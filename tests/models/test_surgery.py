@@ -59,7 +59,7 @@ def test_a_snapshot_is_the_model_as_it_is(late, tmp_path):
     assert checkpoints.load(tmp_path / "out").config == checkpoints.load(late).config
 
 
-@pytest.mark.parametrize("kind", ["vectors", "values", "null"])
+@pytest.mark.parametrize("kind", ["vectors", "values", "matrices", "null"])
 def test_only_the_four_projections_change(kind, late, early, tmp_path):
     before = {file.name: file.read_bytes() for file in late.iterdir()}
     after, own = made(kind, late, early, tmp_path / "out"), weights(late)
@@ -76,6 +76,11 @@ def test_vectors_are_the_donors_and_values_the_models_own(late, early, tmp_path)
         assert parts[0].values == pytest.approx(parts[1].values, rel=1e-5)
         top = parts[2].top
         assert singular.angles(parts[0].left[:, :top], parts[2].left[:, :top]) == pytest.approx(np.zeros(top), abs=1e-4)
+
+
+def test_whole_matrices_are_the_donors_to_the_last_bit(late, early, tmp_path):
+    found, other = made("matrices", late, early, tmp_path / "out"), weights(early)
+    assert all(torch.equal(found[place.tensor], other[place.tensor]) for place in projections(late).values())
 
 
 @pytest.mark.parametrize("kind", ["vectors", "values"])

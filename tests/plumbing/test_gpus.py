@@ -62,7 +62,18 @@ def test_what_cannot_be_had(monkeypatch):
         pass
 
 
-def test_without_slurm_and_gpus_there_is_nothing_to_claim(monkeypatch, tmp_path):
+def test_jobs_of_slurm_have_gpus_of_their_own_and_what_runs_inside_of_one_shares_them(monkeypatch):
+    with claimed(3):
+        monkeypatch.setenv("SLURM_JOB_ID", "7")
+        monkeypatch.setenv(VISIBLE, ALL)
+        with claimed(1):
+            other, names = holder(2)
+            other.kill()
+            other.wait()
+            assert (os.environ[VISIBLE], names) == ("0", "1,2")
+
+
+def test_without_gpus_there_is_nothing_to_claim(monkeypatch, tmp_path):
     with claimed(0):
         assert os.environ[VISIBLE] == ALL
     monkeypatch.setattr("red.gpus.DRIVER", tmp_path / "none")
@@ -70,8 +81,4 @@ def test_without_slurm_and_gpus_there_is_nothing_to_claim(monkeypatch, tmp_path)
         monkeypatch.setenv(VISIBLE, "") if visible == "" else monkeypatch.delenv(VISIBLE)
         with claimed(1):
             assert os.environ.get(VISIBLE) == visible
-    monkeypatch.setenv(VISIBLE, ALL)
-    monkeypatch.setenv("SLURM_JOB_ID", "7")
-    with claimed(8):
-        assert os.environ[VISIBLE] == ALL
     assert not list(tmp_path.iterdir())

@@ -2,6 +2,7 @@
 
 import ast
 import re
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,18 @@ def imports(path):
     return set(modules("\n".join(line for line in lines if re.match(r"(from [\w.]+ )?import [\w., ]+$", line))))
 
 
+def files_of(path, files):
+    """Those of `files` that a module takes names from: of a package its own names, or modules in it."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names = (f"{node.module}.{alias.name}" for alias in node.names)
+            found |= {name if name in files else node.module for name in names}
+    return found & files.keys()
+
+
 def room_of(module):
     """`red/training` for red.training.loop; None for other people's modules and for what stands below all rooms."""
     first, _, rest = module.partition(".")
@@ -110,6 +123,21 @@ def test_a_room_imports_only_rooms_above_it(rooms):
         if name not in order[:place]
     ]
     assert not up
+
+
+def test_no_files_import_each_other_in_a_circle(repository):
+    """Imports inside of functions and those for types count too."""
+    files = {}
+    for folder in ("red", "analysis", "bench"):
+        for path in (repository / folder).rglob("*.py"):
+            parts = path.relative_to(repository).with_suffix("").parts
+            files[".".join(parts).removesuffix(".__init__")] = path
+    assert len(files) > 200
+    graph = {name: files_of(path, files) - {name} for name, path in files.items()}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(" imports ".join(reversed(error.args[1])))
 
 
 def test_imports_inside_of_analysis_run_one_way(repository, page):

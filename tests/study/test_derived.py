@@ -144,7 +144,7 @@ REFUSED = [
     ({"of": "sft", "vectors": "base", "values": "base"}, r"derived\.x\.values: one change at a time"),
     ({"null_of": "vectors", "values": "base"}, r"derived\.x\.values: one change at a time, and none beside null_of"),
     ({"null_of": "vektors"}, r"derived\.x\.null_of: no line derived\.vektors; did you mean 'vectors'\?"),
-    ({"null_of": "early"}, r"derived\.x\.null_of: derived\.early restores neither vectors nor values"),
+    ({"null_of": "early"}, r"derived\.x\.null_of: derived\.early restores none of vectors, values, matrices"),
     ({"of": "sft", "seeds": [5]}, r"derived\.x\.seeds: sft has no seed 5"),
     ({"of": "sft", "values": "grpo_sft_early"}, r"derived\.x\.seeds: grpo_sft_early has no seed 1"),
     ({"null_of": "vectors", "seeds": [1]}, r"derived\.x\.seeds: vectors has no seed 1"),
@@ -198,7 +198,7 @@ def test_the_shipped_study_is_what_its_page_says(shipped):
         assert own == {None, "sft@6", "sft@16", "sft@60", "sft"}
     assert len(jobs.trained(study)) == 33 and {seed for _, seed in jobs.trained(study)} == {0, 1, 2}
     assert sorted(line.kind for line in lines.values() if line.kind != "snapshot") == sorted(
-        ["vectors", "values", "null"] * 2
+        ["vectors", "values", "matrices", "null"] * 2
     )
     assert jobs.models(study).items() <= jobs.models(shipped).items()
     assert jobs.models_folder(study) == jobs.models_folder(shipped) and jobs.results(study) != jobs.results(shipped)

@@ -31,7 +31,7 @@ def test_the_shipped_study_makes_each_once_and_evaluates_it(planned):
     study = config.load(*(planned.root / "config" / name for name in ("default.yaml", "forgetting.yaml")))
     jobs, pairs = planned.plan(*FORGETTING), derived(study)
     assert [job for job in jobs if job.startswith("derive ")] == sorted(f"derive {name} {seed}" for name, seed in pairs)
-    assert len(pairs) == 42 and {f"generate {name} {seed}" for name, seed in pairs} <= set(jobs)
+    assert len(pairs) == 48 and {f"generate {name} {seed}" for name, seed in pairs} <= set(jobs)
     assert not {f"train {name} {seed}" for name, seed in pairs} & set(jobs)
     assert len([job for job in jobs if job.startswith("probe_rotation ")]) == 19 * 3
     assert not [job for job in jobs if job.startswith("probe ")]

@@ -7,8 +7,8 @@ from snakemake.exceptions import WorkflowError
 from analysis.listing import FRONT, check_items, listing
 from red.errors import ConfigError
 from red.plumbing.documents import read_yaml
-from red.plumbing.provenance import ROOT, fingerprint
-from red.plumbing.sources import sources
+from red.plumbing.provenance import ROOT
+from red.plumbing.sources import fingerprint, sources
 from red.plumbing.storage import dump_json, write_atomic
 from red.study import cluster, code, derived, jobs, paths, runs
 from red.study import config as configuration

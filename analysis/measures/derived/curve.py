@@ -16,7 +16,7 @@ class Model:
 
 @dataclass(frozen=True)
 class Surgery:
-    """The end of a training, the donor of its parts, and by kind (vectors, values, null) what was made of the two."""
+    """The end of a training, the donor of its parts, and by kind (vectors, null and so on) what was made of the two."""
 
     late: Run
     donor: Run
@@ -53,7 +53,7 @@ def method_label(study: Study, method: str) -> str:
 
 
 def kind(run: Run) -> str | None:
-    """Of a derived model `snapshot`, `vectors`, `values` or `null`; None for others."""
+    """Of a derived model, as in `red.models.surgery.Derivation`; None for others."""
     return str(run.spec.get("kind")) if run.method == DERIVED else None
 
 
@@ -80,7 +80,7 @@ def _surgeries(runs: Sequence[Run]) -> tuple[Surgery, ...]:
         donor = str(run.spec.get("donor"))
         if kind(run) == "null" and donor in known:
             donor = str(known[donor].spec.get("donor"))
-        if kind(run) in ("vectors", "values", "null"):
+        if kind(run) not in (None, "snapshot"):
             groups.setdefault((str(run.spec.get("of")), donor), {})[str(kind(run))] = run
     return tuple(Surgery(_model(runs, of), _model(runs, donor), made) for (of, donor), made in groups.items())
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 
 from red import confinement
-from red.confinement import LOOK, STILL, processor_seconds
+from red.confinement import LOOK, Watch
 from red.errors import ConfigError, RedError
 from red.grading import verdict
 from red.grading.algebra import worker as program
@@ -57,10 +57,11 @@ class _Worker:
     is_ready: bool = False
     job: Job | None = None
     served: int = 0
-    before: float = 0.0  # processor seconds at the start of the job, and at the last look
-    seen: float = 0.0
+    watch: Watch = field(init=False)  # over one job
     looked: float = 0.0
-    still: int = 0
+
+    def __post_init__(self) -> None:
+        self.watch = Watch(self.process.pid)
 
     @property
     def deadline(self) -> float:
@@ -134,8 +135,7 @@ class Pool:
     def _send(self, worker: _Worker, job: Job) -> None:
         question = job.question
         worker.job, worker.since = job, time.monotonic()
-        worker.looked, worker.still = worker.since, 0
-        worker.before = worker.seen = processor_seconds(worker.process.pid)
+        worker.looked, worker.watch = worker.since, Watch(worker.process.pid)
         message = json.dumps([question.gold, question.prediction, question.boxed])
         try:
             worker.channel.send_bytes(message.encode())
@@ -168,16 +168,14 @@ class Pool:
         if not worker.is_ready:
             self.close()
             raise RedError(f"grading worker did not start within {_STARTUP:.0f} s; is the machine overloaded?")
-        now = processor_seconds(worker.process.pid)
-        worker.still = worker.still + 1 if now == worker.seen else 0
-        worker.seen, worker.looked = now, time.monotonic()
-        if now - worker.before >= SECONDS or worker.still >= STILL:
+        worker.looked = time.monotonic()
+        if worker.watch.is_still() or worker.watch.spent >= SECONDS:
             self._lose(worker, "suspended, or without any processor time")
 
     def _lose(self, worker: _Worker, how: str) -> None:
         """End a worker that gave no answer. Its comparison has overrun, or another worker gets it."""
         job, worker.job = worker.job, None
-        spent = processor_seconds(worker.process.pid) - worker.before
+        spent = worker.watch.spent
         status = self._discard(worker)
         if job is None:
             self._stillborn += 1
