@@ -39,10 +39,10 @@ def test_logs(rows: list[dict[str, Any]], metric: str, pattern: str, tmp_path: P
 def test_full_project(tmp_path: Path, monkeypatch):
     copy = shutil.copytree
 
-    def full(source: Path, target: Path, **options: Any) -> object:
+    def full(source: Path, target: Path, *more: Any, **options: Any) -> object:
         if Path(source).name == "slurm":
             raise shutil.Error([(str(source), str(target), str(OSError(errno.ENOSPC, "No space left on device")))])
-        return copy(source, target, **options)
+        return copy(source, target, *more, **options)
 
     with monkeypatch.context() as patch:
         patch.setattr(project.shutil, "copytree", full)
