@@ -40,6 +40,8 @@ def run(options: argparse.Namespace) -> int:
         raise ConfigError(f"--out: one per --checkpoint ({checkpoints}), found {len(options.out)}")
     for out in options.out:
         refuse_inside(out, options.checkpoint)
+    if len({out.resolve() for out in options.out}) < len(options.out):
+        raise ConfigError("--out: one folder is there twice; each checkpoint's answers need their own")
     document = argument(options.spec)
     system = read_text(options.system) if options.system else ""
     spec = from_mapping(GenerationSpec, {**document, "system": system or None}, "spec")

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from red.errors import ConfigError, DataError
 from red.plumbing.checksums import input_hash
+from red.plumbing.documents import NAME
 from red.plumbing.records import converted
 from red.plumbing.roll_call import RollCall
 from red.plumbing.storage import discard, product, read_jsonl, read_object, write_json
@@ -96,10 +97,15 @@ def collect(spec: Mapping[str, Any], results: Path, out: Path) -> list[Run]:
 
 
 def _check(spec: Mapping[str, Any]) -> None:
-    runs = Counter((entry["run"], entry["seed"]) for entry in spec["runs"])
-    for (run, seed), count in runs.items():
-        if count > 1:
-            raise ConfigError(f"spec.runs: {run!r} seed {seed} is there {count} times")
+    """ConfigError for a name that is none, which paths are made of, or one that is there twice."""
+    keys = {"runs": ("run", "seed"), "benchmarks": ("benchmark",)}
+    for part, key in keys.items():
+        for entry in spec[part]:
+            if not NAME.fullmatch(entry[key[0]]):
+                raise ConfigError(f"spec.{part}: {entry[key[0]]!r} is no name: small letters, digits and _ only")
+        for found, count in Counter(tuple(entry[name] for name in key) for entry in spec[part]).items():
+            if count > 1:
+                raise ConfigError(f"spec.{part}: {' seed '.join(map(repr, found))} is there {count} times")
 
 
 def _ids(results: Path, benchmark: Mapping[str, Any]) -> list[str]:

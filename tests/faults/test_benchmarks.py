@@ -267,3 +267,21 @@ HUB: tuple[tuple[str, str, dict[str, Any], str], ...] = (
 def test_hub(name: str, row: dict[str, Any], pattern: str):
     with pytest.raises(DataError, match=pattern):
         list(hub_rows(benchmark(name), [row]))
+
+
+@table(
+    "options",
+    "cases to grade: ",
+    [
+        ("options that are a number", {"options": 5}),
+        ("options that are a text", {"options": "AB"}),
+        ("a number of options that is a text", {"n_options": "4"}),
+        ("27 options", {"n_options": 27}),
+        ("a number of options that is a boolean", {"n_options": True}),
+    ],
+)
+def test_cases(options: dict[str, Any], tmp_path: Path, check):
+    case = {"id": "a", "response": "A", "gold": "A", **options}
+    (tmp_path / "cases.jsonl").write_text(json.dumps(case))
+    arguments = ["grade", "--cases", tmp_path / "cases.jsonl", "--out", tmp_path / "verdicts.jsonl"]
+    check(r"cases\.jsonl: line 1: options: expected a list of texts, or as n_options how many there are", arguments)

@@ -185,3 +185,26 @@ def test_short(tmp_path: Path, world: World, check):
     arguments = redistilled(world, world.base, tmp_path, max_prompt_tokens=1)
     check(r"no prompt of 64 has at most 1 tokens; raise max_prompt_tokens", arguments)
     assert not (tmp_path / "rows.jsonl").exists() and not (tmp_path / checksums.NAME).exists()
+
+
+@table(
+    "models, pattern",
+    "probe: ",
+    [
+        ("without the model that a training started from", [], r"--model: give parent=DIR"),
+        ("one model twice", ["parent", "parent"], r"--model parent=\S+: give NAME=DIR, each of parent, base, .* once"),
+        ("a model of a name that nobody knows", ["parent", "child"], r"--model child=\S+: give NAME=DIR"),
+    ],
+)
+def test_models_of_a_probe(models: list[str], pattern: str, tmp_path: Path, world: World, check):
+    named_models = [word for name in models for word in ("--model", f"{name}={world.base}")]
+    texts = ["--prompts", world.prompts, "--demonstrations", world.demonstrations]
+    arguments = ["probe", "--spec", json.dumps(PROBE), "--checkpoint", world.base, *named_models, *texts]
+    check(pattern, [*arguments, "--out", tmp_path / "probe.parquet"])
+
+
+@named("generate: two models into one folder")
+def test_one_folder(tmp_path: Path, world: World, check):
+    more = ["--checkpoint", world.root / "models" / "teacher", "--out", tmp_path / "a" / ".." / "out"]
+    check(r"--out: one folder is there twice", [*world.generate(tmp_path / "out"), *more])
+    assert not (tmp_path / "out").exists()

@@ -15,9 +15,9 @@ import pytest
 from red.plumbing import storage
 from red.plumbing.storage import write_jsonl
 from tests.faults.case import execute, named, refusal, succeed, table
-from tests.faults.study import Study
+from tests.faults.study import ENTRY, Study
 from tests.faults.test_tables import REPORTED, analysis, write_tables
-from tests.faults.world import Spoil
+from tests.faults.world import BENCHMARK, Spoil
 from tests.fixtures import synthetic
 
 pytestmark = pytest.mark.faults("bad input")
@@ -167,3 +167,20 @@ def test_reported(value: str, tmp_path: Path, check):
         writer.writerows(rows)
     pattern = r"reported\.csv: row 2: value '\w*' is no number; take it out"
     check(pattern, analysis(tmp_path, "main_results", tmp_path / "reported.csv"), "analysis")
+
+
+ASKED: tuple[tuple[str, list[dict[str, Any]], list[dict[str, Any]], str], ...] = (
+    ("a run that climbs", [{**ENTRY, "run": "../red"}], [BENCHMARK], r"spec\.runs: '\.\./red' is no name"),
+    ("a benchmark that climbs", [ENTRY], [{**BENCHMARK, "benchmark": "../x"}], r"benchmarks: '\.\./x' is no name"),
+    ("a benchmark twice", [ENTRY], [BENCHMARK, BENCHMARK], r"spec\.benchmarks: 'math500' is there 2 times"),
+    ("a negative seed", [{**ENTRY, "seed": -1}], [BENCHMARK], r"entry 0: seed: must be at least 0, found -1"),
+    ("a seed of 2^63", [{**ENTRY, "seed": 2**63}], [BENCHMARK], r"entry 0: seed: must be at most 2147483647"),
+    ("negative steps", [{**ENTRY, "steps": -1}], [BENCHMARK], r"entry 0: steps: must be at least 0, found -1"),
+)
+
+
+@table("runs, benchmarks, pattern", "collect: asked for ", ASKED)
+def test_asked(runs: list[dict[str, Any]], benchmarks: list[dict[str, Any]], pattern: str, tmp_path: Path, check):
+    spec = json.dumps({"runs": runs, "benchmarks": benchmarks})
+    check(pattern, ["collect", "--spec", spec, "--results", tmp_path, "--out", tmp_path / "out"])
+    assert not (tmp_path / "out").exists()
