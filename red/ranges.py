@@ -29,7 +29,7 @@ class Range:
 
     def fault(self, value: float) -> str | None:
         """What is wrong with a number, in words; None if nothing is."""
-        if not math.isfinite(value):
+        if value != value or value in (math.inf, -math.inf):  # an integer may be beyond all floats
             return f"must be a finite number, found {value}"
         if value < self.low or (self.above and value == self.low):
             return f"must be {'above' if self.above else 'at least'} {self.low:g}, found {str(value)[:40]}"

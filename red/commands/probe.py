@@ -38,7 +38,7 @@ def run(options: argparse.Namespace) -> int:
     from red.escape import terminal
     from red.grading.reward import RewardJudge
     from red.models.folder import check_files
-    from red.plumbing.checksums import folder_hash, input_hash, refuse_foreign, refuse_inputs
+    from red.plumbing.checksums import folder_hash, input_hash, refuse_foreign, refuse_inputs, refuse_inside
     from red.plumbing.item_log import ItemLog
     from red.plumbing.provenance import spec_hash
     from red.plumbing.records import from_mapping, to_mapping
@@ -60,7 +60,8 @@ def run(options: argparse.Namespace) -> int:
     if probe.probe == "entropy" and "parent" not in folders:
         raise ConfigError("--model: give parent=DIR, the model that the training started from")
     others = {name: Path(folder) for name, folder in folders.items()}
-    refuse_inputs(options.out, (options.prompts, options.demonstrations, options.checkpoint, *others.values()))
+    refuse_inputs(options.out, (options.prompts, options.demonstrations))
+    refuse_inside(options.out, (options.checkpoint, *others.values()))
     for folder in (*others.values(), options.checkpoint):
         check_files(folder)
     models = {name: folder_hash(folder) for name, folder in {**others, "": options.checkpoint}.items()}

@@ -92,7 +92,7 @@ def refuse_foreign(path: Path) -> None:
 
 def _refuse_parent(path: Path) -> None:
     """DataError, before any work is done, where no folder can be made for `path`."""
-    parent = next(parent for parent in path.parents if os.path.lexists(parent))
+    parent = next((parent for parent in path.parents if os.path.lexists(parent)), Path("/"))
     if not parent.is_dir():
         raise DataError(f"{path}: {parent} is {_kind(parent)}, not a folder; write elsewhere")
 
@@ -108,18 +108,18 @@ def _refuse_foreign(path: Path) -> None:
 
 def refuse_inputs(path: Path, inputs: Iterable[Path | None]) -> None:
     """ConfigError if a product at `path` would take the place of something that is read for it, or of a part of it."""
-    place, sources = Path(os.path.realpath(path)), [source for source in inputs if source is not None]
-    for source in sources:
-        if Path(os.path.realpath(source)).is_relative_to(place):
-            raise ConfigError(f"--out: {path} would replace {source}, which is read for it; give another name")
-    refuse_inside(path, sources)
-
-
-def refuse_inside(path: Path, inputs: Iterable[Path]) -> None:
-    """ConfigError if `path` is a folder that is read, or lies in one: it would change, and with it its hash."""
     place = Path(os.path.realpath(path))
     for source in inputs:
-        if source.is_dir() and place.is_relative_to(os.path.realpath(source)):
+        if source is not None and Path(os.path.realpath(source)).is_relative_to(place):
+            raise ConfigError(f"--out: {path} would replace {source}, which is read for it; give another name")
+
+
+def refuse_inside(path: Path, models: Iterable[Path | None]) -> None:
+    """ConfigError if `path` is the folder of a model that is read, or lies in it: that would change, and with it its
+    hash."""
+    place = Path(os.path.realpath(path))
+    for source in models:
+        if source is not None and place.is_relative_to(os.path.realpath(source)):
             raise ConfigError(f"--out: {path} lies in {source}, which is read for it; write elsewhere")
 
 

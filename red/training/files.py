@@ -89,6 +89,7 @@ class RunFiles:
         inputs = (self.parent, self.prompts, self.demonstrations, self.w_log, self.teacher)
         for place in (self.state, self.before, *(self.out / name for name in (*FOLDERS, *FILES))):
             checksums.refuse_inputs(place, inputs)
+            checksums.refuse_inside(place, (self.parent, self.teacher))
         for folder in (self.state, self.before):
             if folder.is_symlink() or (folder.exists() and not (folder.is_dir() and _is_state(folder))):
                 raise DataError(f"{folder}: {checksums.FOREIGN}")
