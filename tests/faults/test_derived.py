@@ -208,3 +208,17 @@ def test_one_folder(tmp_path: Path, world: World, check):
     more = ["--checkpoint", world.root / "models" / "teacher", "--out", tmp_path / "a" / ".." / "out"]
     check(r"--out: one folder is there twice", [*world.generate(tmp_path / "out"), *more])
     assert not (tmp_path / "out").exists()
+
+
+@table(
+    "spoil, pattern",
+    "preparing a model: ",
+    [
+        ("a shard that is missing", without_shard, rf"{SECOND}: no such file"),
+        ("a shard that lacks a tensor", without_tensor, rf"{SECOND}: no tensor \S+, which"),
+    ],
+)
+def test_prepared(spoil: Spoil, pattern: str, tmp_path: Path, world: World, check):
+    spec = json.dumps({"source": "hub", "id": "x/y", "folder": str(world.copy_of_base(tmp_path, spoil))})
+    check(pattern, ["data", "model", "--spec", spec, "--out", tmp_path / "prepared"])
+    assert not (tmp_path / "prepared").exists()
