@@ -15,6 +15,7 @@ from red.plumbing.records import suggestion
 
 FIRST = ("entropy/rollout", "entropy/demonstration", "red/w", "accuracy/rollout", "loss/total")
 REACH = 40  # a trend reaches over a fortieth of the steps on either side
+MOST_AXES = 24  # of a picture
 MOST = 10_000_000  # values of a page of its own: none is left out
 
 
@@ -24,7 +25,7 @@ def chosen(curves: Sequence[Curve], metrics: Sequence[str]) -> list[str]:
     for metric in metrics:
         if metric not in known:
             raise ConfigError(f"--metric: {metric!r} is in none of these logs{suggestion(metric, sorted(known))}")
-    return list(metrics) or [metric for metric in FIRST if metric in known] or known[:3]
+    return list(dict.fromkeys(metrics)) or [metric for metric in FIRST if metric in known] or known[:3]
 
 
 def page(curves: Sequence[Curve], metrics: Sequence[str]) -> str:
@@ -41,6 +42,10 @@ def page(curves: Sequence[Curve], metrics: Sequence[str]) -> str:
 
 def picture(curves: Sequence[Curve], metrics: Sequence[str]) -> Picture:
     """One set of axes per metric, raw points faint, the trend of each seed as a line."""
+    if len(metrics) > MOST_AXES:
+        raise ConfigError(
+            f"--metric: {len(metrics)} are too many for one picture; at most {MOST_AXES}, or an .html page"
+        )
     drawn = Picture(figsize=(FULL, 0.5 + 1.9 * len(metrics)), layout="constrained")
     axes = drawn.subplots(len(metrics), 1, squeeze=False)[:, 0]
     dashes = ("-", "--", ":", "-.")

@@ -56,6 +56,9 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _show(comparison: "Comparison", examples: int, asked: Mapping[tuple[str, str], str]) -> None:
+    from functools import partial
+
+    from rich.box import SIMPLE_HEAD
     from rich.table import Column, Table
 
     from red.escape import terminal
@@ -64,13 +67,16 @@ def _show(comparison: "Comparison", examples: int, asked: Mapping[tuple[str, str
 
     screen = console()
     one, two = map(terminal, comparison.names)
-    difference = Column("difference", no_wrap=True)
-    tests = Table("benchmark", "problems", one, two, difference, "p", "Holm", title=f"{one} minus {two}")
+    # Narrow, and names are never cut.
+    table = partial(Table, box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    benchmark, difference = Column("benchmark", overflow="fold"), Column("difference", no_wrap=True)
+    tests = table(benchmark, "problems", one, two, difference, "p", "Holm", title=f"{one} minus {two}")
     for test in comparison.tests:
         tests.add_row(*map(terminal, paired_cells(test)), style="bold" if test.p_adjusted is None else None)
     screen.print(tests)
     if comparison.curves:
-        curves = Table("training metric", one, two, title="First tenth → last tenth of the steps")
+        metric = Column("training metric", overflow="fold")
+        curves = table(metric, one, two, title="First tenth → last tenth of the steps")
         for curve in comparison.curves:
             curves.add_row(*map(terminal, curve_cells(curve)))
         screen.print(curves)
@@ -87,6 +93,6 @@ def questions(results: Path, benchmarks: set[str]) -> dict[tuple[str, str], str]
         (name, row["id"]): row["question"]
         for name, path in files.items()
         if path.exists()
-        for row in read_jsonl(path, required=("id", "question"))
-        if row["question"] is not None
+        for row in read_jsonl(path)
+        if isinstance(row.get("id"), str) and isinstance(row.get("question"), str)
     }

@@ -24,16 +24,17 @@ def run(options: argparse.Namespace) -> int:
     from analysis.report.logs import of_logs
     from analysis.report.plot import chosen, page, picture
     from red.errors import ConfigError
+    from red.escape import terminal
     from red.plumbing.storage import write_atomic
 
     if options.out.suffix not in SUFFIXES:
         raise ConfigError(f"--out {options.out}: expected a name that ends in {', '.join(SUFFIXES)}")
     curves = of_logs(options.runs, options.results)
-    metrics = chosen(curves, [name for name in options.metric.split(",") if name])
+    metrics = chosen(curves, [name.strip() for name in options.metric.split(",") if name.strip()])
     if options.out.suffix == ".html":
         content: str | bytes = page(curves, metrics)
     else:
         content = drawn(picture(curves, metrics), options.out.suffix[1:])
     write_atomic(options.out, content)
-    print(options.out)
+    print(terminal(str(options.out)))
     return 0

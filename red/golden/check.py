@@ -11,6 +11,7 @@ from red.golden import losses, rules
 from red.golden.losses import Case
 
 TOLERANCE = 1e-10
+DIGITS = 1e-12  # relative, for numbers that float64 does not hold to the tolerance: a w without upper bound
 SCHEMA = "red-golden/1"
 
 
@@ -70,7 +71,7 @@ def difference(expected: Any, found: Any, path: str = "expected") -> str:
         return next((p for i, (e, f) in enumerate(pairs) if (p := difference(e, f, f"{path}[{i}]"))), "")
     if isinstance(expected, bool) or expected is None or isinstance(expected, str):
         return "" if expected == found else f"{path}: expected {expected!r}, found {found!r}"
-    close = math.isclose(expected, found, rel_tol=0, abs_tol=TOLERANCE)
+    close = math.isclose(expected, found, rel_tol=DIGITS, abs_tol=TOLERANCE)
     return "" if close else f"{path}: expected {expected!r}, found {found!r}"
 
 

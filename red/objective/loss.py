@@ -87,7 +87,7 @@ def plan(
         demonstration_s=demonstration,
         prefix_s=torch.zeros_like(members.group_s) if members.prefix_s is None else members.prefix_s,
         wrong_s=wrong,
-        share_s=_shares(members, rollout),
+        share_s=_shares(members, rollout | demonstration if spec.advantage.over == "union" else rollout),
         gain_mean_s=torch.zeros_like(ones),
         policy_sequences=float(in_policy.sum()),
         policy_tokens=float(members.tokens_s[in_policy].sum()),
@@ -100,22 +100,22 @@ def plan(
     )
 
 
-def _shares(members: Members, rollout_s: Tensor) -> Tensor:
-    """(S,): 1 / (groups (rollouts of the group - 1)) of rollouts in the loss; 0 for others, and for one alone."""
-    groups = len(members.group_s[rollout_s].unique())
-    _, count = group_mean(members.reward_s, members.group_s, rollout_s)
+def _shares(members: Members, fitted_s: Tensor) -> Tensor:
+    """(S,): 1 / (groups (size of the group - 1)) of the members that GVPO fits; 0 for others, and for one alone."""
+    groups = len(members.group_s[fitted_s].unique())
+    _, count = group_mean(members.reward_s, members.group_s, fitted_s)
     share = 1 / (max(groups, 1) * (count - 1).clamp(min=1))
-    return torch.where(rollout_s & (count > 1), share, torch.zeros_like(share))
+    return torch.where(fitted_s & (count > 1), share, torch.zeros_like(share))
 
 
 def gains(batch: Batch, spec: RolloutTerm) -> Tensor:
-    """(S,): GVPO's implicit reward, beta times the sum of log(pi/pi_old) over a rollout's tokens."""
+    """(S,): GVPO's implicit reward, beta times the sum of log(pi/pi_old) over a member's tokens."""
     return spec.beta * ((batch.logp_st - batch.old_logp_st) * batch.mask_st).sum(dim=1)
 
 
 def with_mean_gains(plan: Plan, batch: Batch, spec: RolloutTerm, group_s: Tensor) -> Plan:
-    """The plan with the mean gain of each group, by a pass over all rollouts of the update."""
-    mean, _ = group_mean(gains(batch, spec).detach(), group_s, plan.rollout_s)
+    """The plan with the mean gain of each group, by a pass over all members of the update."""
+    mean, _ = group_mean(gains(batch, spec).detach(), group_s, plan.share_s > 0)
     return replace(plan, gain_mean_s=mean)
 
 
@@ -146,7 +146,7 @@ def _rollout_term(batch: Batch, spec: ObjectiveSpec, plan: Plan) -> Tensor:
         return batch.logp_st.sum() * 0
     if spec.rollout.kind == "gvpo":
         residual = (gains(batch, spec.rollout) - plan.gain_mean_s) - plan.advantage_s
-        return (torch.where(plan.rollout_s, residual.square(), 0.0) * plan.share_s).sum() / 2
+        return (torch.where(plan.share_s > 0, residual.square(), 0.0) * plan.share_s).sum() / 2
     whole = batch.mask_st * plan.rollout_s[:, None]
     factor = token_factor(whole, plan.policy_sequences, plan.policy_tokens, spec.aggregation)
     factor = factor * plan.sampled(batch.mask_st) * plan.weight_s[:, None]

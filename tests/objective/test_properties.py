@@ -14,9 +14,9 @@ import red.methods
 import red.objective
 from red import methods
 from red.objective.batch import Batch, Members
-from red.objective.loss import objective, plan
+from red.objective.loss import objective, plan, with_mean_gains
 from red.objective.offline_policy import demonstration_ratio
-from red.objective.spec import DemonstrationTerm, RolloutTerm
+from red.objective.spec import Advantage, DemonstrationTerm, RolloutTerm
 
 RANDOM = st.integers(0, 2**31 - 1)
 
@@ -180,6 +180,23 @@ def test_psft_is_sft_and_nft_is_drgrpo_without_clip_at_the_first_update(seed):
             for spec in (one, other)
         )
         assert torch.allclose(first, second, atol=1e-15, rtol=1e-12)
+
+
+@settings(max_examples=20)
+@given(seed=RANDOM)
+def test_gvpo_over_the_union_fits_a_demonstration_like_a_rollout_and_else_leaves_it_out(seed):
+    batch, members = draw(seed)
+    own, union = spec_of("gvpo"), replace(spec_of("gvpo"), advantage=Advantage("union", std=False))
+    rollouts = replace(members, demonstration_s=torch.zeros_like(members.demonstration_s))
+
+    def gradient(members, spec):
+        whole = with_mean_gains(plan(members, spec), batch, spec.rollout, members.group_s)
+        return torch.autograd.grad(objective(batch, spec, whole).total, batch.logp_st)[0]
+
+    fitted = gradient(members, union)
+    assert torch.equal(fitted, gradient(rollouts, own))
+    assert (fitted[members.demonstration_s].abs().sum(1) > 0).all()
+    assert not gradient(members, own)[members.demonstration_s].any()
 
 
 def test_nft_stays_finite_where_the_policy_has_left_the_one_that_sampled():
