@@ -1,6 +1,6 @@
 """The lines of `runs:`: what each inherits, what it starts from, and its resolved spec for one seed."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from red.engines import engine
@@ -12,6 +12,7 @@ from red.plumbing.records import closest, from_mapping
 from red.training.spec import RunSpec, Training
 
 METHOD_KEYS = frozenset(ObjectiveSpec.__dataclass_fields__) | (frozenset(Method.__dataclass_fields__) - {"objective"})
+MODELS = ("of", "vectors", "values", "matrices")  # keys of a line of `derived` that name one
 TRAINING_KEYS = frozenset(Training.__dataclass_fields__)
 RUN_KEYS = frozenset(RunSpec.__dataclass_fields__) - {
     "run",
@@ -29,8 +30,11 @@ def run_seeds(config: Mapping[str, Any], run: str) -> list[int]:
     return list(entry(config, run).get("seeds", config["seeds"]))
 
 
-def run_spec(config: Mapping[str, Any], run: str, seed: int) -> RunSpec:
-    """A run with its `like` chain and `common` merged in. The result is plain and complete."""
+def run_spec(
+    config: Mapping[str, Any], run: str, seed: int, kept: Mapping[str, Collection[int]] | None = None
+) -> RunSpec:
+    """A run with its `like` chain and `common` merged in. The result is plain and complete. `kept`: all `snapshots`,
+    where somebody has them already."""
     path = f"runs.{run}"
     line = entry(config, run)
     line.pop("seeds", None)
@@ -51,7 +55,7 @@ def run_spec(config: Mapping[str, Any], run: str, seed: int) -> RunSpec:
         "template": config["template"],
         "training": training,
         "cluster": deep_merge(config.get("cluster", {}), line.get("cluster", {})),
-        "snapshots": sorted(snapshots(config, run)),
+        "snapshots": sorted((snapshots(config) if kept is None else kept).get(run, ())),
         "overrides": {k: v for k, v in line.items() if k in METHOD_KEYS},
     }
     spec = from_mapping(RunSpec, values, path)
@@ -59,13 +63,17 @@ def run_spec(config: Mapping[str, Any], run: str, seed: int) -> RunSpec:
     return spec
 
 
-def snapshots(config: Mapping[str, Any], run: str) -> set[int]:
-    """Steps of `run` that another run branches from (`init_from: run@step`), or that a derived model is made of."""
+def snapshots(config: Mapping[str, Any]) -> dict[str, set[int]]:
+    """By run: its steps that another run branches from (`init_from: run@step`), or that a derived model is made of."""
     # A line inherits what another one has in writing, so the written ones are enough.
     named = [line["init_from"] for line in config["runs"].values() if line and line.get("init_from")]
     made = config.get("derived", {}).values()
-    named += [line[key] for line in made for key in ("of", "vectors", "values") if line.get(key)]
-    return {step for parent, step in map(parent_of, named) if parent == run and step is not None}
+    named += [line[key] for line in made for key in MODELS if line.get(key)]
+    found: dict[str, set[int]] = {}
+    for parent, step in map(parent_of, named):
+        if parent is not None and step is not None:
+            found.setdefault(parent, set()).add(step)
+    return found
 
 
 def written(config: Mapping[str, Any], run: str, key: str) -> Any:
