@@ -104,7 +104,7 @@ def _shares(members: Members, fitted_s: Tensor) -> Tensor:
     """(S,): 1 / (groups (size of the group - 1)) of the members that GVPO fits; 0 for others, and for one alone."""
     groups = len(members.group_s[fitted_s].unique())
     _, count = group_mean(members.reward_s, members.group_s, fitted_s)
-    share = 1 / (max(groups, 1) * (count - 1).clamp(min=1))
+    share = 1 / (groups * (count - 1))  # of one alone infinite, and not taken
     return torch.where(fitted_s & (count > 1), share, torch.zeros_like(share))
 
 
@@ -146,7 +146,7 @@ def _rollout_term(batch: Batch, spec: ObjectiveSpec, plan: Plan) -> Tensor:
         return batch.logp_st.sum() * 0
     if spec.rollout.kind == "gvpo":
         residual = (gains(batch, spec.rollout) - plan.gain_mean_s) - plan.advantage_s
-        return (torch.where(plan.share_s > 0, residual.square(), 0.0) * plan.share_s).sum() / 2
+        return (residual.square() * plan.share_s).sum() / 2
     whole = batch.mask_st * plan.rollout_s[:, None]
     factor = token_factor(whole, plan.policy_sequences, plan.policy_tokens, spec.aggregation)
     factor = factor * plan.sampled(batch.mask_st) * plan.weight_s[:, None]

@@ -9,6 +9,7 @@ from red import methods
 from red.errors import ConfigError
 from red.methods.base import Group, Problem, Sequence
 from red.methods.bread import AnchorSearch, EpisodeAnchorSearch
+from red.methods.gac import NoiseControl
 from red.methods.relift import HardBuffer
 from red.training.update import Enrolment
 
@@ -101,6 +102,24 @@ def test_the_forecast_of_demonstrations_is_what_the_mix_takes(name):
     groups = mix(Stream(), Script({0: 3}), 4, 8)
     taken = sum(member.is_demonstration for group in groups for member in group.members)
     assert mix.demonstrations_per_prompt() == taken / 4
+
+
+@pytest.mark.parametrize(
+    ("name", "forecast"),
+    [
+        ("redi", 2.0),  # the demonstration and the wrong trace
+        ("trapo", 2 * 0.2 + 0.5 + 1.0),  # every micro-group is helped
+        ("prefix_rft", (0.95 + (0.95 + 0.05) / 2) / 2),  # between 0.95 and a least share whose mean is 0.5
+        ("uft", (0.95 + 0.05) / 2),  # the mean of a chunk's chance
+        ("gac", 1.0),  # the expert batch
+    ],
+)
+def test_the_forecast_counts_a_part_of_a_demonstration_by_its_share(name, forecast):
+    assert methods.method(name).mix.demonstrations_per_prompt() == pytest.approx(forecast)
+
+
+def test_gac_knows_no_share_of_noise_before_it_has_measured_any():
+    assert NoiseControl().start().share == 0.0
 
 
 def test_redi_pairs_a_demonstration_with_its_wrong_trace_where_there_is_one():

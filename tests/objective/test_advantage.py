@@ -17,6 +17,11 @@ def test_means_are_over_the_members_of_a_group():
     assert count.tolist() == [2, 2, 2, 2, 2]
 
 
+def test_the_mean_of_one_is_its_value():
+    mean, count = group_mean(torch.tensor([5.0, 3.0]), torch.tensor([0, 1]), torch.tensor([True, True]))
+    assert (mean.tolist(), count.tolist()) == ([5.0, 3.0], [1, 1])
+
+
 def test_a_group_without_members_has_mean_0_and_number_0():
     mean, count = group_mean(torch.ones(5), GROUPS, torch.tensor([False, False, False, True, True]))
     assert mean.tolist() == [0, 0, 0, 1, 1]

@@ -11,7 +11,7 @@ import pytest
 
 from red.__main__ import main
 from red.errors import DataError
-from red.golden.check import SCHEMA, check
+from red.golden.check import SCHEMA, check, difference
 from red.golden.losses import loss
 
 FILE = Path(__file__).with_name("golden_losses.json")
@@ -156,6 +156,11 @@ def test_an_angle_need_be_no_more_exact_than_arccos_can_tell(angle, agrees):
     assert case["expected"]["angle_right"][0] == 0.0
     case["expected"]["angle_right"][0] = angle
     assert (not check({"schema": SCHEMA, "cases": [case]})[0].problem) is agrees
+
+
+def test_a_number_too_large_for_the_tolerance_is_held_to_twelve_digits():
+    assert not difference(5e5, 5e5 + 1e-8)
+    assert difference(5e5, 5e5 + 1e-5) and difference(1.0, 1.0 + 2e-10)
 
 
 def test_an_unknown_kind_fails_and_the_command_exits_non_zero(tmp_path, capsys):

@@ -196,7 +196,12 @@ def test_gvpo_over_the_union_fits_a_demonstration_like_a_rollout_and_else_leaves
     fitted = gradient(members, union)
     assert torch.equal(fitted, gradient(rollouts, own))
     assert (fitted[members.demonstration_s].abs().sum(1) > 0).all()
-    assert not gradient(members, own)[members.demonstration_s].any()
+    rollouts_s = ~members.demonstration_s
+    alone, left = gradient(members, own), batch.rows(rollouts_s)
+    whole = plan(members, own).rows(rollouts_s)
+    whole = with_mean_gains(whole, left, own.rollout, members.group_s[rollouts_s])
+    expected = torch.autograd.grad(objective(left, own, whole).total, batch.logp_st)[0]
+    assert torch.equal(alone, expected) and not alone[members.demonstration_s].any()
 
 
 def test_nft_stays_finite_where_the_policy_has_left_the_one_that_sampled():
@@ -217,14 +222,21 @@ def test_trsft_learns_a_token_as_sft_does_unless_it_is_unlikely(pi, coefficient)
     assert torch.autograd.grad(ratio.sum(), logp)[0].item() == pytest.approx(coefficient, rel=1e-12)
 
 
-def test_old_log_probabilities_of_rollouts_never_reach_the_ratio_of_a_demonstration():
-    """Where it would overflow."""
+@pytest.mark.parametrize("edge", [0.2, None])
+def test_old_log_probabilities_of_rollouts_never_reach_the_ratio_of_a_demonstration(edge):
+    """Where it would overflow, and no clip would hide that."""
     batch, members = draw(5)
     far = torch.where(members.demonstration_s[:, None], batch.old_logp_st, batch.old_logp_st - 1e4)
     spec = spec_of("psft")
+    spec = replace(spec, demonstration=replace(spec.demonstration, clip_low=edge, clip_high=edge))
     whole = plan(members, spec)
     expected = objective(batch, spec, whole).total.item()
     assert objective(replace(batch, old_logp_st=far), spec, whole).total.item() == expected
+
+
+def test_a_probability_that_rounding_puts_above_one_has_a_ratio():
+    logp = torch.tensor([[1e-9]], dtype=torch.float64)
+    assert demonstration_ratio(logp, logp, torch.zeros(1), DemonstrationTerm("mixture_is")).item() == 0.0
 
 
 def test_what_is_handed_around_cannot_change():
