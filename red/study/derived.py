@@ -120,6 +120,8 @@ def check(config: Config) -> None:
         made = line(config, name)
         if parent_of(made.of)[0] == BASE:
             raise ConfigError(f"{path}.of: name a run; the base is what it starts from")
+        if made.donor == made.of:
+            raise ConfigError(f"{path}.{made.kind}: {made.of} is the model itself; nothing would change")
         models = {key: model for key in MODELS if (model := getattr(made, key))}
         for key, model in models.items():
             _check_model(config, model, f"{path}.{key}")

@@ -41,7 +41,7 @@ FILES: tuple[tuple[str, bytes, str], ...] = (
     (
         "word outside the vocabulary",
         json.dumps({**ROW, "question": "quantum foam"}).encode(),
-        r"math500: a: cannot be tokenized",
+        r"math500: a: cannot be tokenized: the vocabulary has no 'quantum'",
     ),
 )
 # A sealed text: name, what is packed, pattern.

@@ -146,6 +146,7 @@ REFUSED = [
     ({"of": "sft@early"}, r"derived\.x\.of: 'sft@early' must name a run, or its model after a step, as in sft@20"),
     ({"of": "sft", "vector": "base"}, r"derived\.x\.vector: unknown key; did you mean 'vectors'\?"),
     ({"of": "base"}, r"derived\.x\.of: name a run"),
+    ({"of": "sft@20", "matrices": "sft@20"}, r"derived\.x\.matrices: sft@20 is the model itself"),
     ({"label": "nothing"}, r"derived\.x: give `of`"),
     ({"of": "sft", "null_of": "vectors"}, r"derived\.x: give `of`, .* and not both"),
     ({"of": "sft", "vectors": "base", "values": "base"}, r"derived\.x\.values: one change at a time"),
