@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from analysis.listing import builder, listing
+from red.escape import terminal
 from red.plumbing.terminal import Parser, ended
 
 
@@ -30,7 +31,7 @@ def _build(options: Namespace) -> int:
     from red.tables.reader import load
 
     for path in write(build(load(options.collected, options.reported)), options.item, options.out):
-        print(path)
+        print(terminal(str(path)))
     return 0
 
 

@@ -5,6 +5,7 @@ locked file that is free again when the process ends, however it ends.
 """
 
 import fcntl
+import itertools
 import os
 import stat
 import subprocess
@@ -12,13 +13,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from red.errors import ConfigError
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 DRIVER = Path("/proc/driver/nvidia")
+NONE = ("", "-1", "NoDevFiles")
 SECONDS_BETWEEN_TRIES = 1.0
 
 
@@ -41,7 +43,7 @@ def claimed(count: int) -> Iterator[None]:
         try:
             yield
         finally:
-            os.environ.pop(VISIBLE)
+            os.environ.pop(VISIBLE, None)
             if before is not None:
                 os.environ[VISIBLE] = before
 
@@ -50,7 +52,10 @@ def _names() -> list[str]:
     """Of the GPUs that this process may see, as CUDA_VISIBLE_DEVICES names them."""
     visible = os.environ.get(VISIBLE)
     if visible is not None:
-        return [name for name in visible.split(",") if name]
+        names = [name.strip() for name in visible.split(",")]
+        # CUDA reads up to the first that is none; one that is there twice is one all the same.
+        seen = list(itertools.takewhile(lambda name: name not in NONE, names))
+        return list(dict.fromkeys(seen))
     if not DRIVER.exists():
         return []
     query = ("nvidia-smi", "--query-gpu=index", "--format=csv,noheader")
@@ -94,7 +99,8 @@ def _is_mine(path: str, held: ExitStack) -> bool:
 def _folder() -> Path:
     """Of this user alone; all of their studies on this machine meet there."""
     folder = Path(tempfile.gettempdir()) / f"red-gpus-{os.getuid()}"
-    folder.mkdir(mode=0o700, exist_ok=True)
+    with suppress(FileExistsError):  # also where it is no folder
+        folder.mkdir(mode=0o700)
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
         raise ConfigError(f"{folder}: not a folder of yours; set TMPDIR to another place")

@@ -36,11 +36,21 @@ def write_project(out: Path) -> list[Path]:
         if target.exists() or target.is_symlink():
             raise DataError(f"{target}: is there already; nothing was written. Name another folder")
     out.mkdir(parents=True, exist_ok=True)
-    for target in targets:
-        partial = partial_of(target)
-        try:
-            shutil.copytree(home() / target.name, partial, ignore=shutil.ignore_patterns("__pycache__"))
+    partials = {target: partial_of(target) for target in targets}
+    try:
+        for target, partial in partials.items():
+            _copy(home() / target.name, partial)
+        for target, partial in partials.items():
             os.rename(partial, target)
-        finally:
+    finally:
+        for partial in partials.values():
             shutil.rmtree(partial, ignore_errors=True)
     return targets
+
+
+def _copy(source: Path, target: Path) -> None:
+    try:
+        shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+    except shutil.Error as error:  # of every file in turn; the first says why
+        file, _, reason = error.args[0][0]
+        raise DataError(f"{target.parent}: {file} cannot be copied there ({reason}); nothing was written") from None

@@ -14,7 +14,7 @@ from analysis.measures.premises import Finding, judge
 from analysis.output.item import Figure
 from analysis.parts.account import account_of, result_figure
 from analysis.parts.accuracy_table import by_group
-from analysis.parts.style import BLACK, GREY, canvas, looks
+from analysis.parts.style import BLACK, GREY, canvas, legend_below, looks
 from red.tables.reader import BASE, Run, Tables
 
 SIGNS = {True: ("✓", BLACK), False: ("✗", "#c1121f"), None: ("–", GREY)}
@@ -31,15 +31,16 @@ def build(tables: Tables) -> Figure:
     accuracy = compare(scores)
     numbers = pd.DataFrame([_number(tables, run, accuracy, benchmarks) for run in runs], columns=HEADS)
     findings = judge(tables)
-    height = 0.9 + 0.17 * max(len(runs), len(findings))
+    height = 1.1 + 0.17 * max(len(runs), len(findings))
     picture, ((left, right),) = canvas(1, 2, height, width_ratios=(1, 1.5))
     _draw(left, runs, numbers, accuracy, benchmarks)
+    legend_below(picture, [left])
     _fit(picture, _write(right, findings))
     account = account_of(tables, runs, PAIRED, scores, accuracy.incomplete)
     caption = (
         "Left: accuracy on the unweighted mean of the mathematics benchmarks with its 95 % interval, a dot for each "
         f"seed (each may have a base of its own){PAPERS * bool(len(tables.reported))}. "
-        "Right: the premises of the paper's question (table `premises`) with what was measured, and whether they hold."
+        "Right: the premises of the paper's question (a table of that name), with what was measured."
     )
     return result_figure(tables, "Accuracy by method and the premises", caption, picture, numbers, account)
 
@@ -61,18 +62,20 @@ def _draw(
             where.text(0.02, height, "missing", color=GREY, va="center", transform=where.get_yaxis_transform())
             continue
         seeds = 100 * accuracy.by_seed(run.name, benchmarks)
-        where.plot(seeds, [height] * len(seeds), ls="", marker=".", ms=3, color=GREY)
+        where.plot(seeds, [height] * len(seeds), ls="", marker=".", ms=3, color=GREY, label="a seed")
         errors = [[line["accuracy"] - line["low"]], [line["high"] - line["accuracy"]]]
         where.errorbar(
             line["accuracy"], height, xerr=errors, color=look.color, marker=look.marker, ms=4.5, elinewidth=1
         )
         if pd.notna(line["reported"]):
-            where.plot(line["reported"], height, marker="D", ms=4, mfc="none", mec=GREY, mew=0.7)
+            where.plot(
+                line["reported"], height, ls="", marker="D", ms=4, mfc="none", mec=GREY, mew=0.7, label="the paper"
+            )
     where.set_yticks([-place for place in range(len(runs))], [run.label for run in runs])
     where.set_ylim(-len(runs) + 0.4, 0.6)
     where.set_xlabel("accuracy (%)")
     if (base := accuracy.mean(BASE, benchmarks)) is not None:
-        where.axvline(100 * base, color=GREY, lw=0.7, ls=":")
+        where.axvline(100 * base, color=GREY, lw=0.7, ls=":", label="base")
 
 
 def _write(where: Axes, findings: tuple[Finding, ...]) -> list[tuple[Text, Text]]:

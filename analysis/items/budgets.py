@@ -56,7 +56,7 @@ def build(tables: Tables) -> Figure:
         "Unweighted mean accuracy over the mathematics benchmarks against the FLOPs of training and sampling, means "
         "over seeds. The grey line is the highest accuracy that any run reached for at most so many FLOPs; the dotted "
         "line is the base model. Every budget is the whole path from the base model: a run that starts from another's "
-        "checkpoint also has what that one used. Equal is the number of prompts (`prompts_per_step` x `steps`, of RL "
+        "checkpoint also has what that one used. Equal is the number of prompts (prompts_per_step x steps, of RL "
         "runs); what a method makes of them differs, and is listed. A demonstration counts each time that it is "
         "learned. FLOPs: 2 N per sampled token, 6 N per trained token and prompt token before it (8 N with several "
         f"updates per rollout), N = {', '.join(f'{one:,.0f}' for one in size) or 'unknown'} parameters; "
@@ -114,11 +114,12 @@ def _draw(where: Axes, numbers: pd.DataFrame, styles: Mapping[str, Look], base: 
 def _list(where: Axes, numbers: pd.DataFrame, styles: Mapping[str, Look]) -> None:
     """The legend, with the budgets beside each label."""
     lines = len(numbers)
-    where.set(xlim=(0, 1), ylim=(lines + 0.5, -2))
+    where.set(xlim=(0, 1), ylim=(lines + 0.5, -2.5))
     where.set_axis_off()
     places = np.linspace(0.28, 0.99, len(SHOWN))
     for x, head in zip(places, SHOWN.values(), strict=True):
-        where.text(x, -0.7, head, ha="right", va="bottom", linespacing=1.0)
+        for up, word in enumerate(reversed(head.split("\n"))):
+            where.text(x, -0.8 - 0.9 * up, word, ha="right", va="baseline")
     where.axhline(-0.5, color=BLACK, lw=0.6)
     for y, row in enumerate(numbers.to_dict("records")):
         look = styles[row["run"]]

@@ -273,16 +273,25 @@ CLAIMS = (
         BELOW,
     ),
     Claim(
-        "Fig. 1", "and makes rollouts faster", DISTILLED, _wall_clock(_after_distillation("time/rollout_s", -1)), BELOW
+        "Fig. 1",
+        "RL after distillation makes rollouts faster",
+        DISTILLED,
+        _wall_clock(_after_distillation("time/rollout_s", -1)),
+        BELOW,
     ),
     Claim(
         "Fig. 1",
-        "and removes over-thinking words",
+        "RL after distillation removes over-thinking words",
         (*DISTILLED, "P13"),
         _after_distillation("words/overthink_per_1k", -1),
         BELOW,
     ),
-    Claim("Fig. 1", "while accuracy rises", RL, _after_distillation("accuracy/rollout", 1, relative=False)),
+    Claim(
+        "Fig. 1",
+        "accuracy rises in RL after distillation",
+        RL,
+        _after_distillation("accuracy/rollout", 1, relative=False),
+    ),
     Claim("Table 1", "RL lowers entropy on rollouts", RL, _phase_of("grpo", 0, "entropy_rollout", -1), BELOW),
     Claim(
         "Table 1",
@@ -381,7 +390,7 @@ CLAIMS = (
         "Fig. 6", "RED's offline policy is nearer to the large model than LUFFY's", ("P2", "P12"), _red_estimate, BELOW
     ),
     Claim("Fig. 7", "GRPO makes thinking words less likely", ("P13",), _thinking_words("grpo", -1), BELOW),
-    Claim("Fig. 7", "RED does not: thinking words get more likely", ("P13",), _thinking_words("red", 1)),
+    Claim("Fig. 7", "RED makes thinking words more likely", ("P13",), _thinking_words("red", 1)),
     Claim("Fig. 9", "demonstrations leave the clipping range more often", SHIFT, _out_of_range),
     Claim(
         "Fig. 10",

@@ -64,7 +64,7 @@ def build(tables: Tables) -> Figure:
         where.set_xscale("log")
         _set_ticks(where)
     axes[0][0].set_ylabel("accuracy, mean of benchmarks (%)")
-    legend_below(picture, axes[0], columns=5)
+    legend_below(picture, axes[0], columns=5, order=[run.label for run in runs])
     unpaid = [f"cost log of {run.label}" for run in runs if run.name not in {BASE, *spent["run"]}]
     account = account_of(tables, runs, PAIRED, scores, [*accuracy.incomplete, *unpaid])
     return result_figure(

@@ -29,14 +29,14 @@ def build(tables: Tables) -> Table:
         here = frame[frame["run"] == phase.run.name]
         ends = (here["step"].min(), here["step"].max()) if len(here) else (0, None)
         cells = []
-        for end, printed in zip(ends, ("step0", "step300"), strict=True):
+        for end, place, printed in zip(ends, ("first", "last"), ("step0", "step300"), strict=True):
             for quantity, metric in METRICS.items():
                 values = here[(here["step"] == end) & (here["quantity"] == quantity)]["value"].to_numpy()
                 entropy = bootstrap_mean(values) if len(values) else None
                 paper = tables.paper("entropy_phases", phase.printed, printed, metric)
                 cells.append(_cell(entropy, paper))
                 numbers.append(_number(phase, metric, end, entropy, paper))
-                missing += [] if entropy else [f"{metric} of {phase.run.label} at {printed[:4]} {end}"]
+                missing += [] if entropy else [f"{metric} of {phase.run.label} at its {place} step"]
         rows.append(Row(phase.initial, tuple(cells), PHASES[phase.kind]))
     account = account_of(tables, runs, RESAMPLING, missing=missing)
     return Table(

@@ -13,6 +13,8 @@ from analysis.parts.curves import ENTROPIES, Panel, draw, entropy_lines
 from analysis.parts.style import canvas, legend_below, no_data
 from red.tables.reader import Run, Tables
 
+PROBE = ", probe"
+
 
 def build(tables: Tables) -> Figure:
     """One panel per run; markers are the fixed-prompt probe where a run does not log an entropy."""
@@ -35,7 +37,7 @@ def build(tables: Tables) -> Figure:
                     marker=look.marker,
                     mfc="white",
                     color=look.color,
-                    label=f"{label}, probe",
+                    label=label + PROBE,
                 )
         where.set_xlabel("step")
     for where in axes[0][1:]:
@@ -43,7 +45,10 @@ def build(tables: Tables) -> Figure:
     axes[0][0].set_ylim(bottom=0)
     if not runs:
         no_data(axes[0][0], "no runs")
-    legend_below(picture, axes[0], columns=2)
+    labels = [label for label, _ in ENTROPIES.values()]
+    # Down the columns: each line above its probe.
+    order = [each for label in labels for each in (label, label + PROBE)]
+    legend_below(picture, axes[0], columns=2, order=order)
     account = account_of(tables, runs, curves.how, missing=curves.missing)
     return result_figure(
         tables,

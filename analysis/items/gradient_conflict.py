@@ -8,12 +8,11 @@ from collections.abc import Iterable, Sequence
 
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator
 
 from analysis.output.item import Figure
 from analysis.parts.account import account_of, result_figure
 from analysis.parts.curves import Line, Panel, draw
-from analysis.parts.style import canvas, looks, no_data
+from analysis.parts.style import canvas, looks, no_data, step_axis
 from red.tables.reader import Run, Tables
 
 METRIC = "grad/cosine"
@@ -30,12 +29,12 @@ def build(tables: Tables) -> Figure:
     curves = draw(tables, axes[0][:-1], panels)
     _same_height(axes[0][:-1])
     for where in axes[0][:-1]:
-        where.xaxis.set_major_locator(MaxNLocator(2, integer=True))
+        step_axis(where, 2)
     for where in axes[0][1:-1]:
         where.set_ylabel("")
     shares = _negative_shares(tables, runs, curves.seeds)
     right = axes[0][-1]
-    right.set_title("(b) < 0")
+    right.set_title("(b) Below 0")
     if shares.empty:
         no_data(right, "not logged")
     for row, (run, frame) in enumerate(shares.groupby("run", sort=False)):
@@ -44,7 +43,7 @@ def build(tables: Tables) -> Figure:
     right.set_yticks(range(shares["run"].nunique()), shares.drop_duplicates("run")["label"])
     right.set_ylim(max(shares["run"].nunique(), 1) - 0.5, -0.5)
     right.set_xlim(0, 1)
-    right.set_xlabel("of steps")
+    right.set_xlabel("share of steps")
     account = account_of(tables, runs, curves.how, missing=curves.missing)
     return result_figure(
         tables,

@@ -1,7 +1,7 @@
 """Table of methods.
 
 What each method puts into a group and learns from it, told from the specs that train: no data. Every row is one file of
-`red/methods`; the loss is the same for all.
+red/methods; the loss is the same for all.
 """
 
 import pandas as pd

@@ -1,7 +1,8 @@
 """Table 3: out of domain.
 
 Accuracy (percent) on the benchmarks outside mathematics and their unweighted mean, beside Table 3 of the paper.
-Of a generated benchmark the answer is the value of the right option, not its letter.
+Of a generated benchmark the answer is the value of the right option, not its letter. Bold, underline, † and ‡ as in
+Table 2.
 """
 
 from analysis.output.item import Table

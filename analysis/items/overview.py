@@ -1,7 +1,8 @@
 """Headline results.
 
 Every method on the unweighted mean of the mathematics benchmarks, what RED adds to it on the same problems, response
-length, and accuracy out of domain.
+length, and accuracy out of domain. Bold and underline only where the paired test supports the rank; † and ‡ mark the
+highest and the second where it does not.
 """
 
 from typing import Any

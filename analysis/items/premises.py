@@ -20,12 +20,13 @@ MISSING = "–"
 def build(tables: Tables) -> Table:
     """One row per condition; the CSV also has the number of each seed."""
     findings = judge(tables)
+    silent = [one.premise.name for one in findings if one.holds is None]
     counts = {name: sum(HOLDS[one.holds] == name for one in findings) for name in HOLDS.values()}
     account = account_of(
         tables,
         tables.named(*DECIDING),
         f"Intervals: 95 % t over seeds, from {FEWEST_SEEDS} seeds on; the mean over seeds decides.",
-        missing=[f"measurement of {one.premise.name}" for one in findings if one.holds is None],
+        missing=[f"measurement of {', '.join(silent)}"] if silent else [],
     )
     return Table(
         title=title("Premises of the paper's question", tables.scale),

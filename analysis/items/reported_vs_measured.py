@@ -29,7 +29,7 @@ def build(tables: Tables) -> Figure:
     picture, axes = canvas(1, 2, 3.0, width_ratios=[1.15, 1])
     styles = looks(runs)
     _scatter(axes[0][0], overall, styles)
-    _ranks(axes[0][1], overall, styles)
+    _ranks(axes[0][1], overall, styles, {run.name: run.label for run in runs})
     order = f"Kendall's tau {tau.statistic:.2f} (p = {tau.pvalue:.2g}) over {len(overall)} methods." if tau else ""
     main = set(tables.reported[tables.reported["item"] == "main_results"]["run"])
     absent = main - {run.name for run in tables.runs if run.seeds}
@@ -86,7 +86,7 @@ def _scatter(where: Axes, overall: pd.DataFrame, styles: Mapping[str, Look]) -> 
     return None
 
 
-def _ranks(where: Axes, overall: pd.DataFrame, styles: Mapping[str, Look]) -> None:
+def _ranks(where: Axes, overall: pd.DataFrame, styles: Mapping[str, Look], labels: Mapping[str, str]) -> None:
     where.set_title("(b) Ranks")
     if len(overall) < 2:
         return no_data(where, "fewer than two runs")
@@ -94,8 +94,9 @@ def _ranks(where: Axes, overall: pd.DataFrame, styles: Mapping[str, Look]) -> No
     for row, (reported, measured) in zip(overall.itertuples(), ranks.to_numpy(), strict=True):
         style = styles[row.run]
         where.plot([0, 1], [reported, measured], color=style.color, ls=style.dashes, marker=style.marker)
-        where.annotate(row.row, (0, reported), (-6, 0), textcoords="offset points", ha="right", va="center")
-        where.annotate(row.row, (1, measured), (6, 0), textcoords="offset points", va="center", color=BLACK)
+        label = labels[row.run]
+        where.annotate(label, (0, reported), (-6, 0), textcoords="offset points", ha="right", va="center")
+        where.annotate(label, (1, measured), (6, 0), textcoords="offset points", va="center", color=BLACK)
     where.set(xlim=(-0.9, 1.9), ylim=(len(overall) + 0.6, 0.4), yticks=[])
     where.set_xticks([0, 1], ["reported", "measured"])
     where.grid(False)

@@ -2,7 +2,7 @@
 
 Accuracy of the main methods where one knob of the default world is turned: how likely the base is to open like a
 demonstration, the response limit, the length of demonstrations, how many prompts are never solved, the aggregation. One
-panel per knob, from the joined tables of several studies (`make sensitivity`).
+panel per knob, from the joined tables of several studies (make sensitivity).
 """
 
 from collections.abc import Mapping, Sequence

@@ -37,7 +37,7 @@ def build(tables: Tables) -> Figure:
     account = account_of(tables, runs, curves.how, missing=curves.missing)
     return result_figure(
         tables,
-        "Training dynamics of MixPolicy and RED",
+        "Training dynamics: entropies and the weight w",
         "(a) Entropy on rollouts and on demonstrations. (b) Quotient of the absolute relative "
         "changes of both entropies from step to step, demonstrations over rollouts, before clipping "
         "(logarithmic). (c) The weight w after clipping; runs without the first component keep 1.",

@@ -128,7 +128,7 @@ def ranks(
 
     `best`: higher than every other run by the paired test, Holm-adjusted over those tests.
     `second`: the same against every run except the highest. Otherwise `highest` and `next`. A place that two runs
-    share is nobody's, nor is what comes after it.
+    share is nobody's, nor is what comes after it, nor is a mean of 0.
     """
     means = {run: mean for run in runs if (mean := comparison.mean(run, benchmarks)) is not None}
     order = sorted(means, key=lambda run: -means[run])
@@ -149,7 +149,7 @@ def ranks(
     marks: dict[str, Mark] = {}
     if means[first] > means[second]:
         marks[first] = "best" if above(first, [second, *rest]) else "highest"
-        if not rest or means[second] > means[rest[0]]:
+        if means[second] > (means[rest[0]] if rest else 0):
             marks[second] = "second" if above(second, rest) else "next"
     return marks
 

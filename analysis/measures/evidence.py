@@ -109,12 +109,12 @@ def above_all(data: Comparison, run: str, others: Sequence[str], benchmarks: Seq
     pairs = {other: data.difference(run, other, benchmarks) for other in others}
     changes = {other: change for other, change in pairs.items() if change is not None}
     if not changes:
-        return absent(run, "its baselines")
+        return absent(*(name for name in (run, *others) if not data.strata(name, benchmarks)))
     p_values = dict(zip(changes, adjust([change.p for change in changes.values()]), strict=True))
     above = [other for other, change in changes.items() if change.mean > 0 and p_values[other] < ALPHA]
     below = [other for other, change in changes.items() if change.mean < 0 and p_values[other] < ALPHA]
     nearest = min(changes, key=lambda other: changes[other].mean)
-    text = f"above {len(above)} of {len(changes)}, below {len(below)}"
+    text = f"by the test above {len(above)} and below {len(below)} of {len(changes)}"
     text += f"; least margin {_signed(changes[nearest])} to {nearest}"
     if unrun := [other for other in others if other not in changes]:
         text += f"; not run: {', '.join(unrun)}"
@@ -139,7 +139,7 @@ def drop_below(data: Comparison, run: str, clean: str, benchmarks: Sequence[str]
     """`run` loses less than `margin` points against `clean`: the interval lies above -margin."""
     change = data.difference(run, clean, benchmarks)
     if change is None:
-        return absent(run, clean)
+        return absent(*(name for name in (run, clean) if not data.strata(name, benchmarks)))
     _, low, high = percent(change)
     outcome = "shown" if low > -margin else "opposite" if high < -margin else "not shown"
     seeds = _counted(data, run, clean, benchmarks)

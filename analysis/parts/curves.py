@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from analysis.measures.compare import on_shared_seeds
 from analysis.measures.entropy import METRICS
-from analysis.parts.style import SELF_GENERATED, TEACHER_FORCED, Look, no_data
+from analysis.parts.style import SELF_GENERATED, TEACHER_FORCED, Look, no_data, step_axis
 from analysis.parts.trend import trend
 from red.tables.reader import Run, Tables
 
@@ -84,7 +84,8 @@ def draw(tables: Tables, axes: Iterable[Axes], panels: Sequence[Panel]) -> Curve
         for line in panel.lines:
             frame = groups.get((line.run.name, line.metric))
             if frame is None:
-                missing.append(f"{line.metric} of {line.run.label}")
+                # A run without seeds is named as a whole by the account.
+                missing += [f"{line.metric} of {line.run.label}"] * bool(line.run.seeds)
                 continue
             spacing = _spacing(frame)
             reach = half // spacing if panel.smooth else 0
@@ -98,7 +99,7 @@ def draw(tables: Tables, axes: Iterable[Axes], panels: Sequence[Panel]) -> Curve
         if where.lines:
             _label_axes(where, panel)
         else:
-            no_data(where, "\n".join(["not logged:", *dict.fromkeys(line.metric for line in panel.lines)]))
+            no_data(where, _why_empty(panel.lines))
     numbers = pd.concat(curves)[list(COLUMNS)] if curves else pd.DataFrame(columns=COLUMNS)
     return Curves(numbers, tuple(missing), 2 * reached + 1, frozenset(logged["seed"]), notes)
 
@@ -159,9 +160,13 @@ def _draw_curve(where: Axes, curve: pd.DataFrame, line: Line) -> None:
     where.fill_between(steps, curve["low"], curve["high"], color=look.color, alpha=0.18, lw=0)
 
 
+def _why_empty(lines: Sequence[Line]) -> str:
+    metrics = dict.fromkeys(line.metric for line in lines if line.run.seeds)
+    return "\n".join(["not logged:", *metrics]) if metrics else "no finished run"
+
+
 def _label_axes(where: Axes, panel: Panel) -> None:
-    where.set_xlabel("step")
-    where.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    step_axis(where)
     where.set_ylabel(panel.ylabel)
     if panel.log:
         where.set_yscale("log")

@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Picture
+from matplotlib.ticker import MaxNLocator
 from matplotlib.typing import LineStyleType
 
 from red.tables.reader import Run
@@ -141,15 +142,22 @@ def canvas(rows: int, columns: int, height: float, **options: Any) -> tuple[Pict
     return plt.subplots(rows, columns, figsize=(FULL, height), squeeze=False, **options)
 
 
-def legend_below(picture: Picture, axes: Iterable[Axes], columns: int = 4) -> None:
-    """One legend for all axes under the picture, each label once."""
+def legend_below(picture: Picture, axes: Iterable[Axes], columns: int = 4, order: Sequence[str] = ()) -> None:
+    """One legend for all axes under the picture, each label once: in this order, else as the axes have them."""
     handles: dict[str, Artist] = {}
     for each in axes:
         for handle, label in zip(*each.get_legend_handles_labels(), strict=True):
             handles.setdefault(label, handle)
+    handles = {label: handles[label] for label in dict.fromkeys([*order, *handles]) if label in handles}
     if handles:
         count = min(columns, len(handles))
         picture.legend(list(handles.values()), list(handles), loc="outside lower center", ncols=count)
+
+
+def step_axis(axes: Axes, most: int = 5) -> None:
+    """The x axis of curves: at most so many intervals, between round and whole steps."""
+    axes.set_xlabel("step")
+    axes.xaxis.set_major_locator(MaxNLocator(most, steps=(1, 2, 5, 10), integer=True))
 
 
 def no_data(axes: Axes, why: str) -> None:

@@ -2,6 +2,7 @@
 // Draws `curves.packed` into an element: choices, one chart per metric, and a row of values under each.
 function drawCurves(data, place, first = {}) {
   const MOST_CHARTS = 6, WIDEST = 31;
+  const WHOLE = [0, 1, 2, 3, 4, 5, 6].flatMap((power) => [1, 2, 5].map((times) => times * 10 ** power)); // between ticks of steps
   const make = (tag, properties = {}, ...children) => {
     const node = Object.assign(document.createElement(tag), properties);
     node.append(...children);
@@ -91,9 +92,10 @@ function drawCurves(data, place, first = {}) {
     if (!lines.length) { box.append(make("p", { textContent: "None of the chosen runs logged it." })); return box; }
     const tables = [], series = [{}], shown = [];
     for (const line of lines) {
+      const faint = ink(line.color, dark.matches ? 0.5 : 0.32);
       if (chosen.raw) for (const raw of line.raw) {
         tables.push([raw.steps, raw.values]);
-        series.push({ stroke: ink(line.color, 0.32), paths: () => null, points: { show: true, size: 4, fill: ink(line.color, 0.32), width: 0 } });
+        series.push({ stroke: faint, paths: () => null, points: { show: true, size: 4, fill: faint, width: 0 } });
       }
       tables.push([line.steps, trend(line.values, chosen.half)]);
       shown.push({ line, index: series.length });
@@ -117,9 +119,9 @@ function drawCurves(data, place, first = {}) {
     box.append(canvas, readout);
     const joined = uPlot.join(tables);
     const read = (u, index) => {
-      const at = index ?? joined[0].length - 1;
-      step.textContent = `At step ${joined[0][at]}${index == null ? " (the last)" : ""}`;
+      step.textContent = index == null ? "At the last step of each line" : `At step ${joined[0][index]}`;
       shown.forEach(({ line, index: series }, row) => {
+        const at = index ?? joined[0].indexOf(line.steps[line.values.findLastIndex((value) => value != null)]);
         const place = line.steps.indexOf(joined[0][at]), cells = values.children[row].children;
         cells[1].textContent = number(joined[series][at]);
         cells[2].textContent = place < 0 ? "–" : number(line.values[place]);
@@ -128,7 +130,7 @@ function drawCurves(data, place, first = {}) {
     const plot = new uPlot({
       width: 300, height: 260, padding: [6, 12, 0, 0], series, legend: { show: false },
       scales: { x: { time: false } },
-      axes: [{ ...axis, label: "step", labelSize: 18, size: 34 }, { ...axis, size: 56 }],
+      axes: [{ ...axis, label: "step", labelSize: 18, size: 34, incrs: WHOLE }, { ...axis, size: 56 }],
       cursor: {
         sync: { key: "curves" }, drag: { x: true, y: false, setScale: true }, points: { show: false },
         bind: { dblclick: () => () => { whole(); return null; } },

@@ -11,7 +11,9 @@ from analysis.parts.style import LOOKS
 from analysis.report.curves import Curve
 from red.errors import DataError
 from red.escape import visible
+from red.plumbing.records import closest
 from red.plumbing.storage import numbered_lines, parse_row
+from red.ranges import LARGEST as LARGEST_STEP
 from red.tables.reader import LARGEST
 
 FILE, STEP = "metrics.jsonl", "train/step"
@@ -31,6 +33,8 @@ def of_logs(names: Sequence[str], results: Path) -> list[Curve]:
         color = LOOKS[label].color if label in LOOKS else next(spare)
         for seed, path in files:
             curves += _read(path, name, label, color, seed)
+    if not curves:
+        raise DataError(f"{', '.join(found)}: no number that can be drawn; name a run that has trained a step")
     return curves
 
 
@@ -47,7 +51,7 @@ def _files(name: str, results: Path) -> list[tuple[int | None, Path]]:
     found = [(seed, log) for seed, log in seeds if log is not None]
     if not found:
         known = sorted(one.name for one in (results / "runs").glob("*")) if (results / "runs").is_dir() else []
-        runs = f"; runs there: {', '.join(known)}" if known else ""
+        runs = closest(name, known) or (f"; runs there: {', '.join(known)}" if known else "")
         raise DataError(f"{name}: neither a {FILE}, nor a folder with one, nor a run of {results}{runs}")
     return found
 
@@ -76,6 +80,7 @@ def _label(name: str, names: Sequence[str]) -> str:
 def _read(path: Path, run: str, label: str, color: str, seed: int | None) -> list[Curve]:
     """One curve per metric that is a number in some line, and can be drawn."""
     points: dict[str, dict[int, float]] = {}
+    steps: set[int] = set()
     for number, raw in numbered_lines(path):
         if not raw.strip():
             continue
@@ -86,8 +91,11 @@ def _read(path: Path, run: str, label: str, color: str, seed: int | None) -> lis
                 raise
             break  # is being written
         step = row.pop(STEP)
-        if not isinstance(step, int):
-            raise DataError(f"{path}: {STEP} {step!r} is no integer")
+        if type(step) is not int or not 0 <= step <= LARGEST_STEP:
+            raise DataError(f"{path}: line {number}: {STEP} {str(step)[:40]!r} is no number of a step")
+        if step in steps:
+            raise DataError(f"{path}: line {number}: step {step} is there twice; take one of the lines out")
+        steps.add(step)
         for metric, value in row.items():
             if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= LARGEST:
                 points.setdefault(metric, {})[step] = float(value)

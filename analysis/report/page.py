@@ -2,6 +2,7 @@
 
 import base64
 import gzip
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,7 @@ def page(items: Sequence[Made], curves: dict[str, Any]) -> str:
         claims=claims_of(claims) if claims else (),
         parts={name: members for name, members in parts.items() if members},
         pictures={item.name: data_uri(item.files["svg"], "svg") for item in items if "svg" in item.files},
+        sizes={item.name: size(item.files["svg"]) for item in items if "svg" in item.files},
         files=[
             (f"{item.name}.{suffix}", packed(content))
             for item in items
@@ -50,6 +52,13 @@ def page(items: Sequence[Made], curves: dict[str, Any]) -> str:
         script=asset("uplot.js", "curves.js", "report.js"),
         curves=script_json(curves) if curves["lines"] else None,
     )
+
+
+def size(svg: bytes) -> tuple[int, int]:
+    """Width and height in the unit of its view: a browser keeps the place before it has read the picture."""
+    found = re.search(rb'viewBox="0 0 ([\d.]+) ([\d.]+)"', svg)
+    assert found, "matplotlib writes it"
+    return round(float(found[1])), round(float(found[2]))
 
 
 def packed(content: bytes) -> Markup:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from matplotlib.figure import Figure as Picture
 
 from analysis.output.template import render, script_json
-from analysis.parts.style import FULL, legend_below
+from analysis.parts.style import FULL, legend_below, step_axis
 from analysis.parts.trend import trend
 from analysis.report.curves import Curve, packed
 from analysis.report.page import asset
@@ -15,6 +15,7 @@ from red.plumbing.records import suggestion
 
 FIRST = ("entropy/rollout", "entropy/demonstration", "red/w", "accuracy/rollout", "loss/total")
 REACH = 40  # a trend reaches over a fortieth of the steps on either side
+MOST_AXES = 24  # of a picture
 MOST = 10_000_000  # values of a page of its own: none is left out
 
 
@@ -24,7 +25,7 @@ def chosen(curves: Sequence[Curve], metrics: Sequence[str]) -> list[str]:
     for metric in metrics:
         if metric not in known:
             raise ConfigError(f"--metric: {metric!r} is in none of these logs{suggestion(metric, sorted(known))}")
-    return list(metrics) or [metric for metric in FIRST if metric in known] or known[:3]
+    return list(dict.fromkeys(metrics)) or [metric for metric in FIRST if metric in known] or known[:3]
 
 
 def page(curves: Sequence[Curve], metrics: Sequence[str]) -> str:
@@ -41,6 +42,10 @@ def page(curves: Sequence[Curve], metrics: Sequence[str]) -> str:
 
 def picture(curves: Sequence[Curve], metrics: Sequence[str]) -> Picture:
     """One set of axes per metric, raw points faint, the trend of each seed as a line."""
+    if len(metrics) > MOST_AXES:
+        raise ConfigError(
+            f"--metric: {len(metrics)} are too many for one picture; at most {MOST_AXES}, or an .html page"
+        )
     drawn = Picture(figsize=(FULL, 0.5 + 1.9 * len(metrics)), layout="constrained")
     axes = drawn.subplots(len(metrics), 1, squeeze=False)[:, 0]
     dashes = ("-", "--", ":", "-.")
@@ -52,6 +57,7 @@ def picture(curves: Sequence[Curve], metrics: Sequence[str]) -> Picture:
             where.plot(curve.steps, curve.values, ls="", marker=".", ms=2.5, alpha=0.3, color=curve.color)
             marker = "o" if len(curve.steps) == 1 else ""
             where.plot(curve.steps, smooth, ls=dash, marker=marker, color=curve.color, label=label)
-        where.set(title=visible(metric), xlabel="step")
+        where.set_title(visible(metric))
+        step_axis(where)
     legend_below(drawn, axes)
     return drawn

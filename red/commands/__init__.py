@@ -47,6 +47,12 @@ def add_overlays(parser: argparse.ArgumentParser, purpose: str = "") -> None:
     parser.add_argument("--configfile", type=Path, nargs="*", default=[], metavar="FILE", help=text)
 
 
+def add_results(parser: argparse.ArgumentParser, default: str = "results/tiny") -> None:
+    """The argument `--results`."""
+    text = "of a study (default: %(default)s)"
+    parser.add_argument("--results", type=Path, default=Path(default), metavar="DIR", help=text)
+
+
 def add_json(parser: argparse.ArgumentParser) -> None:
     """The argument `--json`, the same for every command that has it."""
     parser.add_argument("--json", action="store_true", help="for programs, on standard output, in place of the text")

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from red.commands import add_json
+from red.commands import add_json, add_results
 from red.plumbing.terminal import number
 from red.ranges import Natural
 
@@ -18,8 +18,8 @@ HELP = "compare two runs: paired test, training curves, answers that flipped"
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Two names of runs, where the results are, and where to write."""
     parser.add_argument("first", metavar="RUN_A", help="a run of the configuration, or base")
-    parser.add_argument("second", metavar="RUN_B")
-    parser.add_argument("--results", type=Path, default=Path("results/tiny"), metavar="DIR")
+    parser.add_argument("second", metavar="RUN_B", help="another one")
+    add_results(parser)
     parser.add_argument("--examples", type=number(Natural), default=10, metavar="N", help="flipped problems to show")
     parser.add_argument("--out", type=Path, metavar="FILE", help="also write this .md or .json file")
     add_json(parser)
@@ -56,7 +56,10 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _show(comparison: "Comparison", examples: int, asked: Mapping[tuple[str, str], str]) -> None:
-    from rich.table import Table
+    from functools import partial
+
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Column, Table
 
     from red.escape import terminal
     from red.plumbing.terminal import console
@@ -64,12 +67,16 @@ def _show(comparison: "Comparison", examples: int, asked: Mapping[tuple[str, str
 
     screen = console()
     one, two = map(terminal, comparison.names)
-    tests = Table("benchmark", "problems", one, two, "difference", "p", "Holm", title=f"{one} minus {two}")
+    # Narrow, and names are never cut.
+    table = partial(Table, box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    benchmark, difference = Column("benchmark", overflow="fold"), Column("difference", no_wrap=True)
+    tests = table(benchmark, "problems", one, two, difference, "p", "Holm", title=f"{one} minus {two}")
     for test in comparison.tests:
         tests.add_row(*map(terminal, paired_cells(test)), style="bold" if test.p_adjusted is None else None)
     screen.print(tests)
     if comparison.curves:
-        curves = Table("training metric", one, two, title="First tenth → last tenth of the steps")
+        metric = Column("training metric", overflow="fold")
+        curves = table(metric, one, two, title="First tenth → last tenth of the steps")
         for curve in comparison.curves:
             curves.add_row(*map(terminal, curve_cells(curve)))
         screen.print(curves)
@@ -86,6 +93,6 @@ def questions(results: Path, benchmarks: set[str]) -> dict[tuple[str, str], str]
         (name, row["id"]): row["question"]
         for name, path in files.items()
         if path.exists()
-        for row in read_jsonl(path, required=("id", "question"))
-        if row["question"] is not None
+        for row in read_jsonl(path)
+        if isinstance(row.get("id"), str) and isinstance(row.get("question"), str)
     }

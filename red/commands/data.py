@@ -10,7 +10,14 @@ from typing import Any
 from red.commands import add_gpus
 from red.errors import ConfigError
 from red.escape import terminal
-from red.plumbing.checksums import folder_hash, input_hash, refuse_foreign, refuse_foreign_folder, refuse_inputs
+from red.plumbing.checksums import (
+    folder_hash,
+    input_hash,
+    refuse_foreign,
+    refuse_foreign_folder,
+    refuse_inputs,
+    refuse_inside,
+)
 from red.plumbing.provenance import spec_hash
 from red.plumbing.records import converted, from_mapping, to_mapping
 from red.plumbing.storage import argument, only_here, write_atomic, write_json, write_jsonl
@@ -54,6 +61,7 @@ def run(options: argparse.Namespace) -> int:
     """Write the product; nothing is written if anything fails, and nothing foreign is in its place."""
     inputs = [getattr(options, name, None) for name in ("prompts", "demonstrations", "wrong_responses", "model")]
     _check_out(options.kind, options.out, inputs)
+    refuse_inside(options.out, [getattr(options, "model", None)])
     make = {
         "model": _model,
         "prompts": _prompts,

@@ -19,7 +19,7 @@ def run(options: argparse.Namespace) -> int:
     """Make the folder, then write the provenance last: it marks the model as whole."""
     from red.models.surgery import Derivation, write_derived
     from red.plumbing.card import card
-    from red.plumbing.checksums import input_hash, refuse_inputs
+    from red.plumbing.checksums import input_hash, refuse_inputs, refuse_inside
     from red.plumbing.provenance import Start, write_provenance
     from red.plumbing.records import from_mapping, to_mapping
     from red.plumbing.storage import argument
@@ -28,6 +28,7 @@ def run(options: argparse.Namespace) -> int:
     spec = from_mapping(Derivation, argument(options.spec), "spec")
     folders = {name: folder for name in ("of", "donor") if (folder := getattr(options, name)) is not None}
     refuse_inputs(options.out, folders.values())
+    refuse_inside(options.out, folders.values())
     inputs = {name: input_hash(folder) for name, folder in folders.items()}
     document = {"method": "derived", **to_mapping(spec)}
     text = card(document, options.code, spec.step, "")

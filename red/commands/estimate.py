@@ -24,7 +24,7 @@ def run(options: argparse.Namespace) -> int:
     import json
 
     from red.plumbing.records import to_mapping
-    from red.study import estimate, jobs
+    from red.study import estimate, jobs, resources
 
     document = configuration(options)
     jobs.check(document)
@@ -45,6 +45,8 @@ def run(options: argparse.Namespace) -> int:
     print(
         f"Formulas: red/study/estimate.py. Assumptions: sections `hardware`, `shape`, `lengths`, `behaviour`.{measured}"
     )
+    if not resources.is_sized(document):
+        print("The size of the model is not known, and that of the tiny one was taken: give model.folder or `shape`.")
     return 0
 
 

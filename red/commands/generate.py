@@ -27,6 +27,7 @@ def run(options: argparse.Namespace) -> int:
     from red.evaluation.generate import generate
     from red.evaluation.spec import GenerationSpec
     from red.models.folder import check_files
+    from red.plumbing.checksums import refuse_inside
     from red.plumbing.provenance import Start, hashes, write_provenance
     from red.plumbing.records import from_mapping, to_mapping
     from red.plumbing.storage import argument, read_text
@@ -37,6 +38,10 @@ def run(options: argparse.Namespace) -> int:
     if len(options.checkpoint) != len(options.out):
         checkpoints = len(options.checkpoint)
         raise ConfigError(f"--out: one per --checkpoint ({checkpoints}), found {len(options.out)}")
+    for out in options.out:
+        refuse_inside(out, options.checkpoint)
+    if len({out.resolve() for out in options.out}) < len(options.out):
+        raise ConfigError("--out: one folder is there twice; each checkpoint's answers need their own")
     document = argument(options.spec)
     system = read_text(options.system) if options.system else ""
     spec = from_mapping(GenerationSpec, {**document, "system": system or None}, "spec")

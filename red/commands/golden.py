@@ -17,6 +17,6 @@ def run(options: argparse.Namespace) -> int:
     from red.golden.check import check, summary
     from red.plumbing.storage import read_object
 
-    results = check(read_object(options.file))
+    results = check(read_object(options.file), str(options.file))
     print("\n".join(map(terminal, summary(results).splitlines())))
     return 1 if any(result.problem for result in results) or not results else 0

@@ -115,8 +115,14 @@ def _problems(row: dict[str, Any], kind: str | None) -> Iterator[str]:
         yield "thought_open: expected true or false"
     if any(0xD800 <= ord(character) < 0xE000 for character in str(row["id"])):
         yield "id: holds half of a surrogate pair and cannot be written"
+    if not isinstance(row.get("options"), list | None) or not _is_count(row.get("n_options", 0)):
+        yield "options: expected a list of texts, or as n_options how many there are, at most 26"
     if kind == "choice" and _number_of_options(row) is None:
         yield "missing key 'options' (a list) or 'n_options' (a number from 1 to 26)"
+
+
+def _is_count(value: Any) -> bool:
+    return value is None or (type(value) is int and 0 <= value <= 26)
 
 
 def _number_of_options(row: dict[str, Any]) -> int | None:

@@ -9,6 +9,7 @@ from red.commands import add_gpus
 if TYPE_CHECKING:
     from red.probes.reader import Reader
 
+MODELS = ("parent", "base", "sft", "large")
 HELP = "measure entropies or token probabilities of a checkpoint on fixed prompts"
 
 
@@ -21,7 +22,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME=DIR",
-        help="another model to measure: parent, base, sft or large",
+        help=f"another model to measure: {', '.join(MODELS)}",
     )
     parser.add_argument("--prompts", required=True, type=Path)
     parser.add_argument("--demonstrations", required=True, type=Path)
@@ -37,7 +38,7 @@ def run(options: argparse.Namespace) -> int:
     from red.escape import terminal
     from red.grading.reward import RewardJudge
     from red.models.folder import check_files
-    from red.plumbing.checksums import folder_hash, input_hash, refuse_foreign, refuse_inputs
+    from red.plumbing.checksums import folder_hash, input_hash, refuse_foreign, refuse_inputs, refuse_inside
     from red.plumbing.item_log import ItemLog
     from red.plumbing.provenance import spec_hash
     from red.plumbing.records import from_mapping, to_mapping
@@ -48,13 +49,19 @@ def run(options: argparse.Namespace) -> int:
 
     probe = from_mapping(Probe, argument(options.spec), "spec")
     refuse_foreign(options.out)
-    refuse_inputs(options.out, (options.prompts, options.demonstrations))
     if probe.backend == "local":
         torch.set_num_threads(1)  # repeatable bit for bit
-    folders = dict(pair.partition("=")[::2] for pair in options.model)
-    if any(not folder for folder in folders.values()):
-        raise ConfigError("--model: give NAME=DIR")
+    folders: dict[str, str] = {}
+    for pair in options.model:
+        name, _, folder = pair.partition("=")
+        if name not in MODELS or not folder or name in folders:
+            raise ConfigError(f"--model {pair}: give NAME=DIR, each of {', '.join(MODELS)} at most once")
+        folders[name] = folder
+    if probe.probe == "entropy" and "parent" not in folders:
+        raise ConfigError("--model: give parent=DIR, the model that the training started from")
     others = {name: Path(folder) for name, folder in folders.items()}
+    refuse_inputs(options.out, (options.prompts, options.demonstrations))
+    refuse_inside(options.out, (options.checkpoint, *others.values()))
     for folder in (*others.values(), options.checkpoint):
         check_files(folder)
     models = {name: folder_hash(folder) for name, folder in {**others, "": options.checkpoint}.items()}

@@ -24,7 +24,7 @@ def run(options: argparse.Namespace) -> int:
     """Measure, write one parquet file, atomically, and print its means."""
     from red.escape import terminal
     from red.models.folder import check_files
-    from red.plumbing.checksums import folder_hash, refuse_foreign
+    from red.plumbing.checksums import folder_hash, refuse_foreign, refuse_inside
     from red.plumbing.records import from_mapping
     from red.plumbing.storage import argument
     from red.probes.rotation import Rotation, measure
@@ -32,6 +32,7 @@ def run(options: argparse.Namespace) -> int:
     from red.probes.summary import summary
 
     spec = from_mapping(Rotation, argument(options.spec), "spec")
+    refuse_inside(options.out, (options.checkpoint, options.start))
     refuse_foreign(options.out)
     for folder in (options.checkpoint, options.start):
         check_files(folder)

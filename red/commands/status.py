@@ -125,6 +125,6 @@ def _columns(
             Text.assemble((row.training, COLORS[row.training]), since),
             f"{row.step}/{row.steps}" if row.steps else "-",
             f"{row.evaluated}/{row.benchmarks}",
-            *(f"{row.metrics[name]:.3g}" if name in row.metrics else "" for name in metrics),
+            *(f"{row.metrics[name]:z.3g}" if name in row.metrics else "" for name in metrics),
         )
     return table

@@ -1,14 +1,15 @@
 """`red sweep`: the learning rate of each method by one rule, ready for a configuration."""
 
 import argparse
-from pathlib import Path
+
+from red.commands import add_results
 
 HELP = "print the learning rates that a sweep chose, as an overlay"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Where the sweep's results are."""
-    parser.add_argument("--results", type=Path, default=Path("results/sweep"), metavar="DIR")
+    add_results(parser, "results/sweep")
 
 
 def run(options: argparse.Namespace) -> int:

@@ -13,7 +13,7 @@ from red.data.corruption import Judge
 from red.data.demonstrations import Demonstrations
 from red.data.sources import Demonstration
 from red.errors import DataError
-from red.models.folder import load_codec
+from red.models.folder import check_window, load_codec
 from red.plumbing.item_log import ItemLog
 from red.plumbing.progress import GenerationProgress
 from red.ranges import Count, Length
@@ -56,6 +56,12 @@ def redistilled(
         )
         if len(text.tokens) <= spec.max_prompt_tokens:
             asked[row["id"]] = text.tokens
+    if not asked:
+        raise DataError(
+            f"no prompt of {len(prompts)} has at most {spec.max_prompt_tokens} tokens; raise max_prompt_tokens"
+        )
+    longest = max(asked, key=lambda id: len(asked[id]))
+    check_window(model, f"prompt {longest}", len(asked[longest]), spec.max_new_tokens, "max_new_tokens")
     missing = [id for id in asked if (id,) not in log.rows]
     if missing:
         backend.load(model)

@@ -101,8 +101,7 @@ def load(benchmark: Benchmark) -> list[Problem]:
     problems = []
     for where, row in source_rows:
         problem = _problem(row, where)
-        if benchmark.grader == "choice":
-            _check_choice(problem, where)
+        _check_kind(problem, benchmark, where)
         problems.append(problem)
     problems = subset(problems, benchmark.where)
     source = f"hub {_source(benchmark).id}" if benchmark.data_dir is None else f"{benchmark.data_dir}/{benchmark.file}"
@@ -162,10 +161,20 @@ def _option(value: Any, where: str) -> str:
         raise DataError(f"{where}: options: {error}") from None
 
 
-def _check_choice(problem: Problem, where: str) -> None:
-    letters = LETTERS[: len(problem.options or ())]
+def _check_kind(problem: Problem, benchmark: Benchmark, where: str) -> None:
+    """DataError where a problem cannot be judged as its benchmark is."""
+    options = problem.options or ()
+    if benchmark.grader != "choice":
+        if options:
+            raise DataError(
+                f"{where}: has options, but {benchmark.name} is graded as mathematics; give it its own file"
+            )
+        return
+    letters = LETTERS[: len(options)]
     if not letters or problem.answer not in letters:
         raise DataError(f"{where}: answer {problem.answer[:8]!r} is not one of the letters {letters!r}")
+    if len(options) > len(LETTERS):
+        raise DataError(f"{where}: {len(options)} options; at most {len(LETTERS)} have a letter")
 
 
 def _checked(problems: list[Problem], source: str, ordered: int | None = None) -> list[Problem]:
@@ -288,11 +297,23 @@ def _hub_options(row: Mapping[str, Any], column: Any, answer: str, id: str) -> t
     Three shapes exist: one list (the answer is a letter), texts with labels (the answer is a label),
     and one column per option with the right one first, which are shuffled by a seed made of the id.
     """
+    where = f"hub, {id}"
     if isinstance(column, (list, tuple)):
+        if absent := [name for name in column if name not in row]:
+            raise DataError(f"{where}: no column {absent[0]!r}")
         order = list(range(len(column)))
         random.Random(derive(0, "options", id)).shuffle(order)
-        return [_option(row[column[i]], id).strip() for i in order], LETTERS[order.index(0)]
+        return [_option(row[column[i]], where).strip() for i in order], LETTERS[order.index(0)]
     value = row[column]
-    if isinstance(value, Mapping):
-        return list(value["text"]), LETTERS[list(value["label"]).index(answer)]
-    return list(value), answer
+    if not isinstance(value, Mapping):
+        value = {"text": value, "label": None}
+    texts, labels = value.get("text"), value.get("label", ())
+    if not isinstance(texts, (list, tuple)) or not isinstance(labels, (list, tuple, type(None))):
+        raise DataError(f"{where}: {column} is no list of options")
+    if labels is None:
+        return list(texts), answer
+    if answer not in labels or len(labels) != len(texts) or len(texts) > len(LETTERS):
+        raise DataError(
+            f"{where}: answer {answer[:8]!r} is not one of the {len(labels)} labels of {len(texts)} options"
+        )
+    return list(texts), LETTERS[list(labels).index(answer)]

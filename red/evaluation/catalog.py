@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from red.errors import ConfigError
 from red.plumbing.documents import NAME, deep_merge, read_yaml
-from red.plumbing.records import from_mapping
+from red.plumbing.records import from_mapping, suggestion
 from red.ranges import Count, Samples
 
 CATALOG = Path(__file__).parent / "catalog.yaml"
@@ -89,8 +89,7 @@ def benchmark(name: str, entry: Mapping[str, Any] | None = None) -> Benchmark:
         raise ConfigError(f"benchmarks.{name}.source: expected str, found {source!r}")
     defaults = _catalog().get(source, {})
     if not defaults and not {"hub", "data_dir"} & set(entry) and source not in (EMBEDDED, HELD_OUT):
-        names = ", ".join(_catalog())
-        raise ConfigError(f"benchmarks.{name}.source: {source!r} is not in the catalog ({names})")
+        raise ConfigError(f"benchmarks.{name}.source: {source!r} is not in the catalog{suggestion(source, names())}")
     if "part_of" in defaults:
         defaults = deep_merge(_catalog()[defaults["part_of"]], defaults)
     return from_mapping(Benchmark, deep_merge(defaults, entry), f"benchmarks.{name}")

@@ -10,13 +10,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from red.errors import DataError
 from red.evaluation import benchmarks as sets
 from red.evaluation import catalog
 from red.evaluation.answers import AnswerLog, Key, share_storage
 from red.evaluation.catalog import Benchmark
 from red.evaluation.spec import GenerationSpec
-from red.models.folder import load_codec, window
+from red.models.folder import check_window, load_codec
 from red.plumbing.checksums import folder_hash, listed, refuse_foreign
 from red.plumbing.partials import remove_partials
 from red.plumbing.progress import GenerationProgress
@@ -147,14 +146,9 @@ def _is_current(work: Work, key: Key) -> bool:
 
 
 def _check_lengths(work: Work, spec: GenerationSpec, checkpoint: Path) -> None:
-    most = window(checkpoint)
     id, longest = max(work.prompts.items(), key=lambda item: len(item[1].tokens))
-    length = len(longest.tokens) + spec.evaluation.max_new_tokens
-    if most is not None and length > most:
-        raise DataError(
-            f"{work.benchmark.name}: {id} needs {len(longest.tokens)} + {spec.evaluation.max_new_tokens} tokens, "
-            f"{checkpoint} reads {most}; lower evaluation.max_new_tokens or prepare the model for more"
-        )
+    new, name = spec.evaluation.max_new_tokens, f"{work.benchmark.name}: {id}"
+    check_window(checkpoint, name, len(longest.tokens), new, "evaluation.max_new_tokens")
 
 
 def _answer(works: Sequence[Work], backend: Backend, spec: GenerationSpec, checkpoint: Path, redact: Redact) -> None:

@@ -16,7 +16,7 @@ from red.evaluation.protected import letters_only
 from red.evaluation.spec import GenerationSpec
 from red.evaluation.summary import scores
 from red.evaluation.verdicts import grade_answers
-from red.plumbing.checksums import refuse_foreign
+from red.plumbing.checksums import refuse_foreign, refuse_inside
 from red.plumbing.records import from_mapping, to_mapping
 from red.plumbing.storage import read_jsonl, write_jsonl
 from red.sampling import open_backend
@@ -52,6 +52,7 @@ class Options:
 def evaluate(options: Options, show: Callable[[presentation.Summary], None] = presentation.show) -> None:
     """Write answers, verdicts, `summary.json` and `summary.md` under `options.out`; show the result."""
     spec = specification(options)
+    refuse_inside(options.out, [options.model])
     folder = options.out / "benchmarks"
     for file in ("summary.json", "summary.md"):
         refuse_foreign(options.out / file)

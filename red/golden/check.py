@@ -24,15 +24,15 @@ class Result:
     problem: str
 
 
-def check(document: Mapping[str, Any]) -> list[Result]:
-    """Check every case. An unknown kind or a computation that fails is a failed case."""
+def check(document: Mapping[str, Any], where: str = "golden") -> list[Result]:
+    """Check every case. An unknown kind or a computation that fails is a failed case; DataError begins with `where`."""
     if document.get("schema") != SCHEMA:
-        raise DataError(f"schema is {document.get('schema')!r}; this program reads {SCHEMA!r}")
+        raise DataError(f"{where}: schema is {document.get('schema')!r}; this program reads {SCHEMA!r}")
     cases = document.get("cases")
     for index, case in enumerate(cases if isinstance(cases, list) else [None]):
         texts = [case.get(key) for key in ("id", "kind")] if isinstance(case, Mapping) else [None]
         if not all(isinstance(text, str) for text in texts):
-            raise DataError(f"cases: entry {index}: expected an object with the texts id and kind")
+            raise DataError(f"{where}: cases: entry {index}: expected an object with the texts id and kind")
     return [_check_case(case) for case in document["cases"]]
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from itertools import tee
 from typing import TypeVar
 
-from red.errors import RedError
+from red.errors import DataError, RedError
 from red.grading import verdict
 from red.grading.algebra.pool import Job, Pool
 from red.grading.choice import grade_choice, is_letter
@@ -36,6 +36,11 @@ class Case:
     gold: str
     options: int | tuple[str, ...] | None = None
     thought_open: bool = False
+
+    def __post_init__(self) -> None:
+        for name, text in (("response", self.response), ("gold", self.gold)):
+            if not isinstance(text, str):
+                raise DataError(f"{name}: expected a text, found {text!r:.40}")
 
 
 @dataclass(slots=True)

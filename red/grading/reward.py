@@ -10,7 +10,7 @@ first two.
 
 from collections.abc import Callable, Iterable, Mapping
 
-from red.errors import DataError
+from red.errors import ConfigError, DataError
 from red.grading.grader import Case, Grader
 from red.grading.verdict import DATA_ERROR
 
@@ -55,6 +55,8 @@ class RewardJudge:
     """
 
     def __init__(self, workers: int = 1, rule: str = "strict") -> None:
+        if rule not in RULES:
+            raise ConfigError(f"rule: {rule!r} is not one of {', '.join(RULES)}")
         self.read, self.lenient = RULES[rule], rule == "luffy"
         self.grader = Grader(workers=workers, lenient=self.lenient)
 

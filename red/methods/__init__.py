@@ -10,7 +10,7 @@ from typing import Any
 from red.errors import ConfigError
 from red.methods.base import Method
 from red.objective.spec import ObjectiveSpec
-from red.plumbing.records import merged
+from red.plumbing.records import merged, suggestion
 
 NOT_METHODS = {"base", "row"}
 
@@ -29,7 +29,11 @@ def method(name: str, overrides: Mapping[str, Any] | None = None, path: str = "m
     reward). ConfigError names the full key of an unknown field or an impossible value.
     """
     if name not in names():
-        raise ConfigError(f"{path}.method: unknown method {name!r}; one of {', '.join(names())}")
+        where = f"{path}.method".removeprefix("method.")
+        raise ConfigError(f"{where}: unknown method {name!r}{suggestion(name, names())}")
+    if "objective" in (overrides or {}):
+        parts = ", ".join(ObjectiveSpec.__dataclass_fields__)
+        raise ConfigError(f"{path}.objective: unknown key; its parts stand by themselves: {parts}")
     base: Method = importlib.import_module(f"red.methods.{name}").METHOD
     overrides = dict(overrides or {})
     loss = {k: overrides.pop(k) for k in list(overrides) if k in ObjectiveSpec.__dataclass_fields__}

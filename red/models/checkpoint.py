@@ -11,14 +11,14 @@ from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 
 from red.errors import DataError
-from red.models.folder import check_files, documents, load_codec, opened_weights, optional
+from red.models.folder import STATE_DICT, check_files, documents, load_codec, opened_weights, optional, weight_files
 from red.models.processor import use_common_instructions
 from red.models.qwen2 import Qwen2, Shape
 from red.plumbing.checksums import folder_hash
 from red.plumbing.storage import read_bytes, read_object, write_directory, write_json
 from red.text.codec import Codec
 
-WEIGHTS = "model.safetensors"
+WEIGHTS = STATE_DICT
 EMBEDDING = "model.embed_tokens.weight"
 TIED = "lm_head.weight"
 UNUSED = "rotary_emb.inv_freq"  # old Llama files hold the rotary frequencies, which config.json gives
@@ -135,27 +135,6 @@ def _write(checkpoint: Checkpoint, directory: Path) -> None:
     (directory / WEIGHTS).chmod((directory / "config.json").stat().st_mode & 0o666)
 
 
-def _weight_files(directory: Path) -> list[Path]:
-    index = directory / f"{WEIGHTS}.index.json"
-    if index.exists():
-        names = _file_names(read_object(index).get("weight_map"), index)
-        return [directory / name for name in names]
-    if not (directory / WEIGHTS).exists() and list(directory.glob("*.bin")):
-        raise DataError(f"{directory}: only pickled weights (*.bin), which can run code; convert to safetensors")
-    return [directory / WEIGHTS]
-
-
-def _file_names(weight_map: Any, index: Path) -> list[str]:
-    """Names of the shards; one that leads out of the folder is refused."""
-    values = list(weight_map.values()) if isinstance(weight_map, dict) else []
-    if not values:
-        raise DataError(f"{index}: weight_map is missing or empty")
-    for name in values:
-        if not isinstance(name, str) or Path(name).name != name or not name.endswith(".safetensors"):
-            raise DataError(f"{index}: {name!r} is not the name of a safetensors file beside it")
-    return sorted(set(values))
-
-
 def _names(stream: Any) -> list[str]:
     return [name for name in stream.keys() if not name.endswith(UNUSED)]  # noqa: SIM118 - not a mapping
 
@@ -169,7 +148,7 @@ def _sizes(path: Path) -> dict[str, tuple[int, ...]]:
 def _weights(directory: Path, shape: Shape) -> Qwen2:
     with torch.device("meta"):
         model = Qwen2(shape)
-    paths = _weight_files(directory)
+    paths = weight_files(directory)
     found = {name: size for path in paths for name, size in _sizes(path).items()}
     if shape.tie_word_embeddings and EMBEDDING in found:
         found[TIED] = found[EMBEDDING]

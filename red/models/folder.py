@@ -17,6 +17,7 @@ from red.plumbing.storage import LARGEST_DOCUMENT, read_bytes, read_object, read
 from red.text.codec import Codec, chat_end
 
 CHAT_TEMPLATE = "chat_template.jinja"
+STATE_DICT = "model.safetensors"
 # Weights in any layout, and what belongs to their layout. Everything else of a folder is kept, understood or not.
 WEIGHTS = ("*.safetensors", "*.index.json", "*.bin", "*.pt", "*.pth", "*.gguf", "*.h5", "*.msgpack", "*.onnx")
 # Base models have it in their vocabulary, and some learned to write it, although their config does not name it.
@@ -129,6 +130,40 @@ def opened_weights(path: Path, framework: str) -> Iterator[Any]:
         yield stream
 
 
+def weight_files(directory: Path) -> list[Path]:
+    """The safetensors files of a model: those that its index names, else the one of the usual name."""
+    index = directory / f"{STATE_DICT}.index.json"
+    if index.exists():
+        names = _file_names(read_object(index).get("weight_map"), index)
+        return [directory / name for name in names]
+    if not (directory / STATE_DICT).exists() and list(directory.glob("*.bin")):
+        raise DataError(f"{directory}: only pickled weights (*.bin), which can run code; convert to safetensors")
+    return [directory / STATE_DICT]
+
+
+def _file_names(weight_map: Any, index: Path) -> list[str]:
+    """Names of the shards; one that leads out of the folder is refused."""
+    values = list(weight_map.values()) if isinstance(weight_map, dict) else []
+    if not values:
+        raise DataError(f"{index}: weight_map is missing or empty")
+    for name in values:
+        if not isinstance(name, str) or Path(name).name != name or not name.endswith(".safetensors"):
+            raise DataError(f"{index}: {name!r} is not the name of a safetensors file beside it")
+    return sorted(set(values))
+
+
+def check_weights(directory: Path) -> None:
+    """DataError unless every file of weights is there, and every tensor that the index names in the file it names."""
+    index = directory / f"{STATE_DICT}.index.json"
+    files = weight_files(directory)
+    places = read_object(index)["weight_map"] if index.exists() else {}
+    for path in files:
+        with opened_weights(path, "np") as stream:
+            found = set(stream.keys())
+        for tensor in sorted(tensor for tensor, file in places.items() if file == path.name and tensor not in found):
+            raise DataError(f"{path}: no tensor {tensor}, which {index.name} beside it lists; copy the model again")
+
+
 def _check_size(path: Path, read: int) -> None:
     """All files of a folder are read for its hash, of which `read` bytes are safetensors. What git keeps, hidden and in
     pieces, has no limit."""
@@ -149,6 +184,34 @@ def window(directory: Path) -> int | None:
     if size is None or (type(size) is int and size > 0):
         return size
     raise DataError(f"{directory / 'config.json'}: max_position_embeddings is {size!r}, not a number of tokens")
+
+
+def size(directory: Path) -> dict[str, int]:
+    """Parameters, layers, hidden_size, vocabulary and window (tokens) of a model, as far as its files say; no weight is
+    read."""
+    document = read_object(directory / "config.json")
+    names = {"layers": "num_hidden_layers", "hidden_size": "hidden_size", "vocabulary": "vocab_size"}
+    found = {ours: document.get(theirs) for ours, theirs in names.items()} | {"window": window(directory)}
+    found["parameters"] = sum(map(_parameters, directory.glob("*.safetensors")))
+    return {name: value for name, value in found.items() if type(value) is int and value > 0}
+
+
+def _parameters(path: Path) -> int:
+    with opened_weights(path, "np") as stream:
+        return sum(math.prod(stream.get_slice(name).get_shape()) for name in stream.keys())  # noqa: SIM118
+
+
+def check_window(directory: Path, prompt: str, length: int, new: int, where: str) -> None:
+    """DataError if the longest prompt, of `length` tokens, and a response of `new` are more than a model reads.
+
+    `prompt` names it, `where` the number to lower.
+    """
+    most = window(directory)
+    if most is not None and length + new > most:
+        raise DataError(
+            f"{prompt} needs {length} + {new} tokens, {directory} reads {most}; lower {where} or prepare the model for "
+            "more"
+        )
 
 
 def optional(path: Path) -> dict[str, Any]:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from red.errors import DataError
-from red.models.folder import CHAT_TEMPLATE, check_files, documents, optional
-from red.plumbing.checksums import file_hash, folder_hash, refuse_inputs
+from red.models.folder import CHAT_TEMPLATE, check_files, check_weights, documents, optional
+from red.plumbing.checksums import file_hash, folder_hash, refuse_inputs, refuse_inside
 from red.plumbing.records import from_mapping
 from red.plumbing.storage import read_object, write_directory, write_json
 from red.ranges import Count, Positive
@@ -42,10 +42,12 @@ def prepare(spec: Mapping[str, Any], out: Path) -> None:
     model = from_mapping(PreparedModel, spec, "model")
     source = _find(model)
     refuse_inputs(out, (source,))
+    refuse_inside(out, (source,))
     check_files(source)
     folder_hash(source)  # a folder that this program made must be as it was made
     if not list(source.glob("*.safetensors")):
         raise DataError(f"{source}: no *.safetensors; pickled weights can run code and are refused")
+    check_weights(source)
     for name, expected in (model.sha256 or {}).items():
         if not (source / name).exists() or file_hash(source / name) != expected:
             raise DataError(f"{source / name}: missing, or its SHA-256 is not the one in the configuration")

@@ -14,9 +14,9 @@ from typing import Literal
 import numpy as np
 import torch
 
-from red.errors import ConfigError
-from red.models.folder import check_files, documents
-from red.models.projections import Place, double, projections, read_pair
+from red.errors import ConfigError, DataError
+from red.models.folder import STATE_DICT, check_files, check_weights, documents, weight_files
+from red.models.projections import Place, double, pairs
 from red.models.singular import Floats, composed, factors, random_change
 from red.plumbing.storage import link_or_copy, write_directory
 from red.ranges import Natural
@@ -54,14 +54,17 @@ def write_derived(spec: Derivation, of: Path, donor: Path | None, card: str, out
     """Write the folder `out`, whole or not at all, with `card` as its README.md; matrices are in memory one by one."""
     if spec.kind != "snapshot" and donor is None:
         raise ConfigError(f"--donor: the folder of {spec.donor} is missing")
+    if spec.kind == "snapshot" and donor is not None:
+        raise ConfigError(f"--donor {donor}: a snapshot has none; leave it out")
     for folder in filter(None, (of, donor)):
         check_files(folder)
+        check_weights(folder)
 
     def fill(partial: Path) -> None:
         for path in documents(of):
             if path.name != CARD and not path.name.startswith("."):
                 shutil.copyfile(path, partial / path.name)
-        for path in (*of.glob("*.safetensors"), *of.glob("*.safetensors.index.json")):
+        for path in (*weight_files(of), *of.glob(f"{STATE_DICT}.index.json")):
             # A copy where bytes will change: a second name would change the source.
             (link_or_copy if donor is None else shutil.copyfile)(str(path), str(partial / path.name))
         if donor is not None:
@@ -73,12 +76,12 @@ def write_derived(spec: Derivation, of: Path, donor: Path | None, card: str, out
 
 
 def _changed(spec: Derivation, of: Path, donor: Path) -> Iterator[tuple[Place, torch.Tensor]]:
-    ours, theirs = projections(of), projections(donor)
-    for name, place in ours.items():
-        own, other = read_pair(name, ours, theirs)
+    for name, place, own, other in pairs(of, donor):
         rng = np.random.default_rng(derive(spec.seed, "derived", spec.run, name))
-        weight = matrix(spec.kind, double(own), double(other), rng)
-        yield place, torch.from_numpy(weight).to(own.dtype)
+        changed = torch.from_numpy(matrix(spec.kind, double(own), double(other), rng)).to(own.dtype)
+        if not bool(changed.isfinite().all()):
+            raise DataError(f"{of}: {name} with the {spec.kind} of {donor} is beyond the numbers of {own.dtype}")
+        yield place, changed
 
 
 def matrix(kind: str, own: Floats, other: Floats, rng: np.random.Generator) -> Floats:

@@ -1,11 +1,15 @@
 """Tensors of an optimizer step, and the plan that is computed once over all of it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import torch
 from torch import Tensor
+
+from red.errors import RedError
+
+MARKS = ("demonstration_s", "kept_s", "prefix_kept_s")
 
 
 @dataclass(frozen=True)
@@ -17,6 +21,9 @@ class Batch:
     entropy_st: entropy of the full next-token distribution, nats.
     mask_st: 1 where the token counts.
     teacher_logp_st: log-probability of the same token under a teacher; NaN where it has none. None without a teacher.
+
+    RedError where shapes differ, which tensors would otherwise adapt to in silence, and where old_logp_st carries a
+    gradient, which would cancel that of the rollouts.
     """
 
     logp_st: Tensor
@@ -24,6 +31,13 @@ class Batch:
     entropy_st: Tensor
     mask_st: Tensor
     teacher_logp_st: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        for name, value in _tensors(self):
+            if value.dim() != 2 or value.shape != self.logp_st.shape:
+                raise RedError(f"Batch.{name}: shape {_shape(value)}, logp_st {_shape(self.logp_st)}; all are (S, T)")
+        if self.old_logp_st.requires_grad:
+            raise RedError("Batch.old_logp_st: carries a gradient, which would cancel that of logp_st; detach() it")
 
     def rows(self, index: Tensor) -> "Batch":
         """The sequences selected by an index or a boolean mask."""
@@ -43,9 +57,13 @@ class Batch:
 class Members:
     """What is known of each sequence before any forward pass; all tensors have shape (S,).
 
+    group_s: any number, equal within a group. demonstration_s: booleans. reward_s: what advantages are made of.
+    accuracy_s: verdicts, 0 or 1. tokens_s: response tokens that count, end token included.
     kept_s: booleans, false where a sequence counts in its group's advantage only; None is true everywhere.
     prefix_s: how many of a hybrid's first tokens were copied from the demonstration; None is none of any sequence.
     prefix_kept_s: booleans, false where such tokens carry no loss; None is true everywhere.
+
+    RedError on another shape, on marks that are no booleans, and on rewards and the like that are.
     """
 
     group_s: Tensor
@@ -56,6 +74,14 @@ class Members:
     kept_s: Tensor | None = None
     prefix_s: Tensor | None = None
     prefix_kept_s: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        for name, value in _tensors(self):
+            if value.dim() != 1 or value.shape != self.group_s.shape:
+                raise RedError(f"Members.{name}: shape {_shape(value)}, group_s {_shape(self.group_s)}; all are (S,)")
+            if (value.dtype is torch.bool) != (name in MARKS):
+                wanted = "booleans" if name in MARKS else "numbers"
+                raise RedError(f"Members.{name}: expected {wanted}, found {value.dtype}")
 
     @property
     def hybrid_s(self) -> Tensor:
@@ -122,3 +148,12 @@ class Plan:
         values = {f.name: getattr(self, f.name) for f in fields(self)}
         changed: dict[str, Any] = {n: change(v) for n, v in values.items() if isinstance(v, Tensor)}
         return replace(self, **changed)
+
+
+def _tensors(record: Batch | Members) -> Iterator[tuple[str, Tensor]]:
+    values = ((each.name, getattr(record, each.name)) for each in fields(record))
+    return ((name, value) for name, value in values if value is not None)
+
+
+def _shape(value: Tensor) -> tuple[int, ...]:
+    return tuple(value.shape)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from red.errors import RedError
 from red.objective.advantage import advantages, group_mean, of_next_group, token_advantage
 from red.objective.aggregate import highest, sequence_mean, token_factor
 from red.objective.batch import Batch, Members, Plan
@@ -123,8 +124,11 @@ def objective(batch: Batch, spec: ObjectiveSpec, plan: Plan) -> Loss:
 
     c is w or 1, u the ratio, A the advantage of each token. Losses of a partition add up exactly.
 
-    An empty term is 0, never NaN.
+    An empty term is 0, never NaN. RedError where the plan is of other sequences.
     """
+    planned, given = len(plan.advantage_s), len(batch.logp_st)
+    if planned != given:
+        raise RedError(f"loss: {given} sequences under a plan of {planned}; take the same rows(index) of both")
     rollout = _rollout_term(batch, spec, plan)
     demonstration = _demonstration_term(batch, spec, plan)
     nll = _nll_term(batch, spec.nll, plan)

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from red.errors import ConfigError
-from red.ranges import Count, Natural, NonNegative, Number, Positive, PositiveShare, Share
+from red.ranges import Count, Natural, NonNegative, Number, Positive, PositiveShare, Ranged, Share
 
 DemonstrationKind = Literal[
     "none", "ratio_one", "ratio_self", "ratio_old", "shift", "shift_through", "shape", "trust", "mixture_is"
@@ -13,7 +13,7 @@ WeightKind = Literal["constant", "entropy_ratio", "mean_of", "resampled_from"]
 
 
 @dataclass(frozen=True)
-class Advantage:
+class Advantage(Ranged):
     """A = R - mean(R) over the group, divided by std(R) + eps (n - 1 in the deviation) if `std`.
 
     With a `teacher` coefficient, a sampled token's is `reward` A + `teacher` (log pi_T - log pi_old), where pi_T is the
@@ -28,7 +28,7 @@ class Advantage:
 
 
 @dataclass(frozen=True)
-class RolloutTerm:
+class RolloutTerm(Ranged):
     """Term on rollouts: `ratio` is the (clipped) surrogate, `logp_signed` is SRFT's self-rollout, `nft` NFT's, `gvpo`
     GVPO's.
 
@@ -45,7 +45,7 @@ class RolloutTerm:
 
 
 @dataclass(frozen=True)
-class DemonstrationTerm:
+class DemonstrationTerm(Ranged):
     """Policy-gradient term on demonstrations, pi / pi_offline * A: the choice of the offline policy (Eq. 8, 11).
 
     `r_group_over` "next_group" takes the accuracy of another prompt: a control. `gamma` is of `shape`, `alpha` of
@@ -66,7 +66,7 @@ class DemonstrationTerm:
 
 
 @dataclass(frozen=True)
-class Weight:
+class Weight(Ranged):
     """Schedule of the weight `w` on demonstrations and its controls. `entropy_ratio` (Eq. 13, 14) is
     clip(change on demonstrations / max(change on rollouts, floor), low, high), a change being that of the mean
     entropy against its mean over the last `window` steps.
@@ -85,12 +85,13 @@ class Weight:
     target: Literal["demonstrations", "random"] = "demonstrations"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.high is not None and self.low > self.high:
             raise ConfigError(f"low: {self.low:g} is above high, {self.high:g}")
 
 
 @dataclass(frozen=True)
-class NLL:
+class NLL(Ranged):
     """Supervised term on demonstrations: coefficient, per-token weight, and its own mean.
 
     `negative`: wrong demonstrations (accuracy 0) are pushed down, by so much of an NLL over them alone. None: they are
@@ -104,7 +105,7 @@ class NLL:
 
 
 @dataclass(frozen=True)
-class Mixture:
+class Mixture(Ranged):
     """CHORD's mu: (1 - mu) on the rollout term, mu on the NLL term. `warmup` and `decay` in steps."""
 
     warmup: Natural = 0
@@ -114,7 +115,7 @@ class Mixture:
 
 
 @dataclass(frozen=True)
-class Aggregation:
+class Aggregation(Ranged):
     """How policy-gradient tokens become one number, over all N sequences of n_i tokens of a step: `seq_mean` weighs
     a token with 1 / (N n_i), `token_mean` with 1 / sum(n_i), `const` with 1 / (N L).
 

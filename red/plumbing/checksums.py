@@ -87,6 +87,14 @@ def refuse_foreign(path: Path) -> None:
     if os.path.lexists(path):
         with _alone(path.parent):
             _refuse_foreign(path)
+    _refuse_parent(path)
+
+
+def _refuse_parent(path: Path) -> None:
+    """DataError, before any work is done, where no folder can be made for `path`."""
+    parent = next((parent for parent in path.parents if os.path.lexists(parent)), Path("/"))
+    if not parent.is_dir():
+        raise DataError(f"{path}: {parent} is {_kind(parent)}, not a folder; write elsewhere")
 
 
 def _refuse_foreign(path: Path) -> None:
@@ -106,12 +114,22 @@ def refuse_inputs(path: Path, inputs: Iterable[Path | None]) -> None:
             raise ConfigError(f"--out: {path} would replace {source}, which is read for it; give another name")
 
 
+def refuse_inside(path: Path, models: Iterable[Path | None]) -> None:
+    """ConfigError if `path` is the folder of a model that is read, or lies in it: that would change, and with it its
+    hash."""
+    place = Path(os.path.realpath(path))
+    for source in models:
+        if source is not None and place.is_relative_to(os.path.realpath(source)):
+            raise ConfigError(f"--out: {path} lies in {source}, which is read for it; write elsewhere")
+
+
 def refuse_foreign_folder(path: Path) -> None:
     """DataError if the program must not write a folder at `path`: something is there that it did not make whole.
 
     A folder is its own if its list has every file in it; an empty one is nobody's.
     """
     path = Path(os.path.abspath(path))
+    _refuse_parent(path)
     if not os.path.lexists(path):
         return
     if path.is_symlink() or not path.is_dir():

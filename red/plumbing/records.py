@@ -95,9 +95,11 @@ def suggestion(key: str, fields: typing.Iterable[str]) -> str:
 
 
 def closest(key: str, names: typing.Iterable[str]) -> str:
-    """`; did you mean 'red'?`, or nothing where no name is like it."""
-    close = difflib.get_close_matches(key, [str(name) for name in names], n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""
+    """`; did you mean 'red'?`, or nothing where no name is like it, in capital or small letters; swapped ones first."""
+    small = {str(name).lower(): str(name) for name in names}
+    close = difflib.get_close_matches(key.lower(), small, n=5)
+    swapped = [name for name in close if sorted(name) == sorted(key.lower())]
+    return f"; did you mean {small[(swapped or close)[0]]!r}?" if close else ""
 
 
 def converted(hint: Any, value: Any, path: str) -> Any:

@@ -12,6 +12,7 @@ from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from red.errors import ConfigError, DataError, RedError, one_line
+from red.plumbing.records import closest
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -28,6 +29,14 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Instead of the usage in several lines."""
         raise ConfigError(f"{message}; {self.prog} --help tells more")
+
+    def parse_known_args(self, *arguments: Any, **named: Any) -> Any:
+        """What is left over is answered here, by the command that it was given to, not by the program as a whole."""
+        known, rest = super().parse_known_args(*arguments, **named)
+        if rest:
+            hint = closest(rest[0].partition("=")[0], self._option_string_actions)
+            self.error(f"unrecognized arguments: {' '.join(rest)}{hint}")
+        return known, rest
 
 
 def console(**options: Any) -> "Console":

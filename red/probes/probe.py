@@ -14,7 +14,7 @@ from torch.nn.functional import pad
 from red.data.problems import Judge, Limits, load_problems
 from red.errors import ConfigError, DataError
 from red.methods.base import Problem
-from red.models.folder import load_codec, read_tokenizer
+from red.models.folder import check_window, load_codec, read_tokenizer
 from red.objective.aggregate import sequence_mean
 from red.plumbing.item_log import ItemLog
 from red.plumbing.progress import GenerationProgress
@@ -91,6 +91,7 @@ def measure(
     problems = random.Random(derive(probe.seed, "probe")).sample(loaded.problems, probe.prompts)
     bench = _Bench(probe, codec.tokenizer, judge, loaded.thought_open, problems, reader, log)
     bench.check_vocabulary(others.values())
+    bench.check_windows([trained, *others.values()])
     match probe.probe:
         case "entropy":
             yield from bench.entropies([(0, "parent", others["parent"]), (probe.step, "trained", trained)])
@@ -122,6 +123,13 @@ class _Bench:
                         f"{folder}: token {token} is {theirs!r} there and {ours!r} in the trained model; "
                         "a probe compares models of one vocabulary"
                     )
+
+    def check_windows(self, folders: Iterable[Path]) -> None:
+        """DataError if a model cannot read the longest prompt with its response."""
+        longest = max(self.problems, key=lambda problem: len(problem.prompt))
+        for folder in folders:
+            new = self.probe.max_new_tokens
+            check_window(folder, f"prompt {longest.id}", len(longest.prompt), new, "max_new_tokens")
 
     def entropies(self, models: Seq[tuple[int, str, Path]]) -> Iterator[Row]:
         """Entropy of (step, name, model) on fresh rollouts and on demonstrations, nats, per prompt (Table 1), and

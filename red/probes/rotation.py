@@ -13,7 +13,7 @@ from typing import Literal
 
 import numpy as np
 
-from red.models.projections import double, projections, read_pair
+from red.models.projections import double, pairs
 from red.models.singular import (
     Factors,
     Floats,
@@ -44,10 +44,8 @@ class Rotation:
 
 def measure(spec: Rotation, trained: Path, start: Path) -> Iterator[Row]:
     """A row for each quantity of each matrix; DataError where the two models are of other shapes."""
-    before, after = projections(start), projections(trained)
-    for name in before:
-        first, last = (double(tensor) for tensor in read_pair(name, before, after))
-        for quantity, value in compared(first, last, derive(spec.seed, "rotation", name)).items():
+    for name, _, before, after in pairs(start, trained):
+        for quantity, value in compared(double(before), double(after), derive(spec.seed, "rotation", name)).items():
             yield Row(spec.probe, spec.step, name, None, None, quantity, value)
 
 

@@ -8,6 +8,7 @@ unweighted, problems are drawn within each benchmark, a seed is drawn once for a
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 
 import numpy as np
 from numpy.random import Generator
@@ -92,7 +93,7 @@ def paired_difference(
     added to both counts so that it is never 0.
     """
     first_strata, second_strata = _strata(first), _strata(second)
-    shapes = [(a.shape[1], b.shape[1]) for a, b in zip(first_strata, second_strata, strict=True)]
+    shapes = list(zip_longest(*([part.shape[1] for part in side] for side in (first_strata, second_strata))))
     if any(a != b for a, b in shapes):
         raise ValueError(f"paired scores need the same problems, found {shapes}")
     one, other = resampled_together([first_strata, second_strata], rng, resamples).mean(axis=0)
@@ -132,11 +133,13 @@ def adjust(p_values: ArrayLike) -> Floats:
 
 
 def _strata(scores: ArrayLike | Sequence[ArrayLike]) -> list[Floats]:
-    parts = scores if isinstance(scores, (list, tuple)) and np.ndim(scores[0]) > 0 else [scores]
+    parts = scores if isinstance(scores, (list, tuple)) and scores and np.ndim(scores[0]) > 0 else [scores]
     strata = [np.atleast_2d(np.asarray(part, dtype=float)) for part in parts]
     if len({len(stratum) for stratum in strata}) != 1 or any(s.size == 0 for s in strata):
         shapes = [stratum.shape for stratum in strata]
         raise ValueError(f"every benchmark needs the same seeds and at least one problem, found {shapes}")
+    if not all(np.isfinite(stratum).all() for stratum in strata):
+        raise ValueError("scores must be finite numbers; leave out the problems that have none")
     return strata
 
 

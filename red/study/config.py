@@ -16,7 +16,7 @@ from red.plumbing import tracking
 from red.plumbing.documents import MESSAGE, deep_merge, read_yaml
 from red.plumbing.records import closest, from_mapping, suggestion
 from red.study import derived
-from red.study.runs import entry, lineage, needs, parent_of, run_seeds, run_spec, w_source
+from red.study.runs import entry, lineage, needs, parent_of, run_seeds, run_spec, snapshots, w_source
 from red.study.sweep import rated, swept
 from red.training.spec import RunSpec
 
@@ -111,10 +111,11 @@ def check(config: Mapping[str, Any]) -> dict[tuple[str, int], RunSpec]:
     from_mapping(EvaluationSettings, config["evaluation"], "evaluation")
     resolved: dict[tuple[str, int], RunSpec] = {}
     specs: dict[str, RunSpec] = {}
+    kept = snapshots(config)
     # Originals before their copies, so that a message names the run where the fault stands.
     for run in sorted(config["runs"], key=lambda run: len(lineage(config, run))):
         for seed in run_seeds(config, run) or [0]:  # also what is not trained here
-            specs[run] = resolved[run, seed] = run_spec(config, run, seed)
+            specs[run] = resolved[run, seed] = run_spec(config, run, seed, kept)
         specs[run].build_method()
         _check_corruption(config, specs[run])
     _check_parents(config, specs)
@@ -129,14 +130,13 @@ def check(config: Mapping[str, Any]) -> dict[tuple[str, int], RunSpec]:
 def check_structure(config: Mapping[str, Any]) -> None:
     """The schema, and that every value is one that JSON has; ConfigError on the first fault."""
     import jsonschema
-    import yaml
 
     _check_values(config, "")
     # JSON Schema takes 2.0 for an integer; the code does not.
     base = jsonschema.Draft202012Validator
     types = base.TYPE_CHECKER.redefine("integer", lambda _, value: type(value) is int)
     strict = jsonschema.validators.extend(base, type_checker=types)  # type: ignore[no-untyped-call]
-    validator = strict(yaml.safe_load(SCHEMA.read_text(encoding="utf-8")))
+    validator = strict(read_yaml(SCHEMA))
     errors = sorted(validator.iter_errors(config), key=lambda e: (len(e.path), str(e.path)))
     if errors:
         error = errors[0]
@@ -214,7 +214,7 @@ def _check_weight_sources(config: Mapping[str, Any], specs: Mapping[str, RunSpec
         if source is None:
             continue
         if source not in config["runs"] or source == run:
-            raise ConfigError(f"{path}: no other run named {source!r}")
+            raise ConfigError(f"{path}: no other run named {source!r}{closest(source, config['runs'])}")
         if w_source(config, source) is not None:
             raise ConfigError(f"{path}: {source!r} is itself a control")
         _check_seeds(config, run, source)

@@ -16,13 +16,13 @@ from typing import Any
 from red.errors import ConfigError
 from red.plumbing.records import closest, from_mapping
 from red.ranges import Natural
-from red.study.runs import parent_of, run_seeds, run_spec
+from red.study.runs import MODELS, parent_of, run_seeds, run_spec
 
 BASE = "base"
 METHOD = "derived"  # in the place of a method, in tables
 
 Config = Mapping[str, Any]
-CHANGES = ("vectors", "values", "matrices")
+_, *CHANGES = MODELS
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def selected(config: Config, runs: set[str]) -> dict[str, Any]:
     """The lines for which these runs are enough."""
     kept: dict[str, Any] = {}
     for name, entry in config.get("derived", {}).items():
-        named = [entry.get(key) for key in ("of", *CHANGES)]
+        named = [entry.get(key) for key in MODELS]
         if {parent_of(model)[0] for model in named if model} <= runs | {BASE}:
             kept[name] = entry
     return {name: entry for name, entry in kept.items() if entry.get("null_of") in (None, *kept)}
@@ -120,7 +120,9 @@ def check(config: Config) -> None:
         made = line(config, name)
         if parent_of(made.of)[0] == BASE:
             raise ConfigError(f"{path}.of: name a run; the base is what it starts from")
-        models = {key: model for key in ("of", *CHANGES) if (model := getattr(made, key))}
+        if made.donor == made.of:
+            raise ConfigError(f"{path}.{made.kind}: {made.of} is the model itself; nothing would change")
+        models = {key: model for key in MODELS if (model := getattr(made, key))}
         for key, model in models.items():
             _check_model(config, model, f"{path}.{key}")
         for source in (*(parent_of(model)[0] for model in models.values()), made.null_of):

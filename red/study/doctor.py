@@ -1,6 +1,7 @@
 """Checks of machine, cluster, packages and configuration, made before anything is submitted."""
 
 import importlib.metadata
+import math
 import os
 import re
 import shutil
@@ -13,10 +14,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from red.engines import engine
+from red.evaluation.catalog import benchmark
 from red.plumbing.provenance import ROOT
 from red.study import cluster, jobs
 from red.study.estimate import GIB, Estimate, estimate
-from red.study.resources import STAGES, Request, Resources, resources_of
+from red.study.resources import STAGES, Request, Resources, is_sized, resources_of
 from red.study.runs import run_spec
 
 HUB = ("huggingface.co", 443)
@@ -46,6 +48,7 @@ def checks(config: Mapping[str, Any], partition: str | None = None) -> Iterator[
     yield from [Check("Slurm", "fail", lack)] if lack else queue(resources, partitions, partition)
     yield disk(forecast, jobs.results(config), trainings_at_once(forecast, partitions))
     yield from windows(config, resources)
+    yield from named_files(config)
     yield from downloads(config)
 
 
@@ -148,18 +151,39 @@ def disk(forecast: Estimate, results: Path, at_once: int) -> Check:
 
 def windows(config: Mapping[str, Any], resources: Resources) -> Iterator[Check]:
     """Prompt plus response must fit the positions that the model knows."""
-    window = config["model"].get("max_length") or resources.shape.window
+    window = config["model"].get("max_length") or (resources.shape.window if is_sized(config) else math.inf)
     limits = {}
     for run, seed in jobs.trained(config):
         training = run_spec(config, run, seed).training
         limits[run] = training.max_prompt_tokens + training.max_new_tokens
     run = max(limits, key=lambda name: limits[name])
-    fits: Literal["ok", "fail"] = "ok" if limits[run] <= window else "fail"
-    yield Check("tokens in training", fits, f"at most {limits[run]} ({run}), the model's window is {window}")
+    yield _fits("tokens in training", limits[run], f" ({run})", window)
     prompt = config["common"].get("max_prompt_tokens", 1024)
     longest = prompt + config["evaluation"]["max_new_tokens"]
-    fits = "ok" if longest <= window else "fail"
-    yield Check("tokens in evaluation", fits, f"at most {longest}, the model's window is {window}")
+    yield _fits("tokens in evaluation", longest, "", window)
+
+
+def _fits(name: str, tokens: int, whose: str, window: float) -> Check:
+    if window == math.inf:
+        return Check(name, "warn", f"at most {tokens}{whose}; the model's window is not known: give its `shape`")
+    verdict: Literal["ok", "fail"] = "ok" if tokens <= window else "fail"
+    return Check(name, verdict, f"at most {tokens}{whose}, the model's window is {window}")
+
+
+def named_files(config: Mapping[str, Any]) -> Iterator[Check]:
+    """Somebody's own model and data, where the configuration says they lie."""
+    models = {name: config.get(name) or {} for name in ("model", "large_model", "teacher_model")}
+    places = {f"{name}.folder": Path(own["folder"]) for name, own in models.items() if own.get("folder")}
+    data = {f"data.{name}": config["data"][name] for name in ("prompts", "demonstrations")}
+    texts = {name: (own["data_dir"], own["file"]) for name, own in data.items() if own.get("data_dir")}
+    known = (benchmark(name, entry) for name, entry in config["benchmarks"].items())
+    texts |= {f"benchmarks.{one.name}": (one.data_dir, one.file) for one in known if one.data_dir and one.file}
+    places |= {f"{name}.file": Path(*parts) for name, parts in texts.items()}
+    absent = [f"{name} ({place})" for name, place in places.items() if not place.exists()]
+    if absent:
+        yield Check("files", "fail", f"not here: {', '.join(absent)}")
+    elif places:
+        yield Check("files", "ok", f"all {len(places)} that the configuration names are here")
 
 
 def downloads(config: Mapping[str, Any]) -> Iterator[Check]:

@@ -174,7 +174,7 @@ def estimate(config: Mapping[str, Any]) -> Estimate:
             gpus[run],
             run in trained,
             run in answered,
-            (*spec.items, *needed.get(run, ())),
+            (*(name for name in spec.items if name in config["items"]), *needed.get(run, ())),
         )
         for run, spec in specs.items()
     ]

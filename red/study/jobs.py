@@ -14,7 +14,7 @@ from red.errors import ConfigError
 from red.evaluation.catalog import EMBEDDED, HELD_OUT, Benchmark, benchmark
 from red.methods import method
 from red.plumbing.documents import deep_merge
-from red.plumbing.records import from_mapping, to_mapping
+from red.plumbing.records import closest, from_mapping, to_mapping
 from red.study import derived
 from red.study.resources import resources_of
 from red.study.runs import parent_of, run_seeds, run_spec, written
@@ -42,7 +42,7 @@ def check(config: Config) -> None:
             raise ConfigError(f"probes.{probe}: unknown; one of {', '.join(PROBE_MODELS)}")
         for run in entry["runs"]:
             if run != BASE and run not in config["runs"] and not derived.is_derived(config, run):
-                raise ConfigError(f"probes.{probe}.runs: no run named {run!r}")
+                raise ConfigError(f"probes.{probe}.runs: no run named {run!r}{closest(run, config['runs'])}")
             if run == BASE and "parent" in PROBE_MODELS[probe]:
                 raise ConfigError(f"probes.{probe}.runs: {BASE} has no start that {probe} could compare it with")
     for name in config["benchmarks"]:
@@ -75,12 +75,13 @@ def _check_products(config: Config) -> None:
     from_mapping(World, config.get("world", {}), "world")
     from_mapping(World, demonstrations_spec(config).get("world", {}), "data.demonstrations.world")
     _prompts(config)
-    source(config["data"]["demonstrations"]["source"], "demonstrations.source")
+    source(config["data"]["demonstrations"]["source"], "data.demonstrations.source")
     model_records: dict[str, type] = {"embedded": EmbeddedModel, "hub": PreparedModel}
-    for model in models(config).values():
+    for name, model in models(config).items():
+        path = f"{name}_model" if name in ("large", "teacher") else "model"
         if model["source"] not in model_records:
-            raise ConfigError(f"model.source: {model['source']!r} is unknown; one of {', '.join(model_records)}")
-        from_mapping(model_records[model["source"]], model, "model")
+            raise ConfigError(f"{path}.source: {model['source']!r} is unknown; one of {', '.join(model_records)}")
+        from_mapping(model_records[model["source"]], model, path)
     _check_scale(config)
     for name, entry in config.get("corruptions", {}).items():
         from_mapping(CorruptionSpec, corruption_spec(config, name), f"corruptions.{name}")
@@ -193,7 +194,7 @@ def prompts_spec(config: Config) -> dict[str, Any]:
 
 def _prompts(config: Config) -> PromptsSpec:
     prompts = prompts_spec(config)
-    return from_mapping(source(prompts["source"], "prompts.source").PromptsSpec, prompts, "prompts")
+    return from_mapping(source(prompts["source"], "data.prompts.source").PromptsSpec, prompts, "data.prompts")
 
 
 def demonstrations_spec(config: Config) -> dict[str, Any]:

@@ -7,7 +7,7 @@ field has a default that fits the tiny scale. And what finished jobs took, by th
 import csv
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -186,7 +186,24 @@ def resources_of(config: Mapping[str, Any]) -> Resources:
         if part.name != "stages"
     }
     facts["hardware"] = _with_measured(facts["hardware"])
+    facts["shape"] = merged(replace(Shape(), **_size_of_model(config)), config.get("shape") or {}, "shape")
     return Resources(stages=merged(Stages(), config.get("resources") or {}, "resources"), **facts)
+
+
+def is_sized(config: Mapping[str, Any]) -> bool:
+    """Whether anything says how large the model is; else `Shape` is that of the tiny one."""
+    return config["model"]["source"] == "embedded" or bool(config.get("shape") or _size_of_model(config))
+
+
+def _size_of_model(config: Mapping[str, Any]) -> dict[str, int]:
+    """What the files of `model.folder` say, with the window that it is prepared for; nothing where it is not here."""
+    model = config.get("model", {})
+    folder, wider = Path(model.get("folder") or ""), model.get("max_position_embeddings")
+    if not (folder / "config.json").is_file():
+        return {}
+    from red.models.folder import size
+
+    return {**size(folder), **({"window": wider} if wider else {})}
 
 
 def measured_of(hardware: Hardware) -> Mapping[str, Any]:

@@ -1,6 +1,6 @@
 """The lines of `runs:`: what each inherits, what it starts from, and its resolved spec for one seed."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from red.engines import engine
@@ -8,10 +8,11 @@ from red.errors import ConfigError
 from red.methods.base import Method
 from red.objective.spec import ObjectiveSpec
 from red.plumbing.documents import deep_merge
-from red.plumbing.records import from_mapping
+from red.plumbing.records import closest, from_mapping
 from red.training.spec import RunSpec, Training
 
 METHOD_KEYS = frozenset(ObjectiveSpec.__dataclass_fields__) | (frozenset(Method.__dataclass_fields__) - {"objective"})
+MODELS = ("of", "vectors", "values", "matrices")  # keys of a line of `derived` that name one
 TRAINING_KEYS = frozenset(Training.__dataclass_fields__)
 RUN_KEYS = frozenset(RunSpec.__dataclass_fields__) - {
     "run",
@@ -29,8 +30,11 @@ def run_seeds(config: Mapping[str, Any], run: str) -> list[int]:
     return list(entry(config, run).get("seeds", config["seeds"]))
 
 
-def run_spec(config: Mapping[str, Any], run: str, seed: int) -> RunSpec:
-    """A run with its `like` chain and `common` merged in. The result is plain and complete."""
+def run_spec(
+    config: Mapping[str, Any], run: str, seed: int, kept: Mapping[str, Collection[int]] | None = None
+) -> RunSpec:
+    """A run with its `like` chain and `common` merged in. The result is plain and complete. `kept`: all `snapshots`,
+    where somebody has them already."""
     path = f"runs.{run}"
     line = entry(config, run)
     line.pop("seeds", None)
@@ -39,7 +43,8 @@ def run_spec(config: Mapping[str, Any], run: str, seed: int) -> RunSpec:
         raise ConfigError(f"{path}.because: say why the run has its own {', '.join(changed)}, not that of `common`")
     unknown = set(line) - TRAINING_KEYS - RUN_KEYS - METHOD_KEYS
     if unknown:
-        _unknown_key(path, sorted(unknown)[0], TRAINING_KEYS | RUN_KEYS | METHOD_KEYS | {"like", "seeds"})
+        key, keys = sorted(unknown)[0], TRAINING_KEYS | RUN_KEYS | METHOD_KEYS | {"like", "seeds"}
+        raise ConfigError(f"{path}.{key}: unknown key{closest(key, sorted(keys))}")
     training = {**config["common"], **{k: line[k] for k in changed}}
     from_mapping(Training, training, path)  # alone first: a message names the key as the line has it
     values = {
@@ -50,7 +55,7 @@ def run_spec(config: Mapping[str, Any], run: str, seed: int) -> RunSpec:
         "template": config["template"],
         "training": training,
         "cluster": deep_merge(config.get("cluster", {}), line.get("cluster", {})),
-        "snapshots": sorted(snapshots(config, run)),
+        "snapshots": sorted((snapshots(config) if kept is None else kept).get(run, ())),
         "overrides": {k: v for k, v in line.items() if k in METHOD_KEYS},
     }
     spec = from_mapping(RunSpec, values, path)
@@ -58,13 +63,17 @@ def run_spec(config: Mapping[str, Any], run: str, seed: int) -> RunSpec:
     return spec
 
 
-def snapshots(config: Mapping[str, Any], run: str) -> set[int]:
-    """Steps of `run` that another run branches from (`init_from: run@step`), or that a derived model is made of."""
+def snapshots(config: Mapping[str, Any]) -> dict[str, set[int]]:
+    """By run: its steps that another run branches from (`init_from: run@step`), or that a derived model is made of."""
     # A line inherits what another one has in writing, so the written ones are enough.
     named = [line["init_from"] for line in config["runs"].values() if line and line.get("init_from")]
     made = config.get("derived", {}).values()
-    named += [line[key] for line in made for key in ("of", "vectors", "values") if line.get(key)]
-    return {step for parent, step in map(parent_of, named) if parent == run and step is not None}
+    named += [line[key] for line in made for key in MODELS if line.get(key)]
+    found: dict[str, set[int]] = {}
+    for parent, step in map(parent_of, named):
+        if parent is not None and step is not None:
+            found.setdefault(parent, set()).add(step)
+    return found
 
 
 def written(config: Mapping[str, Any], run: str, key: str) -> Any:
@@ -110,7 +119,8 @@ def _inherited(config: Mapping[str, Any], run: str, seen: tuple[str, ...]) -> di
     if run in seen:
         raise ConfigError(f"runs.{run}.like: a cycle: {' -> '.join([*seen, run])}")
     if run not in config["runs"]:
-        raise ConfigError(f"runs.{seen[-1] if seen else run}.like: no run named {run!r}")
+        hint = closest(run, config["runs"])
+        raise ConfigError(f"runs.{seen[-1] if seen else run}.like: no run named {run!r}{hint}")
     line = dict(config["runs"][run] or {})
     like = line.pop("like", None)
     if like is None:
@@ -131,11 +141,3 @@ def lineage(config: Mapping[str, Any], run: str) -> list[str]:
         chain.append(current)
         current = (config["runs"][current] or {}).get("like")
     return chain
-
-
-def _unknown_key(path: str, key: str, keys: frozenset[str]) -> None:
-    import difflib
-
-    close = difflib.get_close_matches(key, sorted(keys), n=1)
-    hint = f"; did you mean {close[0]!r}?" if close else ""
-    raise ConfigError(f"{path}.{key}: unknown key{hint}")

@@ -6,6 +6,7 @@ from typing import Any
 
 from red.errors import ConfigError
 from red.evaluation.catalog import HELD_OUT
+from red.plumbing.records import closest
 from red.study.runs import entry, w_source
 
 REASON = "lr: red sweep"
@@ -16,7 +17,7 @@ def rated(config: Mapping[str, Any]) -> dict[str, Any]:
     runs = dict(config["runs"])
     for run, rate in (config["rates"] or {}).items():
         if run not in runs:
-            raise ConfigError(f"rates: no run named {run!r}")
+            raise ConfigError(f"rates: no run named {run!r}{closest(run, runs)}")
         own = runs[run] or {}
         if "lr" not in own:
             runs[run] = {**own, "lr": rate, "because": _because(entry(config, run), REASON)}
@@ -35,7 +36,7 @@ def swept(config: Mapping[str, Any]) -> dict[str, Any]:
     candidates: dict[str, Any] = {}
     for run in chosen:
         if run not in config["runs"]:
-            raise ConfigError(f"sweep.runs: no run named {run!r}")
+            raise ConfigError(f"sweep.runs: no run named {run!r}{closest(run, config['runs'])}")
         if source := w_source(config, run):
             raise ConfigError(f"sweep.runs: {run} reads w from {source} and takes its rate")
         candidates |= {candidate(run, rate): _at(runs[run], run, rate, sweep["grid"]) for rate in sweep["grid"]}

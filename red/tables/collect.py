@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,15 +12,17 @@ import pyarrow.parquet as pq
 
 from red.errors import ConfigError, DataError
 from red.plumbing.checksums import input_hash
+from red.plumbing.documents import NAME
 from red.plumbing.records import converted
 from red.plumbing.roll_call import RollCall
-from red.plumbing.storage import product, read_jsonl, read_object, write_json
+from red.plumbing.storage import discard, product, read_jsonl, read_object, write_json
 from red.ranges import Samples
 from red.tables.entries import checked
 from red.tables.probed import Attendance, Order
 from red.tables.schema import ASKED_KEYS, BENCHMARK_KEYS, DYNAMICS, ORIGIN, PROBES, RUN, SCORES
 
 BATCH = 65536
+TABLES = {"scores": SCORES, "dynamics": DYNAMICS, "probes": PROBES}
 GRADE_KEYS = ("id", "index", "correct", "correct_lenient", "reason", "tokens", "truncated")
 UNTRAINED = ("base", "derived")  # what stands in the place of a method: no training made these models
 WITHOUT_GOLD = "data_error"  # the reason of a verdict on a problem whose gold cannot be read: no figure counts it
@@ -78,19 +80,16 @@ def collect(spec: Mapping[str, Any], results: Path, out: Path) -> list[Run]:
     whole = [run for run in runs if not run.lacks]
     # A benchmark that could not be had has no problems, and tables say that it has no answers.
     ids = {one["benchmark"]: _ids(results, one) for one in spec["benchmarks"] if whole}
-    with table_file(out / "scores.parquet", SCORES) as write:
+    attendance = {name: Attendance(name, order) for name, order in orders.items()}
+    with table_files(out) as write:
         for benchmark in spec["benchmarks"]:
             for run in whole if ids.get(benchmark["benchmark"]) else ():
-                write(_scores(run, benchmark, ids[benchmark["benchmark"]]))
-    with table_file(out / "dynamics.parquet", DYNAMICS) as write:
+                write("scores", _scores(run, benchmark, ids[benchmark["benchmark"]]))
         for run in whole:
             if run.training is not None:
-                write(_dynamics(run, run.training))
-    attendance = {name: Attendance(name, order) for name, order in orders.items()}
-    with table_file(out / "probes.parquet", PROBES) as write:
-        for run in whole:
+                write("dynamics", _dynamics(run, run.training))
             for name, path in run.probes.items():
-                write(attendance[name].taken(path, run.probed_step, _probes(run, path)))
+                write("probes", attendance[name].taken(path, run.probed_step, _probes(run, path)))
     counted = [{**one, "problems": len(ids[one["benchmark"]])} if ids else one for one in spec["benchmarks"]]
     write_json(out / "benchmarks.json", counted)
     write_json(out / "runs.json", [run.line() for run in runs])
@@ -98,10 +97,15 @@ def collect(spec: Mapping[str, Any], results: Path, out: Path) -> list[Run]:
 
 
 def _check(spec: Mapping[str, Any]) -> None:
-    runs = Counter((entry["run"], entry["seed"]) for entry in spec["runs"])
-    for (run, seed), count in runs.items():
-        if count > 1:
-            raise ConfigError(f"spec.runs: {run!r} seed {seed} is there {count} times")
+    """ConfigError for a name that is none, which paths are made of, or one that is there twice."""
+    keys = {"runs": ("run", "seed"), "benchmarks": ("benchmark",)}
+    for part, key in keys.items():
+        for entry in spec[part]:
+            if not NAME.fullmatch(entry[key[0]]):
+                raise ConfigError(f"spec.{part}: {entry[key[0]]!r} is no name: small letters, digits and _ only")
+        for found, count in Counter(tuple(entry[name] for name in key) for entry in spec[part]).items():
+            if count > 1:
+                raise ConfigError(f"spec.{part}: {' seed '.join(map(repr, found))} is there {count} times")
 
 
 def _ids(results: Path, benchmark: Mapping[str, Any]) -> list[str]:
@@ -237,12 +241,25 @@ def _batch(
 
 
 @contextmanager
-def table_file(path: Path, schema: pa.Schema) -> Iterator[Callable[[Iterable[pa.RecordBatch]], None]]:
-    """A function that appends record batches; the file gets its name when all of it is written."""
-    with product(path) as stream, pq.ParquetWriter(stream, schema, compression="zstd") as writer:
+def table_files(out: Path) -> Iterator[Callable[[str, Iterable[pa.RecordBatch]], None]]:
+    """A function that appends record batches to one of TABLES; they get their names when all are written, none before.
 
-        def write(batches: Iterable[pa.RecordBatch]) -> None:
+    runs.json, which is written last, goes first: tables of two times are never beside each other as if they were whole.
+    """
+    with ExitStack() as stack:
+        writers = {
+            name: stack.enter_context(_table_file(out / f"{name}.parquet", schema)) for name, schema in TABLES.items()
+        }
+
+        def write(table: str, batches: Iterable[pa.RecordBatch]) -> None:
             for batch in batches:
-                writer.write_batch(batch)
+                writers[table].write_batch(batch)
 
         yield write
+        discard(out / "runs.json")
+
+
+@contextmanager
+def _table_file(path: Path, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
+    with product(path) as stream, pq.ParquetWriter(stream, schema, compression="zstd") as writer:
+        yield writer

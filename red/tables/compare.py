@@ -13,9 +13,10 @@ import pandas as pd
 
 from red import escape
 from red.errors import DataError
+from red.plumbing.records import closest
 from red.statistics.intervals import adjust, paired_difference
-from red.tables.schema import DYNAMICS
-from red.tables.source import among, open_scores, open_table, problem_means, read
+from red.tables.complete import opened
+from red.tables.source import among, problem_means, read
 
 SEED = 20_250_501
 CURVES = ("accuracy/rollout", "length/rollout", "entropy/rollout", "entropy/demonstration", "red/w", "loss/total")
@@ -77,13 +78,14 @@ def evaluated(results: Path, names: Sequence[str]) -> tuple[pd.DataFrame, pd.Dat
     DataError names a run that has no answers, and those that have.
     """
     folder = results / "collected"
-    scores = open_scores(folder / "scores.parquet")
+    _, _, scores, metrics = opened(folder)
     known = sorted(set(read(scores, ["run"])["run"].unique().to_pylist()))
     for name in names:
         if name not in known:
-            raise DataError(f"run {name!r} has no answers in {folder}; those that have: {', '.join(known) or 'none'}")
+            hint = closest(name, known) or f"; those that have: {', '.join(known) or 'none'}"
+            raise DataError(f"run {name!r} has no answers in {folder}{hint}")
     rows, keys = among("run", names), ["run", "seed", "benchmark", "group", "problem"]
-    dynamics = read(open_table(folder / "dynamics.parquet", DYNAMICS), ["run", "step", "metric", "value"], rows)
+    dynamics = read(metrics, ["run", "step", "metric", "value"], rows)
     accuracies = problem_means(scores, keys, rows).select([*keys, "accuracy"]).to_pandas()
     return accuracies.sort_values(keys, ignore_index=True), dynamics.to_pandas()
 
@@ -165,15 +167,19 @@ def flip_lines(comparison: Comparison, examples: int, texts: Mapping[tuple[str, 
 def paired_cells(test: PairedTest) -> list[str]:
     """A line of the first table."""
     interval = f"{100 * test.difference:+.1f} [{100 * test.low:+.1f}, {100 * test.high:+.1f}]"
-    adjusted = "" if test.p_adjusted is None else f"{test.p_adjusted:.4f}"
+    adjusted = "" if test.p_adjusted is None else _p(test.p_adjusted)
     means = (f"{100 * test.first:.1f}", f"{100 * test.second:.1f}")
-    return [test.benchmark, str(test.problems), *means, interval, f"{test.p:.4f}", adjusted]
+    return [test.benchmark, str(test.problems), *means, interval, _p(test.p), adjusted]
+
+
+def _p(value: float) -> str:
+    return "<0.001" if value < 0.0005 else f"{value:.3f}"
 
 
 def curve_cells(curve: Curve) -> list[str]:
     """A line of the second table: begin → end of each run."""
     ends = (curve.first, curve.second)
-    return [curve.metric, *(f"{e[0]:.3g} → {e[1]:.3g}" if e else "not logged" for e in ends)]
+    return [curve.metric, *(f"{e[0]:z.3g} → {e[1]:z.3g}" if e else "not logged" for e in ends)]
 
 
 def _row(cells: Sequence[str]) -> str:

@@ -9,11 +9,8 @@ from typing import Any
 
 import pyarrow.dataset as ds
 
-from red.plumbing.storage import read_json
-from red.tables import complete
-from red.tables.entries import checked
-from red.tables.schema import BENCHMARK_KEYS, DYNAMICS, RUN_KEYS
-from red.tables.source import open_scores, open_table, problem_means, read
+from red.tables.complete import opened
+from red.tables.source import problem_means, read
 
 SCHEMA = "red-results/1"
 RUN = ("run", "seed", "method", "label", "family", "row_group", "scale", "status", "steps")
@@ -22,14 +19,7 @@ SHARES = {"accuracy": "accuracy", "lenient": "accuracy_lenient", "first": "first
 
 def export(collected: Path) -> dict[str, Any]:
     """The document. Sums run over rows in arrow, so memory does not grow with the number of answers."""
-    runs, benchmarks = (
-        checked(read_json(collected / name), keys, str(collected / name))
-        for name, keys in (("runs.json", RUN_KEYS), ("benchmarks.json", BENCHMARK_KEYS))
-    )
-    scores, dynamics = collected / "scores.parquet", collected / "dynamics.parquet"
-    answers, steps = open_scores(scores), open_table(dynamics, DYNAMICS)
-    complete.check_scores(answers, scores, runs, benchmarks)
-    complete.check_steps(steps, dynamics, runs)
+    runs, benchmarks, answers, steps = opened(collected)
     return {
         "schema": SCHEMA,
         "scale": "+".join(sorted({entry.get("scale") or "" for entry in runs})),

@@ -9,33 +9,31 @@ from typing import Any
 import pyarrow as pa
 
 from red.errors import ConfigError, DataError
-from red.plumbing.storage import read_json, write_json
-from red.tables.collect import table_file
-from red.tables.entries import checked
-from red.tables.schema import BENCHMARK_KEYS, DYNAMICS, PROBES, RUN_KEYS, SCORES
-from red.tables.source import AGAIN, open_scores, open_table, read
-
-TABLES = {"scores": SCORES, "dynamics": DYNAMICS, "probes": PROBES}
+from red.plumbing.storage import write_json
+from red.tables import complete
+from red.tables.collect import TABLES, table_files
+from red.tables.source import AGAIN, open_table, read
 
 
 @dataclass(frozen=True)
-class Collected:
+class Part:
     """The collected folder of one study."""
 
     folder: Path
 
     @cached_property
+    def _opened(self) -> complete.Collected:
+        return complete.opened(self.folder)
+
+    @cached_property
     def runs(self) -> Sequence[Mapping[str, Any]]:
         """Entries of runs.json."""
-        return self._list("runs.json", RUN_KEYS)
+        return self._opened.runs
 
     @cached_property
     def benchmarks(self) -> Sequence[Mapping[str, Any]]:
         """Entries of benchmarks.json."""
-        return self._list("benchmarks.json", BENCHMARK_KEYS)
-
-    def _list(self, name: str, keys: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
-        return checked(read_json(self.folder / name), keys, str(self.folder / name))
+        return self._opened.benchmarks
 
     @cached_property
     def name(self) -> str:
@@ -55,7 +53,7 @@ class Collected:
     @cached_property
     def problems(self) -> dict[str, tuple[frozenset[str], int]]:
         """Problems of each benchmark that was answered, and the samples of each."""
-        table = read(open_scores(self.folder / "scores.parquet"), ["benchmark", "problem", "sample"])
+        table = read(self._opened.scores, ["benchmark", "problem", "sample"])
         rows = table.group_by(["benchmark", "problem"]).aggregate([("sample", "max")]).to_pylist()
         names = {row["benchmark"] for row in rows}
         own = {name: [row for row in rows if row["benchmark"] == name] for name in names}
@@ -89,18 +87,18 @@ def join(folders: Sequence[Path], out: Path) -> list[str]:
     """
     if out.resolve() in (folder.resolve() for folder in folders):
         raise ConfigError(f"--out {out}: is a study to join; write to another folder")
-    studies = [Collected(folder) for folder in folders]
+    studies = [Part(folder) for folder in folders]
     _check(studies)
-    for table, schema in TABLES.items():
-        with table_file(out / f"{table}.parquet", schema) as write:
+    with table_files(out) as write:
+        for table in TABLES:
             for study in studies:
-                write(study.batches(table))
+                write(table, study.batches(table))
     write_json(out / "benchmarks.json", studies[0].benchmarks)
     write_json(out / "runs.json", [entry for study in studies for entry in study.entries()])
     return [study.name for study in studies]
 
 
-def _check(studies: Sequence[Collected]) -> None:
+def _check(studies: Sequence[Part]) -> None:
     first, *others = studies
     known = {first.name: first.folder}
     for study in others:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -13,11 +14,10 @@ import pyarrow.dataset as ds
 from red.errors import DataError
 from red.escape import visible
 from red.plumbing.partials import open_regular
-from red.plumbing.storage import read_json
 from red.tables import complete
 from red.tables.entries import checked
 from red.tables.schema import BENCHMARK_KEYS, DYNAMICS, ORIGIN, PROBES, RUN_KEYS, SCORES
-from red.tables.source import AGAIN, among, open_scores, open_table, problem_means, read
+from red.tables.source import AGAIN, among, open_table, problem_means, read
 
 BASE = "base"  # the prepared base model, evaluated like a run
 DERIVED = "derived"  # in the place of the method of a model that is made of others
@@ -192,10 +192,9 @@ class Tables:
         }
 
     def dynamics(self, runs: Iterable[Run], metrics: Sequence[str]) -> pd.DataFrame:
-        """Columns run, seed, step, metric, value. Values up to LARGEST; of a repeated step the last one."""
+        """Columns run, seed, step, metric, value. Values up to LARGEST."""
         rows = among("run", _names(runs)) & among("metric", metrics)
         frame = read(self.dynamics_source, ["run", "seed", "step", "metric", "value"], rows).to_pandas()
-        frame = frame.drop_duplicates(["run", "seed", "metric", "step"], keep="last")
         frame = frame[frame["value"].abs() <= LARGEST]
         return frame.sort_values(["run", "seed", "metric", "step"], ignore_index=True)
 
@@ -243,27 +242,31 @@ class Tables:
         return tuple(column for column in columns if column != OVERALL)
 
 
-def load(collected: Path, reported: Path | None = None) -> Tables:
-    """Open one collected folder; DataError names the file, the column or the run that does not fit.
+def load(collected: str | Path, reported: str | Path | None = None) -> Tables:
+    """Open the collected tables, `results/<study>/collected`; DataError names the file, column or run that does not
+    fit.
 
     Without `reported` no number of the paper is known, and none is beside a study of somebody's own, which has
     another scale than `tiny` and `paper`.
     """
-    runs, benchmarks = (read_json(collected / name) for name in ("runs.json", "benchmarks.json"))
+    collected = Path(collected)
+    if not (collected / "runs.json").is_file():
+        raise DataError(
+            f"{collected}: no collected tables here; they lie in the folder `collected` of a study's results"
+        )
+    found = complete.opened(collected)
     tables = Tables(
-        runs=runs_from(runs, str(collected / "runs.json")),
-        benchmarks=benchmarks_from(benchmarks, str(collected / "benchmarks.json")),
-        scores_source=open_scores(collected / "scores.parquet"),
-        dynamics_source=open_table(collected / "dynamics.parquet", DYNAMICS),
+        runs=runs_from(found.runs, str(collected / "runs.json")),
+        benchmarks=benchmarks_from(found.benchmarks, str(collected / "benchmarks.json")),
+        scores_source=found.scores,
+        dynamics_source=found.dynamics,
         probes_source=open_table(collected / "probes.parquet", PROBES),
-        reported=pd.DataFrame(columns=REPORTED) if reported is None else read_reported(reported),
+        reported=pd.DataFrame(columns=REPORTED) if reported is None else read_reported(Path(reported)),
     )
     if not {run.scale for run in tables.runs} <= set(REPRODUCTIONS):
         tables = replace(tables, reported=tables.reported[:0])
     for name in ("scores", "dynamics", "probes"):
         _check_versions(getattr(tables, f"{name}_source"), collected / f"{name}.parquet", tables.runs)
-    complete.check_scores(tables.scores_source, collected / "scores.parquet", runs, benchmarks)
-    complete.check_steps(tables.dynamics_source, collected / "dynamics.parquet", runs)
     return tables
 
 
@@ -318,7 +321,11 @@ def read_reported(path: Path) -> pd.DataFrame:
             raise DataError(f"{path}: not a table ({error})") from None
     if missing := [name for name in REPORTED if name not in frame]:
         raise DataError(f"{path}: missing column {missing[0]!r}; expected {', '.join(REPORTED)}")
-    return frame
+    values = pd.to_numeric(frame["value"], errors="coerce").astype(float)
+    for row, is_number in enumerate(np.isfinite(values), start=1):
+        if not is_number:
+            raise DataError(f"{path}: row {row}: value {str(frame['value'][row - 1])[:40]!r} is no number; take it out")
+    return frame.assign(value=values)
 
 
 def _joined(name: str, entries: Sequence[Mapping[str, Any]]) -> Run:

@@ -30,9 +30,9 @@ DYNAMICS = pa.schema([*RUN, ("step", pa.int64()), ("metric", pa.string()), ("val
 PROBES = pa.schema([*RUN, *ROWS, *ORIGIN])
 # Keys of each object in the lists beside the tables, with their types.
 ASKED_KEYS: dict[str, Any] = {  # of a run that should be there
-    **{"run": str, "method": str, "seed": int},
+    **{"run": str, "method": str, "seed": Natural},
     **dict.fromkeys(("label", "row_group", "scale", "family", "because", "rate_of"), str | None),
-    **{"items": tuple[str, ...] | None, "steps": int | None, "parameters": float | None},
+    **{"items": tuple[str, ...] | None, "steps": Natural | None, "parameters": float | None},
     **dict.fromkeys(("spec", "study", "provenance"), Mapping[str, Any] | None),
 }
 RUN_KEYS = ASKED_KEYS | {"status": str}

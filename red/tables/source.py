@@ -1,5 +1,7 @@
 """Reads one collected table, column by column; DataError names the file, the column and the way out."""
 
+import functools
+import operator
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,8 @@ from red.plumbing.checksums import input_hash
 from red.tables.schema import SCORES
 
 AGAIN = "run `python -m red collect` again"
+# Of the scores: what every row has.
+FILLED = ("run", "seed", "benchmark", "group", "metric", "problem", "sample", "correct", "correct_lenient", "tokens")
 
 
 def open_table(path: Path, schema: pa.Schema) -> ds.Dataset:
@@ -38,9 +42,11 @@ def open_table(path: Path, schema: pa.Schema) -> ds.Dataset:
 
 def open_scores(path: Path) -> ds.Dataset:
     """The table of scores. DataError if a run and seed has not exactly the answers to a benchmark that the others
-    have, once each: its accuracy would not be comparable, and captions would not say what was counted.
+    have, once each and with a verdict: its accuracy would not be comparable, and captions would not say what was
+    counted.
     """
     source = open_table(path, SCORES)
+    check_filled(source, path, FILLED)
     run, answer = ["run", "seed", "benchmark"], ["benchmark", "problem", "sample"]
     rows = read(source, ["run", "seed", *answer])
     ordered = counts(rows.group_by(answer).aggregate([]), ["benchmark"])
@@ -51,6 +57,14 @@ def open_scores(path: Path) -> ds.Dataset:
             found = f"{count} answers to {benchmark}, {own[key]} of {ordered[benchmark,]} different ones"
             raise DataError(f"{path}: run {name!r} seed {seed} has {found}; {AGAIN}")
     return source
+
+
+def check_filled(source: ds.Dataset, path: Path, columns: Sequence[str]) -> None:
+    """DataError if a column has empty cells, which means and counts would pass over."""
+    empty = read(source, columns, functools.reduce(operator.or_, (pc.field(name).is_null() for name in columns)))
+    for name in columns:
+        if count := empty[name].null_count:
+            raise DataError(f"{path}: column {name!r} has {count} empty cells; {AGAIN}")
 
 
 def counts(table: pa.Table, keys: Sequence[str]) -> dict[tuple[Any, ...], int]:

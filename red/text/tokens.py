@@ -3,7 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from red.errors import foreign
+from red.errors import DataError, foreign
+
+MISSING = "[UNK]"
 
 
 class AddedToken(Protocol):
@@ -50,8 +52,24 @@ def encoded_plainly(tokenizer: Tokenizer, text: str, where: str) -> Encoding:
 
 
 def _encode(tokenizer: Tokenizer, text: str, where: str, add_special_tokens: bool) -> Encoding:
-    with foreign(f"{where}: cannot be tokenized"):
-        return tokenizer.encode(text, add_special_tokens=add_special_tokens)
+    try:
+        with foreign(f"{where}: cannot be tokenized"):
+            return tokenizer.encode(text, add_special_tokens=add_special_tokens)
+    except DataError as error:
+        # Of a vocabulary of words the library says that one is missing, but not which.
+        unknown = [word for word in text.split() if not _is_known(tokenizer, word)] if MISSING in str(error) else []
+        if unknown:
+            raise DataError(f"{where}: cannot be tokenized: the vocabulary has no {unknown[0][:40]!r}") from None
+        raise
+
+
+def _is_known(tokenizer: Tokenizer, word: str) -> bool:
+    try:
+        with foreign(word):
+            tokenizer.encode(word, add_special_tokens=False)
+    except DataError as error:
+        return MISSING not in str(error)
+    return True
 
 
 def decoded(tokenizer: Tokenizer, ids: Sequence[int], *, skip_special_tokens: bool) -> str:

@@ -89,8 +89,9 @@ class RunFiles:
         inputs = (self.parent, self.prompts, self.demonstrations, self.w_log, self.teacher)
         for place in (self.state, self.before, *(self.out / name for name in (*FOLDERS, *FILES))):
             checksums.refuse_inputs(place, inputs)
+            checksums.refuse_inside(place, (self.parent, self.teacher))
         for folder in (self.state, self.before):
-            if folder.is_symlink() or (folder.exists() and not _is_state(folder)):
+            if folder.is_symlink() or (folder.exists() and not (folder.is_dir() and _is_state(folder))):
                 raise DataError(f"{folder}: {checksums.FOREIGN}")
         for name in FOLDERS:
             checksums.refuse_foreign_folder(self.out / name)

@@ -20,7 +20,7 @@ from red.data.problems import Limits, ProblemOrder, ProblemSet, load_problems
 from red.errors import DataError
 from red.grading.reward import RewardJudge
 from red.methods.base import Group, Memory, Method, MixtureController
-from red.models.folder import window
+from red.models.folder import check_window, window
 from red.models.passes import Pass
 from red.objective.loss import with_mean_gains
 from red.objective.noise import gradient_noise
@@ -80,6 +80,9 @@ class Loop:
             return load_problems(*rows, policy.codec, run.template, limits, judge, needed)
 
         problems = remembered(files.problems, inputs, load)
+        longest = max(problems.problems, key=lambda problem: len(problem.prompt))
+        new = training.max_new_tokens
+        check_window(files.parent, f"prompt {longest.id}", len(longest.prompt), new, "training.max_new_tokens")
         if method.learns_demonstrations and not any(problem.demonstration for problem in problems.problems):
             raise DataError(f"{files.demonstrations}: no prompt has a demonstration, from which {run.method} learns")
         if method.needs_wrong_traces and not any(problem.wrong for problem in problems.problems):

@@ -10,6 +10,7 @@ from collections.abc import Sequence as Seq
 import torch
 from torch import Tensor
 
+from red.errors import RedError
 from red.methods.base import Group, Sequence
 from red.objective.advantage import FLOOR, teacher_gap
 from red.objective.aggregate import sequence_mean
@@ -24,7 +25,13 @@ BINS = 8
 
 
 def step_entropy(entropy_st: Tensor, mask_st: Tensor, rollout_s: Tensor, demonstration_s: Tensor) -> StepEntropy:
-    """Mean over sequences of the mean over tokens, as w needs it, with standard errors, nats."""
+    """Mean over sequences of the mean over tokens, as w needs it, with standard errors, nats.
+
+    entropy_st, mask_st: (S, T); rollout_s, demonstration_s: (S,) booleans. RedError on other marks: numbers would
+    choose sequences by their place.
+    """
+    if not rollout_s.dtype == demonstration_s.dtype == torch.bool:
+        raise RedError(f"step_entropy: marks are booleans, found {rollout_s.dtype} and {demonstration_s.dtype}")
     per_sequence = sequence_mean(entropy_st.detach(), mask_st)
     rl, rl_se = _mean_and_error(per_sequence[rollout_s])
     sft, sft_se = _mean_and_error(per_sequence[demonstration_s])

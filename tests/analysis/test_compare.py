@@ -40,6 +40,11 @@ def test_a_second_with_nothing_below_it_is_not_underlined():
     assert ranks(data, ["a", "b"], ["math500"]) == {"a": "best", "b": "next"}
 
 
+def test_nothing_right_has_no_place():
+    data = compare(frame({"a": [clear(0.9)], "b": [clear(0.0)]}))
+    assert ranks(data, ["a", "b"], ["math500"]) == {"a": "best"}
+
+
 def test_a_shared_place_is_nobodys():
     data = compare(frame({"a": [clear(0.3)], "b": [clear(0.3)], "c": [clear(0.1)]}))
     assert ranks(data, ["a", "b", "c"], ["math500"]) == {}

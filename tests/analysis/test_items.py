@@ -88,6 +88,19 @@ def test_every_item_builds_from_ten_rows_and_names_the_missing_run(item, ten_row
         assert "LUFFY (all seeds)" in result.caption
 
 
+def test_what_is_missing_is_named_once_and_in_words(item, ten_rows):
+    """Not each metric of a run that is missing as a whole, nor the step of a probe that nobody took."""
+    result = builder(item)(ten_rows)
+    missing = result.facts.get("missing", [])
+    assert len(missing) == len(set(missing)) and "None" not in " ".join(missing)
+    assert not [one for one in missing if one.startswith(("entropy/", "red/", "ratio/")) and one.endswith("of LUFFY")]
+
+
+def test_captions_are_plain_text(item, build):
+    """They stand in HTML, LaTeX and Markdown."""
+    assert "`" not in build(item).caption + ITEMS[item].text
+
+
 def test_every_measured_item_says_what_was_run(item, build):
     result = build(item)
     if item in WITHOUT_RUNS:

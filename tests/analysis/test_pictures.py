@@ -1,6 +1,7 @@
 """What a first reader could not read in the figures of the paper, figure by figure."""
 
 import numpy as np
+import pytest
 
 
 def test_figure_3_has_a_title(build):
@@ -55,3 +56,39 @@ def test_each_run_has_its_own_panel_of_the_gradients(build):
     panels = [where for where in axes if where.get_title(loc="left").startswith("(a)")]
     assert len({where.get_title(loc="left") for where in panels}) == len(panels) > 2
     assert len({where.get_ylim() for where in panels}) == 1
+
+
+def test_a_legend_has_the_order_of_the_runs_and_each_line_above_its_probe(build):
+    """Also of what the first panel lacks: SFT samples nothing, and has no point in the first panel of costs."""
+    picture = build("cost").picture
+    labels = [text.get_text() for text in picture.legends[0].get_texts()]
+    runs = build("cost").numbers["label"].drop_duplicates().tolist()
+    assert labels == [label for label in runs if label in labels] and labels.index("SFT") == 1
+    entropies = [text.get_text() for text in build("entropy_trends").picture.legends[0].get_texts()]
+    assert entropies == [
+        *("own rollouts", "own rollouts, probe"),
+        *("demonstrations (teacher-forced)", "demonstrations (teacher-forced), probe"),
+    ]
+
+
+def test_the_overview_picture_says_what_its_signs_are(build):
+    labels = {text.get_text() for text in build("at_a_glance").picture.legends[0].get_texts()}
+    assert labels == {"a seed", "the paper", "base"}
+
+
+def test_runs_have_their_own_names_beside_the_papers_numbers(build, study):
+    """The paper calls RED `Red(ALL)`; every other table and figure here does not."""
+    ranks = build("reported_vs_measured").picture.axes[1]
+    assert {text.get_text() for text in ranks.texts} <= {run.label for run in study.runs}
+
+
+def test_heads_of_the_budgets_stand_on_one_line(build):
+    heads = {text.get_text(): text.get_position()[1] for text in build("budgets").picture.axes[1].texts}
+    assert len({heads[word] for word in ("prompts", "rollouts", "FLOPs", "sampled", "(%)")}) == 1
+
+
+@pytest.mark.parametrize("item", ["entropy_trends", "training_dynamics", "distilled_rl", "gradient_conflict"])
+def test_ticks_of_steps_are_round(item, build):
+    axes = [where for where in build(item).picture.axes if where.get_xlabel() == "step"]
+    apart = {round(ticks[1] - ticks[0]) for where in axes if len(ticks := where.get_xticks()) > 1}
+    assert apart and all(str(gap).rstrip("0") in ("1", "2", "5") for gap in apart)

@@ -10,6 +10,7 @@ from analysis.parts.accuracy_table import GROUP_TITLES
 from red import __version__
 from red.__main__ import main
 from red.errors import ConfigError
+from red.study import jobs
 from red.study.config import SCHEMA, load
 
 
@@ -17,7 +18,9 @@ def refused(repository, tmp_path, text: str) -> str:
     """What is said of an overlay."""
     (tmp_path / "overlay.yaml").write_text(text)
     with pytest.raises(ConfigError) as error:
-        check_items(load(repository / "config" / "default.yaml", tmp_path / "overlay.yaml"))
+        config = load(repository / "config" / "default.yaml", tmp_path / "overlay.yaml")
+        check_items(config)
+        jobs.check(config)
     return str(error.value)
 
 
@@ -32,6 +35,18 @@ def test_a_command_that_is_none_is_answered_with_the_nearest(capsys):
     assert capsys.readouterr().err == "red: no command 'stauts'; did you mean 'status'?\n"
     assert main(["zzz"]) == 2
     assert "one of collect, compare, " in capsys.readouterr().err
+
+
+def test_an_option_that_is_none_is_answered_by_its_command(capsys):
+    assert main(["status", "--unfinish", "--jsno"]) == 2
+    said = "red status: unrecognized arguments: --jsno; did you mean '--json'?; red status --help tells more\n"
+    assert capsys.readouterr().err == said
+    assert main(["data", "model", "--sepc=x", "--spec", "{}", "--out", "x"]) == 2
+    assert "did you mean '--spec'?; red data model --help tells more" in capsys.readouterr().err
+    assert main(["--verbos1", "status"]) == 2
+    assert capsys.readouterr().err.startswith(
+        "red status: unrecognized arguments: --verbos1; did you mean '--verbose'?; red --"
+    )
 
 
 def test_status_and_doctor_speak_to_programs(tmp_path, capsys):
@@ -53,6 +68,17 @@ def test_status_and_doctor_speak_to_programs(tmp_path, capsys):
         ("runs: {red: {items: [overvew]}}", "runs.red.items: no item 'overvew'; did you mean 'overview'?"),
         ("base: {items: [cots]}", "base.items: no item 'cots'; did you mean 'cost'?"),
         ("only: [rde]", "only: no run named 'rde'; did you mean 'red'?"),
+        ("runs: {x: {like: rde}}", "runs.x.like: no run named 'rde'; did you mean 'red'?"),
+        ("runs: {x: {method: LUFY}}", "runs.x.method: unknown method 'LUFY'; did you mean 'luffy'?"),
+        ("probes: {entropy: {runs: [rde]}}", "probes.entropy.runs: no run named 'rde'; did you mean 'red'?"),
+        ("rates: {gpro: 1.0e-3}", "rates: no run named 'gpro'; did you mean 'grpo'?"),
+        (
+            "benchmarks: {x: {source: math50, group: math, grader: math, metric: pass_at_1, samples: 1}}",
+            "benchmarks.x.source: 'math50' is not in the catalog; did you mean 'math500'?",
+        ),
+        ("data: {prompts: {cuont: 9}}", "data.prompts.cuont: unknown key; did you mean 'count'?"),
+        ("data: {prompts: {source: opnr1}}", "data.prompts.source: 'opnr1' is unknown; did you mean 'openr1'?"),
+        ("large_model: {source: hbu}", "large_model.source: 'hbu' is unknown; one of embedded, hub"),
         ("runs: {srft: {init_from: stf}}", "runs.srft.init_from: no run named 'stf'; did you mean 'sft'?"),
     ],
 )

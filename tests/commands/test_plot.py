@@ -5,8 +5,11 @@ import re
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from analysis.report.curves import Curve
+from analysis.report.plot import picture
 from red.__main__ import main
 
 
@@ -68,6 +71,12 @@ def test_pictures_have_a_set_of_axes_per_metric(results):
     assert (results / "x.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_steps_are_whole_on_the_axis_of_few_steps():
+    curves = [Curve("red", "RED", "#000000", 0, "red/w", np.arange(4), np.arange(4.0))]
+    (where,) = picture(curves, ["red/w"]).axes
+    assert all(tick == round(tick) for tick in where.get_xticks())
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -75,6 +84,7 @@ def test_pictures_have_a_set_of_axes_per_metric(results):
             ("red", "--metric", "entropy/rl", "--out", "x.png"),
             "'entropy/rl' is in none of these logs; did you mean 'entropy/rollout'?",
         ),
+        (("rde", "--out", "x.png"), "; did you mean 'red'?"),
         (("nope", "--out", "x.png"), "nope: neither a metrics.jsonl, nor a folder with one, nor a run of"),
         (("red", "--out", "x.pdf"), "--out x.pdf: expected a name that ends in .html, .png, .svg"),
     ],

@@ -31,9 +31,10 @@ def test_a_source_gives_a_benchmark_another_name():
     assert benchmark("aime_again", {"source": "aime24"}).rows == 30
 
 
-def test_an_unknown_benchmark_names_the_known_ones():
-    with pytest.raises(ConfigError, match="benchmarks.aime26.source.*aime24, aime25"):
-        benchmark("aime26")
+@pytest.mark.parametrize(("name", "answer"), [("aime26", "did you mean 'aime2[45]'"), ("zzzzzz", "aime24, aime25")])
+def test_an_unknown_benchmark_is_answered_with_the_nearest_or_all(name, answer):
+    with pytest.raises(ConfigError, match=rf"benchmarks\.{name}\.source.*{answer}"):
+        benchmark(name)
 
 
 def test_an_unknown_key_is_named_with_its_path():

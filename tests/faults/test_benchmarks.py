@@ -12,7 +12,10 @@ from typing import Any
 
 import pytest
 
+from red.errors import DataError
 from red.evaluation import sealed
+from red.evaluation.benchmarks import hub_rows
+from red.evaluation.catalog import benchmark
 from red.evaluation.generate import _settings_hash
 from red.evaluation.spec import GenerationSpec
 from red.models.folder import load_codec
@@ -38,7 +41,7 @@ FILES: tuple[tuple[str, bytes, str], ...] = (
     (
         "word outside the vocabulary",
         json.dumps({**ROW, "question": "quantum foam"}).encode(),
-        r"math500: a: cannot be tokenized",
+        r"math500: a: cannot be tokenized: the vocabulary has no 'quantum'",
     ),
 )
 # A sealed text: name, what is packed, pattern.
@@ -218,3 +221,67 @@ def test_log(tmp_path: Path, world: World, check):
     log.write_bytes(b'{"id": "a", "ind\0\0\0\0\n')
     check(None, world.generate(tmp_path / "out"))
     assert len(log.read_bytes().splitlines()) == len(list(read_jsonl(tmp_path / "out" / "math500.generations.jsonl")))
+
+
+OPTION = {"id": "b", "question": "1 + 1", "options": ["1", "2"], "answer": "B"}
+LETTERED = {**OPTION, "options": [str(number) for number in range(27)]}
+OWN: tuple[tuple[str, list[dict[str, Any]], str], ...] = (
+    ("options after a problem without any", [ROW, OPTION], r"mine\.jsonl: line 2: has options, but mine is graded as"),
+    ("no options after a problem with some", [OPTION, ROW], r"mine\.jsonl: line 2: answer '2' is not one of"),
+    ("more options than letters", [LETTERED], r"mine\.jsonl: line 1: 27 options; at most 26 have a letter"),
+)
+
+
+@table("rows, pattern", "problems of one's own: ", OWN)
+def test_own(rows: list[dict[str, Any]], pattern: str, tmp_path: Path, world: World, check):
+    write_jsonl(tmp_path / "mine.jsonl", rows)
+    config = ["--config", "config/default.yaml", "--backend", "local"]
+    files = ["--problems", tmp_path / "mine.jsonl", "--out", tmp_path / "out"]
+    check(pattern, ["evaluate", "--model", world.base, *config, *files])
+
+
+HUB: tuple[tuple[str, str, dict[str, Any], str], ...] = (
+    ("options that are null", "arc_c", {"question": "?", "choices": None, "answerKey": "A"}, r"choices is no list"),
+    (
+        "answer that no label has",
+        "arc_c",
+        {"question": "?", "choices": {"text": ["1", "2"], "label": ["A", "B"]}, "answerKey": "E"},
+        r"answer 'E' is not one of the 2 labels of 2 options",
+    ),
+    (
+        "label less than options",
+        "arc_c",
+        {"question": "?", "choices": {"text": ["1", "2"], "label": ["A"]}, "answerKey": "A"},
+        r"answer 'A' is not one of the 1 labels of 2 options",
+    ),
+    (
+        "option that is not there",
+        "gpqa_diamond",
+        {"Question": "?", "Correct Answer": "1"},
+        r"no column 'Incorrect Answer 1'",
+    ),
+)
+
+
+@table("name, row, pattern", "data set of the hub: ", HUB)
+def test_hub(name: str, row: dict[str, Any], pattern: str):
+    with pytest.raises(DataError, match=pattern):
+        list(hub_rows(benchmark(name), [row]))
+
+
+@table(
+    "options",
+    "cases to grade: ",
+    [
+        ("options that are a number", {"options": 5}),
+        ("options that are a text", {"options": "AB"}),
+        ("a number of options that is a text", {"n_options": "4"}),
+        ("27 options", {"n_options": 27}),
+        ("a number of options that is a boolean", {"n_options": True}),
+    ],
+)
+def test_cases(options: dict[str, Any], tmp_path: Path, check):
+    case = {"id": "a", "response": "A", "gold": "A", **options}
+    (tmp_path / "cases.jsonl").write_text(json.dumps(case))
+    arguments = ["grade", "--cases", tmp_path / "cases.jsonl", "--out", tmp_path / "verdicts.jsonl"]
+    check(r"cases\.jsonl: line 1: options: expected a list of texts, or as n_options how many there are", arguments)

@@ -71,7 +71,11 @@ PROMPTS: tuple[tuple[str, Spoil, str], ...] = (
     ("number of 5000 digits", line(6, lambda row: b'{"id":' + b"9" * 5000 + b"}"), r"line 6: not valid JSON"),
     ("endless nesting", line(6, lambda row: b"[" * 100000), r"line 6: not valid JSON"),
     ("line of 70 MB", line(6, lambda row: b'{"id": "' + b"x" * 70_000_000 + b'"}'), r"line 6: longer than 64 MiB"),
-    ("word outside the vocabulary", key(8, question="quantum foam"), r"line 8: cannot be tokenized"),
+    (
+        "word outside the vocabulary",
+        key(8, question="quantum foam"),
+        r"line 8: .*tokenized: the vocabulary has no 'quantum'",
+    ),
     (
         "end token in a question",
         key(8, question="1<eos>2"),
@@ -92,7 +96,11 @@ DEMONSTRATIONS: tuple[tuple[str, Spoil, str], ...] = (
     ("forced accuracy of two", key(9, forced_accuracy=2), r"clean\.jsonl: line 9: forced_accuracy is null, 0 or 1"),
     ("forced accuracy that is a list", key(9, forced_accuracy=[1]), r"clean\.jsonl: line 9: forced_accuracy is"),
     ("of other prompts", lambda c: c.replace(b"train-", b"other-"), r"no usable problem .*no_demonstration"),
-    ("word outside the vocabulary", key(8, response="quantum foam"), r"train-00007: cannot be tokenized"),
+    (
+        "word outside the vocabulary",
+        key(8, response="quantum foam"),
+        r"train-00007: .*tokenized: the vocabulary has no 'quantum'",
+    ),
     ("no response", without(7, "response"), r"clean\.jsonl: line 7: missing key 'response'"),
     (
         "end token inside of a response",

@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import pkgutil
+import re
 import shutil
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -23,6 +24,7 @@ from tests.fixtures import synthetic
 
 pytestmark = pytest.mark.faults("output places")
 MINE = "what a user keeps here"
+REFUSED = "not made by this program|(file|folder) to replace; give another name|: is a|not a folder"
 PROBE = {"probe": "entropy", "prompts": 2, "samples": 1, "template": "plain", "max_prompt_tokens": 64}
 PROBE |= {"max_new_tokens": 8}
 ANSWERS = {"template": "plain", "max_prompt_tokens": 64, "max_new_tokens": 4}
@@ -64,7 +66,7 @@ def probe(world: World, out: Path) -> list[Any]:
 def rotation(world: World, out: Path) -> list[Any]:
     """Of the base against itself."""
     models = ["--checkpoint", world.base, "--start", world.base]
-    return ["rotation", "--spec", '{"step": 1, "seed": 0}', *models, "--out", out]
+    return ["rotation", "--spec", '{"probe": "rotation", "step": 1}', *models, "--out", out]
 
 
 def snapshot(world: World, out: Path) -> list[Any]:
@@ -161,7 +163,8 @@ def test_taken(
     TAKEN[kind](taken)
     words = arguments(world, out)
     before = contents(tmp_path)
-    refusal(words, program)
+    line = refusal(words, program)
+    assert re.search(REFUSED, line), line
     after = contents(tmp_path)
     assert {name: after.get(name) for name in before} == before
 
@@ -279,6 +282,7 @@ def read_and_written(world: World, place: Path) -> dict[str, tuple[Path, list[An
     write_jsonl(prompts, read_jsonl(world.prompts))
     write_jsonl(clean, read_jsonl(world.demonstrations))
     shutil.copytree(world.base, parent)
+    shutil.copytree(world.base, place / "models" / "base")
     own, collected, runs = World(place), place / "collected", place / "collected" / "runs.json"
     write_json(runs, [])
     corruption = data("corruption", '{"corruption": "clean"}', "--prompts", prompts, "--demonstrations", clean)
@@ -292,12 +296,27 @@ def read_and_written(world: World, place: Path) -> dict[str, tuple[Path, list[An
             collected,
             ["compare", "red", "sft", "--results", place, "--out", collected / "runs.json"],
         ),
+        "models of a rotation": (own.base, rotation(own, own.base / "model.safetensors")),
+        "model of a probe": (own.base, probe(own, own.base / "model.safetensors")),
+        "model that answers prompts": (
+            own.base,
+            with_prompts("redistilled", json.dumps(ANSWERS), False)(own, own.base / "rows.jsonl"),
+        ),
+        "model that another is made of": (own.base, snapshot(own, own.base / "other")),
+        "model that answers": (own.base, own.generate(own.base / "answers")),
+        "model that is evaluated": (own.base, evaluate(own, own.base)),
         "parent of a training": (parent, world.train(parent.parent, run_spec("sft", steps=1), parent=parent)),
     }
 
 
 INPUTS = ("prompts of demonstrations", "demonstrations to corrupt", "prompts of a probe", "cases to grade")
-INPUTS += ("tables to export", "tables to compare", "parent of a training")
+INPUTS += ("tables to export", "tables to compare", "parent of a training", "models of a rotation", "model of a probe")
+INPUTS += (
+    "model that answers prompts",
+    "model that another is made of",
+    "model that answers",
+    "model that is evaluated",
+)
 
 
 @table("name", "output place is what is read: ", [(name, name) for name in INPUTS])
@@ -324,3 +343,18 @@ def test_own(tmp_path: Path, world: World):
         succeed([*world.generate(tmp_path / "answers")])
         succeed(grade(tmp_path / "answers", world.benchmarks))
         succeed(world.train(tmp_path / "run", run_spec("sft", steps=1)))
+
+
+BELOW: tuple[tuple[str, Callable[[World, Path], list[Any]]], ...] = (
+    ("rotation", rotation),
+    ("derive", snapshot),
+    ("data model", data("model", '{"steps": 1}')),
+    ("export", tables("export", "--collected", "COLLECTED")),
+)
+
+
+@table("arguments", "output place below a file, refused before any work: ", BELOW)
+def test_below(arguments: Callable[[World, Path], list[Any]], tmp_path: Path, world: World, check):
+    (tmp_path / "mine").write_text(MINE)
+    check(r"/mine is a file, not a folder; write elsewhere", arguments(world, tmp_path / "mine" / "a" / "b"))
+    assert contents(tmp_path) == {str(tmp_path / "mine"): MINE}

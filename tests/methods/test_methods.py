@@ -453,6 +453,7 @@ def test_a_run_overrides_nested_fields_and_nothing_else():
         ({"weight": {"kind": "magic"}}, "runs.x.weight.kind: 'magic' is not one of constant"),
         ({"rollout": {"clip_low": "low"}}, "runs.x.rollout.clip_low: 'low' is text, not a number"),
         ({"wieght": {}}, "runs.x.wieght: unknown key"),
+        ({"objective": {"weight": {"window": 5}}}, "runs.x.objective: unknown key; its parts stand by themselves"),
     ],
 )
 def test_a_misspelt_override_names_its_full_path(overrides, message):
@@ -461,9 +462,11 @@ def test_a_misspelt_override_names_its_full_path(overrides, message):
     assert str(error.value).startswith(message)
 
 
-def test_an_unknown_method_lists_the_known_ones():
-    with pytest.raises(ConfigError, match="runs.x.method: unknown method 'gpro'; one of .*grpo"):
+def test_an_unknown_method_names_the_nearest_or_lists_all():
+    with pytest.raises(ConfigError, match=r"^runs\.x\.method: unknown method 'gpro'; did you mean 'grpo'\?$"):
         methods.method("gpro", path="runs.x")
+    with pytest.raises(ConfigError, match=r"^method: unknown method 'zzz'; one of .*, grpo, "):
+        methods.method("zzz")
 
 
 @pytest.mark.parametrize(

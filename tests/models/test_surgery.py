@@ -126,7 +126,7 @@ def test_models_of_two_shapes_are_one_line(late, build_checkpoint, tmp_path):
     with pytest.raises(DataError, match=r"layers.0.mlp.down_proj.weight is \(32, 48\), in .* \(64, 96\)"):
         write_derived(spec("vectors"), late, tmp_path / "other", CARD, tmp_path / "out")
     checkpoints.save(build_checkpoint(hidden_size=64, head_dim=16, num_hidden_layers=1), tmp_path / "shallow")
-    with pytest.raises(DataError, match=r"\.safetensors: .* give a model of one shape"):
+    with pytest.raises(DataError, match=r"shallow: 4 projections, .* has 8; give a model of one shape"):
         write_derived(spec("vectors"), late, tmp_path / "shallow", CARD, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
@@ -183,3 +183,16 @@ def test_a_derived_model_that_changed_is_noticed(late, early, tmp_path, capsys):
 def test_the_command_replaces_no_model_that_it_reads(late, early, capsys):
     assert main(command(late, early, late.parent)) == 2
     assert "which is read for it" in capsys.readouterr().err
+
+
+def test_stray_weights_beside_those_of_a_model_are_not_taken(late, early, tmp_path):
+    """A loader reads the file of the usual name, or those of the index, and nothing else."""
+    expected = made("vectors", late, early, tmp_path / "out")
+    for folder in (late, early):
+        tensors = {name: torch.full_like(tensor, 7.0) for name, tensor in weights(folder).items()}
+        save_file(tensors, folder / "stray.safetensors")
+        (folder / checksums.NAME).unlink()
+    again = made("vectors", late, early, tmp_path / "again")
+    assert not (tmp_path / "again" / "stray.safetensors").exists()
+    for name, tensor in expected.items():
+        torch.testing.assert_close(again[name], tensor, rtol=0, atol=0)

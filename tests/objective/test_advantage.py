@@ -59,10 +59,11 @@ def test_a_group_of_one_keeps_its_reward(std):
         accuracy_s=torch.ones(3),
         tokens_s=torch.ones(3),
     )
-    assert [found.tolist() for found in advantages(members, Advantage("rollouts", std, 0.0))] == [[0.75, 1.0, 0.0]] * 2
+    tiny = 1e-12
+    assert [found.tolist() for found in advantages(members, Advantage("rollouts", std, tiny))] == [[0.75, 1.0, 0.0]] * 2
     # Half the difference, over the deviation with n - 1, which is the difference over the root of two.
     half = 0.5**0.5 if std else 0.375
-    for found in advantages(members, Advantage("union", std, 0.0)):
+    for found in advantages(members, Advantage("union", std, tiny)):
         assert found.tolist() == pytest.approx([0.75, half, -half])
 
 

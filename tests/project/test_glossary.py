@@ -85,6 +85,21 @@ def test_every_entry_is_a_metric_that_some_method_logs(logged, glossary):
     assert not gone, f"{PAGE}, Metrics: nothing logs {', '.join(gone)}; drop the row"
 
 
+def test_every_page_calls_metrics_by_names_that_they_have(repository, glossary):
+    """The words that are not to be used stand in a column of the glossary's own."""
+    known = {name.strip("`") for name, *_ in glossary["Metrics"]}
+    groups = "|".join({name.partition("/")[0] for name in known})
+    pages = [repository / "README.md", *(repository / "docs").glob("*.md")]
+    said = {
+        (path.name, name)
+        for path in pages
+        if path.name != "glossary.md"
+        for name in re.findall(rf"`((?:{groups})/[\w*<>/]+)`", path.read_text(encoding="utf-8"))
+    }
+    assert len(said) > 10
+    assert {(page, name) for page, name in said if name not in known and not (repository / name).exists()} == set()
+
+
 def test_metrics_of_one_engine_only_are_in_its_code(repository, glossary):
     code = "".join(path.read_text() for path in (repository / "red" / "engines" / "openrlhf").glob("*.py"))
     for name, _, when, _ in glossary["Metrics"]:

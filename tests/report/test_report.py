@@ -125,6 +125,20 @@ def test_a_chart_is_read_with_the_keyboard_and_starts_where_it_was_measured(open
     assert caption.text == "At step 2"
 
 
+def test_at_rest_each_line_shows_its_own_end(opened):
+    """Runs take different numbers of steps."""
+    rows = opened.find_elements("css selector", "#curves .readout tbody tr")
+    assert rows and all(cell.text != "–" for row in rows for cell in row.find_elements("tag name", "td")[1:])
+
+
+def test_a_picture_keeps_its_place_before_it_is_read(opened):
+    """Otherwise whoever follows a link to a later item is moved away from it."""
+    flat = opened.execute_script(
+        "return [...document.querySelectorAll('figure img')].filter((one) => one.height < 60).map((one) => one.alt)"
+    )
+    assert flat == []
+
+
 def test_runs_metrics_and_seeds_are_chosen(opened):
     def tick(field: str, text: str) -> None:
         opened.execute_script(
@@ -152,6 +166,10 @@ def test_paper_has_every_caption_and_no_contents(page, report: Path):
     assert 10 < len(re.findall(rb"/Type\s*/Page\b", printed)) < 40
     page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
     page.execute_script("dispatchEvent(new Event('beforeprint'))")
+    # A4 without its margins; what is wider is cut off, or all of it is printed smaller.
+    metrics = {"width": 688, "height": 1000, "deviceScaleFactor": 1, "mobile": False}
+    page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    assert page.execute_script("return document.documentElement.scrollWidth <= innerWidth")
     text = page.execute_script("return document.body.innerText")
     assert "Contents" not in text and "Moving average" in text or "mean over seeds" in text
     assert "Drag over a chart" not in text

@@ -10,7 +10,7 @@ from red.models.surgery import Derivation
 from red.plumbing.records import from_mapping
 from red.study import config, derived, jobs, paths
 from red.study.estimate import estimate
-from red.study.runs import run_spec, snapshots
+from red.study.runs import MODELS, run_spec, snapshots
 from red.study.status import progress
 
 LINES = {
@@ -50,8 +50,15 @@ def test_each_is_evaluated_with_the_seeds_of_what_it_is_made_of_and_never_traine
 
 
 def test_a_run_keeps_the_snapshots_that_are_asked_for(document):
-    assert snapshots(document, "sft") >= {20, 30} and snapshots(document, "sft_grpo") == {100}
+    kept = snapshots(document)
+    assert kept["sft"] >= {20, 30} and kept["sft_grpo"] == {100}
     assert {20, 30} <= set(run_spec(document, "sft", 0).snapshots)
+
+
+@pytest.mark.parametrize("key", MODELS)
+def test_a_step_that_any_key_of_a_line_names_is_kept(key, document):
+    made = {**document, "derived": {"other": {"of": "sft", key: "sft@7"}}}
+    assert 7 in snapshots(made)["sft"]
 
 
 def test_the_command_gets_a_whole_order(document):
@@ -139,6 +146,7 @@ REFUSED = [
     ({"of": "sft@early"}, r"derived\.x\.of: 'sft@early' must name a run, or its model after a step, as in sft@20"),
     ({"of": "sft", "vector": "base"}, r"derived\.x\.vector: unknown key; did you mean 'vectors'\?"),
     ({"of": "base"}, r"derived\.x\.of: name a run"),
+    ({"of": "sft@20", "matrices": "sft@20"}, r"derived\.x\.matrices: sft@20 is the model itself"),
     ({"label": "nothing"}, r"derived\.x: give `of`"),
     ({"of": "sft", "null_of": "vectors"}, r"derived\.x: give `of`, .* and not both"),
     ({"of": "sft", "vectors": "base", "values": "base"}, r"derived\.x\.values: one change at a time"),

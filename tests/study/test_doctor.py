@@ -1,13 +1,17 @@
 """Checks before anything is submitted."""
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from red.study import config, doctor
 from red.study.cluster import Gpu, Partition
 from red.study.estimate import estimate
-from red.study.resources import STAGES, Request, Resources, Stages, resources_of
+from red.study.resources import STAGES, Request, Resources, Stages, is_sized, resources_of
 from tests.fixtures.programs import only, programs
 
 
@@ -76,6 +80,56 @@ def test_more_tokens_than_the_window_fail(tiny):
     document = {**tiny, "evaluation": {**tiny["evaluation"], "max_new_tokens": 4000}}
     found = verdicts(doctor.windows(document, resources_of(document)))
     assert found["tokens in evaluation"] == "fail"
+
+
+@pytest.fixture
+def mine(tiny, tmp_path) -> dict:
+    """A study of somebody's own: a model folder, a file of prompts and demonstrations, a file of problems."""
+    (tmp_path / "model").mkdir()
+    sizes = {"num_hidden_layers": 5, "hidden_size": 96, "vocab_size": 1000, "max_position_embeddings": 2048}
+    (tmp_path / "model" / "config.json").write_text(json.dumps(sizes))
+    weights = {"a": np.zeros((1000, 96), np.float32), "b": np.zeros(96, np.float32)}
+    save_file(weights, tmp_path / "model" / "model.safetensors")
+    for name in ("train.jsonl", "test.jsonl"):
+        (tmp_path / name).write_text("")
+    texts = {"source": "openr1", "data_dir": str(tmp_path), "file": "train.jsonl"}
+    mine = {"data_dir": str(tmp_path), "file": "test.jsonl", "grader": "math", "metric": "pass_at_1", "samples": 4}
+    document = {
+        **{"scale": "mine", "large_model": None, "data": {"prompts": texts, "demonstrations": texts}},
+        "model": {"source": "hub", "id": "me/my-model", "folder": str(tmp_path / "model")},
+        "benchmarks": {"mine": {"source": "mine", "group": "math", **mine}},
+    }
+    return {**tiny, **document}
+
+
+def test_the_size_of_an_own_model_is_that_of_its_folder(mine):
+    shape = resources_of(mine).shape
+    assert (shape.parameters, shape.layers, shape.hidden_size) == (96_096, 5, 96)
+    assert (shape.vocabulary, shape.window) == (1000, 2048)
+    assert resources_of({**mine, "shape": {"window": 99}}).shape == replace(shape, window=99)
+    (check, _) = doctor.windows(mine, resources_of(mine))
+    assert check.verdict == "ok" and check.text.endswith("the model's window is 2048")
+
+
+def test_a_model_that_is_not_here_has_no_window_that_anybody_knows(mine):
+    """Least of all that of the tiny one."""
+    away = {**mine, "model": {"source": "hub", "id": "me/my-model"}}
+    checks = list(doctor.windows(away, resources_of(away)))
+    assert [check.verdict for check in checks] == ["warn", "warn"]
+    assert all("is not known: give its `shape`" in check.text for check in checks)
+    assert is_sized(mine) and is_sized({**away, "shape": {"window": 99}}) and not is_sized(away)
+
+
+@pytest.mark.parametrize(
+    ("gone", "key"),
+    [("model", "model.folder"), ("train.jsonl", "data.prompts.file"), ("test.jsonl", "benchmarks.mine.file")],
+)
+def test_files_that_the_configuration_names_are_here(mine, tmp_path, gone, key):
+    (check,) = doctor.named_files(mine)
+    assert (check.verdict, check.text) == ("ok", "all 4 that the configuration names are here")
+    (tmp_path / gone).rename(tmp_path / "elsewhere")
+    (check,) = doctor.named_files(mine)
+    assert check.verdict == "fail" and f"{key} ({tmp_path / gone})" in check.text
 
 
 def test_a_local_copy_or_the_hub_is_enough(paper, tmp_path, monkeypatch):

@@ -198,3 +198,10 @@ def test_a_missing_file_of_a_gpu_says_what_writes_it():
 def test_a_misspelt_resource_is_named(sections, message):
     with pytest.raises(ConfigError, match=message):
         resources_of(sections)
+
+
+def test_a_run_buys_items_that_are_made(tiny):
+    forecast = estimate.estimate({**tiny, "items": ["main_results", "cost"]})
+    (red,) = (row for row in forecast.rows if row.run == "red")
+    assert {"main_results", "cost"} < set(red.buys)
+    assert not {"weight_noise", "paired_tests"} & set(red.buys)

@@ -55,10 +55,11 @@ def test_the_command_prints_and_writes_both_formats(results, tmp_path, capsys):
     assert (tmp_path / "x.md").read_text().startswith("# red against grpo")
 
 
-def test_an_unknown_run_is_one_line_that_lists_the_known(results, capsys):
-    assert main(["compare", "red", "rde", "--results", str(results)]) == 2
+@pytest.mark.parametrize(("name", "answer"), [("rde", "did you mean 'red'?"), ("zzzzzz", "luffy")])
+def test_an_unknown_run_is_one_line_with_the_nearest_or_all_names(name, answer, results, capsys):
+    assert main(["compare", "red", name, "--results", str(results)]) == 2
     error = capsys.readouterr().err
-    assert "'rde'" in error and "luffy" in error and error.count("\n") == 1
+    assert f"{name!r}" in error and answer in error and error.count("\n") == 1
 
 
 def test_missing_results_are_one_line(tmp_path, capsys):

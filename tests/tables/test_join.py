@@ -60,7 +60,7 @@ REFUSED = {
     "no name": (lambda two: edited(two[1], "runs.json", lambda e: {**e, "study": None}), "two: has no name; add"),
     "scale": (lambda two: edited(two[1], "runs.json", lambda e: e | {"scale": "paper"}), "two: scale paper"),
     "benchmark": (lambda two: edited(two[1], "benchmarks.json", lambda e: e | {"metric": "x"}), "two: benchmark amc"),
-    "benchmarks": (lambda two: (two[1] / "benchmarks.json").write_text("[]"), "two: 0 benchmarks, 1 in"),
+    "benchmarks": (lambda two: (two[1] / "benchmarks.json").write_text("[]"), "amc, which benchmarks.json does not"),
     "runs": (lambda two: (two[1] / "runs.json").write_text("{}"), "runs.json: expected a list"),
 }
 

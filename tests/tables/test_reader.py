@@ -20,6 +20,12 @@ def change(path, edit):
     edit(pd.read_parquet(path)).to_parquet(path, index=False)
 
 
+def test_a_folder_without_tables_says_where_they_lie(folder):
+    assert load(str(folder)).runs
+    with pytest.raises(DataError, match=r"no collected tables here; they lie in the folder `collected`"):
+        load(folder.parent)
+
+
 def test_a_missing_file_says_to_collect_again(folder, reported):
     (folder / "probes.parquet").unlink()
     with pytest.raises(DataError, match=r"probes\.parquet: no such file; run `python -m red collect` again"):
@@ -88,16 +94,22 @@ def test_scores_are_means_over_samples(folder, reported):
     assert ours["first"].to_dict() == raw[raw["sample"] == 0].set_index("problem")["correct"].to_dict()
 
 
-def test_a_repeated_step_counts_once_with_its_last_value(folder, reported):
-    def edit(frame):
-        row = frame[(frame["run"] == "red") & (frame["metric"] == "red/w") & (frame["step"] == 2)]
-        return pd.concat([frame, row.assign(value=99.0)])
+DYNAMICS = {
+    "a metric twice": (
+        lambda frame: pd.concat([frame, frame[frame["run"] == "red"][:1]]),
+        "a metric of one step twice",
+    ),
+    "another run": (lambda frame: pd.concat([frame, frame[:1].assign(run="ghost")]), "steps of ghost seed 0, which"),
+    "a gap": (lambda frame: frame.assign(step=frame["step"].replace({2: 9})), "4 steps between"),
+}
 
+
+@pytest.mark.parametrize("case", DYNAMICS)
+def test_dynamics_hold_each_step_once_of_the_finished_runs_alone(folder, reported, case):
+    edit, words = DYNAMICS[case]
     change(folder / "dynamics.parquet", edit)
-    tables = load(folder, reported)
-    w = tables.dynamics(tables.named("red"), ["red/w"])
-    assert len(w) == 4
-    assert w.set_index("step")["value"][2] == 99.0
+    with pytest.raises(DataError, match=words):
+        load(folder, reported)
 
 
 def test_an_unknown_run_has_no_seeds(study):

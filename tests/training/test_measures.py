@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from red.errors import RedError
 from red.methods.base import Group, Problem, Sequence
 from red.objective.batch import Batch, Plan
 from red.objective.spec import DemonstrationTerm, ObjectiveSpec, RolloutTerm, Weight
@@ -52,6 +53,12 @@ def test_a_side_without_sequences_has_no_entropy_and_one_sequence_no_error():
 def test_measuring_entropy_carries_no_gradient():
     entropy = table([1.0, 2.0]).requires_grad_()
     assert isinstance(measures.step_entropy(entropy, table([1, 1]), *kinds([False])).rollout, float)
+
+
+def test_marks_of_the_entropies_are_booleans():
+    """Numbers would choose the first and the second sequence."""
+    with pytest.raises(RedError, match=r"^step_entropy: marks are booleans, found torch\.int64"):
+        measures.step_entropy(table([1.0, 2.0]), table([1, 1]), torch.tensor([0, 1]), torch.tensor([1, 0]))
 
 
 def test_what_is_learned_is_counted_in_tokens_prompts_and_demonstrations():

@@ -15,7 +15,7 @@ from typing import Any, Literal, Protocol, cast
 from red.data.rows import check_id, check_question
 from red.errors import ConfigError, DataError
 from red.grading.gold import UnusableGold, answer_of
-from red.plumbing.records import from_mapping
+from red.plumbing.records import from_mapping, suggestion
 from red.plumbing.storage import numbered_jsonl
 
 
@@ -108,5 +108,5 @@ def names() -> list[str]:
 def source(name: str, path: str) -> Source:
     """The source of that name; ConfigError begins with `path`."""
     if name not in names():
-        raise ConfigError(f"{path}: {name!r} is unknown; one of {', '.join(names())}")
+        raise ConfigError(f"{path}: {name!r} is unknown{suggestion(name, names())}")
     return cast(Source, importlib.import_module(f"red.data.sources.{name}"))

@@ -78,8 +78,8 @@ class Pool:
     _stillborn: int = 0
 
     def __post_init__(self) -> None:
-        if self.size < 1:
-            raise ConfigError(f"workers: must be at least 1, found {self.size}")
+        if type(self.size) is not int or self.size < 1:
+            raise ConfigError(f"workers: must be at least 1, found {self.size!r}")
 
     def __enter__(self) -> "Pool":
         return self
