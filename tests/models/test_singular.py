@@ -1,5 +1,7 @@
 """What turns and what stays, on matrices of known decompositions; worked numbers: tests/objective/test_golden.py."""
 
+from dataclasses import FrozenInstanceError
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -115,6 +117,13 @@ def test_rounding_changes_as_much_as_bfloat16_does():
 )
 def test_values_that_nearly_agree_have_no_vectors_of_their_own(values, separated):
     assert singular.factors(np.diag(np.array(values, float))).is_separated == separated
+
+
+def test_a_decomposition_cannot_change():
+    own = singular.factors(np.eye(2))
+    for found, name in ((own, "values"), (singular.energy(own, np.eye(2)), "diagonal")):
+        with pytest.raises(FrozenInstanceError):
+            setattr(found, name, 0.0)
 
 
 def test_a_fifth_of_the_vectors_is_compared():
