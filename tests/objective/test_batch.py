@@ -23,10 +23,31 @@ def batch(**changes: torch.Tensor) -> Batch:
 
 
 @pytest.mark.parametrize("name", ["old_logp_st", "entropy_st", "mask_st", "teacher_logp_st"])
-@pytest.mark.parametrize("shape", [(4, 1), (1, 5), (4,)])
+@pytest.mark.parametrize("shape", [(4, 1), (1, 5), (4,), (4, 6), (5, 5)])
 def test_a_tensor_of_another_shape_is_named(name, shape):
     with pytest.raises(RedError, match=rf"^Batch\.{name}: shape .*, logp_st \(4, 5\); all are \(S, T\)$"):
         batch(**{name: torch.ones(shape)})
+
+
+@pytest.mark.parametrize("shape", [(4,), (4, 5, 1)])
+def test_a_step_has_sequences_and_tokens(shape):
+    """Even where all tensors agree."""
+    alike = torch.zeros(shape)
+    with pytest.raises(RedError, match=r"^Batch\.logp_st: shape .*; all are \(S, T\)$"):
+        Batch(alike, alike, alike, alike)
+
+
+@pytest.mark.parametrize("shape", [(), (4, 1)])
+def test_members_are_one_row(shape):
+    alike = torch.zeros(shape)
+    with pytest.raises(RedError, match=r"^Members\.group_s: shape .*; all are \(S,\)$"):
+        Members(alike, alike.bool(), alike, alike, alike)
+
+
+@pytest.mark.parametrize("count", [3, 5])
+def test_members_are_all_of_the_same_sequences(count):
+    with pytest.raises(RedError, match=rf"^Members\.reward_s: shape \({count},\), group_s \(4,\)"):
+        members(reward_s=torch.ones(count))
 
 
 def test_old_log_probabilities_with_a_gradient_are_refused():
@@ -57,4 +78,6 @@ def test_a_loss_wants_the_plan_of_its_sequences(part):
     whole = plan(members(), SPEC)
     with pytest.raises(RedError, match=rf"^loss: {len(index)} sequences under a plan of 4; take the same rows"):
         loss(batch().rows(index), SPEC, whole)
+    with pytest.raises(RedError, match=rf"^loss: 4 sequences under a plan of {len(index)}; take the same rows"):
+        loss(batch(), SPEC, whole.rows(index))
     assert loss(batch().rows(index), SPEC, whole.rows(index)).total.isfinite()
