@@ -217,6 +217,7 @@ def page(rooms: dict[str, Room], reasons: dict[tuple[str, str, str], str], untri
         "or decorator at a time, in functions and in the constants of methods alike. Killed is a mutant that a test of",
         "the default suite notices. Cosmic Ray changes no texts: a name such as `shift` is guarded by the table of",
         "constants (`tests/methods/test_constants.py`); nor are names put in order (`kind <= 'ratio'`).",
+        "Each line is of the code that the file had when it was tried; `tests/mutants/results.json` has its hash.",
         "",
         f"**{total.killed} of {total.mutants} killed, {100 * total.killed / max(total.mutants, 1):.1f} %.**",
         "",
