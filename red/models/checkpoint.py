@@ -18,7 +18,6 @@ from red.plumbing.checksums import folder_hash
 from red.plumbing.storage import read_bytes, read_object, write_directory, write_json
 from red.text.codec import Codec
 
-WEIGHTS = STATE_DICT
 EMBEDDING = "model.embed_tokens.weight"
 TIED = "lm_head.weight"
 UNUSED = "rotary_emb.inv_freq"  # old Llama files hold the rotary frequencies, which config.json gives
@@ -122,9 +121,9 @@ def _write(checkpoint: Checkpoint, directory: Path) -> None:
         if not (name == TIED and checkpoint.model.shape.tie_word_embeddings)
     }
     try:
-        save_file(tensors, directory / WEIGHTS, metadata={"format": "pt"})
+        save_file(tensors, directory / STATE_DICT, metadata={"format": "pt"})
     except SafetensorError as error:  # a full disk, for one
-        raise DataError(f"{directory / WEIGHTS}: cannot be written ({error})") from None
+        raise DataError(f"{directory / STATE_DICT}: cannot be written ({error})") from None
     write_json(directory / "config.json", checkpoint.config)
     write_json(directory / "generation_config.json", checkpoint.generation_config)
     write_json(directory / "tokenizer_config.json", checkpoint.tokenizer_config)
@@ -132,7 +131,7 @@ def _write(checkpoint: Checkpoint, directory: Path) -> None:
     for name, content in files.items():
         (directory / name).write_bytes(content)
     # safetensors lets only the owner read; the folder's other files follow the umask.
-    (directory / WEIGHTS).chmod((directory / "config.json").stat().st_mode & 0o666)
+    (directory / STATE_DICT).chmod((directory / "config.json").stat().st_mode & 0o666)
 
 
 def _names(stream: Any) -> list[str]:

@@ -57,10 +57,11 @@ def _encode(tokenizer: Tokenizer, text: str, where: str, add_special_tokens: boo
             return tokenizer.encode(text, add_special_tokens=add_special_tokens)
     except DataError as error:
         # Of a vocabulary of words the library says that one is missing, but not which.
-        unknown = [word for word in text.split() if not _is_known(tokenizer, word)] if MISSING in str(error) else []
-        if unknown:
-            raise DataError(f"{where}: cannot be tokenized: the vocabulary has no {unknown[0][:40]!r}") from None
-        raise
+        words = text.split() if MISSING in str(error) else []
+        unknown = next((word for word in words if not _is_known(tokenizer, word)), None)
+        if unknown is None:
+            raise
+        raise DataError(f"{where}: cannot be tokenized: the vocabulary has no {unknown[:40]!r}") from None
 
 
 def _is_known(tokenizer: Tokenizer, word: str) -> bool:

@@ -40,7 +40,7 @@ def test_model_folder_loads_and_tells_how_it_was_made(model):
 def test_equal_seeds_give_equal_weights(model, tmp_path):
     for seed, name in ((0, "same"), (1, "other")):
         run("model", "--spec", json.dumps({"steps": 3, "seed": seed}), "--out", tmp_path / name)
-    weights = [(path / checkpoint.WEIGHTS).read_bytes() for path in (model, tmp_path / "same")]
+    weights = [(path / checkpoint.STATE_DICT).read_bytes() for path in (model, tmp_path / "same")]
     assert weights[0] == weights[1]
     assert folder_hash(tmp_path / "other") != folder_hash(model)
 

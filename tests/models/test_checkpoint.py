@@ -35,7 +35,7 @@ def test_saving_twice_gives_equal_bytes(folder, tmp_path):
 
 
 def test_the_tied_head_is_stored_once_and_stays_tied(folder):
-    assert checkpoints.TIED not in load_file(folder / checkpoints.WEIGHTS)
+    assert checkpoints.TIED not in load_file(folder / checkpoints.STATE_DICT)
     model = checkpoints.load(folder).model
     assert model.lm_head.weight is model.model.embed_tokens.weight
 
@@ -48,14 +48,14 @@ def test_an_untied_head_survives(build_checkpoint, tmp_path):
 
 
 def test_sharded_weights_load(checkpoint, folder):
-    tensors = load_file(folder / checkpoints.WEIGHTS)
+    tensors = load_file(folder / checkpoints.STATE_DICT)
     names = sorted(tensors)
     shards = {"model-1.safetensors": names[::2], "model-2.safetensors": names[1::2]}
     for file, part in shards.items():
         save_file({name: tensors[name] for name in part}, folder / file)
     index = {"weight_map": {name: file for file, part in shards.items() for name in part}}
     (folder / "model.safetensors.index.json").write_text(json.dumps(index))
-    (folder / checkpoints.WEIGHTS).unlink()
+    (folder / checkpoints.STATE_DICT).unlink()
     ids = torch.tensor([[3, 4, 5]])
     assert torch.equal(checkpoints.load(folder).model(ids), checkpoint.model(ids))
 
@@ -71,14 +71,14 @@ def test_nothing_is_left_when_saving_fails(checkpoint, tmp_path, monkeypatch):
 
 
 def test_pickled_weights_are_refused(folder):
-    (folder / checkpoints.WEIGHTS).unlink()
+    (folder / checkpoints.STATE_DICT).unlink()
     torch.save({}, folder / "pytorch_model.bin")
     with pytest.raises(DataError, match="pickled weights.*safetensors"):
         checkpoints.load(folder)
 
 
 def test_truncated_weights_are_named(folder):
-    weights = folder / checkpoints.WEIGHTS
+    weights = folder / checkpoints.STATE_DICT
     weights.write_bytes(weights.read_bytes()[:-100])
     with pytest.raises(DataError, match="model.safetensors.*truncated"):
         checkpoints.load(folder)
@@ -86,7 +86,7 @@ def test_truncated_weights_are_named(folder):
 
 def test_a_changed_weight_of_a_saved_checkpoint_is_named(checkpoint, tmp_path):
     checkpoints.save(checkpoint, tmp_path / "model")
-    weights = tmp_path / "model" / checkpoints.WEIGHTS
+    weights = tmp_path / "model" / checkpoints.STATE_DICT
     content = bytearray(weights.read_bytes())
     content[-9] ^= 1
     weights.write_bytes(content)
@@ -122,9 +122,9 @@ def test_weights_that_contradict_the_config_are_refused(folder):
 
 
 def test_a_missing_tensor_is_named(folder):
-    tensors = load_file(folder / checkpoints.WEIGHTS)
+    tensors = load_file(folder / checkpoints.STATE_DICT)
     del tensors["model.norm.weight"]
-    save_file(tensors, folder / checkpoints.WEIGHTS)
+    save_file(tensors, folder / checkpoints.STATE_DICT)
     with pytest.raises(DataError, match="model.norm.weight"):
         checkpoints.load(folder)
 
@@ -150,19 +150,19 @@ def test_weights_are_saved_in_the_type_that_the_config_names(checkpoint, folder,
     config.pop("torch_dtype")
     (folder / "config.json").write_text(json.dumps({**config, key: "bfloat16"}))
     checkpoints.save(checkpoints.load(folder), tmp_path / "again")
-    saved = load_file(tmp_path / "again" / checkpoints.WEIGHTS)
+    saved = load_file(tmp_path / "again" / checkpoints.STATE_DICT)
     for name, tensor in saved.items():
         assert torch.equal(tensor, checkpoint.model.state_dict()[name].bfloat16())
 
 
 def test_weights_of_another_engine_are_cast_in_place(checkpoint, folder):
     checkpoints.cast_weights(folder, torch.float16)
-    saved = load_file(folder / checkpoints.WEIGHTS)
+    saved = load_file(folder / checkpoints.STATE_DICT)
     assert all(torch.equal(saved[name], checkpoint.model.state_dict()[name].half()) for name in saved)
 
 
 def test_frequencies_in_old_llama_files_are_passed_over(folder):
-    tensors = load_file(folder / checkpoints.WEIGHTS)
+    tensors = load_file(folder / checkpoints.STATE_DICT)
     tensors["model.layers.0.self_attn.rotary_emb.inv_freq"] = torch.ones(4)
-    save_file(tensors, folder / checkpoints.WEIGHTS)
+    save_file(tensors, folder / checkpoints.STATE_DICT)
     assert not any("inv_freq" in name for name in checkpoints.load(folder).model.state_dict())

@@ -34,11 +34,11 @@ def spec(kind, donor="sft@1"):
 
 def made(kind, of, donor, out):
     write_derived(spec(kind), of, None if kind == "snapshot" else donor, CARD, out)
-    return load_file(out / checkpoints.WEIGHTS)
+    return load_file(out / checkpoints.STATE_DICT)
 
 
 def weights(folder):
-    return load_file(folder / checkpoints.WEIGHTS)
+    return load_file(folder / checkpoints.STATE_DICT)
 
 
 def double(tensor):
@@ -104,7 +104,7 @@ def test_the_null_has_the_norm_of_the_change_and_the_seed_of_its_run(late, early
 def test_shards_in_bfloat16_keep_their_files_and_their_dtype(late, early, tmp_path):
     tensors = {name: tensor.bfloat16() for name, tensor in weights(late).items()}
     names = sorted(tensors)
-    (late / checkpoints.WEIGHTS).unlink()
+    (late / checkpoints.STATE_DICT).unlink()
     (late / checksums.NAME).unlink()
     index = {"weight_map": {}}
     for number, part in enumerate((names[::2], names[1::2])):
@@ -135,14 +135,14 @@ def test_weights_that_are_no_numbers_are_one_line(late, early, tmp_path):
     tensors = weights(late)
     tensors["model.layers.1.self_attn.v_proj.weight"][0, 0] = torch.nan
     (late / checksums.NAME).unlink()
-    save_file(tensors, late / checkpoints.WEIGHTS)
+    save_file(tensors, late / checkpoints.STATE_DICT)
     with pytest.raises(DataError, match=r"model\.layers\.1\.self_attn\.v_proj\.weight is no matrix of finite numbers"):
         write_derived(spec("vectors"), late, early, CARD, tmp_path / "out")
 
 
 def test_another_architecture_is_one_line(late, tmp_path):
     (late / checksums.NAME).unlink()
-    save_file({"transformer.h.0.weight": torch.ones(2, 2)}, late / checkpoints.WEIGHTS)
+    save_file({"transformer.h.0.weight": torch.ones(2, 2)}, late / checkpoints.STATE_DICT)
     with pytest.raises(DataError, match="no tensor model.layers.<n>"):
         projections(late)
 
@@ -171,7 +171,7 @@ def test_the_command_says_what_was_made_of_what(late, early, tmp_path):
 def test_a_derived_model_that_changed_is_noticed(late, early, tmp_path, capsys):
     assert main(command(late, early, tmp_path / "out")) == 0
     folder = tmp_path / "out" / "checkpoint"
-    with (folder / checkpoints.WEIGHTS).open("r+b") as stream:
+    with (folder / checkpoints.STATE_DICT).open("r+b") as stream:
         stream.seek(-1, 2)
         stream.write(b"\x00")
     with pytest.raises(DataError, match=r"model\.safetensors: changed since the program wrote it"):
