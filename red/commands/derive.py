@@ -23,7 +23,6 @@ def run(options: argparse.Namespace) -> int:
     from red.plumbing.provenance import Start, write_provenance
     from red.plumbing.records import from_mapping, to_mapping
     from red.plumbing.storage import argument
-    from red.study.derived import METHOD
 
     started = Start()
     spec = from_mapping(Derivation, argument(options.spec), "spec")
@@ -31,7 +30,7 @@ def run(options: argparse.Namespace) -> int:
     refuse_inputs(options.out, folders.values())
     refuse_inside(options.out, folders.values())
     inputs = {name: input_hash(folder) for name, folder in folders.items()}
-    document = {"method": METHOD, **to_mapping(spec)}
+    document = {"method": "derived", **to_mapping(spec)}
     text = card(document, options.code, spec.step, "")
     write_derived(spec, options.of, options.donor, text, options.out / "checkpoint")
     write_provenance(options.out / "provenance.json", document, options.code, inputs, started)
